@@ -1,0 +1,1 @@
+"""From a trained run to what a server or a device runs."""

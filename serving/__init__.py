@@ -1,0 +1,1 @@
+"""The client of a served model and a server to run in a process."""

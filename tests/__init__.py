@@ -1,0 +1,1 @@
+"""One file of tests a room, in folders as the package has them."""
