@@ -1,0 +1,33 @@
+"""The configuration file as frozen dataclasses: YAML in, YAML out, every mistake named.
+
+`Config.load` reads a file and applies overrides such as `training.updates=10`; `Config.save`
+writes everything, defaults included. Nothing here needs TensorFlow.
+"""
+
+from keras_s2s.config.checks import UserError
+from keras_s2s.config.files import replace_file
+from keras_s2s.config.sections import (
+    Config,
+    Corpus,
+    Data,
+    Decoding,
+    Export,
+    ModelConfig,
+    SpecialIds,
+    TokenizerConfig,
+    Training,
+)
+
+__all__ = [
+    "Config",
+    "Corpus",
+    "Data",
+    "Decoding",
+    "Export",
+    "ModelConfig",
+    "SpecialIds",
+    "TokenizerConfig",
+    "Training",
+    "UserError",
+    "replace_file",
+]

@@ -1,0 +1,98 @@
+"""What every section of a configuration shares: its fields checked by type hint and limits."""
+
+import dataclasses
+import math
+import types
+import typing
+
+__all__ = ["BadValue", "Section", "UserError", "options", "setting"]
+
+
+class UserError(ValueError):
+    """A user's mistake. Commands print its text as one line and exit with status 2."""
+
+
+class BadValue(UserError):
+    """A section's own complaint; `files.parse` adds where the value was written."""
+
+    def __init__(self, owner, key, problem):
+        super().__init__(f"{owner}.{key}: {problem}" if key else f"{owner}: {problem}")
+        self.key, self.problem = key, problem
+
+
+def setting(default, *, low=None, above=None, below=None, among=None):
+    """A field with limits: `low` is allowed, `above` and `below` are not; `among` lists all."""
+    limits = {"low": low, "above": above, "below": below, "among": among}
+    return dataclasses.field(default=default, metadata=limits)
+
+
+class Section:
+    """Checks and normalises every field of a dataclass by its type hint and its limits."""
+
+    def __post_init__(self):
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            fitted = _fit(value, options(hints[field.name]), field.metadata)
+            if fitted is _MISFIT:
+                expected = _expected(options(hints[field.name]), field.metadata)
+                problem = f"expected {expected}, came {value!r}"
+                raise BadValue(type(self).__name__, field.name, problem)
+            object.__setattr__(self, field.name, fitted)
+
+    def refuse(self, key: str, problem: str):
+        """Raises the error that names the field `key` of this section."""
+        raise BadValue(type(self).__name__, key, problem)
+
+
+_MISFIT = object()
+_NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
+_NAMES |= {dict: "a mapping", list: "a list", types.NoneType: "null"}
+
+
+def options(hint) -> tuple:
+    """The types that a hint such as `int | None` allows."""
+    return typing.get_args(hint) or (hint,)
+
+
+def _fit(value, kinds, limits):
+    """The value as one of `kinds` within `limits`, or _MISFIT."""
+    for kind in kinds:
+        fitted = _as(value, kind)
+        if fitted is _MISFIT or fitted is None:
+            continue
+        return fitted if _within(fitted, limits) else _MISFIT
+    return None if value is None and types.NoneType in kinds else _MISFIT
+
+
+def _as(value, kind):
+    if isinstance(value, bool) and kind is not bool:
+        return _MISFIT
+    if kind is float and isinstance(value, int):
+        return float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, kind) else _MISFIT
+
+
+def _within(value, limits) -> bool:
+    among = limits.get("among")
+    if among is not None:
+        return all(v in among for v in (value if isinstance(value, list) else [value]))
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    low, above, below = (limits.get(name) for name in ("low", "above", "below"))
+    if (low is not None and value < low) or (above is not None and value <= above):
+        return False
+    return below is None or value < below
+
+
+def _expected(kinds, limits) -> str:
+    names = [_NAMES.get(kind, getattr(kind, "__name__", str(kind))) for kind in kinds]
+    if limits.get("among"):
+        names[0] = ("a list of " if list in kinds else "one of ") + ", ".join(limits["among"])
+    words = {"low": "of at least", "above": "above", "below": "below"}
+    bounds = [f"{word} {limits[k]}" for k, word in words.items() if limits.get(k) is not None]
+    if bounds:
+        names[0] += " " + " and ".join(bounds)
+    return " or ".join(names)

@@ -1,0 +1,187 @@
+"""From YAML to sections: keys, where each was written, overrides, and files replaced whole."""
+
+import dataclasses
+import difflib
+import os
+import re
+import types
+import typing
+from pathlib import Path
+
+import yaml
+
+from keras_s2s.config.checks import BadValue, UserError, options
+
+__all__ = ["override", "parse", "read", "replace_file"]
+
+
+def parse(cls, raw: dict, places: dict):
+    """The dataclass `cls` from plain dictionaries.
+
+    Args:
+        cls: a subclass of `Section`, whose fields may be such classes themselves.
+        raw: what `read` gave, or the like.
+        places: for a dotted key, where it was written; errors begin with it.
+
+    Raises:
+        UserError: an unknown key (naming the nearest real one) or a bad value.
+    """
+    return _section(cls, raw, "", _Source(cls, places))
+
+
+class _Source(typing.NamedTuple):
+    root: type
+    places: dict
+
+    def place(self, dotted) -> str:
+        while dotted and dotted not in self.places:
+            dotted = dotted.rpartition(".")[0]
+        return f"{self.places[dotted]}: " if dotted in self.places else ""
+
+
+def _section(cls, raw, path, source):
+    if not isinstance(raw, dict):
+        keys = ", ".join(field.name for field in dataclasses.fields(cls))
+        where = f"{path}: " if path else ""
+        raise UserError(f"{source.place(path)}{where}expected a mapping of {keys}, came {raw!r}")
+    values = {key: _value(cls, key, value, path, source) for key, value in raw.items()}
+    try:
+        return cls(**values)
+    except BadValue as error:
+        dotted = _join(path, error.key)
+        raise UserError(f"{source.place(dotted)}{dotted}: {error.problem}") from None
+
+
+def _value(cls, key, value, path, source):
+    hints = typing.get_type_hints(cls)
+    dotted = _join(path, key)
+    if key not in hints:
+        nearest = _nearest(cls, dotted, source.root)
+        raise UserError(f"{source.place(dotted)}unknown key {dotted}; {nearest}")
+    kinds = options(hints[key])
+    section = next(filter(dataclasses.is_dataclass, kinds), None)
+    if section is None or (value is None and types.NoneType in kinds):
+        return value
+    # a section whose keys are all commented out reads as null
+    return _section(section, {} if value is None else value, dotted, source)
+
+
+def _join(path, key) -> str:
+    return ".".join(str(part) for part in (path, key) if part != "")
+
+
+def _keys(cls, path=""):
+    for name, hint in typing.get_type_hints(cls).items():
+        yield _join(path, name)
+        for section in filter(dataclasses.is_dataclass, options(hint)):
+            yield from _keys(section, _join(path, name))
+
+
+def _nearest(cls, dotted, root) -> str:
+    """What to say about an unknown key: a sibling spelt alike, its namesake, or all siblings."""
+    path, _, key = dotted.rpartition(".")
+    siblings = list(typing.get_type_hints(cls))
+    alike = difflib.get_close_matches(key, siblings, n=1, cutoff=0.7)
+    if alike:
+        return f"the nearest is {_join(path, alike[0])}"
+    tails = {real.rpartition(".")[2]: real for real in reversed(list(_keys(root)))}
+    elsewhere = difflib.get_close_matches(key, tails, n=1, cutoff=0.7)
+    if elsewhere:
+        return f"the nearest is {tails[elsewhere[0]]}"
+    return f"expected one of {', '.join(siblings)}"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads `1e-3` as text; this loader reads it as the number everyone means."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def read(path) -> tuple:
+    """A YAML file as (value, places): `places` gives `file:line` for every dotted key.
+
+    Raises:
+        UserError: the file is missing, not UTF-8 or not YAML, or a key stands twice.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: expected UTF-8, came a broken byte at {error.start}") from None
+    except OSError as error:
+        raise UserError(f"{path}: expected a configuration file, came: {error.strerror}") from None
+    places = {}
+    value = _load_yaml(text, lambda mark: f"{path}:{mark.line + 1}" if mark else f"{path}", places)
+    return ({} if value is None else value), places
+
+
+def override(raw: dict, places: dict, text: str) -> None:
+    """Sets one `section.key=value` in what `read` gave, the value read as YAML.
+
+    Raises:
+        UserError: there is no `=`, a part of the key is empty, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    name = f"override {text!r}"
+    if not equals or not all(key.split(".")):
+        raise UserError(f"{name}: expected section.key=value")
+    value = _load_yaml(value, lambda mark: name, {})
+    if not isinstance(raw, dict):
+        return  # `parse` says what is wrong with the whole file
+    for dotted in [known for known in places if known.startswith(f"{key}.")]:
+        del places[dotted]
+    *parents, last = key.split(".")
+    for depth, parent in enumerate(parents, 1):
+        if not isinstance(raw.get(parent), dict):
+            raw[parent] = {}
+            places[".".join(parents[:depth])] = name
+        raw = raw[parent]
+    raw[last] = value
+    places[key] = name
+
+
+def _load_yaml(text, place, places):
+    """The value of a YAML document; `place` names a mark, `places` is filled."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _walk(node, "", place, places)
+        return loader.construct_document(node)
+    except yaml.YAMLError as error:
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        where = place(getattr(error, "problem_mark", None))
+        raise UserError(f"{where}: expected YAML, came: {problem}") from None
+    finally:
+        loader.dispose()
+
+
+def _walk(node, path, place, places):
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        dotted = _join(path, key.value)
+        where = place(key.start_mark)
+        if dotted in places:
+            raise UserError(f"{where}: key {dotted} stands twice, first at {places[dotted]}")
+        places[dotted] = where
+        _walk(value, dotted, place, places)
+
+
+def replace_file(path, text: str) -> None:
+    """Writes UTF-8 text beside `path` and renames it over it, so that no half is ever seen."""
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,223 @@
+"""The sections of the configuration file, one frozen dataclass each.
+
+A value of None means "left out": training derives it from the model and the corpus and writes
+what it chose.
+"""
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+
+import yaml
+
+from keras_s2s.config.checks import Section, setting
+from keras_s2s.config.files import override, parse, read, replace_file
+
+__all__ = [
+    "Config",
+    "Corpus",
+    "Data",
+    "Decoding",
+    "Export",
+    "ModelConfig",
+    "SpecialIds",
+    "TokenizerConfig",
+    "Training",
+]
+
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+OPTIMIZERS = (
+    "adam", "adamw", "nadam", "adamax", "adafactor", "adagrad", "adadelta", "rmsprop", "sgd",
+    "lion", "lamb",
+)  # fmt: skip
+SCHEDULES = ("constant", "inverse_sqrt", "noam", "cosine", "exponential")
+MODEL_METRICS = ("loss", "accuracy", "perplexity")
+TEXT_METRICS = ("bleu", "chrf", "wer", "per", "cer", "exact")
+
+
+class SpecialIds(typing.NamedTuple):
+    """The ids with a meaning of their own, the same in every vocabulary trained here."""
+
+    pad: int = 0
+    unknown: int = 1
+    start: int = 2
+    end: int = 3
+
+
+@dataclass(frozen=True)
+class Corpus(Section):
+    """Pairs of lines: two aligned files, or one file of `source<TAB>target` lines.
+
+    Files are UTF-8, plain or `.gz`; relative paths start at the working directory.
+    """
+
+    source: str | None = None
+    target: str | None = None
+    pairs: str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        aligned = self.source is not None and self.target is not None
+        either = self.source is not None or self.target is not None
+        if (self.pairs is None) != aligned or (self.pairs is not None and either):
+            came = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+            self.refuse(
+                "",
+                f"expected source and target, or pairs alone, came {came or 'nothing'}",
+            )
+
+
+@dataclass(frozen=True)
+class TokenizerConfig(Section):
+    """How one side's text is cut into pieces.
+
+    `kind` is sentencepiece, characters or whitespace; `model` (unigram or bpe) matters to
+    sentencepiece alone. `size` is the most entries of the vocabulary, special ids included; None
+    takes all there are (sentencepiece needs a number). `shared` trains one for both sides.
+    """
+
+    kind: str = setting("sentencepiece", among=("sentencepiece", "characters", "whitespace"))
+    model: str = setting("unigram", among=("unigram", "bpe"))
+    size: int | None = setting(8000, low=5)
+    shared: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.kind == "sentencepiece" and self.size is None:
+            self.refuse("size", "expected an integer of at least 5 for sentencepiece, came None")
+
+
+@dataclass(frozen=True)
+class Data(Section):
+    """Corpora, tokenizers and batches.
+
+    `tokenizer` serves both sides; `source_tokenizer` and `target_tokenizer` take its place for
+    one. `batch_tokens` counts the longer side, padding included; a pair with more than
+    `max_length` pieces on a side is skipped in training.
+    """
+
+    train: Corpus | None = None
+    valid: Corpus | None = None
+    tokenizer: TokenizerConfig | None = None
+    source_tokenizer: TokenizerConfig | None = None
+    target_tokenizer: TokenizerConfig | None = None
+    batch_tokens: int = setting(4096, low=1)
+    max_length: int = setting(100, low=1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for side in ("source_tokenizer", "target_tokenizer"):
+            own = getattr(self, side)
+            if own is not None and (own.shared or (self.tokenizer and self.tokenizer.shared)):
+                self.refuse(side, "expected tokenizer alone where shared is true, came both")
+
+    def tokenizers(self) -> tuple[TokenizerConfig, TokenizerConfig]:
+        """The configuration of the source's and of the target's tokenizer."""
+        both = self.tokenizer or TokenizerConfig()
+        return self.source_tokenizer or both, self.target_tokenizer or both
+
+
+@dataclass(frozen=True)
+class ModelConfig(Section):
+    """A preset of the catalogue and what differs from it, or the parts themselves.
+
+    `encoder`, `decoder` and `head` hold `kind:` and that class's arguments; the catalogue checks
+    them. `embedding` is a width, `tie` shares the target's embedding with the output layer.
+    """
+
+    preset: str | None = None
+    dropout: float | None = setting(None, low=0.0, below=1.0)
+    embedding: int | None = setting(None, low=1)
+    tie: bool | str | None = None
+    encoder: dict = field(default_factory=dict)
+    decoder: dict = field(default_factory=dict)
+    head: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Training(Section):
+    """Everything `fit` needs. Lengths of time are counted in updates of the weights.
+
+    A validation happens every `validate_every` updates; it decodes at most `validate_lines` lines
+    (None: all, 0: none) for `scores`, and `metric` decides which checkpoint is the best.
+    `patience` validations without a better one end training (None: never). `clip_norm` bounds the
+    norm of all gradients together (None or 0: off). `optimizer_options` go to the Keras class.
+    """
+
+    policy: str | None = setting(None, among=POLICIES)
+    optimizer: str = setting("adam", among=OPTIMIZERS)
+    optimizer_options: dict = field(default_factory=dict)
+    learning_rate: float | None = setting(None, above=0.0)
+    schedule: str | None = setting(None, among=SCHEDULES)
+    warmup: int | None = setting(None, low=0)
+    updates: int = setting(10000, low=1)
+    label_smoothing: float = setting(0.1, low=0.0, below=1.0)
+    clip_norm: float | None = setting(1.0, low=0.0)
+    seed: int = setting(1, low=0)
+    validate_every: int = setting(500, low=1)
+    validate_lines: int | None = setting(1000, low=0)
+    scores: list | None = field(default=None, metadata={"among": TEXT_METRICS})
+    metric: str | None = setting(None, among=MODEL_METRICS + TEXT_METRICS)
+    patience: int | None = setting(None, low=1)
+
+
+@dataclass(frozen=True)
+class Decoding(Section):
+    """Defaults of search, in Python and in the served model alike (see `signatures.TRANSLATE`)."""
+
+    beam_size: int = setting(5, low=1)
+    num_hypotheses: int = setting(1, low=1)
+    length_penalty: float = setting(0.6, low=0.0)
+    max_length: int = setting(256, low=1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.num_hypotheses > self.beam_size:
+            most = f"expected at most beam_size, {self.beam_size}"
+            self.refuse("num_hypotheses", f"{most}, came {self.num_hypotheses}")
+
+
+@dataclass(frozen=True)
+class Export(Section):
+    """When training publishes a served model (best, end or never) and how many it keeps."""
+
+    when: str = setting("best", among=("best", "end", "never"))
+    keep: int = setting(3, low=1)
+
+
+@dataclass(frozen=True)
+class Config(Section):
+    """The whole configuration file, one field a section."""
+
+    data: Data = field(default_factory=Data)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: Training = field(default_factory=Training)
+    decoding: Decoding = field(default_factory=Decoding)
+    export: Export = field(default_factory=Export)
+
+    @classmethod
+    def load(cls, path, overrides=()) -> "Config":
+        """Reads a YAML file, then sets each `section.key=value` (value read as YAML).
+
+        Raises:
+            UserError: naming the file and line, or the override, the key, what was expected and
+                what came; for an unknown key the nearest real one.
+        """
+        raw, places = read(path)
+        for text in overrides:
+            override(raw, places, text)
+        return parse(cls, raw, places)
+
+    @classmethod
+    def from_dict(cls, raw: dict) -> "Config":
+        """The inverse of `to_dict`; keys left out take their defaults."""
+        return parse(cls, raw, {})
+
+    def to_dict(self) -> dict:
+        """Every key with its value, as plain nested dictionaries."""
+        return dataclasses.asdict(self)
+
+    def save(self, path) -> None:
+        """Writes every key to a YAML file; an interrupted write leaves the old file."""
+        text = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
+        replace_file(path, text)
