@@ -1,0 +1,214 @@
+"""Checkpoints: exact resuming, commits that survive an interruption anywhere, damage named."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_s2s import checkpoints, schedules
+from keras_s2s.config import UserError
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(40, 4)).astype("float32")
+Y = RANDOM.normal(size=(40, 2)).astype("float32")
+
+
+def small(optimizer="adam", policy="float32", units=8):
+    keras.utils.set_random_seed(5)
+    with_dropout = [
+        keras.layers.Dense(units, "relu", dtype=policy),
+        keras.layers.Dropout(0.3, seed=3, dtype=policy),
+        keras.layers.Dense(2, dtype="float32"),
+    ]
+    model = keras.Sequential([keras.Input((4,)), *with_dropout])
+    rate = schedules.InverseSqrt(0.01, 5)
+    made = {
+        "adam": lambda: keras.optimizers.Adam(rate, global_clipnorm=1.0),
+        "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9),
+        "adafactor": lambda: keras.optimizers.Adafactor(rate),
+    }
+    model.compile(made[optimizer](), loss="mse", jit_compile=False)
+    return model
+
+
+def fit(model, updates):
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4).repeat()
+    model.fit(data, steps_per_epoch=updates, verbose=0, shuffle=False)
+
+
+def variables(model):
+    return [np.asarray(v.numpy()) for v in [*model.weights, *model.optimizer.variables]]
+
+
+def assert_same(first, second):
+    for one, other in zip(variables(first), variables(second), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "policy"),
+    [("adam", "float32"), ("sgd", "float32"), ("adafactor", "float32"),
+     ("adam", "mixed_bfloat16"), ("adam", "mixed_float16")],
+)  # fmt: skip
+def test_a_restored_model_goes_on_exactly_as_the_saved_one(tmp_path, optimizer, policy):
+    model = small(optimizer, policy)
+    fit(model, 10)
+    checkpoints.save(model, tmp_path / "last", {"step": 10, "best": 0.5})
+    again = small(optimizer, policy)
+    state = checkpoints.restore(again, tmp_path / "last")
+    assert (state["step"], state["best"]) == (10, 0.5)
+    assert int(again.optimizer.iterations) == 10
+    assert_same(model, again)
+    fit(model, 10)
+    fit(again, 10)  # the same dropout too: ten updates later nothing differs
+    assert_same(model, again)
+
+
+def test_a_new_checkpoint_takes_the_place_of_the_one_before(tmp_path):
+    model = small()
+    first = checkpoints.save(model, tmp_path, {"step": 500})
+    second = checkpoints.save(model, tmp_path, {"step": 1000})
+    assert (first.name, second.name) == ("step-00500.keras", "step-01000.keras")
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint.json", "step-01000.keras"]
+    assert checkpoints.load(tmp_path)[0] == second
+    assert json.loads((tmp_path / "checkpoint.json").read_text())["model"] == second.name
+    third = checkpoints.save(model, tmp_path, {"step": 1000})
+    assert third != second
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint.json", third.name]
+
+
+def test_copy_makes_the_same_checkpoint_elsewhere(tmp_path):
+    model = small()
+    checkpoints.save(model, tmp_path / "best", {"step": 7, "best": 1.0})
+    checkpoints.copy(tmp_path / "best", tmp_path / "last")
+    checkpoints.save(model, tmp_path / "best", {"step": 9})
+    path, state = checkpoints.load(tmp_path / "last")
+    assert (path.name, state["step"], state["best"]) == ("step-00007.keras", 7, 1.0)
+    assert_same(model, _restored(tmp_path / "last"))
+
+
+def _restored(directory):
+    model = small()
+    checkpoints.restore(model, directory)
+    return model
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed_at(monkeypatch, number):
+    """Lets `number` of the calls by which a save touches the disc happen, then kills."""
+    left = [number]
+
+    def guarded(function):
+        def call(*args, **kwargs):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            return function(*args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(os, "replace", guarded(os.replace))
+    monkeypatch.setattr(os, "fsync", guarded(os.fsync))
+    monkeypatch.setattr(Path, "unlink", guarded(Path.unlink))
+    return left
+
+
+def test_a_save_cut_anywhere_leaves_the_checkpoint_before_or_after(tmp_path, monkeypatch):
+    model = small()
+    steps = []
+    for number in range(30):
+        directory = tmp_path / str(number)
+        checkpoints.save(model, directory, {"step": 1})
+        with monkeypatch.context() as patch:
+            left = killed_at(patch, number)
+            try:
+                checkpoints.save(model, directory, {"step": 2})
+            except Killed:
+                pass
+        steps.append(checkpoints.load(directory)[1]["step"])
+        _restored(directory)
+        if left[0] >= 0:
+            break
+        checkpoints.save(model, directory, {"step": 3})
+        assert sorted(p.name for p in directory.glob("*.keras")) == ["step-00003.keras"]
+    assert len(steps) > 6
+    assert steps == sorted(steps)
+    assert set(steps) == {1, 2}
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_a_loadable_checkpoint(tmp_path):
+    code = """
+import keras, sys
+from keras_s2s import checkpoints
+model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(2000)])
+model.compile("adam", "mse")
+for step in range(10**6):
+    checkpoints.save(model, sys.argv[1], {"step": step})
+"""
+    for moment in RANDOM.uniform(0.01, 0.5, size=6):
+        process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+        while not checkpoints.exists(tmp_path):
+            time.sleep(0.05)
+        began = checkpoints.load(tmp_path)[1]["step"]
+        deadline = time.monotonic() + 60
+        while checkpoints.load(tmp_path)[1]["step"] == began and time.monotonic() < deadline:
+            time.sleep(0.2)
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        path, _ = checkpoints.load(tmp_path)
+        assert keras.saving.load_model(path).built
+
+
+def test_no_checkpoint_is_named(tmp_path):
+    assert not checkpoints.exists(tmp_path / "best")
+    with pytest.raises(UserError, match="best: expected a checkpoint, came no checkpoint.json"):
+        checkpoints.load(tmp_path / "best")
+    with pytest.raises(UserError, match="best: expected a checkpoint, came no checkpoint.json"):
+        checkpoints.restore(small(), tmp_path / "best")
+
+
+def test_damage_is_named(tmp_path):
+    path = checkpoints.save(small(), tmp_path, {"step": 1})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="step-00001.keras: damaged checkpoint"):
+        checkpoints.load(tmp_path)
+    broken = bytearray(whole)
+    broken[len(whole) // 2] ^= 255
+    path.write_bytes(broken)
+    with pytest.raises(
+        UserError, match=r"damaged checkpoint: model.weights.h5 inside it is broken"
+    ):
+        checkpoints.restore(small(), tmp_path)
+    path.unlink()
+    with pytest.raises(UserError, match=r"the file of update 1 is missing"):
+        checkpoints.load(tmp_path)
+    for text in ("{", "{}", "[]"):
+        (tmp_path / "checkpoint.json").write_text(text)
+        with pytest.raises(UserError, match="checkpoint.json: damaged checkpoint: expected JSON"):
+            checkpoints.load(tmp_path)
+
+
+def test_another_model_does_not_fit(tmp_path):
+    checkpoints.save(small(), tmp_path, {"step": 1})
+    with pytest.raises(UserError, match="step-00001.keras: does not fit this model: "):
+        checkpoints.restore(small(units=9), tmp_path)
+
+
+def test_a_state_needs_its_step(tmp_path):
+    with pytest.raises(ValueError, match="state: expected a 'step', came {'best': 1}"):
+        checkpoints.save(small(), tmp_path, {"best": 1})
+    assert os.listdir(tmp_path) == []
