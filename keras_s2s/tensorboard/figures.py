@@ -75,8 +75,8 @@ def _trimmed(alignment, source_length, target_length):
         raise ValueError(f"alignment: expected shape [T, S], came {list(alignment.shape)}")
     if alignment.shape[0] < target_length or alignment.shape[1] < source_length:
         raise ValueError(
-            f"alignment: expected at least [{target_length}, {source_length}] for the tokens given, "
-            f"came {list(alignment.shape)}"
+            f"alignment: expected at least [{target_length}, {source_length}] for the tokens "
+            f"given, came {list(alignment.shape)}"
         )
     return alignment[:target_length, :source_length]
 

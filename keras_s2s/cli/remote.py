@@ -1,0 +1,78 @@
+"""The commands about served models: `export`, `serve` and `predict`."""
+
+from keras_s2s.cli.lines import Output, chunks, source_lines
+from keras_s2s.cli.parsing import add_command, integer, number
+from keras_s2s.cli.text import add_search_options, render, search_options
+from keras_s2s.config import UserError
+
+__all__ = ["add_commands"]
+
+
+def add_commands(commands) -> None:
+    """Adds `export`, `serve` and `predict` to the parser's sub-commands."""
+    parser = add_command(commands, "export", _export, "publish a trained run as a SavedModel")
+    parser.add_argument("run_dir", metavar="RUN", help="a run directory")
+    parser.add_argument("directory", metavar="DIR", help="the base path: DIR/VERSION is made")
+    parser.add_argument(
+        "--version", type=integer(), metavar="N", help="default: one more than the highest there"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        default="best",
+        help="which of the run's checkpoints (default: best)",
+    )
+    parser = add_command(commands, "serve", _serve, "serve an export over gRPC")
+    parser.add_argument("--model_name", required=True, metavar="N", help="what clients call it")
+    parser.add_argument("--model_base_path", required=True, metavar="DIR", help="has DIR/VERSION")
+    parser.add_argument(
+        "--port", type=integer(0), default=8500, metavar="P", help="0: any free one (default 8500)"
+    )
+    parser = add_command(commands, "predict", _predict, "ask a served model")
+    parser.add_argument("--server", required=True, metavar="HOST:PORT")
+    parser.add_argument("--model", required=True, metavar="N", help="the model's name")
+    parser.add_argument(
+        "--timeout", type=number(), default=60.0, metavar="S", help="seconds (default: 60)"
+    )
+    parser.add_argument(
+        "text", nargs="*", default=["-"], metavar="TEXT", help="- (default): standard input"
+    )
+    add_search_options(parser)
+
+
+def _export(arguments):
+    from keras_s2s.export import export_saved_model
+
+    path = export_saved_model(
+        arguments.run_dir,
+        arguments.directory,
+        version=arguments.version,
+        checkpoint=arguments.checkpoint,
+    )
+    print(path)
+
+
+def _serve(arguments):
+    from keras_s2s.serving import serve
+
+    serve(arguments.model_name, arguments.model_base_path, arguments.port)
+
+
+def _predict(arguments):
+    from keras_s2s.serving import Client, ServingError
+
+    texts = source_lines("-") if arguments.text == ["-"] else arguments.text
+    try:
+        with Client(arguments.server, arguments.model, timeout=arguments.timeout) as client:
+            _ask(client, texts, arguments)
+    except ServingError as error:
+        raise UserError(str(error)) from error
+
+
+def _ask(client, texts, arguments):
+    with Output() as output:
+        for lines in chunks(texts, 32):
+            replies = client.translate(lines, **search_options(arguments))
+            for line, found in zip(lines, replies, strict=True):
+                output.write(render(line, found, arguments))
+            output.flush()

@@ -1,0 +1,180 @@
+"""The commands that use a trained run on text: `translate` and `evaluate`."""
+
+import json
+import sys
+from pathlib import Path
+
+from keras_s2s.cli.lines import Output, chunks, one_line, source_lines
+from keras_s2s.cli.parsing import add_command, integer, number
+from keras_s2s.config import Config, Corpus, UserError
+
+__all__ = ["add_commands", "add_search_options", "render", "search_options"]
+
+SEARCH = ("beam_size", "num_hypotheses", "length_penalty", "max_length")
+
+
+def add_commands(commands) -> None:
+    """Adds `translate` and `evaluate` to the parser's sub-commands."""
+    parser = add_command(commands, "translate", _translate, "translate lines with a trained run")
+    parser.add_argument("run_dir", metavar="RUN", help="a run directory")
+    parser.add_argument(
+        "--input",
+        default="-",
+        metavar="FILE",
+        help="one text a line; - (default) is the standard input",
+    )
+    parser.add_argument(
+        "--output",
+        default="-",
+        metavar="FILE",
+        help="one line for every line of the input; - (default) is the standard output",
+    )
+    _add_run_options(parser)
+    add_search_options(parser)
+    parser = add_command(commands, "evaluate", _evaluate, "score a trained run on pairs")
+    parser.add_argument("run_dir", metavar="RUN", help="a run directory")
+    parser.add_argument("--source", metavar="FILE", help="sources, one a line")
+    parser.add_argument("--target", metavar="FILE", help="their references")
+    parser.add_argument(
+        "--pairs",
+        metavar="FILE",
+        help="or both: source, tab, reference a line; default: the run's validation corpus",
+    )
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="NAME",
+        help="accuracy, perplexity, bleu,"
+        " chrf, wer, per, cer, exact; default: those of the run's training",
+    )
+    parser.add_argument("--output", metavar="FILE", help="write the hypotheses, one a line")
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    _add_run_options(parser)
+    add_search_options(parser, hypotheses=False)
+
+
+def _add_run_options(parser):
+    parser.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        default="best",
+        help="which of the run's checkpoints (default: best)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=integer(),
+        default=32,
+        metavar="N",
+        help="sentences at a time (default: 32)",
+    )
+
+
+def add_search_options(parser, hypotheses=True) -> None:
+    """Adds the options of search; left out, the model's own defaults hold."""
+    group = parser.add_argument_group("search", "defaults: those of the run's configuration")
+    group.add_argument("--beam-size", type=integer(), metavar="N", help="1 is greedy search")
+    group.add_argument("--length-penalty", type=number(), metavar="X")
+    group.add_argument("--max-length", type=integer(), metavar="N", help="most target tokens")
+    if hypotheses:
+        group.add_argument(
+            "--num-hypotheses", type=integer(), metavar="N", help="so many hypotheses a line"
+        )
+        group.add_argument(
+            "--scores",
+            action="store_true",
+            help="tab-separated lines: score, text, score, text ...",
+        )
+        group.add_argument("--json", action="store_true", help="a JSON object a line")
+
+
+def search_options(arguments) -> dict:
+    """The options of search that were given, by name."""
+    given = {name: getattr(arguments, name, None) for name in SEARCH}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def render(source, hypotheses, arguments) -> str:
+    """One line for one source: the best text, or columns, or JSON, as `arguments` ask."""
+    if arguments.json:
+        found = [{"text": h.text, "score": float(h.score)} for h in hypotheses]
+        return json.dumps({"source": source, "hypotheses": found}, ensure_ascii=False)
+    texts = [one_line(h.text) for h in hypotheses]
+    if arguments.scores:
+        pairs = zip(hypotheses, texts, strict=True)
+        return "\t".join(f"{h.score:.4f}\t{one_line(text, chr(9))}" for h, text in pairs)
+    if len(texts) > 1:
+        return "\t".join(one_line(text, "\t") for text in texts)
+    return texts[0]
+
+
+def _translate(arguments):
+    total = None
+    if arguments.input != "-":  # a broken file is known before the model loads
+        total = sum(1 for _ in source_lines(arguments.input))
+    from keras_s2s.translator import Translator
+
+    translator = Translator.load(arguments.run_dir, checkpoint=arguments.checkpoint)
+    size, options = arguments.batch_size, search_options(arguments)
+    many = 1 if arguments.input == "-" and sys.stdin.isatty() else 16 * size
+    with Output(arguments.output) as output, _bar("translate", total) as bar:
+        for lines in chunks(source_lines(arguments.input), many):
+            found = translator.decode(lines, batch_size=size, **options)
+            for line, hypotheses in zip(lines, found, strict=True):
+                output.write(render(line, hypotheses, arguments))
+            output.flush()
+            bar.update(len(lines))
+
+
+def _bar(what, total=None):
+    """Progress and time left on the standard error, where a person watches."""
+    from tqdm import tqdm
+
+    return tqdm(desc=what, total=total, unit=" lines", disable=None, file=sys.stderr)
+
+
+def _evaluate(arguments):
+    if not (Path(arguments.run_dir) / "config.yml").is_file():
+        raise UserError(f"{arguments.run_dir}: expected a run directory, which has a config.yml")
+    config = Config.load(Path(arguments.run_dir) / "config.yml")
+    corpus = _corpus(arguments, config)
+    from keras_s2s.data import read_pairs
+
+    pairs = list(read_pairs(corpus))  # a broken file is known before the model loads
+    from keras_s2s.evaluation import evaluate
+    from keras_s2s.translator import Translator
+
+    names = arguments.metrics or ["accuracy", "perplexity", *(config.training.scores or ["bleu"])]
+    translator = Translator.load(arguments.run_dir, checkpoint=arguments.checkpoint)
+    with Output(arguments.output) as output, _bar("evaluate") as bar:
+        found = evaluate(
+            translator,
+            pairs,
+            names,
+            batch_size=arguments.batch_size,
+            progress=lambda done, total: (bar.reset(total), bar.update(done)),
+            **search_options(arguments),
+        )
+        for text in found.hypotheses if arguments.output else ():
+            output.write(one_line(text))
+    _report(found.scores, len(pairs), arguments.json)
+
+
+def _corpus(arguments, config) -> Corpus:
+    given = {side: getattr(arguments, side) for side in ("source", "target", "pairs")}
+    if any(given.values()):
+        if bool(given["source"]) != bool(given["target"]) or (given["pairs"] and given["source"]):
+            raise UserError("expected --source and --target, or --pairs alone")
+        return Corpus(**given)
+    if config.data.valid is None:
+        raise UserError("expected --source and --target, or --pairs: the run has no data.valid")
+    return config.data.valid
+
+
+def _report(scores, lines, as_json):
+    if as_json:
+        print(json.dumps({"lines": lines, **scores}))
+        return
+    print(f"{'lines':<12} {lines:>10}")
+    for name, value in scores.items():
+        percent = "" if name == "perplexity" else " %"
+        print(f"{name:<12} {value:>10.2f}{percent}")
