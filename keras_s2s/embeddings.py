@@ -1,0 +1,83 @@
+"""Tokens and positions as vectors."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_s2s.config import SpecialIds
+
+__all__ = ["TokenEmbedding", "sinusoidal"]
+
+
+def sinusoidal(positions, units):
+    """Sinusoidal position signal: sines in the first half of the width, cosines in the second.
+
+    The wave lengths run geometrically from 2 pi to 10,000 * 2 pi. Computed in float32: bfloat16
+    counts exactly only to 256.
+
+    Args:
+        positions: int tensor [N].
+        units: width D, even.
+
+    Returns:
+        float32 tensor [N, D].
+
+    Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.5 (there interleaved).
+    """
+    half = units // 2
+    rates = np.power(10000.0, -np.arange(half) / max(half - 1, 1)).astype("float32")
+    angles = tf.expand_dims(tf.cast(positions, tf.float32), 1) * rates  # [N, D / 2]
+    return tf.concat([tf.sin(angles), tf.cos(angles)], 1)
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class TokenEmbedding(keras.layers.Layer):
+    """A vector for every token of a vocabulary; the same table can serve as output layer.
+
+    Always float32: the table is the output layer's weight too when tied, and the layers that take
+    the vectors cast them to their own precision.
+
+    Args:
+        vocabulary_size: number of tokens V. An id outside of 0 to V - 1 (a copied token) reads as
+            unknown.
+        units: width D.
+        unknown: id of the unknown token.
+
+    Call arguments:
+        inputs: int tensor of ids, any shape; or, with `reverse=True`, float tensor [..., D].
+        reverse: give the product with the transposed table instead.
+
+    Output:
+        float32 tensor of shape ids + [D]; with `reverse=True` [..., V].
+
+    Reference for the tied use: Press and Wolf 2017, arXiv:1608.05859.
+    """
+
+    def __init__(self, vocabulary_size, units, unknown=SpecialIds().unknown, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.vocabulary_size, self.units, self.unknown = vocabulary_size, units, unknown
+
+    def build(self, inputs_shape=None):
+        self.table = self.add_weight(
+            name="table",
+            shape=(self.vocabulary_size, self.units),
+            initializer=keras.initializers.RandomNormal(stddev=self.units**-0.5),
+        )
+
+    def embed(self, ids, context=None):
+        """Vectors of target ids: [B, N] -> float32 [B, N, D]. `context` is for other targets."""
+        return self(ids)
+
+    def call(self, inputs, reverse=False):
+        table = tf.convert_to_tensor(self.table)
+        if not reverse:
+            known = tf.logical_and(inputs >= 0, inputs < self.vocabulary_size)
+            return tf.gather(table, tf.where(known, inputs, self.unknown))
+        sizes = tf.shape(inputs)[:-1]
+        flat = tf.reshape(inputs, [-1, self.units])
+        logits = tf.matmul(flat, table, transpose_b=True)  # [N, V]
+        return tf.reshape(logits, tf.concat([sizes, [self.vocabulary_size]], 0))
+
+    def get_config(self):
+        own = ("vocabulary_size", "units", "unknown")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -1,0 +1,193 @@
+"""Encoders: source vectors -> `Memory`, the one thing that decoders see of a source."""
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_s2s import recurrent
+from keras_s2s.embeddings import sinusoidal
+from keras_s2s.transformer import TransformerLayer, make_norm
+
+__all__ = ["Memory", "RecurrentEncoder", "TransformerEncoder", "masked_mean"]
+
+
+class Memory(NamedTuple):
+    """What an encoder gives.
+
+    Attributes:
+        values: float tensor [B, M, D], one vector a place.
+        mask: bool tensor [B, M], True = a real place.
+        summary: float tensor [B, D], the source as one vector.
+        states: nest of final states [B, ...] that a decoder may copy; empty where there are none.
+        source_index: int32 tensor [B, M], the source position of each place; None when M = S.
+        attention: float32 tensor [B, A, S, S], self-attention maps; None unless asked for.
+    """
+
+    values: tf.Tensor
+    mask: tf.Tensor
+    summary: tf.Tensor
+    states: Any = ()
+    source_index: tf.Tensor | None = None
+    attention: tf.Tensor | None = None
+
+
+def masked_mean(values, mask):
+    """Mean over the real places: [B, M, D], [B, M] -> [B, D]; zeros for an empty row."""
+    weights = tf.cast(tf.expand_dims(mask, 2), tf.float32)
+    total = tf.reduce_sum(tf.cast(values, tf.float32) * weights, 1)
+    return tf.cast(total / tf.maximum(tf.reduce_sum(weights, 1), 1.0), values.dtype)
+
+
+class Encoder(keras.layers.Layer):
+    """What every encoder is: `call(inputs [B, S, D], mask [B, S], maps) -> Memory`.
+
+    Attributes:
+        width: last axis of the memory's values and summary.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, *args, **kwargs):
+        return None
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class RecurrentEncoder(Encoder):
+    """Stacked GRU or LSTM layers over the source, in one or both directions.
+
+    The summary is the top layer's final state, both directions side by side.
+
+    Args:
+        units: width U of each direction.
+        num_layers: number of layers.
+        cell: `"gru"` or `"lstm"`.
+        bidirectional: read in both directions; the memory's width is then 2 U.
+        dropout: share dropped of every layer's input in training.
+
+    Call arguments:
+        inputs: float tensor [B, S, D].
+        mask: bool tensor [B, S], True = a real token.
+        maps: ignored; there are no self-attention maps.
+
+    Output:
+        `Memory` with values [B, S, U or 2 U] and states {"layer_0": {"h": [B, U or 2 U]}, ...}.
+
+    Raises:
+        ValueError: for another `cell`.
+
+    Reference: Schuster and Paliwal 1997 (bidirectional); Bahdanau et al. 2015, arXiv:1409.0473,
+    section 3.2.
+    """
+
+    def __init__(self, units, num_layers=1, cell="gru", bidirectional=True, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.num_layers, self.cell = units, num_layers, cell
+        self.bidirectional, self.dropout = bidirectional, dropout
+        self.width = 2 * units if bidirectional else units
+        self.forward_cells = self._cells(num_layers)
+        self.backward_cells = self._cells(num_layers if bidirectional else 0)
+        self.input_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+
+    def _cells(self, count):
+        return [
+            recurrent.cell(self.cell, self.units, dtype=self.dtype_policy) for _ in range(count)
+        ]
+
+    def build(self, inputs_shape):
+        for cells in (self.forward_cells, self.backward_cells):
+            for index, cell in enumerate(cells):
+                if not cell.built:
+                    cell.build((None, self.width if index else inputs_shape[-1]))
+
+    def call(self, inputs, mask, maps="none", training=None):
+        states = {}
+        for index in range(self.num_layers):
+            inputs = self.input_dropout(inputs, training=training)
+            inputs, states[f"layer_{index}"] = self._layer(index, inputs, mask)  # [B, S, width]
+        summary = states[f"layer_{self.num_layers - 1}"]["h"]
+        return Memory(inputs, mask, summary, states)
+
+    def _layer(self, index, inputs, mask):
+        outputs, states = recurrent.run(self.forward_cells[index], inputs, mask)
+        if not self.bidirectional:
+            return outputs, states
+        back, back_states = recurrent.run(self.backward_cells[index], inputs, mask, reverse=True)
+        states = {name: tf.concat([states[name], back_states[name]], 1) for name in states}
+        return tf.concat([outputs, back], 2), states
+
+    def get_config(self):
+        own = ("units", "num_layers", "cell", "bidirectional", "dropout")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class TransformerEncoder(Encoder):
+    """Transformer layers over the scaled source vectors plus sinusoidal positions.
+
+    Args:
+        units: width D; the source vectors must have it too.
+        num_layers: number of layers.
+        num_heads: number of heads H, a divisor of `units`.
+        hidden_units: width of the feed-forward inner layer; 4 D when None.
+        norm: `"pre"` (with a final normalisation) or `"post"`.
+        activation: Keras name of the feed-forward activation.
+        dropout: share dropped in training.
+
+    Call arguments:
+        inputs: float tensor [B, S, D].
+        mask: bool tensor [B, S], True = a real token.
+        maps: `"all"` also gives the self-attention maps, layer by layer, head by head.
+
+    Output:
+        `Memory` with values [B, S, D], summary the mean over real tokens, no states.
+
+    Raises:
+        ValueError: for another `norm`, heads that do not divide `units`, or inputs of another
+            width.
+
+    Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.1.
+    """
+
+    def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
+                 activation="relu", dropout=0.1, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
+        self.hidden_units, self.norm = hidden_units, norm
+        self.activation, self.dropout, self.width = activation, dropout, units
+        policy = self.dtype_policy
+        self.layers = [
+            TransformerLayer(units, num_heads, hidden_units or 4 * units, False, norm, activation,
+                             dropout, dtype=policy)  # fmt: skip
+            for _ in range(num_layers)
+        ]
+        self.final_norm = make_norm(policy) if norm == "pre" else None
+        self.input_dropout = keras.layers.Dropout(dropout, dtype=policy)
+
+    def build(self, inputs_shape):
+        if inputs_shape[-1] != self.units:
+            raise ValueError(
+                f"inputs: expected source vectors of width {self.units} (units), came {inputs_shape[-1]}"
+            )
+        for layer in [*self.layers, *([self.final_norm] if self.final_norm else [])]:
+            if not layer.built:
+                layer.build((None, None, self.units))
+
+    def call(self, inputs, mask, maps="none", training=None):
+        positions = sinusoidal(tf.range(tf.shape(inputs)[1]), self.units)
+        x = inputs * self.units**0.5 + tf.cast(positions, inputs.dtype)
+        x = self.input_dropout(x, training=training)
+        weights = []
+        for layer in self.layers:
+            x, seen, _ = layer(x, mask=tf.expand_dims(mask, 1), training=training)
+            weights.append(seen)  # [B, H, S, S]
+        if self.final_norm:
+            x = self.final_norm(x)
+        attention = tf.concat(weights, 1) if maps == "all" else None
+        return Memory(x, mask, masked_mean(x, mask), (), None, attention)
+
+    def get_config(self):
+        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -1,0 +1,190 @@
+"""Heads: decoder outputs -> float32 logits over what may come next.
+
+A head is called as `head(outputs, inputs, attention, context)` by training and by every search
+alike. Heads are float32 whatever the policy: a bfloat16 vocabulary layer picks another token in
+some three of a hundred rows.
+"""
+
+import keras
+import tensorflow as tf
+
+from keras_s2s.linear import Linear
+
+__all__ = ["Head", "PointerGeneratorHead", "SoftmaxHead", "copy_distribution"]
+
+LOG_EPSILON = 1e-12  # floor of a copy probability before its logarithm
+
+
+class Head(keras.layers.Layer):
+    """What every head is.
+
+    Attributes:
+        vocabulary_size: number of target tokens V.
+        copies: whether logits go on beyond V with one column for each source position, and the
+            source needs `copy_ids`.
+        needs_attention: whether it reads the alignment map.
+    """
+
+    copies = False
+    needs_attention = False
+
+    def __init__(self, vocabulary_size, **kwargs):
+        # Arguments pass uncast: ids stay ids, and a half-precision output is widened here.
+        super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
+        self.vocabulary_size = vocabulary_size
+        self.projection = Linear(vocabulary_size, dtype="float32")
+        self.embedding = None
+
+    def tie(self, embedding):
+        """Uses the transposed table of a `TokenEmbedding` as output weights.
+
+        Raises:
+            ValueError: when the table has another number of tokens.
+        """
+        if embedding.vocabulary_size != self.vocabulary_size:
+            raise ValueError(
+                f"tie: expected an embedding of {self.vocabulary_size} tokens,"
+                f" came {embedding.vocabulary_size}"
+            )
+        self.embedding, self.projection = embedding, None
+
+    def _build_vocabulary(self, width):
+        if self.projection is None:
+            if self.embedding.units != width:
+                raise ValueError(
+                    f"tie: expected decoder outputs of the embedding's width"
+                    f" {self.embedding.units}, came {width}"
+                )
+            self.bias = self.add_weight(name="bias", shape=(self.vocabulary_size,))
+            self.bias.assign(tf.zeros([self.vocabulary_size]))
+        elif not self.projection.built:
+            self.projection.build((None, width))
+
+    def _vocabulary_logits(self, outputs):
+        outputs = tf.cast(outputs, tf.float32)
+        if self.projection is not None:
+            return self.projection(outputs)
+        return self.embedding(outputs, reverse=True) + tf.convert_to_tensor(self.bias)
+
+    def get_config(self):
+        return {**super().get_config(), "vocabulary_size": self.vocabulary_size}
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class SoftmaxHead(Head):
+    """One dense layer onto the vocabulary: logits = W o + b.
+
+    Args:
+        vocabulary_size: number of target tokens V.
+
+    Call arguments:
+        outputs: float tensor [B, N, D] of the decoder.
+        inputs, attention, context: not read.
+
+    Output:
+        float32 logits [B, N, V].
+
+    Raises:
+        ValueError: when tied to an embedding of another size.
+    """
+
+    def build(self, outputs_shape, *args, **kwargs):
+        self._build_vocabulary(outputs_shape[-1])
+
+    def call(self, outputs, inputs=None, attention=None, context=None):
+        return self._vocabulary_logits(outputs)
+
+
+def copy_distribution(attention, copy_ids, size):
+    """Sums the attention that falls on equal ids.
+
+    Args:
+        attention: float32 tensor [B, N, S], weights over source positions.
+        copy_ids: int32 tensor [B, S], the column of each position.
+        size: scalar, number of columns.
+
+    Returns:
+        float32 tensor [B, N, size].
+    """
+    batch, count = tf.shape(attention)[0], tf.shape(attention)[1]
+    rows = tf.reshape(tf.range(batch * count), [batch, count, 1]) * size
+    index = rows + tf.expand_dims(copy_ids, 1)  # [B, N, S]
+    flat = tf.scatter_nd(
+        tf.reshape(index, [-1, 1]), tf.reshape(attention, [-1]), [batch * count * size]
+    )
+    return tf.reshape(flat, [batch, count, size])
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class PointerGeneratorHead(Head):
+    """Mixture of a vocabulary and of copying source tokens.
+
+    p_gen = s(w_c . c + w_o . o + w_y . y + b), with c the attended memory, o the decoder's output
+    and y its input; P(w) = p_gen P_vocabulary(w) + (1 - p_gen) sum of the attention on w. Columns
+    from V on stand for source tokens outside the target vocabulary: V + the first position of that
+    string in the source.
+
+    Args:
+        vocabulary_size: number of target tokens V.
+
+    Call arguments:
+        outputs: float tensor [B, N, D] of the decoder.
+        inputs: float tensor [B, N, E], its embedded input tokens.
+        attention: float32 tensor [B, 1, N, M], the alignment map.
+        context: the decoder's context; reads `memory` and `source["copy_ids"]` [B, S].
+
+    Output:
+        float32 logits [B, N, V + S]; they are log-probabilities.
+
+    Raises:
+        ValueError: when the source has no `copy_ids`, or when tied to an embedding of another size.
+
+    Reference: See et al. 2017, arXiv:1704.04368, equations 8 and 9.
+    """
+
+    copies = True
+    needs_attention = True
+
+    def __init__(self, vocabulary_size, **kwargs):
+        super().__init__(vocabulary_size, **kwargs)
+        self.gate = Linear(1, dtype="float32")
+
+    def build(self, outputs_shape, inputs_shape=None, attention_shape=None, context_shape=None):
+        self._build_vocabulary(outputs_shape[-1])
+        memory = context_shape["memory"]["values"][-1]
+        if not self.gate.built:
+            self.gate.build((None, outputs_shape[-1] + inputs_shape[-1] + memory))
+
+    def call(self, outputs, inputs, attention, context):
+        if context["source"].get("copy_ids") is None:
+            raise ValueError("source: expected 'copy_ids' [B, S] for a head that copies, came none")
+        values, copy_ids = context["memory"]["values"], context["source"]["copy_ids"]
+        weights = attention[:, 0]  # [B, N, M]
+        seen = tf.matmul(weights, tf.cast(values, tf.float32))  # [B, N, D_m]
+        features = [seen, tf.cast(outputs, tf.float32), tf.cast(inputs, tf.float32)]
+        gate = self.gate(tf.concat(features, 2))  # [B, N, 1]
+        generated = tf.nn.log_softmax(self._vocabulary_logits(outputs)) - tf.nn.softplus(-gate)
+        spread = spread_over_source(weights, context["memory"]["source_index"], tf.shape(copy_ids)[1])
+        size = self.vocabulary_size + tf.shape(copy_ids)[1]
+        copied = copy_distribution(spread, copy_ids, size)  # [B, N, V + S]
+        copied = tf.math.log(copied + LOG_EPSILON) - tf.nn.softplus(gate)
+        # A column beyond V has no vocabulary share: log of zero, finite.
+        room = tf.fill(tf.shape(copied[..., self.vocabulary_size :]), tf.math.log(LOG_EPSILON))
+        generated = tf.concat([generated, room], 2)
+        return tf.math.reduce_logsumexp(tf.stack([generated, copied]), 0)
+
+
+def spread_over_source(weights, source_index, length):
+    """Attention over memory places as attention over source positions.
+
+    Args:
+        weights: float32 tensor [B, N, M].
+        source_index: int32 tensor [B, M], or None when the places are the positions.
+        length: scalar S.
+
+    Returns:
+        float32 tensor [B, N, S].
+    """
+    if source_index is None:
+        return weights
+    return copy_distribution(weights, source_index, length)

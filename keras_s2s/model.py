@@ -1,0 +1,184 @@
+"""`Seq2Seq`: the wiring of embeddings, encoder, decoder and head."""
+
+import keras
+import tensorflow as tf
+
+from keras_s2s import losses
+from keras_s2s.heads import spread_over_source
+
+__all__ = ["Seq2Seq"]
+
+PARTS = ("source", "encoder", "target", "decoder", "head")
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class Seq2Seq(keras.Model):
+    """Any encoder under any decoder under any head.
+
+    `fit` runs `call`; a search runs `begin` once and `next` at every position. Both are the same
+    decoder, and they agree to rounding.
+
+    Args:
+        source: layer for source ids, a `TokenEmbedding`.
+        encoder: an `Encoder`.
+        target: layer for target ids, a `TokenEmbedding`.
+        decoder: a `Decoder`.
+        head: a `Head`.
+        tie: `"none"`; `"output"`: the head uses the target embedding's table; `"all"`: source and
+            target also share one table.
+        label_smoothing: share of the target probability spread over the vocabulary in training.
+
+    Call arguments:
+        inputs: {"source": {"ids": int32 [B, S], "mask": bool [B, S], "copy_ids": int32 [B, S] when
+            the head copies}, "target": int32 [B, T], the start first}.
+        maps: `"none"`, `"alignment"` or `"all"`.
+
+    Output:
+        float32 logits [B, T, V'], V' = V, or V + S when the head copies. With maps: {"logits": ...,
+        "attention": {"cross": [B, A, T, M], and with "all" "self": [B, A, T, T] and
+        "encoder": [B, A, S, S], where the parts have such maps}}.
+
+    Raises:
+        ValueError: for another `tie`, or tables that cannot be tied.
+    """
+
+    def __init__(self, source, encoder, target, decoder, head, tie="none", label_smoothing=0.0,
+                 **kwargs):  # fmt: skip
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                f"KERAS_BACKEND: expected 'tensorflow', came {keras.backend.backend()!r}"
+            )
+        super().__init__(**kwargs)
+        if tie not in ("none", "output", "all"):
+            raise ValueError(f"tie: expected 'none', 'output' or 'all', came {tie!r}")
+        if tie == "all":
+            if source.vocabulary_size != target.vocabulary_size:
+                raise ValueError(
+                    "tie: 'all' needs one vocabulary for both sides, came"
+                    f" {source.vocabulary_size} and {target.vocabulary_size} tokens"
+                )
+            source = target
+        self.source, self.encoder, self.target = source, encoder, target
+        self.decoder, self.head = decoder, head
+        self.tie, self.label_smoothing = tie, label_smoothing
+        if tie != "none":
+            head.tie(target)
+
+    @property
+    def copies(self):
+        """Whether the source needs `copy_ids` and logits have a column for each position."""
+        return self.head.copies
+
+    @property
+    def vocabulary_size(self):
+        """Number of target tokens V."""
+        return self.head.vocabulary_size
+
+    def build(self, inputs_shape=None):
+        # Every part, those too that only `next` uses: what is not built here is not saved.
+        source = (None, None, self.source.units)
+        target = (None, None, self.target.units)
+        context = {"memory": {"values": (None, None, self.encoder.width)}}
+        outputs = (None, None, self.decoder.width)
+        for layer, *shapes in (
+            (self.source, (None, None)),
+            (self.target, (None, None)),
+            (self.encoder, source),
+            (self.decoder, target, context),
+            (self.head, outputs, target, None, context),
+        ):
+            if not layer.built:
+                layer.build(*shapes)
+
+    def call(self, inputs, maps="none", training=None):
+        memory, context = self._read(inputs["source"], maps, training)
+        embedded = self.target.embed(inputs["target"], context)  # [B, T, E]
+        wanted = "alignment" if maps == "none" and self.head.needs_attention else maps
+        outputs, attention = self.decoder(embedded, context, maps=wanted, training=training)
+        alignment = None
+        if self.head.needs_attention:
+            cross = attention["cross"]
+            alignment = self.decoder.alignment(cross) if wanted == "all" else cross
+        logits = self.head(outputs, embedded, alignment, context)
+        if maps == "none":
+            return logits
+        given = dict(attention)
+        if memory.attention is not None:
+            given["encoder"] = memory.attention
+        return {"logits": logits, "attention": given}
+
+    def _read(self, source, maps="none", training=False):
+        vectors = self.source(source["ids"])  # [B, S, E]
+        memory = self.encoder(vectors, mask=source["mask"], maps=maps, training=training)
+        return memory, self.decoder.prepare(memory, source, training=training)
+
+    def begin(self, source, num_hypotheses, max_length=None):
+        """Reads the source: all that a search needs before its first step.
+
+        Args:
+            source: the dict of `call`'s `inputs["source"]`.
+            num_hypotheses: K, int or scalar tensor.
+            max_length: fixes the size of what grows with the position, when given.
+
+        Returns:
+            context, leaves [B, ...], and state, leaves [B, K, ...].
+        """
+        _, context = self._read(source)
+        return context, self.decoder.initial_state(context, num_hypotheses, max_length)
+
+    def next(self, ids, position, context, state, maps="alignment"):
+        """One position of every hypothesis.
+
+        Args:
+            ids: int32 tensor [B, K], the tokens before this position (the start at position 0).
+            position: int32 scalar.
+            context, state: from `begin` or the call before.
+            maps: `"alignment"`, or `"none"` to do without it.
+
+        Returns:
+            float32 log-probabilities [B, K, V'], the new state, and the alignment [B, K, S] or
+            None.
+        """
+        embedded = self.target.embed(ids, context)  # [B, K, E]
+        wanted = "alignment" if self.head.needs_attention else maps
+        outputs, state, attention = self.decoder.step(
+            embedded, position, context, state, maps=wanted
+        )
+        log_probs = tf.nn.log_softmax(self.head(outputs, embedded, attention, context))
+        if maps == "none":
+            return log_probs, state, None
+        index = context["memory"]["source_index"]
+        length = tf.shape(context["source"]["mask"])[1]
+        return log_probs, state, spread_over_source(attention[:, 0], index, length)
+
+    def objectives(self):
+        """The objectives whose sum `fit` minimises, see `keras_s2s.losses`."""
+        return [losses.cross_entropy(self.label_smoothing, self.vocabulary_size)]
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        logits = y_pred["logits"] if isinstance(y_pred, dict) else y_pred
+        if self._compile_loss is not None:
+            return super().compute_loss(x, y, logits, sample_weight, training)
+        weights = tf.ones_like(y, tf.float32) if sample_weight is None else sample_weight
+        total = 0.0
+        for objective in self.objectives():
+            value, count = objective(x, y, logits, weights)
+            total += value / tf.maximum(count, 1.0)
+        # Keras adds up the replicas' gradients, and does not divide a loss computed here.
+        return total / tf.distribute.get_strategy().num_replicas_in_sync
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        logits = y_pred["logits"] if isinstance(y_pred, dict) else y_pred
+        return super().compute_metrics(x, y, logits, sample_weight)
+
+    def get_config(self):
+        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in PARTS}
+        own = {"tie": self.tie, "label_smoothing": self.label_smoothing}
+        return {**super().get_config(), **parts, **own}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        for name in PARTS:
+            config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects)
+        return cls(**config)
