@@ -1,0 +1,215 @@
+"""Callbacks under a real `fit` of a small model: what they print, save, stop and write."""
+
+import io
+import json
+import math
+import re
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from keras_s2s import callbacks, schedules
+from keras_s2s.config import UserError
+
+B, T, V = 4, 6, 5
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(40, T, 3)).astype("float32")
+Y = RANDOM.integers(0, V, size=(40, T))
+WEIGHTS = (np.arange(T)[None] < RANDOM.integers(1, T + 1, size=(40, 1))).astype("float32")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def fit(watchers, *, every=5, validations=4, learning_rate=0.1, initial=0, valid=True):
+    model = keras.Sequential([keras.Input((T, 3)), keras.layers.Dense(V)])
+    model.compile(
+        keras.optimizers.SGD(schedules.Constant(learning_rate)),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        weighted_metrics=[callbacks.TargetTokens()],
+        jit_compile=False,
+    )
+    data = tf.data.Dataset.from_tensor_slices((X, Y, WEIGHTS)).batch(B)
+    return model.fit(
+        data.repeat(), epochs=initial + validations, initial_epoch=initial, steps_per_epoch=every,
+        validation_data=data if valid else None, callbacks=watchers, verbose=0, shuffle=False,
+    )  # fmt: skip
+
+
+class Pause(keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        time.sleep(0.05)
+
+
+class LastLogs(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs = dict(logs)
+
+
+def test_target_tokens_counts_what_is_real():
+    metric = callbacks.TargetTokens()
+    metric.update_state(Y, None, WEIGHTS)
+    metric.update_state(Y[:2], None)
+    assert float(metric.result()) == WEIGHTS.sum() + 2 * T
+    metric.reset_state()
+    assert float(metric.result()) == 0
+
+
+def test_progress_measures_the_speed_of_updates_alone():
+    progress = callbacks.Progress(20, stream=io.StringIO())
+    slow = callbacks.Validate(20, lambda *_: time.sleep(0.3))
+    last = LastLogs()
+    fit([progress, Pause(), slow, last], every=10, validations=2)
+    tokens = WEIGHTS.sum()  # of the ten batches of an epoch, paused 0.05 s each
+    assert tokens / 0.5 * 0.3 < last.logs["tokens_per_second"] <= tokens / 0.5
+    assert "tokens" not in last.logs
+    assert "val_tokens" not in last.logs
+
+
+def test_progress_writes_lines_where_there_is_no_terminal():
+    stream = io.StringIO()
+    fit([callbacks.Progress(1500, start=1480, stream=stream, interval=0.0)])
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 20
+    assert lines[0].startswith("update 1,481 of 1,500 (99%): loss ")
+    assert lines[0].endswith(", ? left")
+    assert re.fullmatch(
+        r"update 1,500 of 1,500 \(100%\): loss \d\.\d+, [\d,]+ target tokens/s, 0 s left", lines[-1]
+    )
+
+
+def test_progress_is_quiet_between_two_lines():
+    stream = io.StringIO()
+    fit([callbacks.Progress(20, stream=stream, interval=60.0)])
+    assert stream.getvalue() == ""
+
+
+def test_progress_is_a_bar_on_a_terminal():
+    stream = Terminal()
+    progress = callbacks.Progress(20, stream=stream)
+    fit([progress, callbacks.Validate(20, lambda *_: None, say=progress.say)])
+    assert "20/20" in stream.getvalue()
+    assert re.search(r"update 20: validation loss \d\.\d+; the best so far\n", stream.getvalue())
+
+
+def test_time_left_is_the_pace_of_the_session_with_its_validations():
+    progress = callbacks.Progress(100, start=50)
+    assert math.isnan(progress.seconds_left(0.0))
+    progress.done, progress._steady = 61, (10.0, 51)
+    assert progress.seconds_left(30.0) == pytest.approx(39 * 2.0)
+    assert [callbacks.duration(s) for s in (8.4, 200, 7500, math.nan)] == [
+        "8 s", "3 min 20 s", "2 h 5 min", "?"]  # fmt: skip
+
+
+class Saved(list):
+    def __call__(self, state, is_best):
+        self.append((state["step"], is_best, state["waited"]))
+        self.state = state
+
+
+def scores(*values):
+    values = iter(values)
+    return lambda: {"bleu": next(values)}
+
+
+def test_the_best_is_decided_by_the_metric_and_patience_stops():
+    saved, said = Saved(), []
+    watcher = callbacks.Validate(
+        100, saved, metric="val_bleu", higher_is_better=True, patience=2, say=said.append,
+        score=scores(10.0, 30.0, 30.0, 20.0, 40.0),
+    )  # fmt: skip
+    fit([watcher], validations=10)
+    assert saved == [(5, True, 0), (10, True, 0), (15, False, 1), (20, False, 2)]
+    assert (saved.state["best"], saved.state["best_step"]) == (30.0, 10)
+    assert said[1].startswith("update 10: validation loss ")
+    assert said[1].endswith("bleu 30; the best so far")
+    assert (
+        said[-1] == "stopped after 2 validations without a better bleu; the best was at update 10"
+    )
+
+
+def test_a_lower_loss_is_better_and_nothing_beats_not_a_number_by_accident():
+    watcher = callbacks.Validate(10, Saved(), state={"best": 1.0})
+    assert watcher.better({"val_loss": 0.9})
+    assert not watcher.better({"val_loss": 1.0})
+    assert not watcher.better({"val_loss": math.nan})
+    assert callbacks.Validate(10, Saved(), state={"best": math.nan}).better({"val_loss": 9.0})
+
+
+def test_training_stops_at_its_updates_and_goes_on_where_it_was():
+    whole, first, second = Saved(), Saved(), Saved()
+    fit([callbacks.Validate(12, whole)], validations=10)
+    assert [step for step, *_ in whole] == [5, 10, 12]
+    fit([callbacks.Validate(5, first)], validations=10)
+    fit([callbacks.Validate(12, second, state=first.state)], initial=1, validations=10)
+    assert [step for step, *_ in second] == [10, 12]
+    assert second.state["validations"] == 3
+    assert second.state["seconds"] > first.state["seconds"] > 0
+
+
+def test_without_a_metric_the_latest_is_the_best():
+    saved, said = Saved(), []
+    fit([callbacks.Validate(10, saved, metric=None, say=said.append)], valid=False)
+    assert saved == [(5, True, 0), (10, True, 0)]
+    assert re.fullmatch(r"update 10: training loss \d\.\d+", said[-1])
+
+
+def test_a_loss_that_is_no_number_ends_training_and_saves_nothing():
+    saved = Saved()
+    message = "the loss became (nan|inf) before update 5; lower training.learning_rate, or set "
+    with pytest.raises(UserError, match=message):
+        fit([callbacks.Validate(10, saved)], learning_rate=1e38)
+    assert saved == []
+
+
+def watch(tmp_path, updates, state=None):
+    saved = Saved()
+    start = (state or {}).get("step", 0)
+    fit(
+        [
+            callbacks.Progress(updates, start=start, stream=io.StringIO()),
+            callbacks.Validate(updates, saved, score=lambda: {"chrf": 12.5}, state=state),
+            callbacks.Journal(tmp_path / "metrics.jsonl", start=start),
+            callbacks.Summaries(tmp_path / "logs", start=start, every=2),
+        ],
+        validations=10,
+    )
+    return saved.state
+
+
+def test_the_journal_has_a_line_for_each_validation_and_none_twice(tmp_path):
+    state = watch(tmp_path, 10)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 15, "loss": 9.0}\n{"step": 2')  # lost updates, a line cut short
+    watch(tmp_path, 20, state)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [5, 10, 15, 20]
+    assert set(lines[-1]) == {"step", "loss", "val_loss", "val_chrf", "learning_rate", "seconds",
+                              "tokens_per_second"}  # fmt: skip
+    assert lines[-1]["val_chrf"] == 12.5
+    assert lines[-1]["learning_rate"] == pytest.approx(0.1)
+
+
+def scalars(directory):
+    events = EventAccumulator(str(directory), size_guidance={"tensors": 0})
+    events.Reload()
+    return {
+        tag: {e.step: float(tf.make_ndarray(e.tensor_proto)) for e in events.Tensors(tag)}
+        for tag in events.Tags()["tensors"]
+    }
+
+
+def test_summaries_are_curves_over_updates(tmp_path):
+    watch(tmp_path, 10)
+    train, valid = scalars(tmp_path / "logs" / "train"), scalars(tmp_path / "logs" / "valid")
+    assert set(train) == {"loss", "learning_rate", "tokens_per_second"}
+    assert list(train["loss"]) == [2, 4, 6, 8, 10]
+    assert train["learning_rate"][4] == pytest.approx(0.1)
+    assert set(valid) == {"loss", "chrf"}
+    assert valid["chrf"] == {5: 12.5, 10: 12.5}
