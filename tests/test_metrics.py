@@ -115,7 +115,9 @@ def made_up_lines(seed, count=60):
     r = random.Random(seed)
 
     def line(low):
-        return " ".join(r.choice(["AA", "B", "K", "IY", "ß", "😀"]) for _ in range(r.randint(low, 6)))
+        return " ".join(
+            r.choice(["AA", "B", "K", "IY", "ß", "😀"]) for _ in range(r.randint(low, 6))
+        )
 
     sources = [f"word{r.randrange(count // 2)}" for _ in range(count)]
     references = [line(1) for _ in range(count)]

@@ -1,0 +1,25 @@
+"""Text to pieces to ids and back, in the graph: fit, Translator and export share one code.
+
+`train` makes a tokenizer from lines of text, `save_pair` and `load_pair` keep the two of a model
+in its run directory. Each is a `tf.Module` that tracks its own tables, so that whatever holds it
+can be exported and served as it is.
+"""
+
+from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, Tokenizer
+from keras_s2s.tokenizers.files import load, load_pair, save_pair
+from keras_s2s.tokenizers.subwords import SentencePiece
+from keras_s2s.tokenizers.training import train
+from keras_s2s.tokenizers.words import Characters, Whitespace
+
+__all__ = [
+    "SPECIAL_PIECES",
+    "UNKNOWN",
+    "Characters",
+    "SentencePiece",
+    "Tokenizer",
+    "Whitespace",
+    "load",
+    "load_pair",
+    "save_pair",
+    "train",
+]

@@ -1,0 +1,111 @@
+"""What every tokenizer shares: the vocabulary as two tables in the graph."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from keras_s2s.config import SpecialIds, replace_file
+
+__all__ = ["SPECIAL_PIECES", "UNKNOWN", "Tokenizer"]
+
+UNKNOWN = "<unk>"
+SPECIAL_PIECES = ("<pad>", UNKNOWN, "<s>", "</s>")  # in the order of their ids
+_SPECIAL = SpecialIds()
+
+
+class Tokenizer(tf.Module):
+    """Text <-> pieces <-> ids, by ops that tf.data, tf.function and a served graph can run.
+
+    Nothing that a text or an id can hold makes an op fail: broken UTF-8 reads as U+FFFD, a piece
+    outside the vocabulary as `unknown`. The names of the special ids are not pieces: a text that
+    holds the characters `</s>` never becomes the end.
+
+    A kind of tokenizer adds `kind`, `pieces`, `detokenize` and `model_file` to this class.
+
+    Args:
+        vocabulary: the pieces of the ids 4, 5, ...; distinct, neither empty nor `<unk>`.
+
+    Attributes:
+        kind: its name in a configuration file.
+        size: the number V of ids, the four special ones included.
+        vocabulary: the V pieces in the order of their ids, the special ones first.
+
+    Raises:
+        ValueError: a piece of the vocabulary is empty, `<unk>`, or stands twice.
+    """
+
+    kind = ""
+
+    def __init__(self, vocabulary: Sequence[str]):
+        super().__init__()
+        _check(vocabulary)
+        first = len(SPECIAL_PIECES)
+        self.vocabulary = (*SPECIAL_PIECES, *vocabulary)
+        self.size = len(self.vocabulary)
+        ids = tf.range(first, self.size, dtype=tf.int32)
+        known = tf.constant(list(vocabulary), tf.string, shape=[len(vocabulary)])
+        initializer = tf.lookup.KeyValueTensorInitializer(known, ids)
+        self._table = tf.lookup.StaticHashTable(initializer, _SPECIAL.unknown)
+        # pad, start and end have no text, so that what is joined needs no further mask
+        self._strings = tf.concat([["", UNKNOWN, "", ""], known], axis=0)
+
+    def pieces(self, text):
+        """Text [B] -> the strings of its pieces, ragged [B, None]; a row without any is empty."""
+        raise NotImplementedError(f"{type(self).__name__} has to define pieces")
+
+    def detokenize(self, pieces):
+        """Strings of pieces [..., T], padded with "" -> text [...]."""
+        raise NotImplementedError(f"{type(self).__name__} has to define detokenize")
+
+    def ids(self, pieces):
+        """Strings of pieces, dense or ragged -> int32 ids of the same shape."""
+        return self._table.lookup(pieces)
+
+    def strings(self, ids):
+        """Int32 ids of any shape -> the strings of their pieces.
+
+        The ids pad, start and end give "", an id outside the vocabulary what `unknown` gives.
+        """
+        known = (ids >= 0) & (ids < self.size)
+        return tf.gather(self._strings, tf.where(known, ids, _SPECIAL.unknown))
+
+    def model_file(self) -> tuple[str, bytes]:
+        """The suffix and the content of the file that `tokenizers.load` makes it from."""
+        lines = "".join(f"{piece}\n" for piece in self.vocabulary[len(SPECIAL_PIECES) :])
+        return "vocab", lines.encode()
+
+    def save(self, directory, name: str):
+        """Writes NAME.vocab or NAME.model into `directory`, then NAME.json; each is whole or not
+        there.
+        """
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        suffix, content = self.model_file()
+        file = f"{name}.{suffix}"
+        _replace_bytes(directory / file, content)
+        described = {"kind": self.kind, "size": self.size, "file": file}
+        replace_file(directory / f"{name}.json", json.dumps(described, indent=2) + "\n")
+
+
+def _check(vocabulary):
+    seen = {"", UNKNOWN}
+    for place, piece in enumerate(vocabulary, 1):
+        if piece in seen:
+            expected = f"expected distinct pieces, neither empty nor {UNKNOWN}"
+            raise ValueError(f"vocabulary: {expected}, came {piece!r} as piece {place}")
+        seen.add(piece)
+
+
+def _replace_bytes(path, content: bytes):
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

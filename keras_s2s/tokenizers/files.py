@@ -1,0 +1,81 @@
+"""Tokenizers in a run directory: source.* and target.*."""
+
+import json
+from pathlib import Path
+
+from keras_s2s.config import UserError, replace_file
+from keras_s2s.tokenizers.base import Tokenizer
+from keras_s2s.tokenizers.subwords import SentencePiece
+from keras_s2s.tokenizers.words import Characters, Whitespace
+
+__all__ = ["load", "load_pair", "save_pair"]
+
+_PLAIN = {kind.kind: kind for kind in (Characters, Whitespace)}
+_KINDS = (*_PLAIN, SentencePiece.kind)
+
+
+def load(directory, name: str) -> Tokenizer:
+    """The tokenizer that was saved as `name` in `directory`.
+
+    Raises:
+        UserError: a file is missing or damaged; the message names it.
+    """
+    directory = Path(directory)
+    described = _description(directory / f"{name}.json")
+    if "same_as" in described:
+        return load(directory, described["same_as"])
+    path = directory / described["file"]
+    try:
+        tokenizer = _make(described["kind"], path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: expected a vocabulary, came: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    if tokenizer.size != described["size"]:
+        expected = f"expected {described['size']} ids as {name}.json says"
+        raise UserError(f"{path}: {expected}, came {tokenizer.size}")
+    return tokenizer
+
+
+def save_pair(directory, source: Tokenizer, target: Tokenizer) -> None:
+    """Writes a model's two tokenizers; where they are one object, target.json says so."""
+    source.save(directory, "source")
+    if target is not source:
+        return target.save(directory, "target")
+    return replace_file(Path(directory) / "target.json", json.dumps({"same_as": "source"}) + "\n")
+
+
+def load_pair(directory) -> tuple[Tokenizer, Tokenizer]:
+    """The (source, target) that `save_pair` wrote; a shared one is one object.
+
+    Raises:
+        UserError: a file is missing or damaged; the message names it.
+    """
+    source = load(directory, "source")
+    shared = "same_as" in _description(Path(directory) / "target.json")
+    return source, source if shared else load(directory, "target")
+
+
+def _description(path) -> dict:
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: expected a saved tokenizer, came: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: expected JSON, came: {error}") from None
+    if not isinstance(described, dict) or not _complete(described):
+        raise UserError(f"{path}: expected kind, size and file, or same_as, came {described!r}")
+    return described
+
+
+def _complete(described) -> bool:
+    if "same_as" in described:
+        return described["same_as"] == "source"
+    return described.get("kind") in _KINDS and {"size", "file"} <= described.keys()
+
+
+def _make(kind, content: bytes) -> Tokenizer:
+    if kind == SentencePiece.kind:
+        return SentencePiece(content)
+    text = content.decode()
+    return _PLAIN[kind](text.split("\n")[:-1])
