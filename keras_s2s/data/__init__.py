@@ -1,0 +1,23 @@
+"""From files and strings to what the model takes: the one place that makes its inputs.
+
+`make_source` serves `fit`, the translator and every export alike; `batches` reads a corpus into a
+`tf.data` pipeline of (x, y, sample_weight), and `survey` counts what that pipeline will find.
+"""
+
+from keras_s2s.data.batching import batches, length_buckets
+from keras_s2s.data.examples import make_example, make_source, target_strings
+from keras_s2s.data.readers import read_lines, read_pairs, read_side
+from keras_s2s.data.surveys import Survey, survey
+
+__all__ = [
+    "Survey",
+    "batches",
+    "length_buckets",
+    "make_example",
+    "make_source",
+    "read_lines",
+    "read_pairs",
+    "read_side",
+    "survey",
+    "target_strings",
+]

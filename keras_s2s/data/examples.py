@@ -1,0 +1,152 @@
+"""Pieces to the model's inputs, by ops that tf.data and a served graph run alike."""
+
+import tensorflow as tf
+
+from keras_s2s.config import SpecialIds
+from keras_s2s.tokenizers import UNKNOWN, Tokenizer
+
+__all__ = ["assemble", "encode", "make_example", "make_source", "target_strings"]
+
+_SPECIAL = SpecialIds()
+_ABSENT = tf.int32.max  # what a minimum over no position is
+
+
+def make_source(pieces, source: Tokenizer, target: Tokenizer, copy: bool = False) -> dict:
+    """What the encoder takes, from the pieces of B texts.
+
+    Every row ends with `end`, so that a text without pieces has one position too.
+
+    A copy id says what copying a position would write (See et al. 2017, arXiv 1704.04368): the
+    target's id of that piece or, where its vocabulary lacks it, V + the first source position
+    of that very string, V being `target.size`; at the end of a row it is `end`.
+
+    Args:
+        pieces: strings, ragged [B, None].
+        source: gives `ids`.
+        target: gives `copy_ids`.
+        copy: whether to give `copy_ids`.
+
+    Returns:
+        `{"ids": int32 [B, S], "mask": bool [B, S]}`, and `"copy_ids"` int32 [B, S]; S is the
+        most pieces in a row and one for the end, and padding is `pad`.
+    """
+    made = {"ids": _ended(source.ids(pieces)), "mask": _mask(_lengths(pieces) + 1)}
+    if copy:
+        made["copy_ids"] = _ended(_copy_ids(pieces, pieces, target))
+    return made
+
+
+def make_example(source_pieces, target_pieces, source, target, copy: bool = False) -> tuple:
+    """What `fit` takes, from the pieces of B pairs of texts.
+
+    Args:
+        source_pieces, target_pieces: strings, ragged [B, None].
+        source, target: tokenizers.
+        copy: whether a target piece outside the target's vocabulary that stands in the source is
+            its copy id (see `make_source`) instead of `unknown`.
+
+    Returns:
+        (x, y, sample_weight): x is `{"source": make_source(...), "target": int32 [B, T]}`, its
+        target the ids after `start`; y int32 [B, T] the ids and `end`; sample_weight float32
+        [B, T] is 1 at real ids, `end` included, and 0 at padding.
+    """
+    return assemble(encode(source_pieces, target_pieces, source, target, copy))
+
+
+def encode(source_pieces, target_pieces, source, target, copy: bool = False) -> dict:
+    """The parts of B examples that do not depend on the rows beside them; see `assemble`.
+
+    Returns:
+        int32 `ids` and, with `copy`, `copy_ids` [B, S], `labels` [B, T], and
+        `source_length` and `target_length` [B], ends included.
+    """
+    made = make_source(source_pieces, source, target, copy)
+    del made["mask"]
+    find = _copy_ids(source_pieces, target_pieces, target) if copy else target.ids(target_pieces)
+    lengths = _lengths(source_pieces) + 1, _lengths(target_pieces) + 1
+    return made | {
+        "labels": _ended(find),
+        "source_length": lengths[0],
+        "target_length": lengths[1],
+    }
+
+
+def assemble(rows: dict) -> tuple:
+    """(x, y, sample_weight) of what `encode` gave, padded no wider than its longest row."""
+    mask, weights = _mask(rows["source_length"]), _mask(rows["target_length"])
+    s, t = tf.shape(mask)[1], tf.shape(weights)[1]
+    source = {"ids": rows["ids"][:, :s], "mask": mask}
+    if "copy_ids" in rows:
+        source["copy_ids"] = rows["copy_ids"][:, :s]
+    y = rows["labels"][:, :t]
+    before = tf.pad(y[:, :-1], [[0, 0], [1, 0]], constant_values=_SPECIAL.start)
+    shifted = tf.where(weights, before, _SPECIAL.pad)
+    return {"source": source, "target": shifted}, y, tf.cast(weights, tf.float32)
+
+
+def target_strings(ids, source_pieces, target: Tokenizer):
+    """The pieces that a model's output ids stand for, copied ones read from the source.
+
+    Args:
+        ids: int32 [B, ...]; an id of V and more means source position id - V.
+        source_pieces: strings, ragged [B, None].
+        target: V is its size.
+
+    Returns:
+        Strings shaped as `ids`: "" for pad, start and end, and what `unknown` gives for an id
+        that neither the vocabulary nor the row's source holds.
+    """
+    rows = source_pieces.to_tensor("")
+    rows = tf.pad(rows, [[0, 0], [0, 1]])  # a position to read from, whatever the source
+    width = tf.shape(rows)[1]
+    flat = tf.reshape(ids, [tf.shape(rows)[0], -1])  # [B, N]
+    positions = flat - target.size
+    inside = tf.clip_by_value(positions, 0, width - 1)
+    copied = tf.gather(rows, inside, batch_dims=1)
+    found = (positions < _lengths(source_pieces)[:, None]) & (copied != "")
+    copied = tf.where(found, copied, UNKNOWN)
+    strings = tf.where(positions >= 0, copied, target.strings(flat))
+    return tf.reshape(strings, tf.shape(ids))
+
+
+def _lengths(pieces):
+    return tf.cast(pieces.row_lengths(), tf.int32)
+
+
+def _mask(lengths):
+    return tf.sequence_mask(lengths, tf.reduce_max(tf.concat([lengths, [1]], 0)))
+
+
+def _ended(ids):
+    """Ragged ids [B, None] with `end` after each row -> dense [B, S]; without rows [0, 1]."""
+    end = tf.fill([ids.nrows(), 1], _SPECIAL.end)
+    dense = tf.concat([ids, end], axis=1).to_tensor(_SPECIAL.pad)
+    missing = tf.maximum(1 - tf.shape(dense)[1], 0)
+    return tf.pad(dense, [[0, 0], [0, missing]])
+
+
+def _copy_ids(source, queries, target):
+    """The ids of `queries`, ragged [B, None]; unknown ones that `source` holds as copies."""
+    ids = target.ids(queries.values)
+    first = _first_positions(source, queries)
+    copied = (ids == _SPECIAL.unknown) & (first != _ABSENT)
+    # the sum of an absent position would overflow, though `where` drops it
+    position = tf.where(copied, first, 0)
+    return queries.with_values(tf.where(copied, target.size + position, ids))
+
+
+def _first_positions(source, queries):
+    """Where each query [N] first stands in its own row of `source`; _ABSENT where it does not.
+
+    Strings are numbered, then (row, string) is: linear in the number of pieces, where comparing
+    all pairs of positions [B, T, S] would let one long text exhaust the memory.
+    """
+    strings = tf.concat([source.values, queries.values], axis=0)
+    rows = tf.concat([source.value_rowids(), queries.value_rowids()], axis=0)
+    distinct, numbers = tf.unique(strings, out_idx=tf.int64)
+    keys = tf.cast(rows, tf.int64) * (tf.size(distinct, tf.int64) + 1) + numbers
+    groups, members = tf.unique(keys)
+    positions = tf.ragged.range(_lengths(source)).values
+    count = tf.size(source.values)
+    first = tf.math.unsorted_segment_min(positions, members[:count], tf.size(groups))
+    return tf.gather(first, members[count:])
