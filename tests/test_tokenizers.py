@@ -262,18 +262,27 @@ def test_vocabularies_are_checked():
     for wrong in (["a", "a"], ["a", ""], ["a", "<unk>"]):
         with pytest.raises(ValueError, match="vocabulary: expected distinct .* as piece 2"):
             Whitespace(wrong)
+    with pytest.raises(ValueError, match="expected pieces without a line feed, came 'b.nc' as pi"):
+        Characters(["a", "b\nc"])
     with pytest.raises(ValueError, match="model: expected a SentencePiece model, came"):
         SentencePiece(b"no model")
 
 
-def test_foreign_special_ids_are_refused(tmp_path):
+def foreign(**options):
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXT), model_writer=model, vocab_size=40, hard_vocab_limit=False,
-        minloglevel=2,
+        sentence_iterator=iter(TEXT), model_writer=model, hard_vocab_limit=False, minloglevel=2,
+        **options,
     )  # fmt: skip
+    return model.getvalue()
+
+
+def test_models_with_other_ids_or_bytes_are_refused():
     with pytest.raises(ValueError, match=r"ids 0 to 3 to be .*, came \('<unk>', '<s>'"):
-        SentencePiece(model.getvalue())
+        SentencePiece(foreign(vocab_size=40))
+    ids = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
+    with pytest.raises(ValueError, match="expected one without byte fallback"):
+        SentencePiece(foreign(vocab_size=300, byte_fallback=True, **ids))
 
 
 def damaged(folder, file, content):

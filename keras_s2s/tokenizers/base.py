@@ -23,7 +23,7 @@ class Tokenizer(tf.Module):
     outside the vocabulary as `unknown`. The names of the special ids are not pieces: a text that
     holds the characters `</s>` never becomes the end.
 
-    A kind of tokenizer adds `kind`, `pieces`, `detokenize` and `model_file` to this class.
+    A kind of tokenizer adds `kind`, `pieces`, `detokenize` and `model_file`.
 
     Args:
         vocabulary: the pieces of the ids 4, 5, ...; distinct, neither empty nor `<unk>`.
@@ -74,13 +74,10 @@ class Tokenizer(tf.Module):
 
     def model_file(self) -> tuple[str, bytes]:
         """The suffix and the content of the file that `tokenizers.load` makes it from."""
-        lines = "".join(f"{piece}\n" for piece in self.vocabulary[len(SPECIAL_PIECES) :])
-        return "vocab", lines.encode()
+        raise NotImplementedError(f"{type(self).__name__} has to define model_file")
 
     def save(self, directory, name: str):
-        """Writes NAME.vocab or NAME.model into `directory`, then NAME.json; each is whole or not
-        there.
-        """
+        """Writes NAME.vocab or NAME.model into `directory`, then NAME.json, each by renaming."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         suffix, content = self.model_file()

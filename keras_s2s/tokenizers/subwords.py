@@ -21,7 +21,7 @@ class SentencePiece(Tokenizer):
         model: the serialised model; its ids 0 to 3 must be `<pad>`, `<unk>`, `<s>` and `</s>`.
 
     Raises:
-        ValueError: the model cannot be read, or its first ids are others.
+        ValueError: the model cannot be read, its first ids are others, or it falls back to bytes.
     """
 
     kind = "sentencepiece"
@@ -31,6 +31,8 @@ class SentencePiece(Tokenizer):
         special = tuple(vocabulary[: len(SPECIAL_PIECES)])
         if special != SPECIAL_PIECES:
             raise ValueError(f"model: expected ids 0 to 3 to be {SPECIAL_PIECES}, came {special}")
+        if "<0x00>" in vocabulary:
+            raise ValueError("model: expected one without byte fallback, came one with it")
         super().__init__(vocabulary[len(SPECIAL_PIECES) :])
         self._model = model
         self._splitter = splitter
@@ -39,9 +41,10 @@ class SentencePiece(Tokenizer):
         return self._splitter.tokenize(text)  # [B, None]
 
     def detokenize(self, pieces):
-        named = tf.where(pieces == UNKNOWN, _UNKNOWN_SURFACE, pieces)
+        named = pieces
         for name in SPECIAL_PIECES:
-            named = tf.where(pieces == name, "", named) if name != UNKNOWN else named
+            shown = _UNKNOWN_SURFACE if name == UNKNOWN else ""
+            named = tf.where(pieces == name, shown, named)
         joined = tf.strings.reduce_join(named, axis=-1)
         text = tf.strings.regex_replace(joined, f"^{_SPACE}+", "")
         return tf.strings.regex_replace(text, _SPACE, " ")

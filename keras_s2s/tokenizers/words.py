@@ -2,14 +2,30 @@
 
 import tensorflow as tf
 
-from keras_s2s.tokenizers.base import Tokenizer
+from keras_s2s.tokenizers.base import SPECIAL_PIECES, Tokenizer
 
 __all__ = ["Characters", "Whitespace"]
 
 
-class Characters(Tokenizer):
+class _Listed(Tokenizer):
+    """A tokenizer that its vocabulary says all about; its file has one piece a line."""
+
+    def __init__(self, vocabulary):
+        for place, piece in enumerate(vocabulary, 1):
+            if "\n" in piece:
+                expected = "expected pieces without a line feed"
+                raise ValueError(f"vocabulary: {expected}, came {piece!r} as piece {place}")
+        super().__init__(vocabulary)
+
+    def model_file(self):
+        lines = "".join(f"{piece}\n" for piece in self.vocabulary[len(SPECIAL_PIECES) :])
+        return "vocab", lines.encode()
+
+
+class Characters(_Listed):
     """Unicode code points, the space included; joined without anything between them.
 
+    A line feed is always `unknown`, for the vocabulary is a file of lines.
     `detokenize(pieces(text))` is the text itself, but for broken UTF-8: each broken byte sequence
     becomes U+FFFD.
     """
@@ -23,7 +39,7 @@ class Characters(Tokenizer):
         return tf.strings.reduce_join(pieces, axis=-1)
 
 
-class Whitespace(Tokenizer):
+class Whitespace(_Listed):
     """Tokens between runs of ASCII white space; joined by one space.
 
     `detokenize(pieces(text))` is the text with its white space squeezed; broken UTF-8 becomes
