@@ -1,9 +1,30 @@
 """The command line: what it says, what it writes, and with which status it ends."""
 
+import io
+import json
+import sys
+
 import pytest
 
 from keras_s2s import __version__
 from keras_s2s.cli import main
+
+CONFIG = """
+data:
+  train: {pairs: TRAIN}
+  valid: {pairs: TRAIN}
+  source_tokenizer: {kind: characters}
+  target_tokenizer: {kind: whitespace}
+  batch_tokens: 200
+model:
+  embedding: 16
+  encoder: {kind: recurrent, units: 16, bidirectional: false}
+  decoder: {kind: recurrent, units: 16}
+training: {updates: 6, validate_every: 3, validate_lines: 5, scores: [wer, per]}
+decoding: {beam_size: 3, max_length: 8}
+export: {when: never}
+"""
+WORDS = ["abba", "baab", "aa", "b", "ab", "bab", "bb", "a", "abab", "bbb"]
 
 
 def fails(capsys, *words):
@@ -33,9 +54,15 @@ def test_version(capsys):
         ([], "required: COMMAND"),
         (["train"], "required: CONFIG"),
         (["translate", "run", "--bean-size", "3"], "unrecognized arguments: --bean-size"),
-        (["translate", "run", "--beam-size", "0"], "a whole number of at least 1, came 0"),
-        (["translate", "run", "--beam-size", "x"], "a whole number of at least 1, came x"),
-        (["translate", "run", "--length-penalty", "nan"], "a number of at least 0, came nan"),
+        (["translate", "run", "--beam-size", "0"], "a whole number from 1 to 16, came 0"),
+        (["translate", "run", "--beam-size", "x"], "a whole number from 1 to 16, came x"),
+        (["translate", "run", "--length-penalty", "nan"], "a number from -10 to 10, came nan"),
+        (["train", "x.yml", "--run-dir", "x", "a.b=1", "--fast"], "unrecognized arguments:"),
+        (["predict", "--server", "x", "--model", "m", "--batch-size", "0"], "unrecognized"),
+        (["evaluate", "run", "--batch-size", "0"], "a whole number of at least 1, came 0"),
+        (["predict", "--server", "nowhere", "--model", "m", "x"], "HOST:PORT"),
+        (["translate", "x", "--input", "no-such-file"], "no-such-file: expected a text file"),
+        (["evaluate", "no-such-run"], "no-such-run/config.yml: expected a configuration file"),
         (["export", "run", "x", "--checkpoint", "bets"], "came bets; the nearest is best"),
         (["serve", "--model_name=x", "--port=1"], "required: --model_base_path"),
         (["predict", "--server", "localhost:1", "hello"], "required: --model"),
@@ -63,3 +90,118 @@ def test_unknown_key_names_the_nearest(capsys, tmp_path):
     line = fails(capsys, "train", path, "training.update=1")
     assert "unknown key training.update" in line
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with train.tsv, tiny.yml and the run that `train` made of them."""
+    folder = tmp_path_factory.mktemp("cli")
+    lines = [f"{word}\t{' '.join(word).upper()}\n" for word in WORDS]
+    (folder / "train.tsv").write_text("".join(lines))
+    (folder / "tiny.yml").write_text(CONFIG.replace("TRAIN", str(folder / "train.tsv")))
+    assert main(["train", str(folder / "tiny.yml"), "--run-dir", str(folder / "run")]) == 0
+    return folder
+
+
+def run(capsys, *words):
+    """What a command that succeeds writes to the standard output."""
+    assert main(list(map(str, words))) == 0
+    return capsys.readouterr().out
+
+
+def test_vocab_makes_the_tokenizers(place, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(capsys, "vocab", place / "tiny.yml")
+    made = tmp_path / "runs" / "tiny" / "tokenizers"
+    for name in ("source.json", "target.json"):
+        assert (made / name).read_bytes() == (place / "run" / "tokenizers" / name).read_bytes()
+    assert not (tmp_path / "runs" / "tiny" / "config.yml").exists()
+
+
+def test_train_again_goes_on(place, capsys, tmp_path):
+    words = ("train", place / "tiny.yml", "training.updates=3", "--run-dir", tmp_path / "run")
+    assert json.loads(run(capsys, *words, "--json"))["step"] == 3
+    words = ("train", place / "tiny.yml", "--run-dir", tmp_path / "run", "training.updates=6")
+    main(list(map(str, words)))
+    assert "going on from update 3" in capsys.readouterr().err
+
+
+def test_translate_gives_a_line_for_every_line(place, capsys, tmp_path):
+    given, made = tmp_path / "in.txt", tmp_path / "out.txt"
+    given.write_text("abba\n\nxyz \u2028 \N{CAT FACE}\n\nb", encoding="utf-8")
+    run(capsys, "translate", place / "run", "--input", given, "--output", made)
+    assert made.read_text().count("\n") == 5
+    assert sorted(tmp_path.iterdir()) == [given, made]
+    assert run(capsys, "translate", place / "run", "--input", given) == made.read_text()
+
+
+def test_translate_reads_the_standard_input(place, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbfab\r\nb\n")))
+    first, second = run(capsys, "translate", place / "run", "--json").splitlines()
+    assert json.loads(first)["source"] == "ab"
+    assert json.loads(second)["source"] == "b"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"ab\n\xff\n")))
+    line = fails(capsys, "translate", place / "run")
+    assert "standard input:2: expected UTF-8, came byte 0xff at column 1" in line
+
+
+def test_translate_writes_columns_of_scores(place, capsys, tmp_path):
+    (tmp_path / "in.txt").write_text("abba\nb\n")
+    words = ("translate", place / "run", "--input", tmp_path / "in.txt", "--num-hypotheses", 2)
+    for line in run(capsys, *words, "--scores").splitlines():
+        first, _, second, _ = line.split("\t")
+        assert float(first) >= float(second)
+    texts = [line.split("\t") for line in run(capsys, *words).splitlines()]
+    as_json = [json.loads(line) for line in run(capsys, *words, "--json").splitlines()]
+    assert [[h["text"] for h in row["hypotheses"]] for row in as_json] == texts
+
+
+def test_broken_input_leaves_the_old_output(place, capsys, tmp_path):
+    given, made = tmp_path / "in.txt", tmp_path / "out.txt"
+    given.write_bytes(b"ab\n\xff\n")
+    made.write_text("old")
+    line = fails(capsys, "translate", place / "run", "--input", given, "--output", made)
+    assert f"{given}:2: expected UTF-8" in line
+    assert made.read_text() == "old"
+    assert sorted(tmp_path.iterdir()) == [given, made]
+    line = fails(capsys, "translate", place / "run", "--output", tmp_path / "none" / "out.txt")
+    assert "expected a folder that exists" in line
+
+
+def test_search_options_reach_the_search(place, capsys, tmp_path):
+    (tmp_path / "in.txt").write_text("abba\n")
+    words = ("translate", place / "run", "--input", tmp_path / "in.txt")
+    assert run(capsys, *words, "--max-length", 0) == "\n"
+    line = fails(capsys, *words, "--num-hypotheses", 9)
+    assert "num_hypotheses: expected 1 to 3, came 9" in line
+
+
+def test_evaluate_scores_what_translate_writes(place, capsys, tmp_path):
+    words = ("evaluate", place / "run", "--output", tmp_path / "out.txt", "--json")
+    scores = json.loads(run(capsys, *words))
+    assert list(scores) == ["lines", "accuracy", "perplexity", "wer", "per"]
+    found = (tmp_path / "out.txt").read_text().splitlines()
+    wrong = sum(text != " ".join(word).upper() for word, text in zip(WORDS, found, strict=True))
+    assert scores["wer"] == pytest.approx(100 * wrong / len(WORDS))
+    assert scores["lines"] == len(WORDS)
+    assert 0 <= scores["accuracy"] <= 100
+    assert scores["perplexity"] > 1
+
+
+def test_evaluate_takes_other_pairs(place, capsys, tmp_path):
+    (tmp_path / "a.txt").write_text("ab\n\n")
+    (tmp_path / "b.txt").write_text("A B\nA\n")
+    words = ("evaluate", place / "run", "--source", tmp_path / "a.txt")
+    table = run(capsys, *words, "--target", tmp_path / "b.txt", "--metrics", "exact", "cer")
+    assert [line.split()[0] for line in table.splitlines()] == ["lines", "exact", "cer"]
+    assert "expected --source and --target, or --pairs alone" in fails(capsys, *words)
+    line = fails(capsys, "evaluate", place / "run", "--metrics", "blue")
+    assert "expected some of accuracy, perplexity, bleu" in line
+
+
+def test_interrupt_ends_with_130(monkeypatch, place):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_s2s.cli.train.import_tensorflow", interrupted)
+    assert main(["train", str(place / "tiny.yml")]) == 130

@@ -41,6 +41,7 @@ RUFF = (
     " --select E,F,W,I,B,UP,C4,SIM,RET,PIE,T20,S101,RUF022,RUF100 --ignore B008,B905"
     " --per-file-ignores tests/*:S101 --per-file-ignores tools/*:T20"
     " --per-file-ignores keras_s2s/cli/*:T20 --output-format concise"
+    ' --config lint.isort.known-first-party=["keras_s2s"]'
 )
 FILE_LINES = 400
 FUNCTION_LINES = 40

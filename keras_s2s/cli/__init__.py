@@ -24,8 +24,7 @@ def main(argv=None) -> int:
     Raises:
         SystemExit: for `--help`, `--version` and words that cannot be parsed (status 2).
     """
-    arguments = _parser().parse_args(sys.argv[1:] if argv is None else argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    arguments = _parser().parse(sys.argv[1:] if argv is None else argv)
     try:
         arguments.run(arguments)
     except UserError as error:

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import sys
 
 __all__ = ["Parser", "add_command", "integer", "number"]
 
@@ -11,6 +12,17 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options):
         super().__init__(allow_abbrev=False, **options)
+
+    def parse(self, argv):
+        """The arguments; words such as `training.updates=10` may stand before or after options."""
+        arguments, rest = self.parse_known_args(argv)
+        # argparse gives what follows an option to nobody once `*` has matched nothing
+        if any(word.startswith("-") for word in rest) or not hasattr(arguments, "overrides"):
+            if rest:
+                self.error(f"unrecognized arguments: {' '.join(rest)}")
+        else:
+            arguments.overrides += rest
+        return arguments
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}\n")
@@ -31,24 +43,26 @@ def add_command(commands, name, run, summary) -> Parser:
     return parser
 
 
-def integer(low: int = 1):
-    """A type for `add_argument`: a whole number of at least `low`."""
-    return _checked(int, low, f"a whole number of at least {low}")
+def integer(low: int = 1, high: int | None = None):
+    """A type for `add_argument`: a whole number from `low` to `high`."""
+    return _checked(int, low, high, "a whole number")
 
 
-def number(low: float = 0.0):
-    """A type for `add_argument`: a finite number of at least `low`."""
-    return _checked(float, low, f"a number of at least {low:g}")
+def number(low: float = 0.0, high: float | None = None):
+    """A type for `add_argument`: a finite number from `low` to `high`."""
+    return _checked(float, low, high, "a number")
 
 
-def _checked(kind, low, expected):
+def _checked(kind, low, high, what):
+    bounds = f"of at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+
     def convert(word):
         try:
             value = kind(word)
         except ValueError:
             value = None
-        if value is None or not low <= value < float("inf"):
-            raise argparse.ArgumentTypeError(f"expected {expected}, came {word}")
+        if value is None or not low <= value <= (sys.float_info.max if high is None else high):
+            raise argparse.ArgumentTypeError(f"expected {what} {bounds}, came {word}")
         return value
 
     return convert

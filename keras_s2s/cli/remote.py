@@ -2,6 +2,7 @@
 
 from keras_s2s.cli.lines import Output, chunks, source_lines
 from keras_s2s.cli.parsing import add_command, integer, number
+from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.cli.text import add_search_options, render, search_options
 from keras_s2s.config import UserError
 
@@ -41,6 +42,7 @@ def add_commands(commands) -> None:
 
 
 def _export(arguments):
+    import_tensorflow()
     from keras_s2s.export import export_saved_model
 
     path = export_saved_model(
@@ -53,9 +55,13 @@ def _export(arguments):
 
 
 def _serve(arguments):
-    from keras_s2s.serving import serve
+    import_tensorflow()
+    from keras_s2s.serving import ServingError, serve
 
-    serve(arguments.model_name, arguments.model_base_path, arguments.port)
+    try:
+        serve(arguments.model_name, arguments.model_base_path, arguments.port)
+    except ServingError as error:
+        raise UserError(str(error)) from error
 
 
 def _predict(arguments):
@@ -63,16 +69,33 @@ def _predict(arguments):
 
     texts = source_lines("-") if arguments.text == ["-"] else arguments.text
     try:
-        with Client(arguments.server, arguments.model, timeout=arguments.timeout) as client:
-            _ask(client, texts, arguments)
+        client = Client(arguments.server, arguments.model, timeout=arguments.timeout)
+    except ValueError as error:  # it names the argument: no port, no seconds
+        raise UserError(str(error)) from error
+    try:
+        with client:
+            problems = _ask(client, texts, arguments)
     except ServingError as error:
         raise UserError(str(error)) from error
+    if problems:
+        raise UserError("; ".join(problems))
 
 
 def _ask(client, texts, arguments):
+    """Writes a line for every text, an empty one where the server refused it; gives why."""
+    from keras_s2s.serving import RowError
+
+    problems, number = [], 0
     with Output() as output:
         for lines in chunks(texts, 32):
-            replies = client.translate(lines, **search_options(arguments))
-            for line, found in zip(lines, replies, strict=True):
-                output.write(render(line, found, arguments))
+            try:
+                found = client.translate(lines, alignment=False, **search_options(arguments))
+            except RowError as error:
+                found = error.results
+                rows = sorted(error.errors.items())
+                problems += [f"line {number + row + 1}: {problem}" for row, problem in rows]
+            for line, hypotheses in zip(lines, found, strict=True):
+                output.write(render(line, hypotheses, arguments))
             output.flush()
+            number += len(lines)
+    return problems

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from keras_s2s.cli.lines import Output, chunks, one_line, source_lines
 from keras_s2s.cli.parsing import add_command, integer, number
+from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.config import Config, Corpus, UserError
+from keras_s2s.signatures import CAPS
 
 __all__ = ["add_commands", "add_search_options", "render", "search_options"]
 
@@ -72,12 +74,19 @@ def _add_run_options(parser):
 def add_search_options(parser, hypotheses=True) -> None:
     """Adds the options of search; left out, the model's own defaults hold."""
     group = parser.add_argument_group("search", "defaults: those of the run's configuration")
-    group.add_argument("--beam-size", type=integer(), metavar="N", help="1 is greedy search")
-    group.add_argument("--length-penalty", type=number(), metavar="X")
-    group.add_argument("--max-length", type=integer(), metavar="N", help="most target tokens")
+    group.add_argument(
+        "--beam-size", type=integer(1, CAPS["beam_size"]), metavar="N", help="1 is greedy search"
+    )
+    group.add_argument(
+        "--length-penalty", type=number(-10, 10), metavar="X", help="above 0 favours long targets"
+    )
+    group.add_argument(
+        "--max-length", type=integer(0, CAPS["max_length"]), metavar="N", help="most target tokens"
+    )
     if hypotheses:
+        most = CAPS["num_hypotheses"]
         group.add_argument(
-            "--num-hypotheses", type=integer(), metavar="N", help="so many hypotheses a line"
+            "--num-hypotheses", type=integer(1, most), metavar="N", help="so many for every line"
         )
         group.add_argument(
             "--scores",
@@ -104,10 +113,11 @@ def render(source, hypotheses, arguments) -> str:
         return "\t".join(f"{h.score:.4f}\t{one_line(text, chr(9))}" for h, text in pairs)
     if len(texts) > 1:
         return "\t".join(one_line(text, "\t") for text in texts)
-    return texts[0]
+    return texts[0] if texts else ""
 
 
 def _translate(arguments):
+    import_tensorflow()
     total = None
     if arguments.input != "-":  # a broken file is known before the model loads
         total = sum(1 for _ in source_lines(arguments.input))
@@ -116,7 +126,7 @@ def _translate(arguments):
     translator = Translator.load(arguments.run_dir, checkpoint=arguments.checkpoint)
     size, options = arguments.batch_size, search_options(arguments)
     many = 1 if arguments.input == "-" and sys.stdin.isatty() else 16 * size
-    with Output(arguments.output) as output, _bar("translate", total) as bar:
+    with Output(arguments.output) as output, _bar("translate", total, output) as bar:
         for lines in chunks(source_lines(arguments.input), many):
             found = translator.decode(lines, batch_size=size, **options)
             for line, hypotheses in zip(lines, found, strict=True):
@@ -125,38 +135,54 @@ def _translate(arguments):
             bar.update(len(lines))
 
 
-def _bar(what, total=None):
-    """Progress and time left on the standard error, where a person watches."""
+def _bar(what, total=None, output=None):
+    """Progress and time left on the standard error, where a person watches it alone."""
     from tqdm import tqdm
 
-    return tqdm(desc=what, total=total, unit=" lines", disable=None, file=sys.stderr)
+    crossed = output is not None and output.path is None and sys.stdout.isatty()
+    return tqdm(desc=what, total=total, unit=" lines", disable=crossed or None, file=sys.stderr)
+
+
+def _follow(bar):
+    """A callback of the work done and all the work, for a bar that did not know how much."""
+
+    def progress(done, total):
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return progress
 
 
 def _evaluate(arguments):
-    if not (Path(arguments.run_dir) / "config.yml").is_file():
-        raise UserError(f"{arguments.run_dir}: expected a run directory, which has a config.yml")
     config = Config.load(Path(arguments.run_dir) / "config.yml")
     corpus = _corpus(arguments, config)
+    import_tensorflow()
     from keras_s2s.data import read_pairs
 
     pairs = list(read_pairs(corpus))  # a broken file is known before the model loads
+    names = _metrics(arguments, config)
     from keras_s2s.evaluation import evaluate
     from keras_s2s.translator import Translator
 
-    names = arguments.metrics or ["accuracy", "perplexity", *(config.training.scores or ["bleu"])]
     translator = Translator.load(arguments.run_dir, checkpoint=arguments.checkpoint)
+    options = {"batch_size": arguments.batch_size, **search_options(arguments)}
     with Output(arguments.output) as output, _bar("evaluate") as bar:
-        found = evaluate(
-            translator,
-            pairs,
-            names,
-            batch_size=arguments.batch_size,
-            progress=lambda done, total: (bar.reset(total), bar.update(done)),
-            **search_options(arguments),
-        )
+        found = evaluate(translator, pairs, names, progress=_follow(bar), **options)
         for text in found.hypotheses if arguments.output else ():
             output.write(one_line(text))
     _report(found.scores, len(pairs), arguments.json)
+
+
+def _metrics(arguments, config):
+    from keras_s2s.evaluation import FORCED
+    from keras_s2s.metrics import SCORERS
+
+    known = [*FORCED, *SCORERS]
+    names = arguments.metrics or [*FORCED, *(config.training.scores or ["bleu"])]
+    for name in names:
+        if name not in known:
+            raise UserError(f"--metrics: expected some of {', '.join(known)}, came {name}")
+    return names
 
 
 def _corpus(arguments, config) -> Corpus:
