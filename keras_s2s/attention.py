@@ -98,9 +98,7 @@ class _Attention(keras.layers.Layer):
 
     def _heads_of(self, units, num_heads):
         if num_heads < 1 or units % num_heads:
-            raise ValueError(
-                f"num_heads: expected a divisor of units ({units}), came {num_heads}"
-            )
+            raise ValueError(f"num_heads: expected a divisor of units ({units}), came {num_heads}")
         return (units // num_heads) ** -0.5
 
 
@@ -301,7 +299,9 @@ class SelfAttention(_Attention):
         mask = None
         if "filled" in cache:
             mask = tf.expand_dims(tf.expand_dims(cache["filled"], 2), 2)  # [B, K, 1, 1, t]
-        outputs, _ = dot_product_attention(query * self._scale, cache["keys"], cache["values"], mask)
+        outputs, _ = dot_product_attention(
+            query * self._scale, cache["keys"], cache["values"], mask
+        )
         outputs = tf.reshape(outputs, [batch, hypotheses, self.units])
         return self.output_projection(outputs), cache
 

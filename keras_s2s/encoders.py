@@ -159,8 +159,16 @@ class TransformerEncoder(Encoder):
         self.activation, self.dropout, self.width = activation, dropout, units
         policy = self.dtype_policy
         self.layers = [
-            TransformerLayer(units, num_heads, hidden_units or 4 * units, False, norm, activation,
-                             dropout, dtype=policy)  # fmt: skip
+            TransformerLayer(
+                units,
+                num_heads,
+                hidden_units or 4 * units,
+                False,
+                norm,
+                activation,
+                dropout,
+                dtype=policy,
+            )  # fmt: skip
             for _ in range(num_layers)
         ]
         self.final_norm = make_norm(policy) if norm == "pre" else None
@@ -169,7 +177,8 @@ class TransformerEncoder(Encoder):
     def build(self, inputs_shape):
         if inputs_shape[-1] != self.units:
             raise ValueError(
-                f"inputs: expected source vectors of width {self.units} (units), came {inputs_shape[-1]}"
+                f"inputs: expected source vectors of width {self.units} (units),"
+                f" came {inputs_shape[-1]}"
             )
         for layer in [*self.layers, *([self.final_norm] if self.final_norm else [])]:
             if not layer.built:

@@ -16,7 +16,11 @@ LOG_EPSILON = 1e-12  # floor of a copy probability before its logarithm
 
 
 class Head(keras.layers.Layer):
-    """What every head is.
+    """What every head is: outputs [B, N, D] -> logits [B, N, V'].
+
+    Args:
+        vocabulary_size: number of target tokens V.
+        tied: weights come from an embedding's table, given by `tie`, and only the bias is here.
 
     Attributes:
         vocabulary_size: number of target tokens V.
@@ -28,15 +32,14 @@ class Head(keras.layers.Layer):
     copies = False
     needs_attention = False
 
-    def __init__(self, vocabulary_size, **kwargs):
+    def __init__(self, vocabulary_size, tied=False, **kwargs):
         # Arguments pass uncast: ids stay ids, and a half-precision output is widened here.
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
-        self.vocabulary_size = vocabulary_size
-        self.projection = Linear(vocabulary_size, dtype="float32")
-        self.embedding = None
+        self.vocabulary_size, self.tied = vocabulary_size, tied
+        self.projection = None if tied else Linear(vocabulary_size, dtype="float32")
 
     def tie(self, embedding):
-        """Uses the transposed table of a `TokenEmbedding` as output weights.
+        """Uses the transposed table of a `TokenEmbedding` as output weights [V, D].
 
         Raises:
             ValueError: when the table has another number of tokens.
@@ -46,28 +49,28 @@ class Head(keras.layers.Layer):
                 f"tie: expected an embedding of {self.vocabulary_size} tokens,"
                 f" came {embedding.vocabulary_size}"
             )
-        self.embedding, self.projection = embedding, None
+        if not self.tied:
+            self.tied, self.projection = True, None
+        # Behind a function: the table belongs to the model, and is saved there alone.
+        self._table = lambda: embedding
 
     def _build_vocabulary(self, width):
-        if self.projection is None:
-            if self.embedding.units != width:
-                raise ValueError(
-                    f"tie: expected decoder outputs of the embedding's width"
-                    f" {self.embedding.units}, came {width}"
-                )
-            self.bias = self.add_weight(name="bias", shape=(self.vocabulary_size,))
-            self.bias.assign(tf.zeros([self.vocabulary_size]))
+        if self.tied:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.vocabulary_size,), initializer="zeros"
+            )
         elif not self.projection.built:
             self.projection.build((None, width))
 
     def _vocabulary_logits(self, outputs):
         outputs = tf.cast(outputs, tf.float32)
-        if self.projection is not None:
+        if not self.tied:
             return self.projection(outputs)
-        return self.embedding(outputs, reverse=True) + tf.convert_to_tensor(self.bias)
+        return self._table()(outputs, reverse=True) + tf.convert_to_tensor(self.bias)
 
     def get_config(self):
-        return {**super().get_config(), "vocabulary_size": self.vocabulary_size}
+        own = {"vocabulary_size": self.vocabulary_size, "tied": self.tied}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -76,6 +79,7 @@ class SoftmaxHead(Head):
 
     Args:
         vocabulary_size: number of target tokens V.
+        tied: weights come from an embedding's table, given by `tie`, and only the bias is here.
 
     Call arguments:
         outputs: float tensor [B, N, D] of the decoder.
@@ -126,6 +130,7 @@ class PointerGeneratorHead(Head):
 
     Args:
         vocabulary_size: number of target tokens V.
+        tied: weights come from an embedding's table, given by `tie`, and only the bias is here.
 
     Call arguments:
         outputs: float tensor [B, N, D] of the decoder.
@@ -145,8 +150,8 @@ class PointerGeneratorHead(Head):
     copies = True
     needs_attention = True
 
-    def __init__(self, vocabulary_size, **kwargs):
-        super().__init__(vocabulary_size, **kwargs)
+    def __init__(self, vocabulary_size, tied=False, **kwargs):
+        super().__init__(vocabulary_size, tied, **kwargs)
         self.gate = Linear(1, dtype="float32")
 
     def build(self, outputs_shape, inputs_shape=None, attention_shape=None, context_shape=None):
@@ -164,7 +169,9 @@ class PointerGeneratorHead(Head):
         features = [seen, tf.cast(outputs, tf.float32), tf.cast(inputs, tf.float32)]
         gate = self.gate(tf.concat(features, 2))  # [B, N, 1]
         generated = tf.nn.log_softmax(self._vocabulary_logits(outputs)) - tf.nn.softplus(-gate)
-        spread = spread_over_source(weights, context["memory"]["source_index"], tf.shape(copy_ids)[1])
+        spread = spread_over_source(
+            weights, context["memory"]["source_index"], tf.shape(copy_ids)[1]
+        )
         size = self.vocabulary_size + tf.shape(copy_ids)[1]
         copied = copy_distribution(spread, copy_ids, size)  # [B, N, V + S]
         copied = tf.math.log(copied + LOG_EPSILON) - tf.nn.softplus(gate)

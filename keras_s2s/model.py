@@ -62,6 +62,11 @@ class Seq2Seq(keras.Model):
         self.decoder, self.head = decoder, head
         self.tie, self.label_smoothing = tie, label_smoothing
         if tie != "none":
+            if target.units != decoder.width:
+                raise ValueError(
+                    f"tie: expected a target embedding of the decoder's width {decoder.width},"
+                    f" came {target.units}"
+                )
             head.tie(target)
 
     @property

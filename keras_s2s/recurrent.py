@@ -42,7 +42,7 @@ class _Cell(keras.layers.Layer):
     def initial_states(self, batch):
         """Zeros: a dict of [B, units] for each of `state_names`."""
         zeros = tf.zeros([batch, self.units], self.compute_dtype)
-        return {name: zeros for name in self.state_names}
+        return dict.fromkeys(self.state_names, zeros)
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}
@@ -86,7 +86,8 @@ class GRUCell(_Cell):
 class LSTMCell(_Cell):
     """Long short-term memory without peepholes; the forget gate starts open.
 
-    i, f, o = s(W x + U h + b), g = tanh(W_g x + U_g h + b_g), c' = f * c + i * g, h' = o * tanh(c').
+    i, f, o = s(W x + U h + b), g = tanh(W_g x + U_g h + b_g), c' = f * c + i * g,
+    h' = o * tanh(c').
 
     Args:
         units: width U of the state.

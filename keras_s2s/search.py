@@ -67,7 +67,7 @@ class Hypotheses(NamedTuple):
     Attributes:
         ids: int32 [B, K, T], tokens without the end, 0 beyond `lengths`.
         lengths: int32 [B, K].
-        score: float32 [B, K], `log_prob` over the length penalty; -1e9 where a row has fewer than K.
+        score: float32 [B, K], `log_prob` over the length penalty; -1e9 where a row has fewer.
         log_prob: float32 [B, K], sum of token log-probabilities, the end's included.
         finished: bool [B, K], False where `max_length` cut the hypothesis.
         alignment: float32 [B, K, T, S], or None when not asked for.
@@ -85,11 +85,12 @@ def length_penalty(lengths, exponent, offset=5.0):
     """((offset + n) / (offset + 1)) ** exponent, the divisor of a log-probability.
 
     Args:
-        lengths: tensor of scored tokens n, the end counted.
+        lengths: int tensor [B, ...] of scored tokens n, the end counted.
         exponent: float tensor that broadcasts to it; 0 gives 1.
+        offset: c; 5 is GNMT's, 0 divides by a power of the length itself.
 
     Returns:
-        float32 tensor.
+        float32 tensor [B, ...].
 
     Reference: Wu et al. 2016, arXiv:1609.08144, equation 14.
     """
@@ -214,9 +215,7 @@ def _decided(beam, alive, position, options):
     ended = tf.reduce_sum(tf.cast(beam.scores > LOWEST / 2, tf.int32), 1)
     # The most a live hypothesis can reach: no more loss, at the kindest length still open to it.
     exponent, limit = options.length_penalty, options.max_length + 1
-    kindest = tf.maximum(
-        length_penalty(position + 2, exponent), length_penalty(limit, exponent)
-    )
+    kindest = tf.maximum(length_penalty(position + 2, exponent), length_penalty(limit, exponent))
     reachable = alive[:, 0] / kindest
     place = tf.expand_dims(options.num_hypotheses - 1, 1)
     worst = tf.squeeze(tf.gather(beam.scores, place, batch_dims=1), 1)  # [B]
@@ -229,7 +228,8 @@ def search(begin, step, source, options, special=SpecialIds(), alignment=True):
 
     Args:
         begin: `Seq2Seq.begin`: (source, K) -> (context, state).
-        step: `Seq2Seq.next`: (ids, position, context, state, maps) -> (log_probs, state, alignment).
+        step: `Seq2Seq.next`: (ids, position, context, state, maps) -> (log_probs, state,
+            alignment).
         source: the model's source dict, with `mask` bool [B, S].
         options: `Options` of [B] tensors.
         alignment: whether to trace the attention of every token.

@@ -10,7 +10,16 @@ server can merge requests; requests with different options share a batch.
 
 from dataclasses import dataclass
 
-__all__ = ["CAPS", "SERVING_DEFAULT", "SIGNATURES", "TRANSLATE", "Field", "Signature"]
+__all__ = [
+    "CAPS",
+    "MISSING_SCORE",
+    "SERVING_DEFAULT",
+    "SIGNATURES",
+    "TRANSLATE",
+    "Field",
+    "Hypothesis",
+    "Signature",
+]
 
 MISSING_SCORE = -1e9  # pads `score` and `log_prob` where a row has fewer hypotheses than K
 
@@ -58,17 +67,23 @@ TRANSLATE = Signature(
         _TEXT,
         Field("beam_size", "int32", ("B",), 5, "hypotheses kept at each step; 1 is greedy search"),
         Field("num_hypotheses", "int32", ("B",), 1, "hypotheses returned, at most beam_size"),
-        Field("length_penalty", "float32", ("B",), 0.6, "exponent of the length penalty; 0 is none"),
+        Field(
+            "length_penalty", "float32", ("B",), 0.6, "exponent of the length penalty; 0 is none"
+        ),
         Field("max_length", "int32", ("B",), 256, "most target tokens, the end not counted"),
     ),
     outputs=(
         Field("text", "string", ("B", "K"), None, "hypotheses, best first"),
         Field("score", "float32", ("B", "K"), None, "log_prob over the length penalty"),
-        Field("log_prob", "float32", ("B", "K"), None, "sum of token log-probabilities, end included"),
+        Field(
+            "log_prob", "float32", ("B", "K"), None, "sum of token log-probabilities, end included"
+        ),
         Field("tokens", "string", ("B", "K", "T"), None, 'target tokens, padded with ""'),
         Field("lengths", "int32", ("B", "K"), None, "number of target tokens, the end not counted"),
         Field("finished", "bool", ("B", "K"), None, "False where max_length cut the hypothesis"),
-        Field("source_tokens", "string", ("B", "S"), None, 'source tokens and the end, padded with ""'),
+        Field(
+            "source_tokens", "string", ("B", "S"), None, 'source tokens and the end, padded with ""'
+        ),
         Field("alignment", "float32", ("B", "K", "T", "S"), None, "attention of each target token"),
         Field("error", "string", ("B",), None, 'what was wrong with that row\'s request, or ""'),
     ),
@@ -86,4 +101,28 @@ SERVING_DEFAULT = Signature(
 SIGNATURES = {signature.name: signature for signature in (SERVING_DEFAULT, TRANSLATE)}
 
 # An exporter may lower these; a request beyond them gets that row's `error`.
-CAPS = {"beam_size": 16, "num_hypotheses": 16, "max_length": 256}
+CAPS = {"beam_size": 16, "num_hypotheses": 16, "max_length": 256, "source_length": 1024}
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One target that a search found.
+
+    Attributes:
+        text: the target.
+        score: `log_prob` over the length penalty; hypotheses are ranked by it.
+        log_prob: sum of the tokens' log-probabilities in nats, the end's included.
+        tokens: the T target tokens, without the end.
+        source_tokens: the S source tokens, with the end's mark.
+        alignment: float array [T, S], attention of each target token over the source; None when
+            it was not asked for.
+        finished: False where `max_length` cut the target.
+    """
+
+    text: str
+    score: float
+    log_prob: float
+    tokens: list[str]
+    source_tokens: list[str]
+    alignment: object
+    finished: bool

@@ -1,0 +1,108 @@
+"""A run -> a SavedModel that TF Serving loads, published by rename as `DIR/<version>/`."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from keras_s2s.config import UserError
+from keras_s2s.signatures import SERVING_DEFAULT, SIGNATURES, TRANSLATE
+from keras_s2s.translator import Translator
+
+__all__ = ["export_saved_model", "export_translator"]
+
+
+def export_saved_model(run, directory, *, version=None, checkpoint="best") -> Path:
+    """Exports a run's checkpoint.
+
+    Args:
+        run: run directory.
+        directory: base path of the served model; its sub-directories are the versions.
+        version: positive integer; the next free one when None.
+        checkpoint: `"best"` or `"last"`.
+
+    Returns:
+        The path of the published version. Until it is complete it does not exist.
+
+    Raises:
+        UserError: naming the file or argument: no such run, a version that exists already, a
+            directory that cannot be written.
+    """
+    _check(directory, version)
+    return export_translator(Translator.load(run, checkpoint), directory, version=version)
+
+
+def export_translator(translator, directory, *, version=None) -> Path:
+    """Exports a `Translator`; arguments, result and errors as for `export_saved_model`."""
+    _check(directory, version)
+    directory = Path(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        # No number, so a server that watches the directory does not see it.
+        beside = Path(tempfile.mkdtemp(prefix=".export-", dir=directory))
+    except OSError as error:
+        raise UserError(f"directory {directory}: cannot be written: {error.strerror}") from None
+    try:
+        _write(translator, beside)
+        return _publish(beside, directory, version)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _check(directory, version):
+    if version is None:
+        return
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise UserError(f"version: expected a positive integer, came {version!r}")
+    if (Path(directory) / str(version)).exists():
+        raise UserError(f"version: expected one that is free, came {version}: {directory} has it")
+
+
+def _write(translator, path):
+    archive = keras.export.ExportArchive()
+    # The tables alone: tracking the model too would store every weight twice.
+    archive.track(translator.tables)
+    functions = {SERVING_DEFAULT.name: translator.graph_default, TRANSLATE.name: translator.graph}
+    for name, signature in SIGNATURES.items():
+        specs = [tf.TensorSpec([None], field.dtype, field.name) for field in signature.inputs]
+        archive.add_endpoint(name, functions[name], input_signature=specs)
+    archive.write_out(str(path), verbose=False)
+    _set_defaults(path / "saved_model.pb", translator.defaults())
+    path.chmod(0o755)
+
+
+def _set_defaults(path, defaults):
+    """Lets a request leave options out: ExportArchive cannot write a signature's defaults."""
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    signature = model.meta_graphs[0].signature_def[TRANSLATE.name]
+    for field in TRANSLATE.inputs:
+        if field.default is not None:
+            value = tf.make_tensor_proto([defaults[field.name]], field.dtype)
+            signature.defaults[field.name].CopyFrom(value)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _publish(beside, directory, version):
+    """Renames the finished export into place, under the next number when none was asked for."""
+    while True:
+        number = version or _next_version(directory)
+        path = directory / str(number)
+        try:
+            os.mkdir(path)  # reserves the number; renaming over an empty directory is atomic
+            os.rename(beside, path)
+        except FileExistsError:
+            if version is not None:
+                _check(directory, version)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be published: {error.strerror}") from None
+        else:
+            return path
+
+
+def _next_version(directory):
+    numbers = [int(path.name) for path in directory.iterdir() if path.name.isdecimal()]
+    return max(numbers, default=0) + 1

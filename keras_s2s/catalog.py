@@ -1,0 +1,204 @@
+"""Models by name: presets, and any encoder under any decoder under any head."""
+
+import difflib
+import inspect
+
+import keras
+
+from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
+from keras_s2s.embeddings import TokenEmbedding
+from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
+from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
+from keras_s2s.model import Seq2Seq
+
+__all__ = ["KINDS", "PRESETS", "build", "resolve", "with_policy"]
+
+KINDS = {
+    "encoder": {"recurrent": RecurrentEncoder, "transformer": TransformerEncoder},
+    "decoder": {"recurrent": RecurrentDecoder, "transformer": TransformerDecoder},
+    "head": {"softmax": SoftmaxHead, "pointer_generator": PointerGeneratorHead},
+}
+SHARED = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
+
+
+def _recurrent(cell, units, layers=1, dropout=0.2, head="softmax"):
+    sizes = {"kind": "recurrent", "cell": cell, "units": units, "num_layers": layers}
+    sizes["dropout"] = dropout
+    return {
+        "embedding": units,
+        "encoder": {**sizes, "bidirectional": True},
+        "decoder": sizes,
+        "head": {"kind": head},
+    }
+
+
+def _transformer(units, layers, heads, hidden, dropout=0.1, norm="pre", head="softmax"):
+    side = {"kind": "transformer", "units": units, "num_layers": layers, "num_heads": heads}
+    side |= {"hidden_units": hidden, "norm": norm, "dropout": dropout}
+    return {
+        "embedding": units,
+        "tie": "output",
+        "encoder": side,
+        "decoder": dict(side),
+        "head": {"kind": head},
+    }
+
+
+PRESETS = {
+    "gru": _recurrent("gru", 256),
+    "gru_small": _recurrent("gru", 128),
+    "lstm": _recurrent("lstm", 256),
+    "lstm_stacked": _recurrent("lstm", 256, layers=2, dropout=0.3),
+    "pointer_generator": _recurrent("lstm", 256, head="pointer_generator"),
+    "transformer_tiny": _transformer(128, 4, 4, 256, dropout=0.3),
+    "transformer_small": _transformer(256, 4, 4, 1024),
+    "transformer_base": _transformer(512, 6, 8, 2048, norm="post"),
+    "transformer_pointer_generator": _transformer(256, 4, 4, 1024, head="pointer_generator"),
+}
+DEFAULT = "gru"
+
+
+def resolve(model: ModelConfig) -> dict:
+    """The complete description of a model: a preset with what the configuration sets over it.
+
+    Args:
+        model: the configuration's `model` section. Without a preset the parts named stand alone,
+            and a part left out is that of the preset `gru`.
+
+    Returns:
+        dict of `embedding`, `tie`, `encoder`, `decoder`, `head`; each part holds `kind` and every
+        argument of its class.
+
+    Raises:
+        UserError: naming the key: an unknown preset, kind or argument, with the nearest real one.
+    """
+    if model.preset is not None and model.preset not in PRESETS:
+        raise UserError(_unknown("model.preset", model.preset, PRESETS))
+    preset = PRESETS[model.preset or DEFAULT]
+    found = {part: _part(part, preset[part], getattr(model, part) or {}) for part in KINDS}
+    for part in ("encoder", "decoder"):
+        if model.dropout is not None and "dropout" not in (getattr(model, part) or {}):
+            found[part]["dropout"] = model.dropout
+    tie = preset.get("tie", "none") if model.tie is None else model.tie
+    found["tie"] = {True: "output", False: "none"}.get(tie, tie)
+    found["embedding"] = model.embedding or _embedding(model, preset, found)
+    return found
+
+
+def _embedding(model, preset, found):
+    """A Transformer reads vectors of its own width; elsewhere the preset says."""
+    for part in ("encoder", "decoder"):
+        if found[part]["kind"] == "transformer":
+            return found[part]["units"]
+    own = model.encoder or {}
+    return own.get("units", preset["embedding"])
+
+
+def _part(part, preset, own):
+    """One part: the preset's arguments under the configuration's own, checked and complete."""
+    kind = own.get("kind", preset["kind"])
+    if kind not in KINDS[part]:
+        raise UserError(_unknown(f"model.{part}.kind", kind, KINDS[part]))
+    defaults = _arguments(KINDS[part][kind])
+    base = preset if kind == preset["kind"] else {k: preset[k] for k in SHARED if k in preset}
+    known = {k: v for k, v in base.items() if k in defaults}
+    for key in own:
+        if key != "kind" and key not in defaults:
+            raise UserError(_unknown(f"model.{part}", key, defaults, what="key"))
+    return {"kind": kind, **defaults, **known, **own}
+
+
+def _arguments(cls):
+    """Constructor arguments of a part with their defaults; the vocabulary is the corpus's."""
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    return {
+        p.name: None if p.default is p.empty else p.default
+        for p in parameters
+        if p.name not in ("self", "vocabulary_size", "tied") and p.kind is not p.VAR_KEYWORD
+    }
+
+
+def _unknown(place, came, known, what="one"):
+    near = difflib.get_close_matches(str(came), list(known), 1)
+    hint = f"; the nearest is {near[0]!r}" if near else ""
+    if what == "key":
+        return f"{place}.{came}: unknown key, expected one of {', '.join(known)}{hint}"
+    return f"{place}: expected one of {', '.join(known)}, came {came!r}{hint}"
+
+
+def build(
+    model: ModelConfig,
+    source_size: int,
+    target_size: int,
+    *,
+    label_smoothing: float = 0.0,
+    policy: str = "float32",
+) -> Seq2Seq:
+    """A built model of a configuration.
+
+    Args:
+        model: the configuration's `model` section.
+        source_size, target_size: vocabulary sizes, the four special ids included.
+        label_smoothing: see `keras_s2s.losses.cross_entropy`.
+        policy: Keras dtype policy of the layers between embeddings and head.
+
+    Returns:
+        `Seq2Seq` over int32 [B, S] and [B, T], not compiled, every weight made.
+
+    Raises:
+        UserError: naming the key whose value does not do.
+    """
+    found = resolve(model)
+    try:
+        source = TokenEmbedding(source_size, found["embedding"])
+        target = TokenEmbedding(target_size, found["embedding"])
+        encoder, decoder = (
+            _make(part, found[part], dtype=policy) for part in ("encoder", "decoder")
+        )
+        head = _make("head", found["head"], vocabulary_size=target_size)
+        made = Seq2Seq(
+            source, encoder, target, decoder, head, found["tie"], label_smoothing, dtype=policy
+        )
+        made.build()
+    except UserError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise UserError(f"model: {error}") from error
+    return made
+
+
+def _make(part, description, **more):
+    arguments = {k: v for k, v in description.items() if k != "kind"}
+    try:
+        return KINDS[part][description["kind"]](**arguments, **more)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"model.{part}: {error}") from error
+
+
+def with_policy(model: Seq2Seq, policy: str = "float32") -> Seq2Seq:
+    """The same weights under another dtype policy; the model itself when it has that policy.
+
+    Args:
+        model: a built model.
+        policy: Keras dtype policy, such as `"float32"`.
+    """
+    if model.dtype_policy.name == policy:
+        return model
+    config = _replace_policies(keras.saving.serialize_keras_object(model), policy)
+    made = keras.saving.deserialize_keras_object(config)
+    if not made.built:
+        made.build()
+    made.set_weights(model.get_weights())
+    return made
+
+
+def _replace_policies(config, policy):
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            mixed = str(config["config"]["name"]).startswith("mixed")
+            return {**config, "config": {"name": policy}} if mixed else config
+        return {key: _replace_policies(value, policy) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_replace_policies(value, policy) for value in config)
+    return config

@@ -1,0 +1,13 @@
+"""Decoders: one step function, and the whole sequence at once for training.
+
+`prepare` makes the context, all that a source fixes; `initial_state` the state, all that a
+hypothesis changes. Context leaves are [B, ...] and are never repeated for K hypotheses; state
+leaves are [B, K, ...] and are what a search reorders. `step` gives at every position what `call`
+gives there.
+"""
+
+from keras_s2s.decoders.base import Decoder
+from keras_s2s.decoders.recurrent import Bridge, RecurrentDecoder
+from keras_s2s.decoders.transformer import TransformerDecoder
+
+__all__ = ["Bridge", "Decoder", "RecurrentDecoder", "TransformerDecoder"]

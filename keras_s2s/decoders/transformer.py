@@ -1,0 +1,143 @@
+"""The Transformer decoder with its cache."""
+
+import keras
+import tensorflow as tf
+
+from keras_s2s import masks
+from keras_s2s.decoders.base import Decoder
+from keras_s2s.embeddings import sinusoidal
+from keras_s2s.transformer import TransformerLayer, make_norm
+
+__all__ = ["TransformerDecoder"]
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class TransformerDecoder(Decoder):
+    """Transformer layers with a causal view of the target and cross-attention to the memory.
+
+    The alignment is the mean over the heads of the last layer but one, or of the only layer.
+
+    Args:
+        units: width D; the target vectors must have it too.
+        num_layers: number of layers L.
+        num_heads: number of heads H, a divisor of `units`.
+        hidden_units: width of the feed-forward inner layer; 4 D when None.
+        norm: `"pre"` (with a final normalisation) or `"post"`.
+        activation: Keras name of the feed-forward activation.
+        dropout: share dropped in training.
+
+    Call arguments:
+        inputs: float tensor [B, T, D], embedded target tokens, the start first.
+        context: from `prepare`.
+        maps: `"none"`, `"alignment"` or `"all"`.
+
+    Output:
+        float tensor [B, T, D] and None or {"cross": float32 [B, A, T, M]}, with `"all"` also
+        {"self": float32 [B, A, T, T]} and A = L * H.
+
+    Raises:
+        ValueError: for another `norm` or `maps`, heads that do not divide `units`, inputs of
+            another width, a step before `build`.
+
+    Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.1; alignment: Garg et al. 2019,
+    arXiv:1909.02074, section 4.2.
+    """
+
+    def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
+                 activation="relu", dropout=0.1, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
+        self.hidden_units, self.norm = hidden_units, norm
+        self.activation, self.dropout, self.width = activation, dropout, units
+        policy = self.dtype_policy
+        self.layers = [
+            TransformerLayer(
+                units,
+                num_heads,
+                hidden_units or 4 * units,
+                True,
+                norm,
+                activation,
+                dropout,
+                dtype=policy,
+            )  # fmt: skip
+            for _ in range(num_layers)
+        ]
+        self.final_norm = make_norm(policy) if norm == "pre" else None
+        self.input_dropout = keras.layers.Dropout(dropout, dtype=policy)
+        self.attention_names = [
+            f"layer {layer + 1} head {head + 1}"
+            for layer in range(num_layers)
+            for head in range(num_heads)
+        ]
+
+    def build(self, inputs_shape, context_shape):
+        if inputs_shape[-1] != self.units:
+            raise ValueError(
+                f"inputs: expected target vectors of width {self.units} (units),"
+                f" came {inputs_shape[-1]}"
+            )
+        memory_shape = (None, None, context_shape["memory"]["values"][-1])
+        for layer in self.layers:
+            if not layer.built:
+                layer.build((None, None, self.units), memory_shape)
+        if self.final_norm and not self.final_norm.built:
+            self.final_norm.build((None, None, self.units))
+
+    def alignment(self, attention):
+        first = max(self.num_layers - 2, 0) * self.num_heads
+        heads = attention[:, first : first + self.num_heads]
+        return tf.reduce_mean(heads, 1, keepdims=True)
+
+    def prepare(self, memory, source, training=False):
+        context = super().prepare(memory, source, training)
+        context["layers"] = {
+            f"layer_{i}": layer.project(memory.values, memory.mask)
+            for i, layer in enumerate(self.layers)
+        }
+        return context
+
+    def initial_state(self, context, num_hypotheses, max_length=None):
+        batch = tf.shape(context["memory"]["mask"])[0]
+        return {
+            f"layer_{i}": layer.self_attention.initial_cache(batch, num_hypotheses, max_length)
+            for i, layer in enumerate(self.layers)
+        }
+
+    def step(self, inputs, position, context, state, training=False, maps="none"):
+        x = self._embed(inputs, tf.reshape(position, [1]))  # [B, K, D]
+        new, weights = {}, []
+        for index, layer in enumerate(self.layers):
+            name = f"layer_{index}"
+            x, new[name], seen = layer.step(x, position, context["layers"][name], state[name])
+            weights.append(seen)  # [B, H, K, M]
+        return self._finish(x), new, self.select(tf.concat(weights, 1), maps)
+
+    def call(self, inputs, context, maps="none", training=None):
+        length = tf.shape(inputs)[1]
+        x = self.input_dropout(self._embed(inputs, tf.range(length)), training=training)
+        mask, own, cross = tf.expand_dims(masks.causal(length), 0), [], []
+        for index, layer in enumerate(self.layers):
+            memory = context["layers"][f"layer_{index}"]
+            x, seen_self, seen_cross = layer(x, memory=memory, mask=mask, training=training)
+            own.append(seen_self)  # [B, H, T, T]
+            cross.append(seen_cross)  # [B, H, T, M]
+        attention = self.select(tf.concat(cross, 1), maps)
+        if attention is None:
+            return self._finish(x), None
+        maps_given = {"cross": attention}
+        if maps == "all":
+            maps_given["self"] = tf.concat(own, 1)
+        return self._finish(x), maps_given
+
+    def _embed(self, inputs, positions):
+        signal = sinusoidal(positions, self.units)  # [N, D]
+        inputs = self._inputs(inputs)
+        return inputs * self.units**0.5 + tf.cast(signal, inputs.dtype)
+
+    def _finish(self, x):
+        return self.final_norm(x) if self.final_norm else x
+
+    def get_config(self):
+        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
