@@ -1,0 +1,50 @@
+"""How the server ends a call that it cannot answer: TensorFlow's codes, which are gRPC's."""
+
+import grpc
+
+__all__ = [
+    "FAILED_PRECONDITION",
+    "INTERNAL",
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "OK",
+    "UNKNOWN",
+    "StatusError",
+]
+
+OK = 0
+UNKNOWN = 2
+INVALID_ARGUMENT = 3
+NOT_FOUND = 5
+FAILED_PRECONDITION = 9
+INTERNAL = 13
+
+_MAX_MESSAGE_BYTES = 1024
+_GRPC = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class StatusError(Exception):
+    """Ends a call with a status.
+
+    Attributes:
+        code: the status code's number.
+        message: what the client is told.
+    """
+
+    def __init__(self, code: int, message: str):
+        self.code = code
+        self.message = message
+        super().__init__(message)
+
+    @property
+    def grpc_code(self) -> grpc.StatusCode:
+        """The code as gRPC's enumeration; UNKNOWN for a number that gRPC does not have."""
+        return _GRPC.get(self.code, grpc.StatusCode.UNKNOWN)
+
+    @property
+    def wire_message(self) -> str:
+        """The message cut to 1,024 bytes, as TensorFlow Serving sends it."""
+        encoded = self.message.encode(errors="replace")
+        if len(encoded) <= _MAX_MESSAGE_BYTES:
+            return self.message
+        return encoded[:_MAX_MESSAGE_BYTES].decode(errors="ignore") + "...TRUNCATED"
