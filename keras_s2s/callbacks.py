@@ -60,7 +60,7 @@ class Progress(keras.callbacks.Callback):
         self.stream = stream or sys.stderr
         self.tokens_per_second = 0.0
         self._bar = self._steady = None
-        self._shown = self._window = (time.monotonic(), 0.0)
+        self._shown, self._window = time.monotonic(), (time.monotonic(), 0.0)
 
     def say(self, text: str):
         """Writes one line, above the bar when there is one."""
@@ -88,14 +88,14 @@ class Progress(keras.callbacks.Callback):
         now, tokens = time.monotonic(), float((logs or {}).get("tokens", 0.0))
         self.done += 1
         if self._steady is None:
-            self._steady, self._window = (now, self.done), (now, tokens)
+            self._steady, self._window, self._shown = (now, self.done), (now, tokens), now
         elapsed = now - self._window[0]
         if elapsed > 0:
             self.tokens_per_second = (tokens - self._window[1]) / elapsed
         if self._bar is not None:
             self._bar.update(1)
-        if now - self._shown[0] >= (1.0 if self._bar is not None else self.interval):
-            self._shown = (now, tokens)
+        if now - self._shown >= (1.0 if self._bar is not None else self.interval) and elapsed > 0:
+            self._shown = now
             self._show(now, float(logs.get("loss", math.nan)))
 
     def _show(self, now, loss):
@@ -293,8 +293,7 @@ def _summary(logs):
     """One line: the validation's figures, or training's where there is none."""
     valid = {name[4:]: value for name, value in logs.items() if name.startswith("val_")}
     side = "validation" if valid else "training"
-    chosen = valid or {
-        name: logs[name] for name in ("loss", "accuracy", "perplexity") if name in logs
-    }
+    known = ("loss", "accuracy", "perplexity")
+    chosen = {name: (valid or logs)[name] for name in known if name in (valid or logs)} | valid
     figures = ", ".join(f"{name} {value:.4g}" for name, value in chosen.items())
     return f"update {logs['step']:,}: {side} {figures}"

@@ -137,7 +137,7 @@ def restore(model, directory) -> dict:
 
 
 def _commit(directory, path, state):
-    replace_file(directory / MANIFEST, json.dumps({"model": path.name, **state}, indent=1) + "\n")
+    replace_file(directory / MANIFEST, json.dumps({**state, "model": path.name}, indent=1) + "\n")
     for stale in directory.glob("*.keras"):
         if stale != path:
             stale.unlink()

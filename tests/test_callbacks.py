@@ -76,9 +76,8 @@ def test_progress_writes_lines_where_there_is_no_terminal():
     stream = io.StringIO()
     fit([callbacks.Progress(1500, start=1480, stream=stream, interval=0.0)])
     lines = stream.getvalue().splitlines()
-    assert len(lines) == 20
-    assert lines[0].startswith("update 1,481 of 1,500 (99%): loss ")
-    assert lines[0].endswith(", ? left")
+    assert len(lines) == 19  # the first update compiles: no pace yet
+    assert lines[0].startswith("update 1,482 of 1,500 (99%): loss ")
     assert re.fullmatch(
         r"update 1,500 of 1,500 \(100%\): loss \d\.\d+, [\d,]+ target tokens/s, 0 s left", lines[-1]
     )

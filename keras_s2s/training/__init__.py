@@ -1,0 +1,12 @@
+"""From a configuration to a trained run directory.
+
+`train` makes the tokenizers, surveys the corpora, builds and compiles the model, runs `fit` and
+keeps `RUN/best` and `RUN/last`; called again it goes on from `RUN/last`. `train_tokenizers` does
+the first of these steps alone.
+"""
+
+from keras_s2s.training.defaults import complete
+from keras_s2s.training.fitting import train
+from keras_s2s.training.runs import train_tokenizers
+
+__all__ = ["complete", "train", "train_tokenizers"]
