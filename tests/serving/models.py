@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
+import tensorflow_text
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_s2s.signatures import MISSING_SCORE, SERVING_DEFAULT, TRANSLATE, Field, Signature
@@ -33,7 +34,7 @@ class Shouter(tf.Module):
         )
 
     def _words(self, text):
-        words = tf.strings.split(text).to_tensor("")
+        words = tensorflow_text.WhitespaceTokenizer().tokenize(text).to_tensor("")
         named = self.names.lookup(words)
         words = tf.where(named == "", tf.strings.upper(words), named)
         return tf.concat([words, tf.fill([tf.shape(text)[0], 1], "")], 1)  # [B, T], T >= 1
@@ -55,7 +56,7 @@ class Shouter(tf.Module):
             tf.broadcast_to(option, [rows]) for option in options
         )
         rank = tf.range(tf.reduce_max(tf.concat([num_hypotheses, [1]], 0)))[None]  # [1, K]
-        words = tf.strings.split(text)
+        words = tensorflow_text.WhitespaceTokenizer().tokenize(text)
         tokens = self._words(text)
         lengths = tf.maximum(tf.cast(words.row_lengths(), tf.int32)[:, None] - rank, 0)
         kept = tf.minimum(lengths, max_length[:, None])
