@@ -13,7 +13,10 @@ FORCED = {"accuracy": TokenAccuracy, "perplexity": Perplexity}
 
 
 class Evaluation(NamedTuple):
-    """Scores by name, and one hypothesis for every pair, in the corpus's order."""
+    """Scores by name, and one hypothesis for every pair, in the corpus's order.
+
+    `accuracy` is a share and `perplexity` a number, as in training; all others are in percent.
+    """
 
     scores: dict
     hypotheses: list

@@ -2,6 +2,8 @@
 
 import io
 import json
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -184,7 +186,7 @@ def test_evaluate_scores_what_translate_writes(place, capsys, tmp_path):
     wrong = sum(text != " ".join(word).upper() for word, text in zip(WORDS, found, strict=True))
     assert scores["wer"] == pytest.approx(100 * wrong / len(WORDS))
     assert scores["lines"] == len(WORDS)
-    assert 0 <= scores["accuracy"] <= 100
+    assert 0 < scores["accuracy"] < 1
     assert scores["perplexity"] > 1
 
 
@@ -197,6 +199,76 @@ def test_evaluate_takes_other_pairs(place, capsys, tmp_path):
     assert "expected --source and --target, or --pairs alone" in fails(capsys, *words)
     line = fails(capsys, "evaluate", place / "run", "--metrics", "blue")
     assert "expected some of accuracy, perplexity, bleu" in line
+
+
+@pytest.fixture(scope="module")
+def served(place):
+    """HOST:PORT of `keras-s2s serve` over the exported run, in a process of its own."""
+    base = place / "export" / "tiny"
+    assert main(["export", str(place / "run"), str(base)]) == 0
+    words = ["serve", "--model_name=tiny", f"--model_base_path={base}", "--port=0"]
+    command = [sys.executable, "-m", "keras_s2s", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            said = server.stdout.readline()
+            assert said.startswith("serving tiny version 1 at ")
+            yield said.split()[-1]
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(timeout=60) == 0
+        finally:
+            server.kill()
+
+
+def test_predict_says_what_translate_says(place, served, capsys, monkeypatch, tmp_path):
+    asked = ("predict", "--server", served, "--model", "tiny")
+    texts = ["abba", "", "b", "\N{CAT FACE}"]
+    given = ("\n".join(texts) + "\n").encode()
+    (tmp_path / "in.txt").write_bytes(given)
+    own = run(capsys, "translate", place / "run", "--input", tmp_path / "in.txt")
+    assert run(capsys, *asked, *texts) == own
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+    assert run(capsys, *asked, "-") == own
+    (line,) = run(capsys, *asked, "ab", "--num-hypotheses", 3, "--scores").splitlines()
+    assert len(line.split("\t")) == 6
+
+
+def test_predict_goes_on_after_a_text_the_server_refuses(served, capsys):
+    words = ["predict", "--server", served, "--model", "tiny", "--json", "ab" * 600, "b"]
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    found = [json.loads(line)["hypotheses"] for line in out.splitlines()]
+    assert [len(hypotheses) for hypotheses in found] == [0, 1]
+    assert err.startswith("keras-s2s: error: line 1: text tokens: expected 0 to 1024, came 1200")
+
+
+def test_predict_names_what_is_not_there(served, capsys):
+    asked = ("predict", "--timeout", 5, "--server")
+    assert "localhost:1" in fails(capsys, *asked, "localhost:1", "--model", "tiny", "ab")
+    assert "other" in fails(capsys, *asked, served, "--model", "other", "ab")
+
+
+def test_serve_names_what_is_wrong(place, served, capsys):
+    words = ("serve", "--model_name=tiny", "--model_base_path")
+    assert f"{place / 'none'}" in fails(capsys, *words, place / "none", "--port=0")
+    port = served.rpartition(":")[2]
+    assert port in fails(capsys, *words, place / "export" / "tiny", f"--port={port}")
+
+
+def test_export_refuses_a_version_that_exists(place, served, capsys):
+    base = place / "export" / "tiny"
+    assert run(capsys, "export", place / "run", base) == f"{base / '2'}\n"
+    line = fails(capsys, "export", place / "run", base, "--version", 2)
+    assert "version: expected one that is free, came 2" in line
+    assert "config.yml" in fails(capsys, "export", place / "none", base)
+    assert sorted(path.name for path in base.iterdir()) == ["1", "2"]
+
+
+def test_training_publishes_its_best(place, capsys, tmp_path):
+    words = ("train", place / "tiny.yml", "export.when=best", "export.keep=1")
+    run(capsys, *words, "--run-dir", tmp_path / "run")
+    (kept,) = (tmp_path / "run" / "export").iterdir()
+    best = json.loads((tmp_path / "run" / "best" / "checkpoint.json").read_text())
+    assert kept.name == str(best["step"])
 
 
 def test_interrupt_ends_with_130(monkeypatch, place):

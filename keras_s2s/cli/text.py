@@ -200,7 +200,9 @@ def _report(scores, lines, as_json):
     if as_json:
         print(json.dumps({"lines": lines, **scores}))
         return
-    print(f"{'lines':<12} {lines:>10}")
+    from keras_s2s.evaluation import FORCED
+
+    print(f"{'lines':<12} {lines:>9}")
     for name, value in scores.items():
-        percent = "" if name == "perplexity" else " %"
-        print(f"{name:<12} {value:>10.2f}{percent}")
+        figure = f"{value:>9.4f}" if name in FORCED else f"{value:>9.2f} %"
+        print(f"{name:<12} {figure}")
