@@ -1,5 +1,6 @@
 """A run -> a SavedModel that TF Serving loads, published by rename as `DIR/<version>/`."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -92,13 +93,11 @@ def _publish(beside, directory, version):
         number = version or _next_version(directory)
         path = directory / str(number)
         try:
-            os.mkdir(path)  # reserves the number; renaming over an empty directory is atomic
             os.rename(beside, path)
-        except FileExistsError:
-            if version is not None:
-                _check(directory, version)
         except OSError as error:
-            raise UserError(f"{path}: cannot be published: {error.strerror}") from None
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise UserError(f"{path}: cannot be published: {error.strerror}") from None
+            _check(directory, version)  # another export took the number meanwhile
         else:
             return path
 

@@ -100,8 +100,14 @@ SERVING_DEFAULT = Signature(
 
 SIGNATURES = {signature.name: signature for signature in (SERVING_DEFAULT, TRANSLATE)}
 
-# An exporter may lower these; a request beyond them gets that row's `error`.
-CAPS = {"beam_size": 16, "num_hypotheses": 16, "max_length": 256, "source_length": 1024}
+# What one row may cost; a row beyond them gets an `error` and no hypothesis.
+CAPS = {
+    "beam_size": 16,
+    "num_hypotheses": 16,
+    "max_length": 256,
+    "source_length": 1024,  # tokens
+    "text_bytes": 65536,  # cutting text into pieces can take time quadratic in its length
+}
 
 
 @dataclass(frozen=True)

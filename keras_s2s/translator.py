@@ -185,8 +185,9 @@ class Translator:
         return self._run(text, given, alignment=True)
 
     def _run(self, text, given, alignment):
-        pieces = self.source_tokenizer.pieces(text)
-        options, error = check(given, pieces)
+        sizes = tf.strings.length(text)
+        pieces = self.source_tokenizer.pieces(tf.strings.substr(text, 0, CAPS["text_bytes"]))
+        options, error = check(given, pieces, sizes)
         pieces = pieces[:, : CAPS["source_length"]]
         source = self._source(pieces)
         found = search.search(
@@ -244,12 +245,13 @@ def _with_end(pieces):
     return tf.concat([pieces, tf.RaggedTensor.from_tensor(ends)], 1).to_tensor("")
 
 
-def check(given, pieces):
+def check(given, pieces, sizes):
     """Options of a request as the search takes them, and what was wrong with each row's.
 
     Args:
         given: dict of the options' tensors, [B] or [1].
         pieces: ragged string [B, None], the source.
+        sizes: int32 [B], bytes of each text.
 
     Returns:
         `search.Options` of [B] tensors inside their caps, and string [B], "" where all was well.
@@ -264,6 +266,7 @@ def check(given, pieces):
         ("beam_size", given["beam_size"], 1, tf.fill([batch], CAPS["beam_size"])),
         ("num_hypotheses", wanted, 1, tf.minimum(beam, CAPS["num_hypotheses"])),
         ("max_length", given["max_length"], 0, tf.fill([batch], CAPS["max_length"])),
+        ("text bytes", sizes, 0, tf.fill([batch], CAPS["text_bytes"])),
         ("text tokens", length, 0, tf.fill([batch], CAPS["source_length"])),
     )
     for name, value, low, high in ranges:

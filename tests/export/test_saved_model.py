@@ -1,0 +1,123 @@
+"""Publishing an export: complete or not at all, and never over another."""
+
+import os
+import stat
+
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from keras_s2s.config import Decoding, TokenizerConfig, UserError
+from keras_s2s.export import export_saved_model, export_translator
+from keras_s2s.signatures import SIGNATURES, TRANSLATE
+from keras_s2s.tokenizers import train
+from keras_s2s.translator import Translator
+from tests.conformance import models
+
+
+@pytest.fixture(scope="module")
+def translator():
+    letters = TokenizerConfig(kind="whitespace", size=None)
+    source, target = train(letters, ["a b c d e f g h i"]), train(letters, ["a b c d e f g"])
+    model = models.make("gru", "gru", "softmax")
+    return Translator(model, source, target, Decoding(beam_size=3, max_length=20))
+
+
+@pytest.fixture(scope="module")
+def published(translator, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("served")
+    return export_translator(translator, directory)
+
+
+def meta_graph(path):
+    data = (path / "saved_model.pb").read_bytes()
+    return saved_model_pb2.SavedModel.FromString(data).meta_graphs[0]
+
+
+def test_the_next_version_is_published_and_nothing_else(published, translator):
+    assert published.name == "1"
+    assert sorted(path.name for path in published.parent.iterdir()) == ["1"]
+    assert stat.S_IMODE(published.stat().st_mode) == 0o755
+    (published.parent / "41").mkdir()
+    (published.parent / "43.old").mkdir()
+    assert export_translator(translator, published.parent).name == "42"
+
+
+def test_signatures_names_types_and_defaults(published, translator):
+    found = meta_graph(published).signature_def
+    for name, signature in SIGNATURES.items():
+        for fields, given in (
+            (signature.inputs, found[name].inputs),
+            (signature.outputs, found[name].outputs),
+        ):
+            assert sorted(given) == sorted(field.name for field in fields)
+            for field in fields:
+                info = given[field.name]
+                assert tf.as_dtype(info.dtype).name == field.dtype
+                assert [dim.size for dim in info.tensor_shape.dim] == [-1] * len(field.shape)
+    defaults = found[TRANSLATE.name].defaults
+    came = {name: tf.make_ndarray(value).tolist() for name, value in defaults.items()}
+    penalty = came.pop("length_penalty")
+    assert penalty == pytest.approx([0.6])
+    assert came == {"beam_size": [3], "num_hypotheses": [1], "max_length": [20]}
+
+
+def test_weights_are_stored_once(published, translator):
+    size = (published / "variables" / "variables.data-00000-of-00001").stat().st_size
+    weights = sum(4 * int(tf.size(weight)) for weight in translator.model.weights)
+    assert size < weights * 1.5 + 20_000
+
+
+def test_no_operation_that_a_stock_server_lacks(published):
+    graph = meta_graph(published)
+    functions = [node.op for f in graph.graph_def.library.function for node in f.node_def]
+    used = {node.op for node in graph.graph_def.node} | set(functions)
+    assert not {op for op in used if "PyFunc" in op or op.startswith("Xla")}
+
+
+def test_a_version_that_exists_is_refused(published, translator):
+    with pytest.raises(UserError, match="version: expected one that is free, came 1: .*served"):
+        export_translator(translator, published.parent, version=1)
+    for version in (0, -3, True, "2"):
+        with pytest.raises(UserError, match="version: expected a positive integer, came"):
+            export_translator(translator, published.parent, version=version)
+
+
+def test_a_version_that_appears_meanwhile_is_not_overwritten(translator, tmp_path, monkeypatch):
+    write = translator.graph_default
+
+    def slow(text):
+        (tmp_path / "7" / "variables").mkdir(parents=True, exist_ok=True)
+        return write(text)
+
+    monkeypatch.setattr(translator, "graph_default", slow)
+    with pytest.raises(UserError, match="version: expected one that is free, came 7"):
+        export_translator(translator, tmp_path, version=7)
+    assert export_translator(translator, tmp_path).name == "8"
+    assert sorted(os.listdir(tmp_path)) == ["7", "8"]
+    assert os.listdir(tmp_path / "7") == ["variables"]
+
+
+def test_a_failure_leaves_nothing(translator, tmp_path, monkeypatch):
+    def fails(*args):
+        raise RuntimeError("graph")
+
+    monkeypatch.setattr(translator, "graph", fails)
+    with pytest.raises(RuntimeError, match="graph"):
+        export_translator(translator, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_made_is_named(translator, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"directory .*file/served: cannot be written: Not a dir"):
+        export_translator(translator, tmp_path / "file" / "served")
+
+
+def test_a_run_is_exported_by_path(translator, tmp_path):
+    translator.save(tmp_path / "run")
+    path = export_saved_model(tmp_path / "run", tmp_path / "served", version=5)
+    assert path == tmp_path / "served" / "5"
+    assert (path / "saved_model.pb").is_file()
+    with pytest.raises(UserError, match=r"none/config\.yml"):
+        export_saved_model(tmp_path / "none", tmp_path / "served")
