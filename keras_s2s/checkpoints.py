@@ -80,27 +80,23 @@ def exists(directory) -> bool:
 def load(directory) -> tuple[Path, dict]:
     """The committed `.keras` file of a directory, and the state saved with it.
 
+    It may be called while training saves there: a checkpoint replaced meanwhile is read anew.
+
     Raises:
         UserError: naming the path: there is no checkpoint, or it is damaged.
     """
-    manifest = Path(directory) / MANIFEST
+    path, state = _committed(directory)
     try:
-        state = json.loads(manifest.read_text(encoding="utf-8"))
-        path = Path(directory) / state["model"]
-        step = state["step"]
-    except OSError:
-        raise UserError(f"{directory}: expected a checkpoint, came no {MANIFEST}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        problem = f"expected JSON with model and step, came: {error}"
-        raise UserError(f"{manifest}: damaged checkpoint: {problem}") from None
-    if not path.is_file():
-        raise UserError(f"{path}: damaged checkpoint: the file of update {step} is missing")
-    _check_archive(path)
+        _check_archive(path)
+    except UserError:
+        if _committed(directory)[0] == path:
+            raise
+        return load(directory)
     return path, state
 
 
 def load_model(directory) -> keras.Model:
-    """The model of a checkpoint, not compiled.
+    """The model of a checkpoint, not compiled; also while training saves there.
 
     Raises:
         UserError: naming the path: there is no checkpoint, it is damaged, or its classes are
@@ -112,6 +108,8 @@ def load_model(directory) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False)
     except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        if _committed(directory)[0] != path:
+            return load_model(directory)
         raise UserError(f"{path}: cannot be loaded: {_first_line(error)}") from error
 
 
@@ -134,6 +132,19 @@ def restore(model, directory) -> dict:
     for variable, value in zip(seeds, state.get("seeds", []), strict=False):
         variable.assign(value)
     return state
+
+
+def _committed(directory):
+    manifest = Path(directory) / MANIFEST
+    try:
+        state = json.loads(manifest.read_text(encoding="utf-8"))
+        path, _ = Path(directory) / state["model"], state["step"]
+    except OSError:
+        raise UserError(f"{directory}: expected a checkpoint, came no {MANIFEST}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        problem = f"expected JSON with model and step, came: {error}"
+        raise UserError(f"{manifest}: damaged checkpoint: {problem}") from None
+    return path, state
 
 
 def _commit(directory, path, state):
@@ -175,6 +186,8 @@ def _flush(path):
 
 
 def _check_archive(path):
+    if not path.is_file():
+        raise UserError(f"{path}: damaged checkpoint: the file is missing")
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -101,6 +102,28 @@ def _restored(directory):
     return model
 
 
+def test_reading_while_another_saves(tmp_path):
+    model = small()
+    for step in (1, 2):
+        checkpoints.save(model, tmp_path / str(step), {"step": step})
+    checkpoints.copy(tmp_path / "1", tmp_path / "last")
+    stop = threading.Event()
+
+    def replace():
+        while not stop.is_set():
+            for step in ("2", "1"):
+                checkpoints.copy(tmp_path / step, tmp_path / "last")
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        seen = {checkpoints.load(tmp_path / "last")[1]["step"] for _ in range(300)}
+    finally:
+        stop.set()
+        writer.join()
+    assert seen == {1, 2}
+
+
 class Killed(BaseException):
     pass
 
@@ -194,7 +217,9 @@ def test_damage_is_named(tmp_path):
     ):
         checkpoints.restore(small(), tmp_path)
     path.unlink()
-    with pytest.raises(UserError, match=r"the file of update 1 is missing"):
+    with pytest.raises(
+        UserError, match="step-00001.keras: damaged checkpoint: the file is missing"
+    ):
         checkpoints.load(tmp_path)
     for text in ("{", "{}", "[]"):
         (tmp_path / "checkpoint.json").write_text(text)
