@@ -81,7 +81,7 @@ def test_a_half_precision_model_decodes_in_float32(tokenizers):
 def test_outputs_are_those_of_the_signatures(translator):
     columns = [tf.constant([field.default] * 2) for field in TRANSLATE.inputs[1:]]
     outputs = translator.graph(tf.constant(["a b", "c"]), *columns)
-    assert list(sorted(outputs)) == sorted(TRANSLATE.output_names())
+    assert sorted(outputs) == sorted(TRANSLATE.output_names())
     for field in TRANSLATE.outputs:
         assert outputs[field.name].dtype == field.dtype, field.name
         assert outputs[field.name].shape.rank == len(field.shape), field.name

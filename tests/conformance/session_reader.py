@@ -5,9 +5,9 @@ import os
 import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import tensorflow_text  # noqa: E402, F401
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401
 
 OPTIONS = ("beam_size", "num_hypotheses", "length_penalty", "max_length")
 

@@ -48,7 +48,12 @@ def exported(cases, directory):
         name = "-".join(case)
         export_translator(translator, directory / name)
         texts = [text.encode("utf-8", "surrogateescape") for text in [*TEXTS, BROKEN]]
-        options = [[3, 1, 2, 3, 4, 2], [2, 1, 1, 3, 2, 2], [0.6, 0, 1, 0.6, 0, 2], [9, 9, 3, 9, 0, 9]]
+        options = [
+            [3, 1, 2, 3, 4, 2],
+            [2, 1, 1, 3, 2, 2],
+            [0.6, 0, 1, 0.6, 0, 2],
+            [9, 9, 3, 9, 0, 9],
+        ]
         outputs = translator.graph(tf.constant(texts), *(tf.constant(row) for row in options))
         expected[name] = {key: value.numpy() for key, value in outputs.items()}
     return expected, [texts, *options]
@@ -65,7 +70,10 @@ def through_a_session(directory, names, inputs, path):
         "result": str(path),
     }
     done = subprocess.run(
-        [sys.executable, "-I", str(READER)], input=json.dumps(request), text=True, capture_output=True
+        [sys.executable, "-I", str(READER)],
+        input=json.dumps(request),
+        text=True,
+        capture_output=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     with np.load(path, allow_pickle=True) as stored:

@@ -24,21 +24,24 @@ def test_steps_equal_the_whole(encoder, decoder, head):
 def test_three_hypotheses_reordered_after_every_step(encoder, decoder, head):
     model, x = models.make(encoder, decoder, head), models.source()
     random = np.random.default_rng(1)
-    histories = np.zeros([models.BATCH, 3, 0], "int32")
+    shape = [models.BATCH, 3, 1]
+    histories, came = np.zeros([*shape[:2], 0], "int32"), []
     context, state = model.begin(x, 3)
     for position in range(models.TARGET):
-        new = random.integers(4, models.TARGET_SIZE, [models.BATCH, 3, 1]).astype("int32")
-        histories = np.concatenate([histories, new if position else np.full_like(new, 2)], 2)
+        new = random.integers(4, models.TARGET_SIZE, shape) if position else np.full(shape, 2)
+        histories = np.concatenate([histories, new.astype("int32")], 2)
         ids = tf.constant(histories[:, :, -1])
         log_probs, state, _ = model.next(ids, tf.constant(position), context, state)
-        for k in range(3):
-            expected, _ = models.whole(model, x, tf.constant(histories[:, k]))
-            np.testing.assert_allclose(log_probs[:, k], expected[:, -1], atol=OUTPUTS)
-        parents = random.integers(0, 3, [models.BATCH, 3])
-        histories = np.take_along_axis(histories, parents[:, :, None], 1)
+        came.append(log_probs.numpy())
+        parents = random.integers(0, 3, shape)
+        histories, *came = [np.take_along_axis(kept, parents, 1) for kept in (histories, *came)]
         state = tf.nest.map_structure(
-            lambda leaf, p=parents: tf.gather(leaf, tf.constant(p), axis=1, batch_dims=1), state
+            lambda leaf, p=parents[:, :, 0]: tf.gather(leaf, tf.constant(p), axis=1, batch_dims=1),
+            state,
         )
+    for k in range(3):
+        expected, _ = models.whole(model, x, tf.constant(histories[:, k]))
+        np.testing.assert_allclose(np.stack(came, 2)[:, k], expected, atol=OUTPUTS)
 
 
 @pytest.mark.parametrize("decoder", list(models.DECODERS))
