@@ -4,6 +4,7 @@ import difflib
 import inspect
 
 import keras
+import tensorflow as tf
 
 from keras_s2s.config import ModelConfig, UserError
 from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
@@ -98,7 +99,7 @@ def _embedding(model, preset, found):
 def _part(part, preset, own):
     """One part: the preset's arguments under the configuration's own, checked and complete."""
     kind = own.get("kind", preset["kind"])
-    if kind not in KINDS[part]:
+    if kind not in list(KINDS[part]):  # a list: `kind` may be anything that YAML can say
         raise UserError(_unknown(f"model.{part}.kind", kind, KINDS[part]))
     defaults = _arguments(KINDS[part][kind])
     base = preset if kind == preset["kind"] else {k: preset[k] for k in SHARED if k in preset}
@@ -106,6 +107,11 @@ def _part(part, preset, own):
     for key in own:
         if key != "kind" and key not in defaults:
             raise UserError(_unknown(f"model.{part}", key, defaults, what="key"))
+    share = own.get("dropout", 0.0)
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+        raise UserError(
+            f"model.{part}.dropout: expected a number of at least 0 and below 1, came {share!r}"
+        )
     return {"kind": kind, **defaults, **known, **own}
 
 
@@ -123,7 +129,8 @@ def _unknown(place, came, known, what="one"):
     near = difflib.get_close_matches(str(came), list(known), 1)
     hint = f"; the nearest is {near[0]!r}" if near else ""
     if what == "key":
-        return f"{place}.{came}: unknown key, expected one of {', '.join(known)}{hint}"
+        expected = f"one of {', '.join(known)}{hint}" if known else "none but kind"
+        return f"{place}.{came}: unknown key, expected {expected}"
     return f"{place}: expected one of {', '.join(known)}, came {came!r}{hint}"
 
 
@@ -151,16 +158,18 @@ def build(
     """
     found = resolve(model)
     try:
-        source = TokenEmbedding(source_size, found["embedding"])
-        target = TokenEmbedding(target_size, found["embedding"])
         encoder, decoder = (
             _make(part, found[part], dtype=policy) for part in ("encoder", "decoder")
         )
+        source = TokenEmbedding(source_size, found["embedding"])
+        target = TokenEmbedding(target_size, found["embedding"])
         head = _make("head", found["head"], vocabulary_size=target_size)
         made = Seq2Seq(
             source, encoder, target, decoder, head, found["tie"], label_smoothing, dtype=policy
         )
         made.build()
+        # What only shows when a source meets the parts, such as states that cannot be copied.
+        made.begin({"ids": tf.zeros([1, 1], tf.int32), "mask": tf.ones([1, 1], tf.bool)}, 1)
     except UserError:
         raise
     except (ValueError, TypeError) as error:
@@ -179,13 +188,17 @@ def _make(part, description, **more):
 def with_policy(model: Seq2Seq, policy: str = "float32") -> Seq2Seq:
     """The same weights under another dtype policy; the model itself when it has that policy.
 
+    What is float32 under every policy (embeddings, head) stays so. The new model is not compiled.
+
     Args:
         model: a built model.
         policy: Keras dtype policy, such as `"float32"`.
     """
     if model.dtype_policy.name == policy:
         return model
-    config = _replace_policies(keras.saving.serialize_keras_object(model), policy)
+    config = keras.saving.serialize_keras_object(model)
+    config.pop("compile_config", None)
+    config = _replace_policies(config, model.dtype_policy.name, policy)
     made = keras.saving.deserialize_keras_object(config)
     if not made.built:
         made.build()
@@ -193,12 +206,11 @@ def with_policy(model: Seq2Seq, policy: str = "float32") -> Seq2Seq:
     return made
 
 
-def _replace_policies(config, policy):
+def _replace_policies(config, old, new):
     if isinstance(config, dict):
-        if config.get("class_name") == "DTypePolicy":
-            mixed = str(config["config"]["name"]).startswith("mixed")
-            return {**config, "config": {"name": policy}} if mixed else config
-        return {key: _replace_policies(value, policy) for key, value in config.items()}
+        if config.get("class_name") == "DTypePolicy" and config["config"]["name"] == old:
+            return {**config, "config": {"name": new}}
+        return {key: _replace_policies(value, old, new) for key, value in config.items()}
     if isinstance(config, list | tuple):
-        return type(config)(_replace_policies(value, policy) for value in config)
+        return type(config)(_replace_policies(value, old, new) for value in config)
     return config

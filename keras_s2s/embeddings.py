@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
+from keras_s2s.linear import check_sizes
 
 __all__ = ["TokenEmbedding", "sinusoidal"]
 
@@ -22,8 +23,13 @@ def sinusoidal(positions, units):
     Returns:
         float32 tensor [N, D].
 
+    Raises:
+        ValueError: when `units` is odd.
+
     Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.5 (there interleaved).
     """
+    if units % 2:
+        raise ValueError(f"units: expected an even width for sinusoidal positions, came {units}")
     half = units // 2
     rates = np.power(10000.0, -np.arange(half) / max(half - 1, 1)).astype("float32")
     angles = tf.expand_dims(tf.cast(positions, tf.float32), 1) * rates  # [N, D / 2]
@@ -50,11 +56,19 @@ class TokenEmbedding(keras.layers.Layer):
     Output:
         float32 tensor of shape ids + [D]; with `reverse=True` [..., V].
 
+    Raises:
+        ValueError: for sizes that are not positive integers, or an `unknown` outside of 0 to V - 1.
+
     Reference for the tied use: Press and Wolf 2017, arXiv:1608.05859.
     """
 
     def __init__(self, vocabulary_size, units, unknown=SpecialIds().unknown, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
+        check_sizes(vocabulary_size=vocabulary_size, units=units)
+        if not 0 <= unknown < vocabulary_size:
+            raise ValueError(
+                f"unknown: expected an id of 0 to {vocabulary_size - 1}, came {unknown}"
+            )
         self.vocabulary_size, self.units, self.unknown = vocabulary_size, units, unknown
 
     def build(self, inputs_shape=None):

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from keras_s2s import recurrent
 from keras_s2s.embeddings import sinusoidal
-from keras_s2s.transformer import TransformerLayer, make_norm
+from keras_s2s.linear import check_sizes
+from keras_s2s.transformer import TransformerLayer, check_stack, make_norm
 
 __all__ = ["Memory", "RecurrentEncoder", "TransformerEncoder", "masked_mean"]
 
@@ -76,7 +77,7 @@ class RecurrentEncoder(Encoder):
         `Memory` with values [B, S, U or 2 U] and states {"layer_0": {"h": [B, U or 2 U]}, ...}.
 
     Raises:
-        ValueError: for another `cell`.
+        ValueError: for another `cell`, or sizes that are not positive integers.
 
     Reference: Schuster and Paliwal 1997 (bidirectional); Bahdanau et al. 2015, arXiv:1409.0473,
     section 3.2.
@@ -84,6 +85,9 @@ class RecurrentEncoder(Encoder):
 
     def __init__(self, units, num_layers=1, cell="gru", bidirectional=True, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
+        check_sizes(units=units, num_layers=num_layers)
+        if not isinstance(bidirectional, bool):
+            raise ValueError(f"bidirectional: expected True or False, came {bidirectional!r}")
         self.units, self.num_layers, self.cell = units, num_layers, cell
         self.bidirectional, self.dropout = bidirectional, dropout
         self.width = 2 * units if bidirectional else units
@@ -145,8 +149,8 @@ class TransformerEncoder(Encoder):
         `Memory` with values [B, S, D], summary the mean over real tokens, no states.
 
     Raises:
-        ValueError: for another `norm`, heads that do not divide `units`, or inputs of another
-            width.
+        ValueError: for another `norm`, sizes that do not do (`units` is even and a multiple of
+            `num_heads`), or inputs of another width.
 
     Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.1.
     """
@@ -154,6 +158,7 @@ class TransformerEncoder(Encoder):
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
                  activation="relu", dropout=0.1, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
+        check_stack(units, num_layers, num_heads, hidden_units)
         self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
         self.hidden_units, self.norm = hidden_units, norm
         self.activation, self.dropout, self.width = activation, dropout, units

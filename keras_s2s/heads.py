@@ -36,21 +36,23 @@ class Head(keras.layers.Layer):
         # Arguments pass uncast: ids stay ids, and a half-precision output is widened here.
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
         self.vocabulary_size, self.tied = vocabulary_size, tied
-        self.projection = None if tied else Linear(vocabulary_size, dtype="float32")
+        self.projection = self._table = None
 
     def tie(self, embedding):
         """Uses the transposed table of a `TokenEmbedding` as output weights [V, D].
 
         Raises:
-            ValueError: when the table has another number of tokens.
+            ValueError: when the table has another number of tokens, or when the head has been
+                built with weights of its own.
         """
+        if self.built and not self.tied:
+            raise ValueError("tie: expected a head without weights, came one that is built")
         if embedding.vocabulary_size != self.vocabulary_size:
             raise ValueError(
                 f"tie: expected an embedding of {self.vocabulary_size} tokens,"
                 f" came {embedding.vocabulary_size}"
             )
-        if not self.tied:
-            self.tied, self.projection = True, None
+        self.tied = True
         # Behind a function: the table belongs to the model, and is saved there alone.
         self._table = lambda: embedding
 
@@ -59,13 +61,16 @@ class Head(keras.layers.Layer):
             self.bias = self.add_weight(
                 name="bias", shape=(self.vocabulary_size,), initializer="zeros"
             )
-        elif not self.projection.built:
+        else:
+            self.projection = Linear(self.vocabulary_size, dtype="float32")
             self.projection.build((None, width))
 
     def _vocabulary_logits(self, outputs):
         outputs = tf.cast(outputs, tf.float32)
         if not self.tied:
             return self.projection(outputs)
+        if self._table is None:
+            raise ValueError("tied: expected tie(embedding) before the first call, came none")
         return self._table()(outputs, reverse=True) + tf.convert_to_tensor(self.bias)
 
     def get_config(self):
@@ -89,7 +94,7 @@ class SoftmaxHead(Head):
         float32 logits [B, N, V].
 
     Raises:
-        ValueError: when tied to an embedding of another size.
+        ValueError: when tied to an embedding of another size, or called before `tie`.
     """
 
     def build(self, outputs_shape, *args, **kwargs):
@@ -142,7 +147,8 @@ class PointerGeneratorHead(Head):
         float32 logits [B, N, V + S]; they are log-probabilities.
 
     Raises:
-        ValueError: when the source has no `copy_ids`, or when tied to an embedding of another size.
+        ValueError: when the source has no `copy_ids`; when tied to an embedding of another size, or
+            called before `tie`.
 
     Reference: See et al. 2017, arXiv:1704.04368, equations 8 and 9.
     """

@@ -1,9 +1,26 @@
 """The dense layer that every part is made of."""
 
+import numbers
+
 import keras
 import tensorflow as tf
 
-__all__ = ["Linear"]
+__all__ = ["Linear", "check_sizes"]
+
+
+def check_sizes(**sizes):
+    """Refuses what cannot be a width or a number of layers.
+
+    Args:
+        **sizes: name=value, the arguments to look at.
+
+    Raises:
+        ValueError: naming the first that is not a positive integer.
+    """
+    for name, value in sizes.items():
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not whole or value < 1:
+            raise ValueError(f"{name}: expected a positive integer, came {value!r}")
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

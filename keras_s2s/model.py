@@ -28,6 +28,9 @@ class Seq2Seq(keras.Model):
             target also share one table.
         label_smoothing: share of the target probability spread over the vocabulary in training.
 
+    `fit` wants sample_weight [B, T], 0 at padding; a weight for each row, [B], counts for all its
+    positions, and without any weight every position counts.
+
     Call arguments:
         inputs: {"source": {"ids": int32 [B, S], "mask": bool [B, S], "copy_ids": int32 [B, S] when
             the head copies}, "target": int32 [B, T], the start first}.
@@ -39,7 +42,8 @@ class Seq2Seq(keras.Model):
         "encoder": [B, A, S, S], where the parts have such maps}}.
 
     Raises:
-        ValueError: for another `tie`, or tables that cannot be tied.
+        ValueError: for another `tie`, tables that cannot be tied, or a `label_smoothing` outside
+            of [0, 1).
     """
 
     def __init__(self, source, encoder, target, decoder, head, tie="none", label_smoothing=0.0,
@@ -68,6 +72,7 @@ class Seq2Seq(keras.Model):
                     f" came {target.units}"
                 )
             head.tie(target)
+        self.objectives()  # a bad label_smoothing is said here and not by the first step
 
     @property
     def copies(self):
@@ -164,13 +169,27 @@ class Seq2Seq(keras.Model):
         logits = y_pred["logits"] if isinstance(y_pred, dict) else y_pred
         if self._compile_loss is not None:
             return super().compute_loss(x, y, logits, sample_weight, training)
-        weights = tf.ones_like(y, tf.float32) if sample_weight is None else sample_weight
+        weights = tf.ones_like(y, tf.float32)  # [B, T]
+        if sample_weight is not None:
+            given = tf.cast(sample_weight, tf.float32)
+            weights *= tf.expand_dims(given, 1) if given.shape.rank == 1 else given
         total = 0.0
         for objective in self.objectives():
             value, count = objective(x, y, logits, weights)
             total += value / tf.maximum(count, 1.0)
         # Keras adds up the replicas' gradients, and does not divide a loss computed here.
-        return total / tf.distribute.get_strategy().num_replicas_in_sync
+        total /= tf.distribute.get_strategy().num_replicas_in_sync
+        return total + sum(self._aggregate_additional_loss(loss) for loss in self.losses)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Under a strategy Keras averages the replicas' first batches, and a mask has no mean.
+        if iterator is not None and self._distribute_strategy is not None:
+            local = self._distribute_strategy.experimental_local_results
+            for _, _, batches in iterator:
+                data_batch = tf.nest.map_structure(lambda leaf: local(leaf)[0], next(batches))
+                break
+            iterator = None
+        super()._maybe_symbolic_build(iterator, data_batch)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         logits = y_pred["logits"] if isinstance(y_pred, dict) else y_pred

@@ -137,7 +137,7 @@ def unroll(advance, inputs, states, like, reverse=False):
 
     Args:
         advance: function (inputs of one position, states) -> (outputs, states).
-        inputs: nest of tensors [B, N, ...].
+        inputs: nest of tensors [B, N, ...]; a graph needs N of 1 at least.
         states: nest of tensors; `advance` keeps their shapes and dtypes.
         like: nest of `tf.TensorSpec`, the outputs of one position.
         reverse: run from the last position to the first; outputs keep the order of the inputs.

@@ -3,9 +3,22 @@
 import keras
 
 from keras_s2s.attention import CrossAttention, SelfAttention
-from keras_s2s.linear import Linear
+from keras_s2s.linear import Linear, check_sizes
 
-__all__ = ["FeedForward", "TransformerLayer", "make_norm"]
+__all__ = ["FeedForward", "TransformerLayer", "check_stack", "make_norm"]
+
+
+def check_stack(units, num_layers, num_heads, hidden_units):
+    """Refuses sizes that no stack of layers over sinusoidal positions can have.
+
+    Raises:
+        ValueError: naming the argument that is not a positive integer (`hidden_units` may be
+            None), or an odd `units`.
+    """
+    inner = {} if hidden_units is None else {"hidden_units": hidden_units}
+    check_sizes(units=units, num_layers=num_layers, num_heads=num_heads, **inner)
+    if units % 2:
+        raise ValueError(f"units: expected an even width for sinusoidal positions, came {units}")
 
 
 def make_norm(policy):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_s2s import recurrent
 from keras_s2s.attention import AdditiveAttention
 from keras_s2s.decoders.base import Decoder
-from keras_s2s.linear import Linear
+from keras_s2s.linear import Linear, check_sizes
 
 __all__ = ["Bridge", "RecurrentDecoder"]
 
@@ -57,22 +57,27 @@ class Bridge(keras.layers.Layer):
         elif self.kind == "zero":
             leaves = [tf.zeros([tf.shape(summary)[0], self.units], self.compute_dtype)] * count
         else:
-            leaves = self._copies(states)
+            self.check(states)
+            leaves = [layer[name] for layer in states.values() for name in self.names]
         leaves = iter(leaves)
         return {
             f"layer_{i}": {name: next(leaves) for name in self.names} for i in range(self.cells)
         }
 
-    def _copies(self, states):
-        given = [dict(layer) for layer in dict(states or {}).values()]
-        widths = [{name: leaf.shape[-1] for name, leaf in layer.items()} for layer in given]
+    def check(self, states):
+        """Refuses a memory's states that `"copy"` cannot take over.
+
+        Raises:
+            ValueError: when they are of other widths, names or layers than the decoder's own.
+        """
+        layers = dict(states or {}).values()
+        widths = [{name: leaf.shape[-1] for name, leaf in layer.items()} for layer in layers]
         wanted = [dict.fromkeys(self.names, self.units)] * self.cells
-        if widths != wanted:
+        if self.kind == "copy" and widths != wanted:
             raise ValueError(
                 f"bridge: 'copy' expected the encoder to end in states {wanted}, came {widths};"
                 " use 'dense' or equal sizes"
             )
-        return [layer[name] for layer in given for name in self.names]
 
     def get_config(self):
         own = {"cells": self.cells, "units": self.units, "names": list(self.names)}
@@ -103,7 +108,8 @@ class RecurrentDecoder(Decoder):
         float tensor [B, T, U] and None or {"cross": float32 [B, 1, T, M]}.
 
     Raises:
-        ValueError: for another `cell`, `bridge` or `maps`; for a step before `build`.
+        ValueError: for another `cell`, `bridge` or `maps`; for sizes that are not positive
+            integers; for a step before `build`.
 
     Reference: Bahdanau et al. 2015, arXiv:1409.0473, appendix A.2.2 (the output layer with tanh in
     place of maxout).
@@ -112,11 +118,13 @@ class RecurrentDecoder(Decoder):
     def __init__(self, units, num_layers=1, cell="gru", attention_units=None, bridge="dense",
                  dropout=0.0, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
+        inner = units if attention_units is None else attention_units
+        check_sizes(units=units, num_layers=num_layers, attention_units=inner)
         self.units, self.num_layers, self.cell = units, num_layers, cell
         self.attention_units, self.bridge, self.dropout = attention_units, bridge, dropout
         self.width, self.attention_names = units, ["attention"]
         policy = self.dtype_policy
-        self.attention = AdditiveAttention(attention_units or units, dtype=policy)
+        self.attention = AdditiveAttention(inner, dtype=policy)
         self.cells = [recurrent.cell(cell, units, dtype=policy) for _ in range(num_layers)]
         gates = self.cells[0].gates * units
         self.context_projection = Linear(gates, use_bias=False, dtype=policy)
@@ -143,6 +151,7 @@ class RecurrentDecoder(Decoder):
     def prepare(self, memory, source, training=False):
         context = super().prepare(memory, source, training)
         context["keys"] = self.attention.project(memory.values)  # [B, M, A]
+        self.state_bridge.check(memory.states)  # here, where Keras adds nothing to the message
         context["initial"] = self.state_bridge(memory.summary, states=memory.states)
         return context
 
@@ -153,10 +162,11 @@ class RecurrentDecoder(Decoder):
         return tf.nest.map_structure(spread, context["initial"])
 
     def step(self, inputs, position, context, state, training=False, maps="none"):
-        inputs = self._inputs(inputs)
+        inputs = self.input_dropout(self._inputs(inputs), training=training)
         projected = self.cells[0].project(inputs)  # [B, K, gates * U]
         (top, seen, weights), state = self._advance(projected, state, context, training)
         outputs = self.readout(tf.concat([top, seen, inputs], 2))
+        outputs = self.input_dropout(outputs, training=training)  # [B, K, U]
         return outputs, state, self.select(tf.expand_dims(weights, 1), maps)
 
     def call(self, inputs, context, maps="none", training=None):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_s2s import masks
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.embeddings import sinusoidal
-from keras_s2s.transformer import TransformerLayer, make_norm
+from keras_s2s.transformer import TransformerLayer, check_stack, make_norm
 
 __all__ = ["TransformerDecoder"]
 
@@ -36,8 +36,8 @@ class TransformerDecoder(Decoder):
         {"self": float32 [B, A, T, T]} and A = L * H.
 
     Raises:
-        ValueError: for another `norm` or `maps`, heads that do not divide `units`, inputs of
-            another width, a step before `build`.
+        ValueError: for another `norm` or `maps`, sizes that do not do (`units` is even and a
+            multiple of `num_heads`), inputs of another width, a step before `build`.
 
     Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.1; alignment: Garg et al. 2019,
     arXiv:1909.02074, section 4.2.
@@ -46,6 +46,7 @@ class TransformerDecoder(Decoder):
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
                  activation="relu", dropout=0.1, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
+        check_stack(units, num_layers, num_heads, hidden_units)
         self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
         self.hidden_units, self.norm = hidden_units, norm
         self.activation, self.dropout, self.width = activation, dropout, units
