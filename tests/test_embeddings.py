@@ -1,0 +1,75 @@
+"""Embeddings and positions against NumPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_s2s.embeddings import TokenEmbedding, sinusoidal
+from tests import references
+from tests.references import assert_close, normal, randomise, run_both
+
+
+def table(size=6, units=4, **options):
+    layer = TokenEmbedding(size, units, **options)
+    layer.build()
+    return randomise(layer)
+
+
+@pytest.mark.parametrize("units", [2, 4, 8])
+def test_sinusoidal_positions(units):
+    positions = [0, 1, 2, 77, 300]
+    signal = run_both(lambda p: sinusoidal(p, units), tf.constant(positions))
+    assert signal.dtype == np.float32
+    assert_close(signal, references.sinusoids(positions, units))
+
+
+def test_positions_need_an_even_width():
+    with pytest.raises(ValueError, match="units: expected an even width .*, came 5"):
+        sinusoidal(tf.range(3), 5)
+
+
+def test_a_vector_for_every_id():
+    layer, ids = table(), tf.constant([[0, 5], [2, 3], [2, 0]])
+    vectors = run_both(layer, ids)
+    np.testing.assert_array_equal(vectors, layer.table.numpy()[ids])
+    np.testing.assert_array_equal(layer.embed(ids, {}), vectors)
+
+
+@pytest.mark.parametrize("unknown", [1, 4])
+def test_ids_beyond_the_vocabulary_read_as_unknown(unknown):
+    layer = table(unknown=unknown)
+    for row in run_both(layer, tf.constant([6, 1000, -1])):
+        np.testing.assert_array_equal(row, layer.table[unknown])
+
+
+def test_the_table_as_output_layer():
+    layer, x = table(), normal(2, 3, 4)
+    logits = run_both(lambda x: layer(x, reverse=True), x)
+    assert_close(logits, x @ layer.table.numpy().T)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_float32_whatever_the_policy(policy):
+    layer = TokenEmbedding(6, 4, dtype=policy)
+    assert layer(tf.constant([[1, 2]])).dtype == tf.float32
+    assert layer.dtype_policy.name == "float32"
+
+
+def test_no_ids_give_no_vectors():
+    assert table()(tf.zeros([0, 3], tf.int32)).shape == (0, 3, 4)
+
+
+def test_configuration_round_trip():
+    config = table(unknown=4).get_config()
+    assert TokenEmbedding.from_config(config).get_config() == config
+
+
+@pytest.mark.parametrize("sizes", [(0, 4), (6, 0), (6, "4")])
+def test_sizes_are_checked(sizes):
+    with pytest.raises(ValueError, match="(vocabulary_size|units): expected a positive integer"):
+        TokenEmbedding(*sizes)
+
+
+def test_unknown_must_be_in_the_vocabulary():
+    with pytest.raises(ValueError, match="unknown: expected an id of 0 to 5, came 6"):
+        TokenEmbedding(6, 4, unknown=6)

@@ -1,0 +1,188 @@
+"""Heads against the papers' formulas."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_s2s.embeddings import TokenEmbedding
+from keras_s2s.heads import (
+    PointerGeneratorHead,
+    SoftmaxHead,
+    copy_distribution,
+    spread_over_source,
+)
+from tests import references
+from tests.references import assert_close, linear, normal, randomise, right_padded, run_both
+
+V, S = 6, 5
+MASK = right_padded([5, 3, 0], S)
+# Row 0 has a word twice that is outside of the vocabulary (V + 1) and known word 4 twice.
+COPY_IDS = np.array([[4, V + 1, 4, V + 1, 3], [V, 5, 3, 0, 0], [0, 0, 0, 0, 0]], "int32")
+
+
+def context(source_index=None, **source):
+    values = normal(3, S, 4, seed=2) * MASK[:, :, None]
+    memory = {"values": tf.constant(values), "mask": MASK, "source_index": source_index}
+    return {"memory": memory, "source": source}
+
+
+def inputs(count=2):
+    weights = normal(3, 1, count, S, seed=3) ** 2 * MASK[:, None, None]
+    weights /= np.maximum(weights.sum(-1, keepdims=True), 1e-9)
+    outputs, embedded = normal(3, count, 8), normal(3, count, 7, seed=1)
+    return [x.astype("float32") for x in (outputs, embedded, weights)]
+
+
+def pointer():
+    head = PointerGeneratorHead(V)
+    head.build((None, None, 8), (None, None, 7), None, {"memory": {"values": (None, None, 4)}})
+    return randomise(head)
+
+
+def tied(kind=SoftmaxHead, size=V):
+    embedding = TokenEmbedding(size, 8)
+    embedding.build()
+    randomise(embedding)
+    head = kind(V)
+    head.tie(embedding)
+    return head, embedding
+
+
+def test_softmax_head():
+    head, x = SoftmaxHead(V), normal(3, 2, 8)
+    head.build(x.shape)
+    randomise(head)
+    assert_close(run_both(head, x), linear(head.projection, x))
+    assert not head.copies
+    assert not head.needs_attention
+
+
+def test_tied_head_uses_the_table_and_a_bias_of_its_own():
+    head, embedding = tied()
+    x = normal(3, 2, 8)
+    head.build(x.shape)
+    randomise(head)
+    assert_close(run_both(head, x), x @ embedding.table.numpy().T + head.bias.numpy())
+    assert [w.path.split("/")[-1] for w in head.weights] == ["bias"]
+    assert all(layer.built for layer in head._flatten_layers())
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
+def test_float32_whatever_the_policy(policy, dtype):
+    head, x = SoftmaxHead(V, dtype=policy), tf.cast(normal(3, 2, 8), dtype)
+    logits = head(x)
+    assert logits.dtype == tf.float32
+    assert_close(logits, linear(head.projection, tf.cast(x, tf.float32)))
+
+
+def test_copy_distribution_sums_what_falls_on_one_id():
+    weights = inputs()[2][:, 0]
+    given = run_both(copy_distribution, weights, COPY_IDS, tf.constant(V + S))
+    expected = np.zeros((3, 2, V + S))
+    for b, n, s in np.ndindex(3, 2, S):
+        expected[b, n, COPY_IDS[b, s]] += weights[b, n, s]
+    assert_close(given, expected, 1e-6)
+
+
+def test_spread_over_source():
+    weights, index = inputs()[2][:, 0], tf.constant([[0, 2, 4, 4, 4]] * 3)
+    assert spread_over_source(weights, None, S) is weights
+    given = spread_over_source(weights, index, 6)
+    assert_close(given[..., 4], weights[..., 2:].sum(-1))
+    np.testing.assert_array_equal(given[..., 1], 0.0)
+
+
+def test_pointer_generator_head():
+    head, (outputs, y, weights) = pointer(), inputs()
+    seen = context(copy_ids=COPY_IDS)
+    given = run_both(lambda o, y, w: head(o, y, w, seen), outputs, y, weights)
+    assert given.dtype == np.float32
+    assert given.shape == (3, 2, V + S)
+    for b, n in np.ndindex(2, 2):
+        expected = references.pointer_generator(
+            head, outputs[b, n], y[b, n], weights[b, 0, n],
+            seen["memory"]["values"][b].numpy(), COPY_IDS[b],
+        )  # fmt: skip
+        assert_close(np.exp(given[b, n]), expected, 1e-6)
+
+
+def test_pointer_generator_probabilities_sum_to_one():
+    head, given = pointer(), inputs()
+    probabilities = np.exp(head(*given, context(copy_ids=COPY_IDS)))
+    assert_close(probabilities[:2].sum(-1), np.ones((2, 2)))
+    words = set(COPY_IDS[0]) | set(range(V))
+    absent = [column for column in range(V + S) if column not in words]
+    assert probabilities[0][:, absent].max() < 1e-10
+    assert probabilities[0][:, V + 1].min() > 1e-3
+
+
+def test_pointer_generator_over_an_empty_source_only_generates():
+    head, given = pointer(), inputs()
+    log_probs = head(*given, context(copy_ids=COPY_IDS)).numpy()
+    assert np.isfinite(log_probs).all()
+    expected = references.log_softmax(linear(head.projection, given[0][2]))
+    assert_close(references.log_softmax(log_probs)[2, :, :V], expected)
+
+
+def test_pointer_generator_gradients_are_finite_where_nothing_is_copied():
+    head, given = pointer(), inputs()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(head(*given, context(copy_ids=COPY_IDS)))
+    for gradient in tape.gradient(loss, head.trainable_variables):
+        assert np.isfinite(gradient).all()
+
+
+def test_pointer_generator_over_a_shortened_memory():
+    head, (outputs, y, weights) = pointer(), inputs()
+    index = tf.constant([[0, 0, 1, 2, 3]] * 3)
+    ids = COPY_IDS[:, :4]
+    given = head(outputs, y, weights, context(index, copy_ids=ids))
+    spread = np.zeros((3, 1, 2, S), "float32")
+    for place, position in enumerate(index[0]):
+        spread[..., position] += weights[..., place]
+    mixed = np.exp(given[0, 0])
+    seen = context()["memory"]["values"][0].numpy()
+    features = np.concatenate([weights[0, 0, 0] @ seen, outputs[0, 0], y[0, 0]])
+    copied = 1 - references.sigmoid(linear(head.gate, features)[0])
+    assert_close(mixed[V + 1], copied * spread[0, 0, 0, [1, 3]].sum(), 1e-6)
+
+
+def test_tied_pointer_generator():
+    head, embedding = tied(PointerGeneratorHead)
+    outputs, y, weights = inputs()
+    head.build((None, None, 8), (None, None, 7), None, {"memory": {"values": (None, None, 4)}})
+    randomise(head)
+    no_attention = np.zeros_like(weights)
+    given = head(outputs, y, no_attention, context(copy_ids=COPY_IDS))
+    expected = references.log_softmax(outputs @ embedding.table.numpy().T + head.bias.numpy())
+    assert_close(references.log_softmax(given)[..., :V], expected)
+
+
+def test_a_source_without_copy_ids():
+    with pytest.raises(ValueError, match=r"source: expected 'copy_ids' \[B, S\] .*, came none"):
+        pointer()(*inputs(), context())
+
+
+def test_tie_of_another_vocabulary():
+    with pytest.raises(ValueError, match=f"tie: expected an embedding of {V} tokens, came 9"):
+        tied(size=9)
+
+
+def test_tie_of_a_head_with_weights():
+    head = SoftmaxHead(V)
+    head.build((None, None, 8))
+    with pytest.raises(ValueError, match="tie: expected a head without weights, came one that is"):
+        head.tie(TokenEmbedding(V, 8))
+
+
+def test_a_tied_head_without_its_table():
+    with pytest.raises(ValueError, match=r"tied: expected tie\(embedding\) before the first call"):
+        SoftmaxHead(V, tied=True)(normal(3, 2, 8))
+
+
+@pytest.mark.parametrize("kind", [SoftmaxHead, PointerGeneratorHead])
+def test_configuration_round_trip(kind):
+    for head in (kind(V), tied(kind)[0]):
+        config = head.get_config()
+        assert kind.from_config(config).get_config() == config

@@ -1,0 +1,76 @@
+"""Objectives against the whole smoothed distribution, written out."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_s2s import losses
+from tests import references
+from tests.references import assert_close, normal, right_padded, run_both
+
+V, COPIES = 6, 3
+WEIGHTS = right_padded([4, 2, 0], 4).astype("float32")
+
+
+def batch(columns=V):
+    y = np.random.default_rng(1).integers(0, columns, (3, 4)).astype("int32")
+    return y, normal(3, 4, columns) * 3
+
+
+def test_token_log_probs():
+    y, logits = batch()
+    expected = np.take_along_axis(references.log_softmax(logits), y[..., None], 2)[..., 0]
+    assert_close(run_both(losses.token_log_probs, logits, y), expected)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+def test_cross_entropy_against_the_smoothed_distribution(smoothing):
+    y, logits = batch()
+    objective = losses.cross_entropy(smoothing, V)
+    total, count = run_both(lambda y, z, w: objective(None, y, z, w), y, logits, WEIGHTS)
+    expected = references.smoothed_cross_entropy(logits, y, WEIGHTS, smoothing, V)
+    assert_close((total, count), (expected, 6.0))
+
+
+def test_copies_get_no_smoothing_mass():
+    y, logits = batch(V + COPIES)
+    y[0, 0] = V + 1  # a copied token keeps 1 - e
+    total, _ = losses.cross_entropy(0.2, V)(None, y, logits, WEIGHTS)
+    assert_close(total, references.smoothed_cross_entropy(logits, y, WEIGHTS, 0.2, V))
+    spread, _ = losses.cross_entropy(0.2)(None, y, logits, WEIGHTS)
+    everywhere = references.smoothed_cross_entropy(logits, y, WEIGHTS, 0.2, V + COPIES)
+    assert_close(spread, everywhere)
+    assert abs(total - spread) > 1e-2
+
+
+def test_gradient_is_the_difference_of_the_distributions():
+    y, logits = batch(V + COPIES)
+    with tf.GradientTape() as tape:
+        variable = tf.Variable(logits)
+        total, _ = losses.cross_entropy(0.2, V)(None, y, variable, WEIGHTS)
+    wanted = np.zeros_like(logits)
+    wanted[..., :V] = 0.2 / V
+    np.put_along_axis(wanted, y[..., None], np.take_along_axis(wanted, y[..., None], 2) + 0.8, 2)
+    expected = (np.exp(references.log_softmax(logits)) - wanted) * WEIGHTS[..., None]
+    assert_close(tape.gradient(total, variable), expected)
+
+
+def test_weights_count_as_much_as_they_weigh():
+    y, logits = batch()
+    weights = WEIGHTS * [[0.5], [2.0], [3.0]]
+    total, count = losses.cross_entropy(0.1)(None, y, logits, weights)
+    expected = references.smoothed_cross_entropy(logits, y, weights, 0.1, V)
+    assert_close((total, count), (expected, 0.5 * 4 + 2 * 2))
+
+
+def test_half_precision_logits_are_widened():
+    y, logits = batch()
+    total, count = losses.cross_entropy(0.1)(None, y, tf.cast(logits, tf.bfloat16), WEIGHTS)
+    assert total.dtype == count.dtype == tf.float32
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, 2])
+def test_smoothing_out_of_range(smoothing):
+    message = f"label_smoothing: expected 0 <= e < 1, came {smoothing}"
+    with pytest.raises(ValueError, match=message):
+        losses.cross_entropy(smoothing)
