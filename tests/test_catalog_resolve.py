@@ -1,0 +1,174 @@
+"""Descriptions of models: what they resolve to, and what a bad one is told."""
+
+import pytest
+
+from keras_s2s.catalog import KINDS, PRESETS, build, resolve
+from keras_s2s.config import ModelConfig, UserError
+
+SOURCE_SIZE, V = 11, 9
+
+
+@pytest.mark.parametrize(
+    ("preset", "tie", "expected"),
+    [
+        ("gru", None, "none"), ("gru", True, "output"), ("gru", "output", "output"),
+        ("transformer_tiny", None, "output"), ("transformer_tiny", False, "none"),
+        ("transformer_tiny", "all", "all"),
+    ],
+)  # fmt: skip
+def test_tie_passes_through(preset, tie, expected):
+    assert resolve(ModelConfig(preset=preset, tie=tie))["tie"] == expected
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_resolve_is_complete_and_stable(preset):
+    found = resolve(ModelConfig(preset=preset))
+    again = ModelConfig(**{key: found[key] for key in ("embedding", "tie", *KINDS)})
+    assert resolve(again) == found
+    for part, kinds in KINDS.items():
+        config = kinds[found[part]["kind"]].__init__.__code__
+        names = set(config.co_varnames[1 : config.co_argcount]) - {"vocabulary_size", "tied"}
+        assert set(found[part]) == {"kind"} | names
+
+
+def test_resolve_puts_the_own_keys_over_the_preset():
+    found = resolve(
+        ModelConfig(preset="lstm_stacked", dropout=0.5, decoder={"units": 7, "dropout": 0.1})
+    )
+    assert (found["encoder"]["dropout"], found["decoder"]["dropout"]) == (0.5, 0.1)
+    assert (found["encoder"]["units"], found["decoder"]["units"]) == (256, 7)
+    assert found["decoder"]["cell"] == "lstm"
+    assert found["decoder"]["num_layers"] == 2
+
+
+def test_parts_of_another_kind_keep_only_what_both_know():
+    found = resolve(ModelConfig(preset="lstm", encoder={"kind": "transformer", "num_layers": 3}))
+    assert "cell" not in found["encoder"]
+    assert found["encoder"] | {"num_layers": 3, "units": 256, "norm": "pre"} == found["encoder"]
+    assert found["decoder"]["kind"] == "recurrent"
+
+
+@pytest.mark.parametrize(
+    ("config", "width"),
+    [
+        ({}, 256),
+        ({"preset": "gru_small"}, 128),
+        ({"encoder": {"units": 12}}, 12),
+        ({"embedding": 20, "encoder": {"units": 12}}, 20),
+        ({"decoder": {"kind": "transformer", "units": 16}}, 16),
+        ({"preset": "transformer_tiny", "encoder": {"units": 32}}, 32),
+    ],
+)
+def test_width_of_the_embeddings(config, width):
+    assert resolve(ModelConfig(**config))["embedding"] == width
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {"preset": "transformer_smal"},
+            "model.preset: expected one of gru, .*, came 'transformer_smal'; the nearest is"
+            " 'transformer_small'",
+        ),
+        (
+            {"encoder": {"kind": "recurent"}},
+            "model.encoder.kind: expected one of recurrent, transformer, came 'recurent';"
+            " the nearest is 'recurrent'",
+        ),
+        (
+            {"decoder": {"kind": ["transformer"]}},
+            r"model.decoder.kind: expected one of recurrent, transformer, came \['transformer'\];"
+            " the nearest is 'transformer'",
+        ),
+        (
+            {"encoder": {"layers": 3}},
+            "model.encoder.layers: unknown key, expected one of units, num_layers, .*;"
+            " the nearest is 'num_layers'",
+        ),
+        (
+            {"decoder": {"attention_unit": 3}},
+            "model.decoder.attention_unit: unknown key, .*; the nearest is 'attention_units'",
+        ),
+        (
+            {"head": {"vocabulary_size": 3}},
+            "model.head.vocabulary_size: unknown key, expected none but kind",
+        ),
+        (
+            {"encoder": {"dropout": 1.0}},
+            "model.encoder.dropout: expected a number of at least 0 and below 1, came 1.0",
+        ),
+        (
+            {"decoder": {"dropout": "much"}},
+            "model.decoder.dropout: expected a number of at least 0 and below 1, came 'much'",
+        ),
+    ],
+)
+def test_what_cannot_be_resolved(config, message):
+    for function in (resolve, lambda config: build(config, SOURCE_SIZE, V)):
+        with pytest.raises(UserError, match=f"^{message}$"):
+            function(ModelConfig(**config))
+
+
+TRANSFORMER = {"kind": "transformer", "units": 8}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {"encoder": {"units": "x"}},
+            "model.encoder: units: expected a positive integer, came 'x'",
+        ),
+        ({"decoder": {"num_layers": 0}}, "model.decoder: num_layers: .*, came 0"),
+        (
+            {"decoder": {"cell": "rnn"}},
+            "model.decoder: cell: expected one of gru, lstm, came 'rnn'",
+        ),
+        (
+            {"encoder": {**TRANSFORMER, "num_heads": 3}},
+            r"model.encoder: num_heads: expected a divisor of units \(8\), came 3",
+        ),
+        (
+            {"encoder": {**TRANSFORMER, "norm": "none"}},
+            "model.encoder: norm: expected 'pre' or 'post', came 'none'",
+        ),
+        (
+            {"decoder": {**TRANSFORMER, "activation": "rel"}},
+            "model.decoder: Could not interpret activation function identifier: rel",
+        ),
+        ({"tie": "al"}, "model: tie: expected 'none', 'output' or 'all', came 'al'"),
+        ({"tie": "all"}, "model: tie: 'all' needs one vocabulary for both sides, came 11 and 9"),
+        (
+            {"tie": True, "embedding": 6},
+            "model: tie: expected a target embedding of the decoder's width 256, came 6",
+        ),
+        (
+            {"encoder": TRANSFORMER, "embedding": 6},
+            r"model: inputs: expected source vectors of width 8 \(units\), came 6",
+        ),
+        (
+            {"decoder": {"bridge": "copy"}},
+            r"model: bridge: 'copy' expected the encoder to end in states \[\{'h': 256\}\],"
+            r" came \[\{'h': 512\}\]; use 'dense' or equal sizes",
+        ),
+    ],
+)
+def test_what_cannot_be_built(config, message):
+    with pytest.raises(UserError, match=f"^{message}") as caught:
+        build(ModelConfig(**config), SOURCE_SIZE, V)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source_size": 0}, "model: vocabulary_size: expected a positive integer, came 0"),
+        ({"target_size": 1}, "model: unknown: expected an id of 0 to 0, came 1"),
+        ({"label_smoothing": 1}, "model: label_smoothing: expected 0 <= e < 1, came 1"),
+        ({"policy": "mixed"}, "model.encoder: Cannot convert 'mixed'"),
+    ],
+)
+def test_arguments_of_build(options, message):
+    with pytest.raises(UserError, match=message):
+        build(ModelConfig(), **({"source_size": SOURCE_SIZE, "target_size": V} | options))
