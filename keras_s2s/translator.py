@@ -6,7 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from keras_s2s import catalog, checkpoints, search, tokenizers
-from keras_s2s.config import Config, Decoding
+from keras_s2s.config import Config, Decoding, UserError
 from keras_s2s.data import make_source, target_strings
 from keras_s2s.signatures import CAPS, MISSING_SCORE, TRANSLATE, Hypothesis
 
@@ -86,7 +86,7 @@ class Translator:
             list of strings, one for every text, also for an empty one.
 
         Raises:
-            ValueError: naming an option that is out of its range.
+            UserError: a ValueError, naming an option that is out of its range.
         """
         found = self.decode(
             texts, beam_size=beam_size, num_hypotheses=num_hypotheses,
@@ -115,7 +115,7 @@ class Translator:
         known = {field.name for field in TRANSLATE.inputs[1:]}
         for name in given:
             if name not in known:
-                raise ValueError(
+                raise UserError(
                     f"{name}: unknown option, expected one of {', '.join(sorted(known))}"
                 )
         options = {
@@ -139,7 +139,7 @@ class Translator:
             if error.startswith(b"text"):
                 log.warning("%s: %.40s", error.decode(), text)
             elif error:
-                raise ValueError(error.decode())
+                raise UserError(error.decode())
         return [self._row(outputs, row) for row in range(len(texts))]
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -241,6 +242,17 @@ def test_predict_goes_on_after_a_text_the_server_refuses(served, capsys):
     assert err.startswith("keras-s2s: error: line 1: text tokens: expected 0 to 1024, came 1200")
 
 
+def test_a_reader_that_has_gone_is_no_error(served):
+    predict = f"'{sys.executable}' -m keras_s2s predict --server {served} --model tiny"
+    command = f"yes ab | head -n 300 | {predict} --json | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", f"{command}; exit ${{PIPESTATUS[2]}}"], capture_output=True
+    )
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert done.stdout.count(b"\n") == 1
+
+
 def test_predict_names_what_is_not_there(served, capsys):
     asked = ("predict", "--timeout", 5, "--server")
     assert "localhost:1" in fails(capsys, *asked, "localhost:1", "--model", "tiny", "ab")
@@ -269,6 +281,15 @@ def test_training_publishes_its_best(place, capsys, tmp_path):
     (kept,) = (tmp_path / "run" / "export").iterdir()
     best = json.loads((tmp_path / "run" / "best" / "checkpoint.json").read_text())
     assert kept.name == str(best["step"])
+
+
+def test_tensorflow_starts_without_a_word():
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith("TF_")}
+    code = "from keras_s2s.cli.quiet import import_tensorflow; import_tensorflow()"
+    code += "; import tensorflow as tf; print(tf.reduce_sum([1, 2]).numpy())"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.stdout, done.stderr) == ("3\n", "")
 
 
 def test_interrupt_ends_with_130(monkeypatch, place):
