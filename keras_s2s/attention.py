@@ -7,7 +7,7 @@ zero, so that an empty row gives zeros and no NaN.
 import keras
 import tensorflow as tf
 
-from keras_s2s.linear import Linear
+from keras_s2s.linear import Dropout, Linear
 
 __all__ = [
     "AdditiveAttention",
@@ -36,8 +36,9 @@ def masked_softmax(scores, mask=None):
     scores = tf.cast(scores, tf.float32)
     if mask is None:
         return tf.nn.softmax(scores)
-    weights = tf.nn.softmax(tf.where(mask, scores, MASKED_SCORE))
-    return tf.where(mask, weights, 0.0)
+    # The mask is smaller than the scores: adding it is cheaper than selecting by it.
+    weights = tf.nn.softmax(scores + tf.where(mask, 0.0, MASKED_SCORE))
+    return weights * tf.cast(tf.reduce_any(mask, -1, keepdims=True), tf.float32)
 
 
 def additive_scores(query, keys):
@@ -68,7 +69,8 @@ def dot_product_attention(query, keys, values, mask=None):
 
     Reference: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
     """
-    weights = masked_softmax(tf.matmul(query, keys, transpose_b=True), mask)  # [..., Q, N]
+    scores = tf.matmul(query, keys, transpose_b=True)
+    weights = masked_softmax(scores, mask)  # [..., Q, N]
     return tf.matmul(tf.cast(weights, values.dtype), values), weights
 
 
@@ -186,7 +188,7 @@ class CrossAttention(_Attention):
         self.query_projection = Linear(units, dtype=self.dtype_policy)
         self.memory_projection = Linear(2 * units, dtype=self.dtype_policy)
         self.output_projection = Linear(units, dtype=self.dtype_policy)
-        self.weight_dropout = keras.layers.Dropout(dropout, dtype="float32")
+        self.weight_dropout = Dropout(dropout, dtype="float32")
 
     def build(self, query_shape, memory_shape=None):
         memory_width = (memory_shape or query_shape)[-1]
@@ -245,7 +247,7 @@ class SelfAttention(_Attention):
         self._scale = self._heads_of(units, num_heads)
         self.input_projection = Linear(3 * units, dtype=self.dtype_policy)
         self.output_projection = Linear(units, dtype=self.dtype_policy)
-        self.weight_dropout = keras.layers.Dropout(dropout, dtype="float32")
+        self.weight_dropout = Dropout(dropout, dtype="float32")
 
     def build(self, inputs_shape):
         for layer, width in (

@@ -38,7 +38,7 @@ def sinusoidal(positions, units):
 
 @keras.saving.register_keras_serializable("keras_s2s")
 class TokenEmbedding(keras.layers.Layer):
-    """A vector for every token of a vocabulary; the same table can serve as output layer.
+    """A vector for every token of a vocabulary; a head can use the same table for its weights.
 
     Always float32: the table is the output layer's weight too when tied, and the layers that take
     the vectors cast them to their own precision.
@@ -50,11 +50,10 @@ class TokenEmbedding(keras.layers.Layer):
         unknown: id of the unknown token.
 
     Call arguments:
-        inputs: int tensor of ids, any shape; or, with `reverse=True`, float tensor [..., D].
-        reverse: give the product with the transposed table instead.
+        inputs: int tensor of ids, any shape [...].
 
     Output:
-        float32 tensor of shape ids + [D]; with `reverse=True` [..., V].
+        float32 tensor [..., D].
 
     Raises:
         ValueError: for sizes that are not positive integers, or an `unknown` outside of 0 to V - 1.
@@ -82,15 +81,9 @@ class TokenEmbedding(keras.layers.Layer):
         """Vectors of target ids: [B, N] -> float32 [B, N, D]. `context` is for other targets."""
         return self(ids)
 
-    def call(self, inputs, reverse=False):
-        table = tf.convert_to_tensor(self.table)
-        if not reverse:
-            known = tf.logical_and(inputs >= 0, inputs < self.vocabulary_size)
-            return tf.gather(table, tf.where(known, inputs, self.unknown))
-        sizes = tf.shape(inputs)[:-1]
-        flat = tf.reshape(inputs, [-1, self.units])
-        logits = tf.matmul(flat, table, transpose_b=True)  # [N, V]
-        return tf.reshape(logits, tf.concat([sizes, [self.vocabulary_size]], 0))
+    def call(self, inputs):
+        known = tf.logical_and(inputs >= 0, inputs < self.vocabulary_size)
+        return tf.gather(tf.convert_to_tensor(self.table), tf.where(known, inputs, self.unknown))
 
     def get_config(self):
         own = ("vocabulary_size", "units", "unknown")

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_s2s import recurrent
 from keras_s2s.embeddings import sinusoidal
-from keras_s2s.linear import check_sizes
+from keras_s2s.linear import Dropout, check_sizes
 from keras_s2s.transformer import TransformerLayer, check_stack, make_norm
 
 __all__ = ["Memory", "RecurrentEncoder", "TransformerEncoder", "masked_mean"]
@@ -93,7 +93,7 @@ class RecurrentEncoder(Encoder):
         self.width = 2 * units if bidirectional else units
         self.forward_cells = self._cells(num_layers)
         self.backward_cells = self._cells(num_layers if bidirectional else 0)
-        self.input_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.input_dropout = Dropout(dropout, dtype=self.dtype_policy)
 
     def _cells(self, count):
         return [
@@ -177,7 +177,7 @@ class TransformerEncoder(Encoder):
             for _ in range(num_layers)
         ]
         self.final_norm = make_norm(policy) if norm == "pre" else None
-        self.input_dropout = keras.layers.Dropout(dropout, dtype=policy)
+        self.input_dropout = Dropout(dropout, dtype=policy)
 
     def build(self, inputs_shape):
         if inputs_shape[-1] != self.units:

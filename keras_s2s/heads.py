@@ -8,7 +8,7 @@ some three of a hundred rows.
 import keras
 import tensorflow as tf
 
-from keras_s2s.linear import Linear
+from keras_s2s.linear import Linear, wide_product
 
 __all__ = ["Head", "PointerGeneratorHead", "SoftmaxHead", "copy_distribution"]
 
@@ -66,12 +66,17 @@ class Head(keras.layers.Layer):
             self.projection.build((None, width))
 
     def _vocabulary_logits(self, outputs):
-        outputs = tf.cast(outputs, tf.float32)
-        if not self.tied:
-            return self.projection(outputs)
-        if self._table is None:
-            raise ValueError("tied: expected tie(embedding) before the first call, came none")
-        return self._table()(outputs, reverse=True) + tf.convert_to_tensor(self.bias)
+        if self.tied:
+            if self._table is None:
+                raise ValueError("tied: expected tie(embedding) before the first call, came none")
+            weights, bias = self._table().table, self.bias
+        else:
+            weights, bias = self.projection.kernel, self.projection.bias
+        # Outputs in half precision mean a mixed policy: its gradients may be so too.
+        logits = wide_product(
+            tf.cast(outputs, tf.float32), tf.convert_to_tensor(weights), self.tied, outputs.dtype
+        )
+        return tf.nn.bias_add(logits, tf.convert_to_tensor(bias))
 
     def get_config(self):
         own = {"vocabulary_size": self.vocabulary_size, "tied": self.tied}

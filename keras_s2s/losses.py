@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-__all__ = ["cross_entropy", "token_log_probs"]
+__all__ = ["cross_entropy", "smoothed_cross_entropy", "token_log_probs"]
 
 
 def token_log_probs(logits, ids):
@@ -15,7 +15,58 @@ def token_log_probs(logits, ids):
     Returns:
         float32 tensor [B, T].
     """
-    return -tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
+    return -smoothed_cross_entropy(logits, ids)
+
+
+def smoothed_cross_entropy(logits, ids, label_smoothing=0.0, vocabulary_size=None):
+    """Cross-entropy of each token: lse(logits) - logit_y + e (logit_y - mean of the V logits).
+
+    With its own gradient, softmax - (1 - e) onehot(y) - e / V. Left to the tape, the label's place
+    alone costs as much as the vocabulary's matrix products: passes over [B, T, V] are what small
+    models spend their time on.
+
+    Args:
+        logits: float32 tensor [B, T, V'].
+        ids: int32 tensor [B, T].
+        label_smoothing: e.
+        vocabulary_size: V, the columns that get smoothing mass; all V' when None.
+
+    Returns:
+        float32 tensor [B, T], in nats.
+    """
+    width = tf.shape(logits)[-1]
+    size = width if vocabulary_size in (None, logits.shape[-1]) else vocabulary_size
+    flat, labels = tf.reshape(logits, [-1, width]), tf.reshape(ids, [-1])  # [N, V'], [N]
+    places = tf.stack([tf.range(tf.size(labels)), labels], 1)
+
+    @tf.custom_gradient
+    def losses(flat):
+        top = tf.reduce_max(flat, 1, keepdims=True)
+        powers = tf.exp(flat - tf.stop_gradient(top))  # [N, V']
+        total = tf.reduce_sum(powers, 1)
+        picked = tf.gather_nd(flat, places)
+        value = tf.math.log(total) + tf.squeeze(top, 1) - picked
+        if label_smoothing:
+            seen = flat if size is width else flat[:, :size]
+            value += label_smoothing * (picked - tf.reduce_mean(seen, 1))
+
+        def gradient(upstream):
+            outer = tf.expand_dims(upstream / total, 1) * powers
+            if label_smoothing:
+                share = tf.expand_dims(upstream * (label_smoothing / tf.cast(size, tf.float32)), 1)
+                # Columns beyond V carry no smoothing mass.
+                outer -= share if size is width else share * _columns(width, size)
+            down = upstream * (1.0 - label_smoothing)
+            return tf.tensor_scatter_nd_sub(outer, places, down)
+
+        return value, gradient
+
+    return tf.reshape(losses(flat), tf.shape(ids))
+
+
+def _columns(width, size):
+    """float32 [1, width], 1 at the first `size` columns."""
+    return tf.cast(tf.expand_dims(tf.range(width) < size, 0), tf.float32)
 
 
 def cross_entropy(label_smoothing=0.0, vocabulary_size=None):
@@ -42,11 +93,7 @@ def cross_entropy(label_smoothing=0.0, vocabulary_size=None):
 
     def objective(x, y, logits, weights):
         logits = tf.cast(logits, tf.float32)
-        losses = -token_log_probs(logits, y)  # [B, T]
-        if label_smoothing:
-            picked = tf.gather(logits, y, batch_dims=2)
-            mean = tf.reduce_mean(logits[..., :vocabulary_size], -1)
-            losses += label_smoothing * (picked - mean)
+        losses = smoothed_cross_entropy(logits, y, label_smoothing, vocabulary_size)  # [B, T]
         weights = tf.cast(weights, tf.float32)
         return tf.reduce_sum(losses * weights), tf.reduce_sum(weights)
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 import keras
 import tensorflow as tf
 
+from keras_s2s.losses import token_log_probs
+
 __all__ = ["SCORERS", "Perplexity", "TokenAccuracy", "higher_is_better", "score"]
 
 
@@ -41,7 +43,7 @@ class _TokenMean(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable("keras_s2s")
 class TokenAccuracy(_TokenMean):
-    """The share of real tokens that are the likeliest under the logits.
+    """The share of real tokens that no other token outdoes under the logits.
 
     `update_state(y_true, y_pred, sample_weight=None)` takes ids [B, T], logits [B, T, V'] of any
     float type and weights [B, T]; a token counts as much as its weight.
@@ -51,8 +53,10 @@ class TokenAccuracy(_TokenMean):
         super().__init__(name, dtype)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        likeliest = tf.argmax(y_pred, axis=-1, output_type=tf.int32)  # [B, T]
-        self.add(tf.cast(likeliest == tf.cast(y_true, tf.int32), tf.float32), sample_weight)
+        # No arg-max: the loss needs the largest logit too, and the graph then computes it once.
+        picked = tf.gather(y_pred, tf.cast(y_true, tf.int32), batch_dims=2)  # [B, T]
+        likeliest = picked >= tf.reduce_max(y_pred, -1)
+        self.add(tf.cast(likeliest, tf.float32), sample_weight)
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -68,8 +72,7 @@ class Perplexity(_TokenMean):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         logits = tf.cast(y_pred, tf.float32)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y_true, logits)  # [B, T]
-        self.add(losses, sample_weight)
+        self.add(-token_log_probs(logits, tf.cast(y_true, tf.int32)), sample_weight)
 
     def result(self):
         return tf.exp(super().result())

@@ -3,7 +3,7 @@
 import keras
 
 from keras_s2s.attention import CrossAttention, SelfAttention
-from keras_s2s.linear import Linear, check_sizes
+from keras_s2s.linear import Dropout, Linear, check_sizes
 
 __all__ = ["FeedForward", "TransformerLayer", "check_stack", "make_norm"]
 
@@ -51,7 +51,7 @@ class FeedForward(keras.layers.Layer):
         self.activation, self.dropout = activation, dropout
         self.inner = Linear(hidden_units, activation=activation, dtype=self.dtype_policy)
         self.outer = Linear(units, dtype=self.dtype_policy)
-        self.inner_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.inner_dropout = Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, inputs_shape):
         for layer, width in ((self.inner, self.units), (self.outer, self.hidden_units)):
@@ -116,7 +116,7 @@ class TransformerLayer(keras.layers.Layer):
             self.cross_norm = make_norm(policy)
         self.feed_forward = FeedForward(units, hidden_units, activation, dropout, dtype=policy)
         self.feed_norm = make_norm(policy)
-        self.residual_dropout = keras.layers.Dropout(dropout, dtype=policy)
+        self.residual_dropout = Dropout(dropout, dtype=policy)
         self.supports_masking = True
 
     def build(self, inputs_shape, memory_shape=None):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.linear import Linear, check_sizes
+from keras_s2s.linear import Dropout, Linear, check_sizes, wide_product
 from tests.references import assert_close, linear, normal, randomise, run_both
 
 
@@ -61,3 +61,44 @@ def test_sizes_may_be_numpy_integers():
 def test_unknown_width_is_refused():
     with pytest.raises(ValueError, match="must be fully-defined"):
         Linear(4).build((None, None))
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_dropout_keeps_the_mean_and_its_rate(rate, dtype):
+    layer = Dropout(rate, seed=1, dtype=dtype)
+    outputs = layer(tf.ones([301, 1001], dtype), training=True).numpy().astype("float32")
+    kept = np.unique(outputs)
+    np.testing.assert_allclose(kept, [0.0, 1 / (1 - rate)], rtol=4e-3)
+    assert np.mean(outputs == 0) == pytest.approx(rate, abs=0.003)
+    rows = (outputs[1:] == 0) & (outputs[:-1] == 0)
+    assert rows.mean() == pytest.approx(rate**2, abs=0.003)  # neighbours fall independently
+
+
+def test_dropout_draws_anew_and_rests_outside_of_training():
+    layer, x = Dropout(0.5, seed=1), tf.ones([7, 9])
+    assert not np.array_equal(layer(x, training=True), layer(x, training=True))
+    np.testing.assert_array_equal(layer(x), x)
+    np.testing.assert_array_equal(Dropout(0.0)(x, training=True), x)
+    assert layer(tf.zeros([0, 3]), training=True).shape == (0, 3)
+    again = Dropout.from_config(layer.get_config())
+    np.testing.assert_array_equal(Dropout(0.5, seed=1)(x, training=True), again(x, training=True))
+
+
+@pytest.mark.parametrize("transposed", [True, False])
+def test_wide_product_and_its_gradients(transposed):
+    x, weights, upstream = normal(2, 3, 4), normal(4, 7, seed=1), normal(2, 3, 7, seed=2)
+    given = weights.T if transposed else weights
+    for dtype, tolerance in ((tf.float32, 1e-5), (tf.bfloat16, 5e-2)):
+        inputs, matrix = tf.constant(x), tf.constant(given)
+        with tf.GradientTape() as tape:
+            tape.watch([inputs, matrix])
+            logits = wide_product(inputs, matrix, transposed, dtype)
+        assert logits.dtype == tf.float32
+        assert_close(logits, x @ weights)  # exact, whatever the gradients run in
+        to_x, to_weights = tape.gradient(logits, [inputs, matrix], upstream)
+        expected = np.einsum("btd,btv->dv", x, upstream)
+        np.testing.assert_allclose(to_x, upstream @ weights.T, atol=tolerance)
+        np.testing.assert_allclose(
+            to_weights, expected.T if transposed else expected, atol=tolerance
+        )

@@ -74,3 +74,18 @@ def test_smoothing_out_of_range(smoothing):
     message = f"label_smoothing: expected 0 <= e < 1, came {smoothing}"
     with pytest.raises(ValueError, match=message):
         losses.cross_entropy(smoothing)
+
+
+@pytest.mark.parametrize("size", [None, 7, 5])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_own_gradient_is_the_tapes(smoothing, size):
+    logits, ids = tf.constant(normal(2, 3, 7) * 9), tf.constant([[0, 6, 3], [5, 5, 1]])
+    upstream = tf.constant(normal(2, 3, seed=1))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(logits)
+        came = losses.smoothed_cross_entropy(logits, ids, smoothing, size)
+        log_probs = tf.gather(tf.nn.log_softmax(logits), ids, batch_dims=2)
+        picked = tf.gather(logits, ids, batch_dims=2)
+        plain = -log_probs + smoothing * (picked - tf.reduce_mean(logits[..., :size], -1))
+    assert_close(came, plain)
+    assert_close(tape.gradient(came, logits, upstream), tape.gradient(plain, logits, upstream))

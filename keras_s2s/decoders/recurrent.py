@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_s2s import recurrent
 from keras_s2s.attention import AdditiveAttention
 from keras_s2s.decoders.base import Decoder
-from keras_s2s.linear import Linear, check_sizes
+from keras_s2s.linear import Dropout, Linear, check_sizes
 
 __all__ = ["Bridge", "RecurrentDecoder"]
 
@@ -132,7 +132,7 @@ class RecurrentDecoder(Decoder):
             num_layers, units, self.cells[0].state_names, bridge, dtype=policy
         )
         self.readout = Linear(units, activation="tanh", dtype=policy)
-        self.input_dropout = keras.layers.Dropout(dropout, dtype=policy)
+        self.input_dropout = Dropout(dropout, dtype=policy)
 
     def build(self, inputs_shape, context_shape):
         memory_shape = (None, None, context_shape["memory"]["values"][-1])

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_s2s import masks
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.embeddings import sinusoidal
+from keras_s2s.linear import Dropout
 from keras_s2s.transformer import TransformerLayer, check_stack, make_norm
 
 __all__ = ["TransformerDecoder"]
@@ -65,7 +66,7 @@ class TransformerDecoder(Decoder):
             for _ in range(num_layers)
         ]
         self.final_norm = make_norm(policy) if norm == "pre" else None
-        self.input_dropout = keras.layers.Dropout(dropout, dtype=policy)
+        self.input_dropout = Dropout(dropout, dtype=policy)
         self.attention_names = [
             f"layer {layer + 1} head {head + 1}"
             for layer in range(num_layers)
