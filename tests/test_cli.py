@@ -27,6 +27,7 @@ training: {updates: 6, validate_every: 3, validate_lines: 5, scores: [wer, per]}
 decoding: {beam_size: 3, max_length: 8}
 export: {when: never}
 """
+CODE = "import keras_s2s; keras_s2s.Seq2Seq"
 WORDS = ["abba", "baab", "aa", "b", "ab", "bab", "bb", "a", "abab", "bbb"]
 
 
@@ -290,6 +291,29 @@ def test_tensorflow_starts_without_a_word():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (done.stdout, done.stderr) == ("3\n", "")
+
+
+@pytest.mark.parametrize("words", [("-m", "keras_s2s", "translate", "x"), ("-c", CODE)])
+def test_another_backend_is_named(words, tmp_path):
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment)
+    assert done.returncode != 0
+    line = done.stderr.splitlines()[-1]
+    assert line.endswith("rror: KERAS_BACKEND: expected 'tensorflow', came 'jax'")
+
+
+def test_output_to_a_folder_a_full_device_and_a_link(place, capsys, tmp_path):
+    (tmp_path / "in.txt").write_text("abba\n")
+    words = ("translate", place / "run", "--input", tmp_path / "in.txt", "--output")
+    assert "expected a file, came a folder" in fails(capsys, *words, tmp_path)
+    full = subprocess.run([sys.executable, "-m", "keras_s2s", *map(str, words), "/dev/full"],
+                          capture_output=True, text=True)  # fmt: skip
+    assert full.returncode == 2
+    assert full.stderr.endswith("keras-s2s: error: cannot write: No space left on device\n")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "out.txt")
+    run(capsys, *words, tmp_path / "link.txt")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "out.txt").read_text().count("\n") == 1
 
 
 def test_interrupt_ends_with_130(monkeypatch, place):

@@ -4,6 +4,7 @@ Each sub-command imports the rooms that it needs when it runs, so that `--help` 
 Exit status: 0 done, 2 a user's mistake, 130 interrupted.
 """
 
+import errno
 import os
 import sys
 
@@ -27,23 +28,31 @@ def main(argv=None) -> int:
     arguments = _parser().parse(sys.argv[1:] if argv is None else argv)
     try:
         arguments.run(arguments)
+        sys.stdout.flush()  # at exit it would be too late to say what went wrong
     except UserError as error:
         return _fail(error)
-    except BrokenPipeError:
-        # whoever read our output has gone; Python's own flush at exit must not complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has gone
+        _forget_output()
     except OSError as error:
-        if error.filename is None:
+        if error.filename is not None:
+            return _fail(f"{error.filename}: {error.strerror}")
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
             raise
-        return _fail(f"{error.filename}: {error.strerror}")
+        _forget_output()
+        return _fail(f"cannot write: {error.strerror}")
     except KeyboardInterrupt:
         return 130
     return 0
 
 
 def _fail(problem) -> int:
-    print(f"keras-s2s: error: {problem}", file=sys.stderr)
+    print("keras-s2s: error:", " ".join(str(problem).splitlines()), file=sys.stderr)
     return 2
+
+
+def _forget_output():
+    """Drops what the standard output could not take: Python's flush at exit must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> Parser:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keras_s2s.config import UserError
 
-__all__ = ["Output", "chunks", "one_line", "source_lines"]
+__all__ = ["Output", "at_a_time", "chunks", "is_stream", "one_line", "source_lines"]
 
 
 def source_lines(path):
@@ -34,6 +34,17 @@ def _standard_input():
         yield text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}") if number == 1 else text
 
 
+def is_stream(path) -> bool:
+    """Whether the path is a pipe or a device: read once, and written to rather than replaced."""
+    path = Path(path)
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def at_a_time(path, size: int) -> int:
+    """How many lines to take together: `size`, but one where a person is typing them."""
+    return 1 if path == "-" and sys.stdin.isatty() else size
+
+
 def chunks(lines, size):
     """Lists of `size` items, the last one shorter."""
     iterator = iter(lines)
@@ -50,10 +61,11 @@ class Output(contextlib.AbstractContextManager):
     """Where a command's lines go: the standard output, or a file that appears when all is well.
 
     Args:
-        path: a file, written beside and renamed at the end; None or `-` for the standard output.
+        path: a file, written beside and renamed at the end; a pipe or device, written to as it
+            goes; None or `-` for the standard output.
 
     Raises:
-        UserError: the folder of the file is not there.
+        UserError: the file cannot be written, or its folder is not there.
     """
 
     def __init__(self, path=None):
@@ -64,9 +76,20 @@ class Output(contextlib.AbstractContextManager):
             self._file = sys.stdout
         elif not self.path.parent.is_dir():
             raise UserError(f"--output {path}: expected a folder that exists")
+        elif self.path.is_dir():
+            raise UserError(f"--output {path}: expected a file, came a folder")
         else:
-            self._beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
-            self._file = self._beside.open("w", encoding="utf-8", newline="\n")
+            self._file = self._open()
+
+    def _open(self):
+        place = self.path
+        if not is_stream(place):
+            self.path = Path(os.path.realpath(place))  # of a link, the file that it stands for
+            place = self._beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
+        try:
+            return place.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise UserError(f"--output {self.path}: {error.strerror}") from None
 
     def write(self, line: str) -> None:
         """Adds one line."""
@@ -77,11 +100,13 @@ class Output(contextlib.AbstractContextManager):
         self._file.flush()
 
     def __exit__(self, failed, error, trace):
-        if self._beside is None:
+        if self.path is None:
             self._file.flush()
             return
-        self._file.close()
-        if failed is None:
-            os.replace(self._beside, self.path)
-        else:
-            self._beside.unlink(missing_ok=True)
+        try:
+            self._file.close()
+            if failed is None and self._beside:
+                os.replace(self._beside, self.path)
+        finally:
+            if self._beside:
+                self._beside.unlink(missing_ok=True)

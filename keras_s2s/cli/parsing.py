@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
             if rest:
                 self.error(f"unrecognized arguments: {' '.join(rest)}")
         else:
-            arguments.overrides += rest
+            arguments.overrides = [*arguments.overrides, *rest]
         return arguments
 
     def error(self, message):

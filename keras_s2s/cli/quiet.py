@@ -2,6 +2,8 @@
 
 import os
 
+from keras_s2s.config import choose_backend
+
 __all__ = ["import_tensorflow"]
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -12,7 +14,11 @@ def import_tensorflow() -> None:
 
     What it logs then (the processor's features, a driver that is not there) comes before it reads
     `TF_CPP_MIN_LOG_LEVEL`. Errors are raised as ever. Whoever sets that variable sees everything.
+
+    Raises:
+        UserError: the environment asks Keras for another backend.
     """
+    choose_backend()
     if LEVEL in os.environ:
         return
     os.environ[LEVEL] = "2"

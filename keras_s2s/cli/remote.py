@@ -1,6 +1,6 @@
 """The commands about served models: `export`, `serve` and `predict`."""
 
-from keras_s2s.cli.lines import Output, chunks, source_lines
+from keras_s2s.cli.lines import Output, at_a_time, chunks, source_lines
 from keras_s2s.cli.parsing import add_command, integer, number
 from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.cli.text import add_search_options, render, search_options
@@ -67,27 +67,24 @@ def _serve(arguments):
 def _predict(arguments):
     from keras_s2s.serving import Client, ServingError
 
-    texts = source_lines("-") if arguments.text == ["-"] else arguments.text
+    piped = arguments.text == ["-"]
+    texts = source_lines("-") if piped else arguments.text
     try:
-        client = Client(arguments.server, arguments.model, timeout=arguments.timeout)
-    except ValueError as error:  # it names the argument: no port, no seconds
-        raise UserError(str(error)) from error
-    try:
-        with client:
-            problems = _ask(client, texts, arguments)
-    except ServingError as error:
+        with Client(arguments.server, arguments.model, timeout=arguments.timeout) as client:
+            problems = _ask(client, texts, at_a_time("-" if piped else None, 32), arguments)
+    except (ServingError, ValueError) as error:  # a ValueError names the argument: no port, ...
         raise UserError(str(error)) from error
     if problems:
         raise UserError("; ".join(problems))
 
 
-def _ask(client, texts, arguments):
+def _ask(client, texts, many, arguments):
     """Writes a line for every text, an empty one where the server refused it; gives why."""
     from keras_s2s.serving import RowError
 
     problems, number = [], 0
     with Output() as output:
-        for lines in chunks(texts, 32):
+        for lines in chunks(texts, many):
             try:
                 found = client.translate(lines, alignment=False, **search_options(arguments))
             except RowError as error:

@@ -4,7 +4,14 @@ import json
 import sys
 from pathlib import Path
 
-from keras_s2s.cli.lines import Output, chunks, one_line, source_lines
+from keras_s2s.cli.lines import (
+    Output,
+    at_a_time,
+    chunks,
+    is_stream,
+    one_line,
+    source_lines,
+)
 from keras_s2s.cli.parsing import add_command, integer, number
 from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.config import Config, Corpus, UserError
@@ -119,13 +126,14 @@ def render(source, hypotheses, arguments) -> str:
 def _translate(arguments):
     import_tensorflow()
     total = None
-    if arguments.input != "-":  # a broken file is known before the model loads
+    # a broken file is known before the model loads; what can be read but once is not
+    if arguments.input != "-" and not is_stream(arguments.input):
         total = sum(1 for _ in source_lines(arguments.input))
     from keras_s2s.translator import Translator
 
     translator = Translator.load(arguments.run_dir, checkpoint=arguments.checkpoint)
     size, options = arguments.batch_size, search_options(arguments)
-    many = 1 if arguments.input == "-" and sys.stdin.isatty() else 16 * size
+    many = at_a_time(arguments.input, 16 * size)
     with Output(arguments.output) as output, _bar("translate", total, output) as bar:
         for lines in chunks(source_lines(arguments.input), many):
             found = translator.decode(lines, batch_size=size, **options)
@@ -168,7 +176,10 @@ def _evaluate(arguments):
     options = {"batch_size": arguments.batch_size, **search_options(arguments)}
     with Output(arguments.output) as output, _bar("evaluate") as bar:
         found = evaluate(translator, pairs, names, progress=_follow(bar), **options)
-        for text in found.hypotheses if arguments.output else ():
+        texts = found.hypotheses
+        if arguments.output and not texts:  # no metric needed them
+            texts = translator.translate([source for source, _ in pairs], **options)
+        for text in texts if arguments.output else ():
             output.write(one_line(text))
     _report(found.scores, len(pairs), arguments.json)
 

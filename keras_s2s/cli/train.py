@@ -26,7 +26,11 @@ def add_commands(commands) -> None:
         if name == "train":
             parser.add_argument("--json", action="store_true", help="print the last figures")
         parser.add_argument(
-            "overrides", nargs="*", metavar="section.key=value", help="instead of the file's"
+            "overrides",
+            nargs="*",
+            default=[],
+            metavar="section.key=value",
+            help="instead of the file's",
         )
 
 

@@ -4,7 +4,7 @@
 writes everything, defaults included. Nothing here needs TensorFlow.
 """
 
-from keras_s2s.config.checks import UserError
+from keras_s2s.config.checks import UserError, choose_backend
 from keras_s2s.config.files import replace_file
 from keras_s2s.config.sections import (
     Config,
@@ -29,5 +29,6 @@ __all__ = [
     "TokenizerConfig",
     "Training",
     "UserError",
+    "choose_backend",
     "replace_file",
 ]

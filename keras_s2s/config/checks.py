@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
+import os
 import types
 import typing
 
-__all__ = ["BadValue", "Section", "UserError", "options", "setting"]
+__all__ = ["BadValue", "Section", "UserError", "choose_backend", "options", "setting"]
 
 
 class UserError(ValueError):
@@ -18,6 +19,17 @@ class BadValue(UserError):
     def __init__(self, owner, key, problem):
         super().__init__(f"{owner}.{key}: {problem}" if key else f"{owner}: {problem}")
         self.key, self.problem = key, problem
+
+
+def choose_backend() -> None:
+    """Has Keras run on TensorFlow, whatever its own file says; to call before it is imported.
+
+    Raises:
+        UserError: the environment asks for another backend.
+    """
+    came = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if came != "tensorflow":
+        raise UserError(f"KERAS_BACKEND: expected 'tensorflow', came {came!r}")
 
 
 def setting(default, *, low=None, above=None, below=None, among=None):
