@@ -52,8 +52,12 @@ class Tokenizer(tf.Module):
         # pad, start and end have no text, so that what is joined needs no further mask
         self._strings = tf.concat([["", UNKNOWN, "", ""], known], axis=0)
 
-    def pieces(self, text):
-        """Text [B] -> the strings of its pieces, ragged [B, None]; a row without any is empty."""
+    def pieces(self, text, sample=False):
+        """Text [B] -> the strings of its pieces, ragged [B, None]; a row without any is empty.
+
+        With `sample` a tokenizer that has sampling configured draws one of the ways to cut a
+        text, another at each call; all others cut it as ever. Training examples alone ask for it.
+        """
         raise NotImplementedError(f"{type(self).__name__} has to define pieces")
 
     def detokenize(self, pieces):

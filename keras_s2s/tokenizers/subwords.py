@@ -37,7 +37,7 @@ class SentencePiece(Tokenizer):
         self._model = model
         self._splitter = splitter
 
-    def pieces(self, text):
+    def pieces(self, text, sample=False):
         return self._splitter.tokenize(text)  # [B, None]
 
     def detokenize(self, pieces):

@@ -32,7 +32,7 @@ class Characters(_Listed):
 
     kind = "characters"
 
-    def pieces(self, text):
+    def pieces(self, text, sample=False):
         return tf.strings.unicode_split(text, "UTF-8", errors="replace")  # [B, None]
 
     def detokenize(self, pieces):
@@ -48,7 +48,7 @@ class Whitespace(_Listed):
 
     kind = "whitespace"
 
-    def pieces(self, text):
+    def pieces(self, text, sample=False):
         text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
         return tf.strings.split(text)  # [B, None]
 
