@@ -3,12 +3,13 @@
 import itertools
 import random
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_s2s import data
 from keras_s2s.config import Corpus, UserError
-from keras_s2s.data.surveys import batch_sizes
+from keras_s2s.data.orders import batch_sizes
 from keras_s2s.tokenizers import Characters, Whitespace
 
 SOURCE = Whitespace(["a", "b", "c", "</s>"])
@@ -266,18 +267,38 @@ def training_batches(corpus, count, **changed):
     return list(one_pass(corpus, training=True, **changed).take(count))
 
 
-def test_training_repeats_with_whole_batches_in_a_new_order(corpus):
-    kept = kept_pairs(corpus)
-    made = training_batches(corpus, 300)
-    seen = [pair for batch in made for pair in pairs_of(batch)]
-    assert len(seen) > 4 * len(kept)
-    assert set(seen) == set(kept)
-    sizes = dict(
-        zip(data.length_buckets(12), batch_sizes(data.length_buckets(12), 60), strict=True)
-    )
-    longest = [max(len(s) for pair in pairs_of(batch) for s in pair) + 1 for batch in made]
-    assert [batch[1].shape[0] for batch in made] == [sizes[length] for length in longest]
-    assert seen[: len(kept)] != seen[len(kept) : 2 * len(kept)]
+def rows_of(made):
+    return [list(pairs_of(batch)) for batch in made]
+
+
+def test_every_epoch_of_training_has_every_pair_once_in_a_new_order(corpus):
+    kept, surveyed = sorted(kept_pairs(corpus)), data.survey(corpus, SOURCE, TARGET, 12)
+    each = surveyed.count_batches(60)
+    made = rows_of(training_batches(corpus, 3 * each, surveyed=surveyed))
+    epochs = [made[first : first + each] for first in range(0, 3 * each, each)]
+    for epoch in epochs:
+        assert sorted(pair for batch in epoch for pair in batch) == kept
+    assert epochs[0] != epochs[1] != epochs[2]
+    # only what fills no batch of its own bucket is piled up with other lengths
+    full = [batch for batch in made if len(batch) >= 60 // bound(max_length_of(batch))]
+    assert len(full) >= 0.8 * len(made)
+
+
+def max_length_of(batch):
+    return max(len(side) for pair in batch for side in pair) + 1
+
+
+def bound(length):
+    return next(bound for bound in data.length_buckets(12) if length <= bound)
+
+
+@pytest.mark.parametrize("start", [1, 40, 97, 103, 250])
+def test_training_goes_on_from_any_batch(corpus, start):
+    surveyed = data.survey(corpus, SOURCE, TARGET, 12)
+    whole = training_batches(corpus, start + 12, surveyed=surveyed)
+    rest = training_batches(corpus, 12, surveyed=surveyed, start=start)
+    for made, wanted in zip(rest, whole[start:], strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, made, wanted)
 
 
 def test_training_depends_on_the_seed_alone(corpus):
@@ -318,12 +339,14 @@ def test_bad_input_is_reported_before_fit_begins(tmp_path, corpus):
         one_pass(late, training=True)
     nothing = pair_file(tmp_path, [("", "b"), ("a " * 13, "b"), ("a", "b " * 14)])
     for training in (True, False):
-        with pytest.raises(UserError, match="came 1 with an empty side and 2 that are longer"):
+        with pytest.raises(UserError, match="came 1 with an empty side, 2 beyond 12 tokens"):
             one_pass(nothing, training=training)
     with pytest.raises(ValueError, match="batch_tokens: expected at least 1, came 0"):
         one_pass(corpus, batch_tokens=0)
     with pytest.raises(ValueError, match="max_length: expected at least 1, came 0"):
         one_pass(corpus, max_length=0)
+    with pytest.raises(ValueError, match="start: expected 0, or more in training, came 3"):
+        one_pass(corpus, start=3)
     surveyed = data.survey(corpus, SOURCE, TARGET, 10)
     with pytest.raises(ValueError, match="surveyed: expected one made with max_length 12, came 10"):
         one_pass(corpus, surveyed=surveyed)

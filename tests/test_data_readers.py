@@ -41,7 +41,8 @@ def test_pairs_of_both_layouts(tmp_path):
     [
         (b"a\tb\nno tab\n", r"p:2: expected source<TAB>target, came no tab$"),
         (b"a\tb\n\n", r"p:2: expected source<TAB>target, came no tab$"),
-        (b"a\tb\tc\n", r"p:1: expected source<TAB>target, came 3 columns$"),
+        (b"a\tb\t1\tc\n", r"p:1: expected source<TAB>target, came 4 columns$"),
+        (b"a\tb\tc\n", r"p:1: third column: expected a weight of at least 0, came 'c'$"),
         (b"a\tb\nabc\xff\tb\n", r"p:2: expected UTF-8, came byte 0xff at column 4$"),
         (b"", r"p: expected at least one pair, came an empty corpus$"),
     ],

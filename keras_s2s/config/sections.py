@@ -46,25 +46,37 @@ class SpecialIds(typing.NamedTuple):
 
 @dataclass(frozen=True)
 class Corpus(Section):
-    """Pairs of lines: two aligned files, or one file of `source<TAB>target` lines.
+    """Pairs of texts: two aligned files, or one file of pairs.
 
-    Files are UTF-8, plain or `.gz`; relative paths start at the working directory.
+    A file of pairs has lines of `source<TAB>target`, with `<TAB>weight` where a pair has one, or,
+    when its name ends in `.jsonl`, objects with the keys source, target and perhaps weight.
+    `weights` is a file aligned with the two, one number a line. A pair's weight, 1 unless given,
+    multiplies its loss. Files are UTF-8, plain or `.gz`; relative paths start at the working
+    directory, others (gs://, s3://, ...) are read by TensorFlow.
+
+    `weight` is how many times an epoch goes through the corpus: 2 shows every pair twice, 0.5
+    every pair in one of two epochs.
     """
 
     source: str | None = None
     target: str | None = None
     pairs: str | None = None
+    weights: str | None = None
+    weight: float = setting(1.0, low=0.001)
 
     def __post_init__(self):
         super().__post_init__()
         aligned = self.source is not None and self.target is not None
         either = self.source is not None or self.target is not None
         if (self.pairs is None) != aligned or (self.pairs is not None and either):
-            came = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+            names = ("source", "target", "pairs")
+            came = {k: getattr(self, k) for k in names if getattr(self, k) is not None}
             self.refuse(
                 "",
                 f"expected source and target, or pairs alone, came {came or 'nothing'}",
             )
+        if self.pairs is not None and self.weights is not None:
+            self.refuse("weights", "expected source and target beside it, came pairs")
 
 
 @dataclass(frozen=True)

@@ -1,115 +1,147 @@
 """A corpus as batches of (x, y, sample_weight): shuffled, bucketed by length, prefetched."""
 
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import Corpus, UserError
-from keras_s2s.data.examples import assemble, encode
-from keras_s2s.data.readers import name, read_blocks
-from keras_s2s.data.surveys import BLOCK, Survey, batch_sizes, keep, length_buckets, survey
+from keras_s2s.data.examples import make_example
+from keras_s2s.data.orders import Piles, batch_sizes, length_buckets, locate, make_epoch
+from keras_s2s.data.readers import as_list, name
+from keras_s2s.data.stores import Texts, check_unchanged, join, take
+from keras_s2s.data.surveys import Survey, survey
 from keras_s2s.tokenizers import Tokenizer
 
-__all__ = ["batches", "length_buckets"]
-
-_SHUFFLED = 1 << 17  # lines in the shuffle buffer, as text
+__all__ = ["batches"]
 
 
 def batches(
-    corpus: Corpus,
+    corpora: Corpus | Sequence[Corpus],
     source: Tokenizer,
     target: Tokenizer,
     *,
     batch_tokens: int,
     max_length: int,
-    seed: int = 1,
     copy: bool = False,
+    seed: int = 1,
     training: bool = True,
     surveyed: Survey | None = None,
+    start: int = 0,
 ) -> tf.data.Dataset:
     """Batches of pairs of like length, as `make_example` gives them.
 
     A batch holds `batch_tokens` // longest pairs, `longest` being that of its bucket (see
-    `length_buckets`); pairs with an empty or over-long side are left out. With `training` the
-    pairs come shuffled and for ever: give `fit` its `steps_per_epoch`. Without, it is one pass
-    whose number of batches the dataset knows. The same seed gives the same batches.
+    `length_buckets`); what fills no batch of its bucket goes into batches of mixed lengths, one
+    of which may be small. Pairs that the survey leaves out are in none.
+
+    With `training` the pairs come shuffled and for ever: give `fit` its `steps_per_epoch`. Every
+    `surveyed.count_batches(batch_tokens, epoch)` batches are an epoch, which goes through each
+    corpus as many times as its weight says; its order depends on the corpora, the seed and its
+    number alone. Without, it is one pass in order whose number of batches the dataset knows.
 
     Args:
-        corpus: files of pairs.
+        corpora: one corpus or several.
         source, target: tokenizers of the two sides.
         batch_tokens: most tokens of the longer side in a batch, padding included; a pair longer
             than that is a batch of its own.
         max_length: most pieces of a side, the end not counted.
-        seed: of the shuffling.
         copy: whether to give copy ids.
+        seed: of the shuffling, 0 or more.
         training: whether to shuffle and repeat.
-        surveyed: this corpus' survey at this `max_length`; made here where it is not given, so
+        surveyed: these corpora's survey at this `max_length`; made here where it is not given, so
             that bad input is reported now and not from within `fit`.
+        start: batches of the training to pass over: the next is the one that would follow them.
 
     Raises:
-        UserError: as `read_pairs`, or no pair is left.
-        ValueError: `batch_tokens` or `max_length` below 1, or a survey of another `max_length`.
+        UserError: as `survey`, no pair is left, or a file was changed since it was surveyed.
+        ValueError: `batch_tokens` or `max_length` below 1, `start` below 0 or without `training`,
+            or a survey of another `max_length`.
     """
-    _check(batch_tokens, max_length, surveyed)
-    surveyed = surveyed or survey(corpus, source, target, max_length)
-    _require_pairs(corpus, surveyed)
-    rows = _lines(corpus, seed, training)
-    rows = rows.map(_encoder(source, target, max_length, copy), tf.data.AUTOTUNE).unbatch()
-    made = _by_length(rows, length_buckets(max_length), batch_tokens)
-    made = made.map(assemble, tf.data.AUTOTUNE)
-    if not training:
-        count = surveyed.count_batches(batch_tokens)
-        made = made.apply(tf.data.experimental.assert_cardinality(count))
+    corpora = as_list(corpora)
+    _check(batch_tokens, max_length, start, training, surveyed)
+    surveyed = surveyed or survey(corpora, source, target, max_length)
+    _require_pairs(corpora, surveyed)
+    check_unchanged(corpora, surveyed.stamps)
+    rows = _Stream(corpora, surveyed, batch_tokens, seed if training else None, start)
+    made = tf.data.Dataset.from_generator(rows, output_signature=_ROWS)
+    made = made.map(_maker(source, target, copy), tf.data.AUTOTUNE, deterministic=True)
+    count = tf.data.INFINITE_CARDINALITY if training else surveyed.count_batches(batch_tokens, None)
+    made = made.apply(tf.data.experimental.assert_cardinality(count))
     return made.prefetch(tf.data.AUTOTUNE)
 
 
-def _check(batch_tokens, max_length, surveyed):
+_ROWS = tuple(tf.TensorSpec([None], kind) for kind in (tf.string, tf.string, tf.float32))
+
+
+def _check(batch_tokens, max_length, start, training, surveyed):
     for argument, value in (("batch_tokens", batch_tokens), ("max_length", max_length)):
         if value < 1:
             raise ValueError(f"{argument}: expected at least 1, came {value}")
+    if start < 0 or (start and not training):
+        raise ValueError(f"start: expected 0, or more in training, came {start}")
     if surveyed and surveyed.max_length != max_length:
         expected = f"expected one made with max_length {max_length}"
         raise ValueError(f"surveyed: {expected}, came {surveyed.max_length}")
 
 
-def _require_pairs(corpus, surveyed):
+def _require_pairs(corpora, surveyed):
     if not surveyed.kept:
-        raise UserError(
-            f"{name(corpus)}: expected a pair of 1 to {surveyed.max_length} pieces a side, came"
-            f" {surveyed.empty} with an empty side and {surveyed.too_long} that are longer"
+        reasons = ", ".join(surveyed.reasons())
+        expected = f"expected a pair of 1 to {surveyed.max_length} pieces a side"
+        raise UserError(f"{name(corpora)}: {expected}, came {reasons}")
+
+
+@dataclasses.dataclass
+class _Stream:
+    """Calling it gives the texts of one batch after the other."""
+
+    corpora: list[Corpus]
+    surveyed: Survey
+    batch_tokens: int
+    seed: int | None
+    start: int
+
+    def __call__(self):
+        texts = Texts(self.corpora, self.indexes)
+        try:
+            for epoch, skip in self._epochs():
+                yield from self._epoch(texts, epoch, skip)
+        finally:
+            texts.close()
+
+    def __post_init__(self):
+        buckets = length_buckets(self.surveyed.max_length)
+        self.piles = Piles(batch_sizes(buckets, self.batch_tokens), self.seed)
+        self.indexes = list(self.surveyed.indexes)
+        if self.seed is None:
+            self.indexes = [index._replace(weight=Fraction(1)) for index in self.indexes]
+        self.kept = np.stack([index.counts(len(buckets)) for index in self.indexes])
+
+    def _epochs(self):
+        if self.seed is None:
+            return [(0, 0)]
+        first, skip = locate(self.indexes, self.kept, self.piles.sizes, self.start)
+        return itertools.chain(
+            [(first, skip)], zip(itertools.count(first + 1), itertools.repeat(0))
         )
 
-
-def _lines(corpus, seed, training):
-    """Blocks of (sources [B], targets [B]); in training shuffled, anew in every round."""
-    spec = tf.TensorSpec([None], tf.string)
-    blocks = tf.data.Dataset.from_generator(
-        lambda: read_blocks(corpus, BLOCK), output_signature=(spec, spec)
-    )
-    if not training:
-        return blocks
-    lines = blocks.unbatch().shuffle(_SHUFFLED, seed, reshuffle_each_iteration=True)
-    return lines.repeat().batch(BLOCK)
+    def _epoch(self, texts, epoch, skip):
+        rows = None
+        for new, batches, left in make_epoch(self.indexes, self.kept, self.piles, epoch, skip):
+            fresh = texts.load(new)
+            rows = fresh if rows is None else join(rows, fresh)
+            for places in batches:
+                yield tuple(take(rows, places).values())
+            rows = take(rows, left)
 
 
-def _encoder(source, target, max_length, copy):
-    """Lines [B] -> the pairs kept as rows padded alike, each with the index of its bucket."""
-    buckets = tf.constant(length_buckets(max_length))
+def _maker(source, target, copy):
+    def make(sources, targets, weights):
+        pieces = source.pieces(sources), target.pieces(targets)
+        return make_example(*pieces, source, target, copy, weights)
 
-    def encoded(sources, targets):
-        left, right = source.pieces(sources), target.pieces(targets)
-        kept = keep(left.row_lengths(), right.row_lengths(), max_length)
-        left, right = tf.ragged.boolean_mask(left, kept), tf.ragged.boolean_mask(right, kept)
-        rows = encode(left, right, source, target, copy)
-        longer = tf.maximum(rows["source_length"], rows["target_length"])
-        bucket = tf.searchsorted(buckets, longer, out_type=tf.int64)
-        return rows | {"bucket": bucket}
-
-    return encoded
-
-
-def _by_length(rows, buckets, batch_tokens):
-    sizes = tf.constant(batch_sizes(buckets, batch_tokens))
-    return rows.group_by_window(
-        key_func=lambda row: row["bucket"],
-        reduce_func=lambda bucket, window: window.padded_batch(sizes[bucket]),
-        window_size_func=lambda bucket: sizes[bucket],
-    )
+    return make

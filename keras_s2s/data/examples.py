@@ -36,7 +36,9 @@ def make_source(pieces, source: Tokenizer, target: Tokenizer, copy: bool = False
     return made
 
 
-def make_example(source_pieces, target_pieces, source, target, copy: bool = False) -> tuple:
+def make_example(
+    source_pieces, target_pieces, source, target, copy: bool = False, weights=None
+) -> tuple:
     """What `fit` takes, from the pieces of B pairs of texts.
 
     Args:
@@ -44,13 +46,15 @@ def make_example(source_pieces, target_pieces, source, target, copy: bool = Fals
         source, target: tokenizers.
         copy: whether a target piece outside the target's vocabulary that stands in the source is
             its copy id (see `make_source`) instead of `unknown`.
+        weights: float32 [B], what each pair counts in the loss; 1 where it is not given.
 
     Returns:
         (x, y, sample_weight): x is `{"source": make_source(...), "target": int32 [B, T]}`, its
         target the ids after `start`; y int32 [B, T] the ids and `end`; sample_weight float32
-        [B, T] is 1 at real ids, `end` included, and 0 at padding.
+        [B, T] is the pair's weight at real ids, `end` included, and 0 at padding.
     """
-    return assemble(encode(source_pieces, target_pieces, source, target, copy))
+    rows = encode(source_pieces, target_pieces, source, target, copy)
+    return assemble(rows if weights is None else rows | {"weight": weights})
 
 
 def encode(source_pieces, target_pieces, source, target, copy: bool = False) -> dict:
@@ -72,16 +76,22 @@ def encode(source_pieces, target_pieces, source, target, copy: bool = False) -> 
 
 
 def assemble(rows: dict) -> tuple:
-    """(x, y, sample_weight) of what `encode` gave, padded no wider than its longest row."""
-    mask, weights = _mask(rows["source_length"]), _mask(rows["target_length"])
-    s, t = tf.shape(mask)[1], tf.shape(weights)[1]
+    """(x, y, sample_weight) of what `encode` gave, padded no wider than its longest row.
+
+    Where `rows` holds `weight`, float32 [B], it is what each real id of a row weighs.
+    """
+    mask, real = _mask(rows["source_length"]), _mask(rows["target_length"])
+    s, t = tf.shape(mask)[1], tf.shape(real)[1]
     source = {"ids": rows["ids"][:, :s], "mask": mask}
     if "copy_ids" in rows:
         source["copy_ids"] = rows["copy_ids"][:, :s]
     y = rows["labels"][:, :t]
     before = tf.pad(y[:, :-1], [[0, 0], [1, 0]], constant_values=_SPECIAL.start)
-    shifted = tf.where(weights, before, _SPECIAL.pad)
-    return {"source": source, "target": shifted}, y, tf.cast(weights, tf.float32)
+    shifted = tf.where(real, before, _SPECIAL.pad)
+    weights = tf.cast(real, tf.float32)
+    if "weight" in rows:
+        weights *= rows["weight"][:, None]
+    return {"source": source, "target": shifted}, y, weights
 
 
 def target_strings(ids, source_pieces, target: Tokenizer):

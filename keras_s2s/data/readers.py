@@ -1,102 +1,252 @@
-"""Corpora read line by line: constant memory, and every error names the file and the line."""
+"""Corpora read block by block: constant memory, and every error names the file and the line."""
 
-import gzip
 import itertools
-import zlib
-from collections.abc import Iterator
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from keras_s2s.config import Corpus, UserError
+from keras_s2s.data.files import Lines, is_zipped
 
-__all__ = ["name", "read_blocks", "read_lines", "read_pairs", "read_side"]
+__all__ = ["BLOCK", "Rows", "as_list", "name", "open_rows", "read_lines", "read_pairs", "read_side"]
 
-_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # what editors put at the start of a file
-_ENDED = object()
+BLOCK = 1024  # pairs that are read, found again and tokenised at once
 
 
-def name(corpus: Corpus) -> str:
-    """The files of a corpus, for a message."""
-    return corpus.pairs or f"{corpus.source}, {corpus.target}"
+class Rows(NamedTuple):
+    """Pairs that stand one after the other in a corpus."""
+
+    sources: list[bytes]
+    targets: list[bytes]
+    weights: np.ndarray  # float32 [B]
+
+
+def as_list(corpora: Corpus | Sequence[Corpus]) -> list[Corpus]:
+    """One corpus or several as a list."""
+    return [corpora] if isinstance(corpora, Corpus) else list(corpora)
+
+
+def name(corpora: Corpus | Sequence[Corpus]) -> str:
+    """The files of one corpus or several, for a message."""
+    return "; ".join(one.pairs or f"{one.source}, {one.target}" for one in as_list(corpora))
 
 
 def read_lines(path) -> Iterator[str]:
-    r"""The lines of a UTF-8 text file, gunzipped where its name ends in `.gz`.
-
-    Only `\n` ends a line, and the one before the end of the file may lack it; `\r\n` is read as
-    `\n`, and a byte order mark at the start of the file is left out.
+    """The lines of a UTF-8 text file as `files.Lines` reads them.
 
     Raises:
         UserError: the file cannot be read, is a damaged `.gz`, or a line of it is not UTF-8.
     """
-    for number, line in enumerate(_raw_lines(path), 1):
-        try:
-            text = line.decode()
-        except UnicodeDecodeError as error:
-            came = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
-            raise UserError(f"{path}:{number}: expected UTF-8, came {came}") from None
-        text = text.removesuffix("\n").removesuffix("\r")
-        yield text.removeprefix(_MARK) if number == 1 else text
+    lines = Lines(path)
+    try:
+        while block := lines.take(BLOCK):
+            yield from map(bytes.decode, block)
+    finally:
+        lines.close()
 
 
-def read_pairs(corpus: Corpus) -> Iterator[tuple[str, str]]:
-    """The (source, target) pairs of a corpus.
+def read_pairs(corpora: Corpus | Sequence[Corpus]) -> Iterator[tuple[str, str]]:
+    """The (source, target) pairs of one corpus or several, in order.
 
     Raises:
-        UserError: as `read_lines`; the files have different numbers of lines; a line of a pair
-            file has not exactly one tab; or there is no line at all.
+        UserError: as `read_lines`; the files of a corpus have different numbers of lines; a line
+            does not hold what its format asks for; or a corpus has no line at all.
     """
-    pairs = _columns(corpus.pairs) if corpus.pairs else _aligned(corpus.source, corpus.target)
-    first = next(pairs, None)
-    if first is None:
-        raise UserError(f"{name(corpus)}: expected at least one pair, came an empty corpus")
-    return itertools.chain([first], pairs)
+    every = itertools.chain.from_iterable(map(_pairs, as_list(corpora)))
+    first = next(every, None)  # what can be wrong at the start is said now
+    return every if first is None else itertools.chain([first], every)
 
 
-def read_side(corpus: Corpus, side: str) -> Iterator[str]:
-    """The lines of one side of a corpus, `source` or `target`, to train a tokenizer on."""
+def read_side(corpora: Corpus | Sequence[Corpus], side: str) -> Iterator[str]:
+    """The lines of one side, `source` or `target`, to train a tokenizer on."""
     if side not in ("source", "target"):
         raise ValueError(f"side: expected source or target, came {side!r}")
+    return itertools.chain.from_iterable(_side(one, side) for one in as_list(corpora))
+
+
+def _side(corpus, side):
     if corpus.pairs:
-        return (pair[side == "target"] for pair in read_pairs(corpus))
+        return (pair[side == "target"] for pair in _pairs(corpus))
     return read_lines(getattr(corpus, side))
 
 
-def read_blocks(corpus: Corpus, size: int) -> Iterator[tuple[list[str], list[str]]]:
-    """The pairs of a corpus as (sources, targets) of at most `size` lines each."""
-    pairs = read_pairs(corpus)
-    while block := list(itertools.islice(pairs, size)):
-        sources, targets = zip(*block, strict=True)
-        yield list(sources), list(targets)
-
-
-def _raw_lines(path) -> Iterator[bytes]:
-    zipped = str(path).endswith(".gz")
+def _pairs(corpus):
+    rows = open_rows(corpus)
     try:
-        with gzip.open(path) if zipped else open(path, "rb") as file:
-            yield from file
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: expected a whole gzip file, came: {error}") from None
-    except OSError as error:
-        raise UserError(f"{path}: expected a text file, came: {error.strerror}") from None
+        while block := rows.take(BLOCK):
+            for source, target in zip(block.sources, block.targets, strict=True):
+                yield source.decode(), target.decode()
+    finally:
+        rows.close()
 
 
-def _columns(path):
-    for number, line in enumerate(read_lines(path), 1):
-        columns = line.split("\t")
-        if len(columns) != 2:
-            came = f"{len(columns)} columns" if len(columns) > 2 else "no tab"
-            raise UserError(f"{path}:{number}: expected source<TAB>target, came {came}")
-        yield columns[0], columns[1]
+def open_rows(corpus: Corpus) -> "_Reader":
+    """A corpus from its first pair on; see `_Reader`."""
+    if not corpus.pairs:
+        return _Aligned(corpus)
+    plain = corpus.pairs.removesuffix(".gz")
+    return _Objects(corpus) if plain.endswith(".jsonl") else _Table(corpus)
 
 
-def _aligned(source, target):
-    sources, targets = read_lines(source), read_lines(target)
-    rows = itertools.zip_longest(sources, targets, fillvalue=_ENDED)
-    for number, (left, right) in enumerate(rows, 1):
-        if left is _ENDED or right is _ENDED:
-            longer = number + sum(1 for _ in rows)
-            counts = (number - 1, longer) if left is _ENDED else (longer, number - 1)
+class _Reader:
+    """Pairs in order; goes back to where it was once, but for `.gz`, which it reads again.
+
+    Attributes:
+        paths: of its files.
+        number: pairs taken so far.
+        sequential: whether `seek` has to read what lies between.
+    """
+
+    def __init__(self, corpus, *paths):
+        self.corpus, self.paths = corpus, paths
+        self.files = [Lines(path) for path in paths]
+        self.sequential = any(map(is_zipped, paths))
+
+    @property
+    def number(self) -> int:
+        return self.files[0].number
+
+    def place(self) -> tuple[int, ...]:
+        """Where the next pair begins in each file, in bytes of text."""
+        return tuple(file.offset for file in self.files)
+
+    def seek(self, place: Sequence[int], number: int) -> None:
+        """Goes to the pair `number` (from 0), which began at `place`."""
+        if not self.sequential:
+            for file, offset in zip(self.files, place, strict=True):
+                file.seek(int(offset), number)
+            return
+        if number < self.number:
+            self.close()
+        for file in self.files:
+            while file.number < number:
+                file.take(min(BLOCK, number - file.number))
+
+    def take(self, count: int) -> Rows | None:
+        """The next pairs, `count` of them but at the end of the corpus; None after it."""
+        before = self.number
+        rows = self.parse(count, before)
+        if not rows.sources and not before:
             raise UserError(
-                f"{source} and {target}: expected as many lines in both,"
-                f" came {counts[0]} and {counts[1]}"
+                f"{name(self.corpus)}: expected at least one pair, came an empty corpus"
             )
-        yield left, right
+        return rows if rows.sources else None
+
+    def parse(self, count, before) -> Rows:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        for file in self.files:
+            file.close()
+
+
+class _Aligned(_Reader):
+    """Files in which the lines of one number belong together."""
+
+    def __init__(self, corpus):
+        weights = [corpus.weights] if corpus.weights else []
+        super().__init__(corpus, corpus.source, corpus.target, *weights)
+
+    def parse(self, count, before):
+        sources, targets, *rest = blocks = [file.take(count) for file in self.files]
+        if len({len(block) for block in blocks}) > 1:
+            self._complain()
+        return Rows(sources, targets, self._weights(rest, len(sources), before))
+
+    def _weights(self, rest, count, before):
+        if not rest:
+            return np.ones(count, np.float32)
+        path = self.files[2].path
+        numbers = enumerate(rest[0], before + 1)
+        return np.array([_weight(text, f"{path}:{n}") for n, text in numbers], np.float32)
+
+    def _complain(self):
+        *paths, last = [file.path for file in self.files]
+        *counts, least = [file.count() for file in self.files]
+        every = "all" if len(counts) > 1 else "both"
+        raise UserError(
+            f"{', '.join(paths)} and {last}: expected as many lines in {every},"
+            f" came {', '.join(map(str, counts))} and {least}"
+        )
+
+
+class _Table(_Reader):
+    """One file of source<TAB>target lines, some with <TAB>weight."""
+
+    def __init__(self, corpus):
+        super().__init__(corpus, corpus.pairs)
+
+    def parse(self, count, before):
+        lines = self.files[0].take(count)
+        rows = [line.split(b"\t") for line in lines]
+        weights = np.ones(len(rows), np.float32)
+        for place, row in enumerate(rows):
+            if len(row) != 2:
+                weights[place] = self._third(row, before + place + 1)
+        return Rows([row[0] for row in rows], [row[1] for row in rows], weights)
+
+    def _third(self, row, number):
+        place = f"{self.files[0].path}:{number}"
+        if len(row) == 3:
+            return _weight(row[2], f"{place}: third column")
+        came = f"{len(row)} columns" if len(row) > 3 else "no tab"
+        raise UserError(f"{place}: expected source<TAB>target, came {came}")
+
+
+class _Objects(_Reader):
+    """One file of JSON objects, one a line, with source, target and, in some, weight."""
+
+    def __init__(self, corpus):
+        super().__init__(corpus, corpus.pairs)
+
+    def parse(self, count, before):
+        lines = self.files[0].take(count)
+        rows = [self._row(line, n) for n, line in enumerate(lines, before + 1)]
+        weights = np.array([row[2] for row in rows], np.float32)
+        return Rows([row[0] for row in rows], [row[1] for row in rows], weights)
+
+    def _row(self, line, number):
+        place = f"{self.files[0].path}:{number}"
+        try:
+            found = json.loads(line)
+        except RecursionError:
+            raise UserError(f"{place}: expected a JSON object, came one too deep") from None
+        except json.JSONDecodeError as error:
+            came = f"{error.msg} at column {error.colno}" if line else "an empty line"
+            raise UserError(f"{place}: expected a JSON object, came: {came}") from None
+        if not isinstance(found, dict):
+            raise UserError(f"{place}: expected a JSON object, came {_short(found)}")
+        weight = _weight(found["weight"], f"{place}: weight") if "weight" in found else 1.0
+        return _text(found, "source", place), _text(found, "target", place), weight
+
+
+def _text(found, key, place) -> bytes:
+    if key not in found:
+        came = ", ".join(found) or "no key"
+        raise UserError(f"{place}: expected the keys source and target, came {_short(came)}")
+    if not isinstance(found[key], str):
+        raise UserError(f"{place}: {key}: expected text, came {_short(found[key])}")
+    try:
+        return found[key].encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{place}: {key}: expected Unicode text, came half a surrogate") from None
+
+
+def _weight(given, place) -> float:
+    """A weight as a number; `given` is text of a file or a value of JSON."""
+    try:
+        weight = math.nan if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not 0.0 <= weight < math.inf:
+        came = given.decode() if isinstance(given, bytes) else given
+        raise UserError(f"{place}: expected a weight of at least 0, came {_short(came)}")
+    return weight
+
+
+def _short(value) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
