@@ -68,7 +68,7 @@ def batches(
     check_unchanged(corpora, surveyed.stamps)
     rows = _Stream(corpora, surveyed, batch_tokens, seed if training else None, start)
     made = tf.data.Dataset.from_generator(rows, output_signature=_ROWS)
-    made = made.map(_maker(source, target, copy), tf.data.AUTOTUNE, deterministic=True)
+    made = made.map(_maker(source, target, copy, training), tf.data.AUTOTUNE, deterministic=True)
     count = tf.data.INFINITE_CARDINALITY if training else surveyed.count_batches(batch_tokens, None)
     made = made.apply(tf.data.experimental.assert_cardinality(count))
     return made.prefetch(tf.data.AUTOTUNE)
@@ -139,9 +139,9 @@ class _Stream:
             rows = take(rows, left)
 
 
-def _maker(source, target, copy):
+def _maker(source, target, copy, training):
     def make(sources, targets, weights):
-        pieces = source.pieces(sources), target.pieces(targets)
+        pieces = source.pieces(sources, sample=training), target.pieces(targets, sample=training)
         return make_example(*pieces, source, target, copy, weights)
 
     return make

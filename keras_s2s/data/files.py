@@ -95,8 +95,8 @@ class Lines:
     def _open(self):
         if self._file is not None:
             return
-        remote = is_remote(self.path)
-        raw = io.BufferedReader(_Remote(self.path), 1 << 20) if remote else open(self.path, "rb")
+        raw = _Remote(self.path) if is_remote(self.path) else io.FileIO(self.path)
+        raw = io.BufferedReader(raw, _BUFFER)
         self._file, self._opened = raw, [raw]
         if is_zipped(self.path):
             # the buffer outside gives lines faster than GzipFile does

@@ -229,7 +229,7 @@ def _visits(indexes, seed, epoch):
 
 
 def _rounds(weight, epoch):
-    """The passes over a corpus, counted from the start of training, that an epoch takes part in."""
+    """The passes over a corpus, counted from the first epoch, that this one takes part in."""
     return range(math.floor(epoch * weight), math.ceil((epoch + 1) * weight))
 
 
