@@ -248,8 +248,10 @@ def _pool_ends(indexes, visits):
 def _picker(indexes, kept, seed, epoch):
     """A function of (corpus, round, block) that gives the ids which the epoch takes from it."""
     starts = _starts(indexes)
-    shares = [_Share(index, counts, (seed, corpus), epoch) if index.weight.denominator > 1 else None
-              for corpus, (index, counts) in enumerate(zip(indexes, kept, strict=True))]  # fmt: skip
+    shares = [
+        _Share(index, kept[corpus], (seed, corpus), epoch) if index.weight.denominator > 1 else None
+        for corpus, index in enumerate(indexes)
+    ]
 
     def pick(corpus, number, block):
         index = indexes[corpus]
