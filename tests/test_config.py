@@ -59,6 +59,47 @@ def test_round_trips(good, tmp_path):
     assert Config.from_dict(came.to_dict()) == came
 
 
+LIST = """\
+data:
+  train:
+    - {source: a, target: b, weight: 2}
+    - pairs: c.jsonl
+      weight: 0.5
+"""
+
+
+def test_train_is_one_corpus_or_a_list(tmp_path):
+    came = Config.load(written(tmp_path, LIST), ["data.train.1.weight=0.25", "data.unique=true"])
+    assert came.data.train == [Corpus("a", "b", weight=2.0), Corpus(pairs="c.jsonl", weight=0.25)]
+    assert came.data.filters() == {"min_length": 1, "max_ratio": None, "unique": True}
+    came.save(tmp_path / "again.yml")
+    assert Config.load(tmp_path / "again.yml") == came
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "expected"),
+    [
+        (
+            "weight: 0.5",
+            "weigth: 1",
+            5,
+            "unknown key data.train.1.weigth; the nearest is data.train.1.we",
+        ),
+        ("weight: 0.5", "weight: 0", 5, "data.train.1.weight: expected a number of at least 0.001"),
+        ("pairs: c.jsonl", "source: c", 4, "data.train.1: expected source and target, or pairs a"),
+        (
+            "pairs: c.jsonl",
+            "weights: w\n      pairs: c",
+            4,
+            "data.train.1.weights: expected source",
+        ),
+    ],
+)
+def test_a_mistake_in_a_list_has_its_place(tmp_path, old, new, line, expected):
+    path = written(tmp_path, LIST.replace(old, new))
+    assert message(path).startswith(f"{path}:{line}: {expected}")
+
+
 def test_to_dict_is_complete():
     flat = Config().to_dict()
     assert set(flat) == {"data", "model", "training", "decoding", "export"}
@@ -104,6 +145,11 @@ def test_overrides_are_yaml_values_and_make_their_sections(good):
         ("data.tokenizer.size=null", "expected an integer of at least 5 for sentencepiece"),
         ("data=3", "data: expected a mapping of train, valid, tokenizer, "),
         ("data.train={source: a}", "expected source and target, or pairs alone, came {'source'"),
+        ("data.train=[]", "data.train: expected Corpus or a list of at least one Corpus or null"),
+        ("data.valid=[{pairs: a}]", "data.valid: expected a mapping of source, target, pairs"),
+        ("data.train=[3]", "data.train.0: expected a mapping of source, target, pairs"),
+        ("data.max_ratio=0.5", "data.max_ratio: expected a number of at least 1.0 or null"),
+        ("data.min_length=101", "data.min_length: expected at most max_length, 100, came 101"),
         ("training=[", "expected YAML, came: "),
         ("training", "expected section.key=value"),
         ("a..b=1", "expected section.key=value"),
@@ -165,6 +211,12 @@ def test_one_tokenizer_for_both_sides_or_one_each():
     with pytest.raises(UserError, match="expected tokenizer alone where shared is true, came both"):
         config.Data(tokenizer=shared, target_tokenizer=config.TokenizerConfig())
     assert config.Data(tokenizer=shared).tokenizers() == (shared, shared)
+
+
+def test_an_override_of_a_list_needs_a_place_in_it(tmp_path):
+    path = written(tmp_path, LIST)
+    for key in ("data.train.2.weight=1", "data.train.one.weight=1", "data.train.-1=1"):
+        assert "expected a number from 0 to 1, came " in message(path, key)
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):

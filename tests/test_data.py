@@ -339,7 +339,7 @@ def test_bad_input_is_reported_before_fit_begins(tmp_path, corpus):
         one_pass(late, training=True)
     nothing = pair_file(tmp_path, [("", "b"), ("a " * 13, "b"), ("a", "b " * 14)])
     for training in (True, False):
-        with pytest.raises(UserError, match="came 1 with an empty side, 2 beyond 12 tokens"):
+        with pytest.raises(UserError, match="came 1 with an empty side and 2 beyond 12 tokens"):
             one_pass(nothing, training=training)
     with pytest.raises(ValueError, match="batch_tokens: expected at least 1, came 0"):
         one_pass(corpus, batch_tokens=0)

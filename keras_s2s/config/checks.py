@@ -80,6 +80,10 @@ def _fit(value, kinds, limits):
 def _as(value, kind):
     if isinstance(value, bool) and kind is not bool:
         return _MISFIT
+    if typing.get_origin(kind) is list:  # of sections
+        (item,) = typing.get_args(kind)
+        every = isinstance(value, list) and all(isinstance(one, item) for one in value)
+        return value if every and value else _MISFIT
     if kind is float and isinstance(value, int):
         return float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
@@ -99,8 +103,14 @@ def _within(value, limits) -> bool:
     return below is None or value < below
 
 
+def _name(kind) -> str:
+    if typing.get_origin(kind) is list:
+        return f"a list of at least one {_name(typing.get_args(kind)[0])}"
+    return _NAMES.get(kind, getattr(kind, "__name__", str(kind)))
+
+
 def _expected(kinds, limits) -> str:
-    names = [_NAMES.get(kind, getattr(kind, "__name__", str(kind))) for kind in kinds]
+    names = [_name(kind) for kind in kinds]
     if limits.get("among"):
         names[0] = ("a list of " if list in kinds else "one of ") + ", ".join(limits["among"])
     words = {"low": "of at least", "above": "above", "below": "below"}

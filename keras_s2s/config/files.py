@@ -62,6 +62,8 @@ def _value(cls, key, value, path, source):
     section = next(filter(dataclasses.is_dataclass, kinds), None)
     if section is None or (value is None and types.NoneType in kinds):
         return value
+    if isinstance(value, list) and list[section] in kinds:
+        return [_section(section, one, _join(dotted, n), source) for n, one in enumerate(value)]
     # a section whose keys are all commented out reads as null
     return _section(section, {} if value is None else value, dotted, source)
 
@@ -136,12 +138,22 @@ def override(raw: dict, places: dict, text: str) -> None:
         del places[dotted]
     *parents, last = key.split(".")
     for depth, parent in enumerate(parents, 1):
-        if not isinstance(raw.get(parent), dict):
+        parent = _entry(raw, parent, name)
+        if isinstance(raw, dict) and not isinstance(raw.get(parent), dict | list):
             raw[parent] = {}
             places[".".join(parents[:depth])] = name
         raw = raw[parent]
-    raw[last] = value
+    raw[_entry(raw, last, name)] = value
     places[key] = name
+
+
+def _entry(raw, part, name):
+    """A part of a dotted key as the key of a mapping or the place in a list."""
+    if not isinstance(raw, list):
+        return part
+    if not part.isdecimal() or int(part) >= len(raw):
+        raise UserError(f"{name}: expected a number from 0 to {len(raw) - 1}, came {part}")
+    return int(part)
 
 
 def _load_yaml(text, place, places):
@@ -162,6 +174,10 @@ def _load_yaml(text, place, places):
 
 
 def _walk(node, path, place, places):
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            places[_join(path, number)] = place(item.start_mark)
+            _walk(item, _join(path, number), place, places)
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:

@@ -105,23 +105,36 @@ class Data(Section):
 
     `tokenizer` serves both sides; `source_tokenizer` and `target_tokenizer` take its place for
     one. `batch_tokens` counts the longer side, padding included; a pair with more than
-    `max_length` pieces on a side is skipped in training.
+    `max_length` pieces on a side is skipped. From `train`, pairs are skipped too that have fewer
+    than `min_length` pieces on a side, more than `max_ratio` pieces on one for each of the other,
+    or with `unique`, that stood before. `cache` is a directory for the tokenised examples.
     """
 
-    train: Corpus | None = None
+    train: Corpus | list[Corpus] | None = None
     valid: Corpus | None = None
     tokenizer: TokenizerConfig | None = None
     source_tokenizer: TokenizerConfig | None = None
     target_tokenizer: TokenizerConfig | None = None
     batch_tokens: int = setting(4096, low=1)
     max_length: int = setting(100, low=1)
+    min_length: int = setting(1, low=1)
+    max_ratio: float | None = setting(None, low=1.0)
+    unique: bool = False
+    cache: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
+        if self.min_length > self.max_length:
+            most = f"expected at most max_length, {self.max_length}"
+            self.refuse("min_length", f"{most}, came {self.min_length}")
         for side in ("source_tokenizer", "target_tokenizer"):
             own = getattr(self, side)
             if own is not None and (own.shared or (self.tokenizer and self.tokenizer.shared)):
                 self.refuse(side, "expected tokenizer alone where shared is true, came both")
+
+    def filters(self) -> dict:
+        """What `survey` leaves out of `train` beside pairs that are empty or too long."""
+        return {key: getattr(self, key) for key in ("min_length", "max_ratio", "unique")}
 
     def tokenizers(self) -> tuple[TokenizerConfig, TokenizerConfig]:
         """The configuration of the source's and of the target's tokenizer."""

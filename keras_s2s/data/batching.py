@@ -90,7 +90,7 @@ def _check(batch_tokens, max_length, start, training, surveyed):
 
 def _require_pairs(corpora, surveyed):
     if not surveyed.kept:
-        reasons = ", ".join(surveyed.reasons())
+        reasons = " and ".join(surveyed.reasons())
         expected = f"expected a pair of 1 to {surveyed.max_length} pieces a side"
         raise UserError(f"{name(corpora)}: {expected}, came {reasons}")
 

@@ -129,14 +129,15 @@ class Survey(Counts):
         return [f"{n:,} {_REASONS[r].format(**limits)}" for r, n in found.items() if n]
 
     def describe(self) -> list[str]:
-        """What was found, a line for each corpus and one for all when there are several."""
-        every = [*self.corpora, self] if len(self.corpora) > 1 else self.corpora
-        return [self._line(counts) for counts in every]
+        """What was found: a line for each corpus by its name, and the last one for all of them."""
+        if len(self.corpora) == 1:
+            return [self._found(self)]
+        lines = [f"{counts.name}: {self._found(counts)}" for counts in self.corpora]
+        return [*lines, self._found(self)]
 
-    def _line(self, counts):
-        named = "all" if counts is self else counts.name
-        text = f"{named}: {counts.pairs:,} pairs, {counts.target_tokens:,} target tokens"
-        reasons = ", ".join(self.reasons(counts))
+    def _found(self, counts):
+        text = f"{counts.pairs:,} pairs, {counts.target_tokens:,} target tokens"
+        reasons = " and ".join(self.reasons(counts))
         return f"{text}; skipped {reasons}" if reasons else text
 
     def to_dict(self) -> dict:

@@ -96,8 +96,10 @@ def _surveys(config, pair, say):
         corpus = getattr(config.data, name)
         if corpus is not None:
             counting = _Counting(f"data.{name}", say)
-            found[name] = survey(corpus, *pair, config.data.max_length, counting)
-            say(f"data.{name}: {_describe(found[name])}")
+            filters = config.data.filters() if name == "train" else {}
+            found[name] = survey(corpus, *pair, config.data.max_length, counting, **filters)
+            for line in found[name].describe():
+                say(f"data.{name}: {line}")
     if "valid" not in found:
         say("data.valid: none, so best/ is always the latest checkpoint")
     return found
@@ -113,14 +115,6 @@ class _Counting:
         if time.monotonic() - self.said > 10.0:
             self.said = time.monotonic()
             self.say(f"{self.name}: {pairs:,} pairs read")
-
-
-def _describe(found):
-    text = f"{found.pairs:,} pairs, {found.target_tokens:,} target tokens"
-    reasons = [f"{found.empty:,} with an empty side"] if found.empty else []
-    if found.too_long:
-        reasons.append(f"{found.too_long:,} beyond {found.max_length} tokens")
-    return f"{text}; skipped {' and '.join(reasons)}" if reasons else text
 
 
 def _compiled(config, pair):
