@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_s2s.data import make_example
-from keras_s2s.metrics import Perplexity, TokenAccuracy, score
+from keras_s2s.metrics import Perplexity, TokenAccuracy, score, signatures
 
 __all__ = ["FORCED", "Evaluation", "evaluate", "teacher_forcing"]
 
@@ -13,13 +13,14 @@ FORCED = {"accuracy": TokenAccuracy, "perplexity": Perplexity}
 
 
 class Evaluation(NamedTuple):
-    """Scores by name, and one hypothesis for every pair, in the corpus's order.
+    """Scores and signatures by name, and one hypothesis for every pair, in the corpus's order.
 
     `accuracy` is a share and `perplexity` a number, as in training; all others are in percent.
     """
 
     scores: dict
     hypotheses: list
+    signatures: dict
 
 
 def evaluate(translator, pairs, names, *, batch_size=32, progress=None, **options) -> Evaluation:
@@ -53,7 +54,7 @@ def evaluate(translator, pairs, names, *, batch_size=32, progress=None, **option
             hypotheses += translator.translate(batch, batch_size=batch_size, **options)
             report(total - len(pairs) + len(hypotheses), total)
         scores |= score(searched, hypotheses, references, sources)
-    return Evaluation({name: scores[name] for name in names}, hypotheses)
+    return Evaluation({name: scores[name] for name in names}, hypotheses, signatures(names))
 
 
 def teacher_forcing(translator, pairs, names, batch_size=32, progress=None) -> dict:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import sacrebleu
 
 from keras_s2s import __version__
 from keras_s2s.cli import main
@@ -183,7 +184,8 @@ def test_search_options_reach_the_search(place, capsys, tmp_path):
 def test_evaluate_scores_what_translate_writes(place, capsys, tmp_path):
     words = ("evaluate", place / "run", "--output", tmp_path / "out.txt", "--json")
     scores = json.loads(run(capsys, *words))
-    assert list(scores) == ["lines", "accuracy", "perplexity", "wer", "per"]
+    assert list(scores) == ["lines", "accuracy", "perplexity", "wer", "per", "signatures"]
+    assert list(scores["signatures"]) == ["accuracy", "perplexity", "wer", "per"]
     found = (tmp_path / "out.txt").read_text().splitlines()
     wrong = sum(text != " ".join(word).upper() for word, text in zip(WORDS, found, strict=True))
     assert scores["wer"] == pytest.approx(100 * wrong / len(WORDS))
@@ -196,8 +198,9 @@ def test_evaluate_takes_other_pairs(place, capsys, tmp_path):
     (tmp_path / "a.txt").write_text("ab\n\n")
     (tmp_path / "b.txt").write_text("A B\nA\n")
     words = ("evaluate", place / "run", "--source", tmp_path / "a.txt")
-    table = run(capsys, *words, "--target", tmp_path / "b.txt", "--metrics", "exact", "cer")
-    assert [line.split()[0] for line in table.splitlines()] == ["lines", "exact", "cer"]
+    table = run(capsys, *words, "--target", tmp_path / "b.txt", "--metrics", "exact", "ter")
+    assert [line.split()[0] for line in table.splitlines()] == ["lines", "exact", "ter"]
+    assert table.splitlines()[2].endswith(f"|version:{sacrebleu.__version__}")
     assert "expected --source and --target, or --pairs alone" in fails(capsys, *words)
     line = fails(capsys, "evaluate", place / "run", "--metrics", "blue")
     assert "expected some of accuracy, perplexity, bleu" in line

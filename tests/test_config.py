@@ -140,7 +140,7 @@ def test_overrides_are_yaml_values_and_make_their_sections(good):
         ("training.learning_rate=0", "expected a number above 0.0 or null, came 0"),
         ("training.clip_norm=.inf", "training.clip_norm: expected a number of at least 0.0 or "),
         ("training.policy=bf16", "expected one of float32, mixed_bfloat16, mixed_float16 or null"),
-        ("training.scores=[bleu, x]", "expected a list of bleu, chrf, wer, per, cer, exact or "),
+        ("training.scores=[bleu, x]", "expected a list of bleu, chrf, ter, rouge1, rouge2, "),
         ("decoding.num_hypotheses=6", "num_hypotheses: expected at most beam_size, 5, came 6"),
         ("data.tokenizer.size=null", "expected an integer of at least 5 for sentencepiece"),
         ("data=3", "data: expected a mapping of train, valid, tokenizer, "),

@@ -8,7 +8,16 @@ import pytest
 import sacrebleu
 import tensorflow as tf
 
-from keras_s2s.metrics import SCORERS, Perplexity, TokenAccuracy, higher_is_better, score
+from keras_s2s import __version__
+from keras_s2s.config.sections import TEXT_METRICS
+from keras_s2s.metrics import (
+    SCORERS,
+    Perplexity,
+    TokenAccuracy,
+    higher_is_better,
+    score,
+    signatures,
+)
 
 
 def made_up_batch(seed=0, b=3, t=5, v=7):
@@ -185,12 +194,94 @@ def test_error_rates_of_empty_references():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_bleu_and_chrf_are_sacrebleu_line_by_line(seed):
+def test_bleu_chrf_and_ter_are_sacrebleu_line_by_line(seed):
     hypotheses, references, sources = made_up_lines(seed)
-    found = score(["bleu", "chrf"], hypotheses, references, sources)
+    found = score(["bleu", "chrf", "ter"], hypotheses, references, sources)
     assert found["bleu"] == sacrebleu.corpus_bleu(hypotheses, [references]).score
     assert found["chrf"] == sacrebleu.corpus_chrf(hypotheses, [references]).score
-    assert score(["bleu"], references, references) == pytest.approx({"bleu": 100.0})
+    assert found["ter"] == sacrebleu.corpus_ter(hypotheses, [references]).score
+    same = score(["bleu", "ter"], references, references)
+    assert same == pytest.approx({"bleu": 100.0, "ter": 0.0})
+
+
+def test_ter_counts_a_shift_once():
+    assert score(["ter"], ["d a b c"], ["a b c d"]) == {"ter": 25.0}
+
+
+def plain_overlap(given, wanted):
+    """F1 of two lists as multisets."""
+    left, matched = list(wanted), 0
+    for item in given:
+        if item in left:
+            left.remove(item)
+            matched += 1
+    return harmonic(matched, len(given), len(wanted))
+
+
+def plain_subsequence(given, wanted):
+    """F1 of the longest common subsequence, by the table of its textbook recursion."""
+    table = np.zeros((len(given) + 1, len(wanted) + 1), int)
+    for i, x in enumerate(given):
+        for j, y in enumerate(wanted):
+            longer = max(table[i, j + 1], table[i + 1, j])
+            table[i + 1, j + 1] = table[i, j] + 1 if x == y else longer
+    return harmonic(table[-1, -1], len(given), len(wanted))
+
+
+def harmonic(matched, given, wanted):
+    if not matched:
+        return 0.0
+    precision, recall = matched / given, matched / wanted
+    return 2 * precision * recall / (precision + recall)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rouge_equals_the_plain_count(seed):
+    r = random.Random(seed)
+    rows = [
+        [[r.choice("abcde") for _ in range(r.randrange(9))] for _ in range(40)] for _ in range(2)
+    ]
+    lines = [[" ".join(words) for words in side] for side in rows]
+    found = score(["rouge1", "rouge2", "rougeL"], *lines)
+    pairs = [[list(zip(w, w[1:], strict=False)) for w in side] for side in rows]
+    assert found["rouge1"] == pytest.approx(100 * np.mean(list(map(plain_overlap, *rows))))
+    assert found["rouge2"] == pytest.approx(100 * np.mean(list(map(plain_overlap, *pairs))))
+    assert found["rougeL"] == pytest.approx(100 * np.mean(list(map(plain_subsequence, *rows))))
+
+
+def test_rouge_of_lins_example():
+    # section 3.1: both share three words with the reference, police killed the gunman
+    ours = ["police kill the gunman", "the gunman kill police"]
+    found = [score(["rouge2", "rougeL"], [text], ["police killed the gunman"]) for text in ours]
+    assert [one["rougeL"] for one in found] == pytest.approx([75.0, 50.0])
+    assert [one["rouge2"] for one in found] == pytest.approx([100 / 3, 100 / 3])
+
+
+def test_rouge_reads_words_of_any_script():
+    names = ["rouge1"]
+    assert score(names, ["Mädchen, laut!"], ["mädchen LAUT"]) == {"rouge1": 100.0}
+    assert score(names, ["नमस्ते"], ["नमस्ते दुनिया"])["rouge1"] == pytest.approx(200 / 3)
+    assert score(names, ["a_b"], ["a b"]) == {"rouge1": 100.0}
+    assert score(names, ["...", ""], ["...", "a"]) == {"rouge1": 0.0}
+
+
+def test_signatures_say_how_and_by_which_version():
+    found = signatures(SCORERS)
+    assert list(found) == list(SCORERS) == list(TEXT_METRICS)
+    version = sacrebleu.__version__
+    bleu = sacrebleu.metrics.BLEU(references=[["-"]]).get_signature()
+    assert found["bleu"] == f"BLEU|{bleu}"
+    assert found["chrf"].startswith("chrF2|nrefs:1|case:mixed|eff:yes|nc:6|nw:0|")
+    assert found["ter"].startswith("TER|nrefs:1|case:lc|tok:tercom|")
+    for name in ("bleu", "chrf", "ter"):
+        assert found.pop(name).endswith(f"|version:{version}")
+    found |= signatures(["accuracy", "perplexity"])
+    assert len(set(found.values())) == 9
+    for name, text in found.items():
+        assert text.split("|")[0].lower().replace("-", "") == name.lower()
+        assert text.endswith(f"|version:keras_s2s-{__version__}")
+    with pytest.raises(ValueError, match="came 'blue'"):
+        signatures(["blue"])
 
 
 def test_score_names_what_is_wrong():
@@ -206,6 +297,7 @@ def test_score_names_what_is_wrong():
 
 def test_direction_of_every_score():
     better = {name: higher_is_better(name) for name in (*SCORERS, "accuracy", "loss", "perplexity")}
-    assert [name for name, up in better.items() if up] == ["bleu", "chrf", "exact", "accuracy"]
+    expected = ["bleu", "chrf", "rouge1", "rouge2", "rougeL", "exact", "accuracy"]
+    assert [name for name, up in better.items() if up] == expected
     with pytest.raises(ValueError, match="came 'f1'"):
         higher_is_better("f1")

@@ -108,6 +108,7 @@ def test_what_was_found_and_chosen_is_said(trained):
         " policy float32, scores wer+per, metric loss, model gru_small"
     )
     assert "decoding 60 validation lines" in said
+    assert any(line.startswith("scores: ") and "|nrefs:" in line for line in said)
     assert any(line.startswith("update 120: validation loss ") for line in said)
 
 

@@ -15,6 +15,7 @@ from keras_s2s.cli.lines import (
 from keras_s2s.cli.parsing import add_command, integer, number
 from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.config import Config, Corpus, UserError
+from keras_s2s.config.sections import TEXT_METRICS
 from keras_s2s.signatures import CAPS
 
 __all__ = ["add_commands", "add_search_options", "render", "search_options"]
@@ -53,8 +54,7 @@ def add_commands(commands) -> None:
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help="accuracy, perplexity, bleu,"
-        " chrf, wer, per, cer, exact; default: those of the run's training",
+        help=f"accuracy, perplexity, {', '.join(TEXT_METRICS)}; default: those of the run",
     )
     parser.add_argument("--output", metavar="FILE", help="write the hypotheses, one a line")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
@@ -181,7 +181,7 @@ def _evaluate(arguments):
             texts = translator.translate([source for source, _ in pairs], **options)
         for text in texts if arguments.output else ():
             output.write(one_line(text))
-    _report(found.scores, len(pairs), arguments.json)
+    _report(found, len(pairs), arguments.json)
 
 
 def _metrics(arguments, config):
@@ -207,13 +207,13 @@ def _corpus(arguments, config) -> Corpus:
     return config.data.valid
 
 
-def _report(scores, lines, as_json):
+def _report(found, lines, as_json):
     if as_json:
-        print(json.dumps({"lines": lines, **scores}))
+        print(json.dumps({"lines": lines, **found.scores, "signatures": found.signatures}))
         return
     from keras_s2s.evaluation import FORCED
 
     print(f"{'lines':<12} {lines:>9}")
-    for name, value in scores.items():
-        figure = f"{value:>9.4f}" if name in FORCED else f"{value:>9.2f} %"
-        print(f"{name:<12} {figure}")
+    for name, value in found.scores.items():
+        figure = f"{value:>9.4f}  " if name in FORCED else f"{value:>9.2f} %"
+        print(f"{name:<12} {figure}  {found.signatures[name]}")

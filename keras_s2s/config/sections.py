@@ -32,7 +32,9 @@ OPTIMIZERS = (
 )  # fmt: skip
 SCHEDULES = ("constant", "inverse_sqrt", "noam", "cosine", "exponential")
 MODEL_METRICS = ("loss", "accuracy", "perplexity")
-TEXT_METRICS = ("bleu", "chrf", "wer", "per", "cer", "exact")
+TEXT_METRICS = (
+    "bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "wer", "per", "cer", "exact",
+)  # fmt: skip
 
 
 class SpecialIds(typing.NamedTuple):

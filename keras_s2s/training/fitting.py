@@ -14,7 +14,7 @@ from keras_s2s.callbacks import Journal, Progress, Summaries, TargetTokens, Vali
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import Survey, batches, read_pairs, survey
 from keras_s2s.evaluation import evaluate
-from keras_s2s.metrics import Perplexity, TokenAccuracy, higher_is_better
+from keras_s2s.metrics import Perplexity, TokenAccuracy, higher_is_better, signatures
 from keras_s2s.training.defaults import complete, describe_choices
 from keras_s2s.training.runs import adopt, check_same, train_tokenizers, training_corpus
 from keras_s2s.translator import Translator
@@ -232,6 +232,8 @@ def _scorer(session):
     translator = Translator(session.model, *session.tokenizers, config.decoding)
     # an untrained model seldom ends a sentence: no need to wait for all of decoding.max_length
     longest = min(config.decoding.max_length, 2 * found.longest_target + 10)
+
+    session.progress.say(f"scores: {', '.join(signatures(config.training.scores).values())}")
 
     def score():
         if translator.model is not session.model:  # under a mixed policy it has its own, in float32
