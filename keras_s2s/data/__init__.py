@@ -5,10 +5,11 @@
 """
 
 from keras_s2s.data.batching import batches
+from keras_s2s.data.counting import survey
 from keras_s2s.data.examples import make_example, make_source, target_strings
 from keras_s2s.data.orders import length_buckets
 from keras_s2s.data.readers import read_lines, read_pairs, read_side
-from keras_s2s.data.surveys import Survey, survey
+from keras_s2s.data.surveys import Survey
 
 __all__ = [
     "Survey",

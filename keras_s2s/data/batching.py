@@ -9,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import Corpus, UserError
-from keras_s2s.data.examples import make_example
+from keras_s2s.data.counting import survey
+from keras_s2s.data.examples import assemble, make_example
 from keras_s2s.data.orders import Piles, batch_sizes, length_buckets, locate, make_epoch
 from keras_s2s.data.readers import as_list, name
-from keras_s2s.data.stores import Texts, check_unchanged, join, take
-from keras_s2s.data.surveys import Survey, survey
+from keras_s2s.data.stores import Records, Texts, check_unchanged, join, take
+from keras_s2s.data.surveys import Survey
 from keras_s2s.tokenizers import Tokenizer
 
 __all__ = ["batches"]
@@ -59,33 +60,37 @@ def batches(
     Raises:
         UserError: as `survey`, no pair is left, or a file was changed since it was surveyed.
         ValueError: `batch_tokens` or `max_length` below 1, `start` below 0 or without `training`,
-            or a survey of another `max_length`.
+            or a survey of another `max_length` or, with a cache, another `copy`.
     """
     corpora = as_list(corpora)
-    _check(batch_tokens, max_length, start, training, surveyed)
+    _check(batch_tokens, max_length, start, training)
     surveyed = surveyed or survey(corpora, source, target, max_length)
+    _check_survey(surveyed, max_length, copy)
     _require_pairs(corpora, surveyed)
     check_unchanged(corpora, surveyed.stamps)
     rows = _Stream(corpora, surveyed, batch_tokens, seed if training else None, start)
-    made = tf.data.Dataset.from_generator(rows, output_signature=_ROWS)
-    made = made.map(_maker(source, target, copy, training), tf.data.AUTOTUNE, deterministic=True)
+    made = tf.data.Dataset.from_generator(rows, output_signature=rows.signature())
+    make = _decode if surveyed.examples else _maker(source, target, copy, training)
+    made = made.map(make, tf.data.AUTOTUNE, deterministic=True)
     count = tf.data.INFINITE_CARDINALITY if training else surveyed.count_batches(batch_tokens, None)
     made = made.apply(tf.data.experimental.assert_cardinality(count))
     return made.prefetch(tf.data.AUTOTUNE)
 
 
-_ROWS = tuple(tf.TensorSpec([None], kind) for kind in (tf.string, tf.string, tf.float32))
-
-
-def _check(batch_tokens, max_length, start, training, surveyed):
+def _check(batch_tokens, max_length, start, training):
     for argument, value in (("batch_tokens", batch_tokens), ("max_length", max_length)):
         if value < 1:
             raise ValueError(f"{argument}: expected at least 1, came {value}")
     if start < 0 or (start and not training):
         raise ValueError(f"start: expected 0, or more in training, came {start}")
-    if surveyed and surveyed.max_length != max_length:
+
+
+def _check_survey(surveyed, max_length, copy):
+    if surveyed.max_length != max_length:
         expected = f"expected one made with max_length {max_length}"
         raise ValueError(f"surveyed: {expected}, came {surveyed.max_length}")
+    if surveyed.examples and surveyed.examples[0].copy != copy:
+        raise ValueError(f"surveyed: expected a cache made with copy={copy}, came the other")
 
 
 def _require_pairs(corpora, surveyed):
@@ -97,7 +102,7 @@ def _require_pairs(corpora, surveyed):
 
 @dataclasses.dataclass
 class _Stream:
-    """Calling it gives the texts of one batch after the other."""
+    """Calling it gives the rows of one batch after the other, as their store has them."""
 
     corpora: list[Corpus]
     surveyed: Survey
@@ -106,12 +111,22 @@ class _Stream:
     start: int
 
     def __call__(self):
-        texts = Texts(self.corpora, self.indexes)
+        store = self._open()
         try:
             for epoch, skip in self._epochs():
-                yield from self._epoch(texts, epoch, skip)
+                yield from self._epoch(store, epoch, skip)
         finally:
-            texts.close()
+            store.close()
+
+    def signature(self):
+        """The specs of one batch's rows by name; all but the weights are bytes."""
+        kinds = dict.fromkeys(self._open().names, tf.string) | {"weight": tf.float32}
+        return {key: tf.TensorSpec([None], kind) for key, kind in kinds.items()}
+
+    def _open(self):
+        if self.surveyed.examples:
+            return Records(self.surveyed.examples, self.indexes)
+        return Texts(self.corpora, self.indexes)
 
     def __post_init__(self):
         buckets = length_buckets(self.surveyed.max_length)
@@ -129,19 +144,31 @@ class _Stream:
             [(first, skip)], zip(itertools.count(first + 1), itertools.repeat(0))
         )
 
-    def _epoch(self, texts, epoch, skip):
+    def _epoch(self, store, epoch, skip):
         rows = None
         for new, batches, left in make_epoch(self.indexes, self.kept, self.piles, epoch, skip):
-            fresh = texts.load(new)
+            fresh = store.load(new)
             rows = fresh if rows is None else join(rows, fresh)
             for places in batches:
-                yield tuple(take(rows, places).values())
+                yield take(rows, places)
             rows = take(rows, left)
 
 
 def _maker(source, target, copy, training):
-    def make(sources, targets, weights):
-        pieces = source.pieces(sources, sample=training), target.pieces(targets, sample=training)
-        return make_example(*pieces, source, target, copy, weights)
+    def make(rows):
+        left = source.pieces(rows["source"], sample=training)
+        right = target.pieces(rows["target"], sample=training)
+        return make_example(left, right, source, target, copy, rows["weight"])
 
     return make
+
+
+def _decode(rows):
+    """The example of rows from the cache, whose ids are bytes."""
+    made = {"weight": rows["weight"]}
+    for key, side in (("ids", "source"), ("labels", "target"), ("copy_ids", "source")):
+        if key in rows:
+            sizes = tf.strings.length(rows[key])  # in bytes, 4 an id
+            made[key] = tf.io.decode_raw(rows[key], tf.int32, fixed_length=tf.reduce_max(sizes))
+            made[f"{side}_length"] = sizes // 4
+    return assemble(made)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_s2s.config import UserError
 
-__all__ = ["Lines", "is_remote", "is_zipped", "stamp"]
+__all__ = ["Lines", "is_remote", "is_zipped", "open_bytes", "stamp"]
 
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()  # what editors put at the start of a file
 _BUFFER = 1 << 17
@@ -38,6 +38,12 @@ def stamp(path) -> tuple[int, int]:
             return found.length, found.mtime_nsec
         found = os.stat(path)
         return found.st_size, found.st_mtime_ns
+
+
+def open_bytes(path) -> io.BufferedReader:
+    """A file to read and seek in; what goes wrong is raised as it comes."""
+    raw = _Remote(str(path)) if is_remote(path) else io.FileIO(path)
+    return io.BufferedReader(raw, _BUFFER)
 
 
 class Lines:
@@ -95,8 +101,7 @@ class Lines:
     def _open(self):
         if self._file is not None:
             return
-        raw = _Remote(self.path) if is_remote(self.path) else io.FileIO(self.path)
-        raw = io.BufferedReader(raw, _BUFFER)
+        raw = open_bytes(self.path)
         self._file, self._opened = raw, [raw]
         if is_zipped(self.path):
             # the buffer outside gives lines faster than GzipFile does

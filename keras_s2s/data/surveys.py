@@ -1,35 +1,17 @@
-"""One pass over corpora that counts what training will find in them, and where."""
+"""What corpora hold: counts for the reader, and where each pair lies for the batches."""
 
 import dataclasses
-import itertools
-from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
-from keras_s2s.config import Corpus, UserError
-from keras_s2s.data.duplicates import find_repeated
-from keras_s2s.data.files import stamp
-from keras_s2s.data.orders import (
-    DROPPED,
-    Index,
-    batch_sizes,
-    count_batches,
-    epoch_counts,
-    length_buckets,
-)
-from keras_s2s.data.readers import BLOCK, as_list, name, open_rows
-from keras_s2s.tokenizers import Tokenizer
+from keras_s2s.data.orders import Index, batch_sizes, count_batches, epoch_counts, length_buckets
 
-__all__ = ["Counts", "Limits", "Survey", "survey"]
+__all__ = ["PARTS", "REASONS", "Counts", "Examples", "Limits", "Survey"]
 
-_SUMS = ("source_tokens", "target_tokens")
-_LONGEST = ("longest_source", "longest_target")
-_PARTS = 1000  # a corpus' weight is a fraction of at most so many parts
-_REASONS = {
+PARTS = 1000  # a corpus' weight is a fraction of at most so many parts
+REASONS = {
     "empty": "with an empty side",
     "too_short": "below {min_length} tokens",
     "too_long": "beyond {max_length} tokens",
@@ -88,7 +70,23 @@ class Counts:
     @property
     def kept(self) -> int:
         """Pairs that are trained on."""
-        return self.pairs - sum(getattr(self, reason) for reason in _REASONS)
+        return self.pairs - sum(getattr(self, reason) for reason in REASONS)
+
+
+class Examples(NamedTuple):
+    """One corpus' tokenised pairs in the cache.
+
+    Attributes:
+        path: a TFRecord file, a record for each block of pairs.
+        ends: int64 [blocks + 1], where each record begins, and where the last one ends.
+        sums: [blocks], CRC-32 of each record.
+        copy: whether they hold copy ids.
+    """
+
+    path: str
+    ends: np.ndarray
+    sums: np.ndarray
+    copy: bool
 
 
 @dataclass(frozen=True)
@@ -100,12 +98,14 @@ class Survey(Counts):
         limits: what it was made with.
         indexes: of each corpus, for the batches.
         stamps: (bytes, time of change) of each file when it was read.
+        examples: of each corpus, where the cache holds it.
     """
 
     corpora: tuple[Counts, ...]
     limits: Limits
     indexes: tuple[Index, ...] = field(repr=False, compare=False)
     stamps: tuple = field(repr=False, compare=False)
+    examples: tuple[Examples, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
     def max_length(self) -> int:
@@ -125,8 +125,8 @@ class Survey(Counts):
     def reasons(self, counts: Counts | None = None) -> list[str]:
         """Why pairs were skipped and how many for each reason, of all corpora or one of them."""
         limits, counts = dataclasses.asdict(self.limits), counts or self
-        found = {reason: getattr(counts, reason) for reason in _REASONS}
-        return [f"{n:,} {_REASONS[r].format(**limits)}" for r, n in found.items() if n]
+        found = {reason: getattr(counts, reason) for reason in REASONS}
+        return [f"{n:,} {REASONS[r].format(**limits)}" for r, n in found.items() if n]
 
     def describe(self) -> list[str]:
         """What was found: a line for each corpus by its name, and the last one for all of them."""
@@ -149,141 +149,3 @@ class Survey(Counts):
 def _plain(counts):
     names = [one.name for one in dataclasses.fields(Counts)]
     return {name: getattr(counts, name) for name in names} | {"kept": counts.kept}
-
-
-def survey(
-    corpora: Corpus | Sequence[Corpus],
-    source: Tokenizer,
-    target: Tokenizer,
-    max_length: int,
-    progress: Callable[[int], None] | None = None,
-    *,
-    min_length: int = 1,
-    max_ratio: float | None = None,
-    unique: bool = False,
-) -> Survey:
-    """Reads corpora once, tokenises them as training does, and counts.
-
-    Args:
-        corpora: one corpus or several.
-        source, target: tokenizers of the two sides.
-        max_length: most pieces of a side in training, the end not counted.
-        progress: called now and then with the number of pairs read.
-        min_length, max_ratio, unique: see `Limits`.
-
-    Raises:
-        UserError: as `read_pairs`.
-    """
-    corpora = as_list(corpora)
-    limits = Limits(max_length, min_length, max_ratio, unique)
-    stamps = tuple(stamp(path) for one in corpora for path in open_rows(one).paths)
-    repeated = find_repeated(corpora) if unique else itertools.repeat(None)
-    tallies, done = [], 0
-    for corpus, again in zip(corpora, repeated, strict=False):
-        tallies.append(_Tally(corpus, limits, again))
-        for lengths in _measure(tallies[-1], source, target):
-            done += lengths.shape[1]
-            if progress:
-                progress(done)
-    return _surveyed(tallies, limits, stamps)
-
-
-def _measure(tally, source, target):
-    """Counts a corpus and gives its numbers of pieces, int64 [2, B], block by block."""
-
-    def count(sources, targets):
-        return source.pieces(sources).row_lengths(), target.pieces(targets).row_lengths()
-
-    text = tf.TensorSpec([None], tf.string)
-    blocks = tf.data.Dataset.from_generator(tally.read, output_signature=(text, text))
-    measured = blocks.map(count, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
-    for pieces in measured.as_numpy_iterator():
-        tally.add(np.stack(pieces))
-        yield np.stack(pieces)
-    if tally.error:  # raised within the pipeline it would be one of TensorFlow's
-        raise tally.error
-
-
-class _Tally:
-    """The running counts of one corpus."""
-
-    def __init__(self, corpus, limits, repeated):
-        self.corpus, self.limits, self.repeated = corpus, limits, repeated
-        self.rows = open_rows(corpus)
-        self.bounds = np.asarray(length_buckets(limits.max_length))
-        self.places, self.buckets, self.error = [self.rows.place()], bytearray(), None
-        self.totals, self.lengths = Counter(), Counter()
-        self.longest = np.zeros(2, np.int64)
-
-    def read(self):
-        """Blocks of (sources, targets); notes where each ends."""
-        try:
-            while block := self.rows.take(BLOCK):
-                self.places.append(self.rows.place())
-                yield block.sources, block.targets
-        except UserError as error:
-            self.error = error
-        finally:
-            self.rows.close()
-
-    def add(self, pieces):
-        """Counts one block's numbers of pieces [2, B]."""
-        first = len(self.buckets)
-        again = None if self.repeated is None else self.repeated[first : first + pieces.shape[1]]
-        reasons = _sort_out(*pieces, self.limits, again)
-        kept = ~np.any(list(reasons.values()), axis=0)
-        longer = pieces.max(axis=0) + 1
-        buckets = np.where(kept, np.searchsorted(self.bounds, longer), DROPPED)
-        self.buckets.extend(buckets.astype(np.uint8).tobytes())
-        self.longest = np.maximum(self.longest, pieces.max(axis=1))
-        self.totals["pairs"] += len(kept)
-        self.totals.update({reason: int(found.sum()) for reason, found in reasons.items()})
-        self.totals.update(dict(zip(_SUMS, pieces[:, kept].sum(axis=1).tolist(), strict=True)))
-        self.lengths.update(longer[kept].tolist())
-
-    def counts(self) -> Counts:
-        totals = {key: self.totals[key] for key in ("pairs", *_REASONS, *_SUMS)}
-        longest = dict(zip(_LONGEST, self.longest.tolist(), strict=True))
-        lengths = dict(sorted(self.lengths.items()))
-        return Counts(name=name(self.corpus), **totals, **longest, lengths=lengths)
-
-    def index(self) -> Index:
-        weight = Fraction(self.corpus.weight).limit_denominator(_PARTS)
-        buckets = np.frombuffer(self.buckets, np.uint8)
-        return Index(buckets, np.array(self.places), BLOCK, weight, self.rows.sequential)
-
-
-def _sort_out(sources, targets, limits, repeated):
-    """Which of the pairs with these numbers of pieces [B] are skipped, and why: bool [B] each."""
-    longer, shorter = np.maximum(sources, targets), np.minimum(sources, targets)
-    holds = {
-        "empty": shorter == 0,
-        "too_short": shorter < limits.min_length,
-        "too_long": longer > limits.max_length,
-        "unbalanced": longer / np.maximum(shorter, 1) > (limits.max_ratio or np.inf),
-        "duplicates": np.zeros(len(longer), bool) if repeated is None else repeated,
-    }
-    before = np.zeros(len(longer), bool)
-    for reason, found in holds.items():
-        holds[reason] = found & ~before
-        before = before | found
-    return holds
-
-
-def _surveyed(tallies, limits, stamps):
-    parts = tuple(tally.counts() for tally in tallies)
-    summed = {
-        key: sum(getattr(part, key) for part in parts) for key in ("pairs", *_REASONS, *_SUMS)
-    }
-    longest = {key: max(getattr(part, key) for part in parts) for key in _LONGEST}
-    lengths = sum((Counter(part.lengths) for part in parts), Counter())
-    return Survey(
-        name=name([tally.corpus for tally in tallies]),
-        **summed,
-        **longest,
-        lengths=dict(sorted(lengths.items())),
-        corpora=parts,
-        limits=limits,
-        indexes=tuple(tally.index() for tally in tallies),
-        stamps=stamps,
-    )
