@@ -167,6 +167,7 @@ class Training(Section):
 
     A validation happens every `validate_every` updates; it decodes at most `validate_lines` lines
     (None: all, 0: none) for `scores`, and `metric` decides which checkpoint is the best.
+    `checkpoint_every` saves between validations too.
     `patience` validations without a better one end training (None: never). `clip_norm` bounds the
     norm of all gradients together (None or 0: off). `optimizer_options` go to the Keras class.
     """
@@ -182,6 +183,7 @@ class Training(Section):
     clip_norm: float | None = setting(1.0, low=0.0)
     seed: int = setting(1, low=0)
     validate_every: int = setting(500, low=1)
+    checkpoint_every: int | None = setting(None, low=1)
     validate_lines: int | None = setting(1000, low=0)
     scores: list | None = field(default=None, metadata={"among": TEXT_METRICS})
     metric: str | None = setting(None, among=MODEL_METRICS + TEXT_METRICS)

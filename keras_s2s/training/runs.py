@@ -1,17 +1,32 @@
 """A run directory: its tokenizers, its config.yml, and whether a configuration belongs to it."""
 
 import itertools
+import json
 import sys
+import zlib
 from pathlib import Path
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import read_side
 
-__all__ = ["adopt", "check_same", "train_tokenizers"]
+__all__ = [
+    "adopt",
+    "check_corpora",
+    "check_same",
+    "fingerprint",
+    "train_tokenizers",
+    "training_corpus",
+]
 
 # Chosen by `defaults.complete`; a resumed run keeps its own choice when they are left out.
 CHOSEN = ("policy", "learning_rate", "schedule", "warmup", "optimizer_options", "metric", "scores")
+# What the variables of an optimizer depend on.
+LASTING = ("optimizer",)
+# `_tokenizing` and `check_corpora` look at the first ones; the others may change.
+CHECKED_ELSEWHERE = (
+    "train", "valid", "tokenizer", "source_tokenizer", "target_tokenizer", "batch_tokens", "cache",
+)  # fmt: skip
 
 
 def train_tokenizers(config: Config, run_dir, say=None):
@@ -94,10 +109,13 @@ def adopt(config: Config, run_dir) -> Config:
 
 
 def check_same(config: Config, run_dir) -> None:
-    """Refuses a complete configuration whose tokenizers or model are not the run's.
+    """Refuses a complete configuration that is not the run's.
+
+    Before the first checkpoint that means other tokenizers; after it also another model, other
+    data (see `check_corpora` for the files) and what the optimizer's variables depend on.
 
     Raises:
-        UserError: naming the key, the run's value and the one that came.
+        UserError: naming every key that differs, the run's value and the one that came.
     """
     path = Path(run_dir) / "config.yml"
     if not path.is_file():
@@ -105,11 +123,61 @@ def check_same(config: Config, run_dir) -> None:
     stored = Config.load(path)
     old, new = _tokenizing(stored), _tokenizing(config)
     if checkpoints.exists(Path(run_dir) / "last"):
-        old |= {"model": stored.to_dict()["model"], "training.optimizer": stored.training.optimizer}
-        new |= {"model": config.to_dict()["model"], "training.optimizer": config.training.optimizer}
-    for key, was, came in _differences(old, new):
-        problem = f"{key} is {was!r} in this run, came {came!r}"
-        raise UserError(f"{path}: {problem}; expected the same, or another run directory")
+        old, new = old | _lasting(stored), new | _lasting(config)
+    _refuse(path, _differences(old, new))
+
+
+def check_corpora(config: Config, run_dir, surveys: dict) -> None:
+    """Refuses corpora that do not hold what they held when the run began, wherever they lie.
+
+    Args:
+        surveys: of `data.train` and `data.valid`, by `train` and `valid`.
+
+    Raises:
+        UserError: naming the keys.
+    """
+    run_dir = Path(run_dir)
+    if not checkpoints.exists(run_dir / "last"):
+        return
+    held = checkpoints.load(run_dir / "last")[1].get("corpora")
+    if held is None:
+        return
+    path = run_dir / "config.yml"
+    stored = Config.load(path).to_dict()["data"]
+    for name in ("train", "valid"):
+        came = fingerprint(surveys[name]) if name in surveys else None
+        if came == held.get(name):
+            continue
+        given = {f"data.{name}": config.to_dict()["data"][name]}
+        _refuse(path, _differences({f"data.{name}": stored[name]}, given))
+        raise UserError(
+            f"data.{name}: the files changed since {run_dir} began;"
+            " expected the same, or another run directory"
+        )
+
+
+def fingerprint(surveyed) -> int:
+    """A number that two corpora hardly share, of their tokens and the length of every pair."""
+    tokens = [surveyed.source_tokens, surveyed.target_tokens]
+    found = zlib.crc32(json.dumps([*tokens, *(str(i.weight) for i in surveyed.indexes)]).encode())
+    for index in surveyed.indexes:
+        found = zlib.crc32(index.buckets.tobytes(), found)
+    return found
+
+
+def _refuse(path, differences):
+    problems = [f"{key} is {was!r} in this run, came {came!r}" for key, was, came in differences]
+    if problems:
+        same = "expected the same, or another run directory"
+        raise UserError(f"{path}: {'; '.join(problems)}; {same}")
+
+
+def _lasting(config):
+    """What must stay as it is once there is a checkpoint."""
+    raw = config.to_dict()
+    data = {key: raw["data"][key] for key in raw["data"] if key not in CHECKED_ELSEWHERE}
+    lasting = {f"training.{key}": raw["training"][key] for key in LASTING}
+    return {"data": data, "model": raw["model"], **lasting}
 
 
 def _tokenizing(config):
@@ -121,8 +189,15 @@ def _tokenizing(config):
 
 def _differences(old, new, path=""):
     for key in dict.fromkeys([*old, *new]):
-        was, came, dotted = old.get(key), new.get(key), f"{path}{key}"
+        was, came, dotted = _named(old.get(key)), _named(new.get(key)), f"{path}{key}"
         if isinstance(was, dict) and isinstance(came, dict):
             yield from _differences(was, came, f"{dotted}.")
         elif was != came:
             yield dotted, was, came
+
+
+def _named(value):
+    """Lists of mappings as mappings by number, so that what differs in them has a name."""
+    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        return {str(number): one for number, one in enumerate(value)}
+    return value

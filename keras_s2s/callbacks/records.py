@@ -1,0 +1,98 @@
+"""What a run leaves to be read: metrics.jsonl and the curves of TensorBoard."""
+
+import json
+import math
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from keras_s2s.config import replace_file
+
+__all__ = ["Journal", "Summaries"]
+
+
+class Journal(keras.callbacks.Callback):
+    """Appends every epoch's logs to a file, one JSON object a line.
+
+    A session begins by making the file what the checkpoint says: lines of updates that were lost
+    when the session before was cut off go, and a validation that was saved and not written comes.
+
+    Args:
+        path: the file, usually RUN/metrics.jsonl.
+        course: the run's.
+    """
+
+    def __init__(self, path, course):
+        super().__init__()
+        self.path, self.course = Path(path), course
+
+    def on_train_begin(self, logs=None):
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        kept = [
+            line for line in map(_parsed, text.splitlines()) if line["step"] <= self.course.step
+        ]
+        figures = self.course.state["figures"]
+        if figures and all(line["step"] != figures["step"] for line in kept):
+            kept.append(figures)
+        if text or kept:
+            replace_file(self.path, "".join(map(_line, kept)))
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(_line(logs))
+
+
+class Summaries(keras.callbacks.Callback):
+    """TensorBoard scalars: `directory`/train and `directory`/valid, by updates.
+
+    Args:
+        directory: usually RUN/logs.
+        course: the run's.
+        every: updates between two points of the training curves (loss and metrics since the last
+            validation, learning rate).
+    """
+
+    def __init__(self, directory, course, *, every=50):
+        super().__init__()
+        self.directory, self.course, self.every = Path(directory), course, every
+        self._writers = {}
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.course.step % self.every == 0:
+            values = {name: value for name, value in logs.items() if name != "tokens"}
+            rate = float(self.model.optimizer.learning_rate)
+            self._write("train", {**values, "learning_rate": rate})
+
+    def on_epoch_end(self, epoch, logs=None):
+        valid = {name[4:]: value for name, value in logs.items() if name.startswith("val_")}
+        self._write("valid", valid)
+        self._write("train", {"tokens_per_second": logs.get("tokens_per_second", 0.0)})
+
+    def on_train_end(self, logs=None):
+        for writer in self._writers.values():
+            writer.close()
+
+    def _write(self, name, values):
+        if not values:
+            return
+        if name not in self._writers:
+            self._writers[name] = tf.summary.create_file_writer(str(self.directory / name))
+        with self._writers[name].as_default(step=self.course.step):
+            for key, value in values.items():
+                tf.summary.scalar(key, value)
+        self._writers[name].flush()
+
+
+def _parsed(line):
+    """A line's figures; a line cut short counts as one of lost updates."""
+    try:
+        figures = json.loads(line)
+        return figures if "step" in figures else {"step": math.inf}
+    except (ValueError, TypeError):
+        return {"step": math.inf}
+
+
+def _line(figures):
+    figures = {name: float(value) for name, value in figures.items()}
+    return json.dumps({**figures, "step": int(figures["step"])}) + "\n"

@@ -1,0 +1,105 @@
+"""What one call of `train` works with: everything checked, built and brought back."""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from keras_s2s import checkpoints
+from keras_s2s.callbacks import Course, Progress
+from keras_s2s.config import Config
+from keras_s2s.data import Survey, survey
+from keras_s2s.training.compiling import compiled
+from keras_s2s.training.defaults import complete, describe_choices
+from keras_s2s.training.runs import (
+    adopt,
+    check_corpora,
+    check_same,
+    fingerprint,
+    train_tokenizers,
+    training_corpus,
+)
+
+__all__ = ["Session", "prepare"]
+
+
+@dataclass
+class Session:
+    """What one call of `train` works with, once everything was checked."""
+
+    config: Config
+    run_dir: Path
+    tokenizers: tuple
+    surveys: dict[str, Survey]
+    model: keras.Model
+    course: Course
+    progress: Progress
+
+
+def prepare(given: Config, run_dir: Path, stream=None) -> Session:
+    """Checks everything, makes what is missing, and goes on where the run was.
+
+    Raises:
+        UserError: naming the key, or the file and line, that does not do.
+    """
+    config = complete(adopt(given, run_dir))
+    check_same(config, run_dir)
+    training_corpus(config)
+    keras.utils.set_random_seed(config.training.seed)
+    course = Course(config.training.updates)
+    progress = Progress(course, stream=stream or sys.stderr)
+    pair = train_tokenizers(config, run_dir, progress.say)
+    surveys = _surveys(config, pair, progress.say)
+    check_corpora(config, run_dir, surveys)
+    model = compiled(config, pair)
+    chosen = describe_choices(given, config)
+    progress.say(f"model: {model.count_params():,} weights" + (f"; {chosen}" if chosen else ""))
+    session = Session(config, run_dir, pair, surveys, model, course, progress)
+    if checkpoints.exists(run_dir / "last"):
+        course.resume(checkpoints.restore(model, run_dir / "last"))
+        progress.say(f"{run_dir}: going on from update {course.step:,}")
+    _order(session)
+    config.save(run_dir / "config.yml")
+    return session
+
+
+def _order(session):
+    """Which order of the data this run follows; a new one where the old one's terms changed."""
+    config, state = session.config, session.course.state
+    terms = [config.training.seed, config.data.batch_tokens]
+    if state.get("order", {}).get("terms") != terms:
+        seed = config.training.seed + state["step"]
+        if state["step"]:
+            session.progress.say(f"data.train: another order from here, by seed {seed}")
+        state |= {"order": {"seed": seed, "terms": terms}, "position": 0}
+    state["corpora"] = {name: fingerprint(found) for name, found in session.surveys.items()}
+
+
+def _surveys(config, pair, say):
+    """Counts both corpora before anything is built, and says what is skipped."""
+    found = {}
+    for name in ("train", "valid"):
+        corpus = getattr(config.data, name)
+        if corpus is not None:
+            counting = _Counting(f"data.{name}", say)
+            filters = config.data.filters() if name == "train" else {}
+            found[name] = survey(corpus, *pair, config.data.max_length, counting, **filters)
+            for line in found[name].describe():
+                say(f"data.{name}: {line}")
+    if "valid" not in found:
+        say("data.valid: none, so best/ is always the latest checkpoint")
+    return found
+
+
+class _Counting:
+    """Says every ten seconds how many pairs were read."""
+
+    def __init__(self, name, say):
+        self.name, self.say, self.said = name, say, time.monotonic()
+
+    def __call__(self, pairs):
+        if time.monotonic() - self.said > 10.0:
+            self.said = time.monotonic()
+            self.say(f"{self.name}: {pairs:,} pairs read")

@@ -1,0 +1,82 @@
+"""What a configuration leaves out, and what it must not say."""
+
+import dataclasses
+import io
+
+import pytest
+
+from keras_s2s.config import Config, UserError
+from keras_s2s.training import complete, train
+from keras_s2s.training.defaults import describe_choices
+from tests.training.toys import changed, configuration
+
+
+def test_bad_input_is_named_before_anything_is_written(tmp_path, corpora):
+    good = configuration(corpora)
+    for config, message in (
+        (changed(good, model__preset="gruu"), "model.preset: .*'gruu'; the nearest is 'gru'"),
+        (changed(good, data__train=None), "data.train: expected source and target, or pairs, came"),
+        (
+            changed(good, data__train={"pairs": "none.tsv"}),
+            "none.tsv: expected a text file, came: N",
+        ),
+        (
+            changed(good, data__valid=None, training__metric="bleu"),
+            "data.valid: .* bleu on, came no",
+        ),
+        (
+            changed(good, training__metric="wer", training__validate_lines=0),
+            "training.metric: wer is",
+        ),
+        (changed(good, data__tokenizer={"size": 5}), "data.tokenizer.size: expected at least "),
+    ):
+        with pytest.raises(UserError, match=message):
+            train(config, tmp_path / "run", stream=io.StringIO())
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer_options": {"betta": 1}}, "training.optimizer_options: adam: .*betta"),
+        ({"schedule": "cosine", "updates": 10, "warmup": 10}, r"training.updates: .*warmup \(10\)"),
+    ],
+)
+def test_what_keras_refuses_names_its_key(tmp_path, corpora, options, message):
+    with pytest.raises(UserError, match=message):
+        train(configuration(corpora, **options), tmp_path / "run", stream=io.StringIO())
+
+
+def choices(preset, flags=(), **training):
+    raw = {"model": {"preset": preset}, "training": training}
+    raw["data"] = {"valid": {"pairs": "valid.tsv"}}
+    return complete(Config.from_dict(raw), cpu_flags=flags).training
+
+
+def test_defaults_follow_the_family():
+    made = choices("transformer_base", ("fma", "avx512_bf16"))
+    assert (made.policy, made.schedule, made.warmup) == ("mixed_bfloat16", "inverse_sqrt", 2000)
+    assert made.learning_rate == pytest.approx((512 * 4000) ** -0.5, rel=0.01)
+    assert made.optimizer_options == {"beta_2": 0.98, "epsilon": 1e-9}
+    assert choices("transformer_base", ("fma",)).policy == "float32"
+    assert choices("transformer_base", updates=10**6).warmup == 4000
+    made = choices("lstm", ("avx512_bf16",))
+    assert (made.policy, made.schedule, made.learning_rate) == ("float32", "exponential", 0.001)
+    assert made.optimizer_options == {}
+    assert (made.metric, made.scores) == ("loss", ["bleu", "chrf"])
+
+
+def test_defaults_leave_what_is_given():
+    made = choices("transformer_tiny", schedule="noam", warmup=7, metric="wer", scores=["bleu"],
+                   optimizer="sgd", policy="mixed_float16")  # fmt: skip
+    assert (made.learning_rate, made.warmup, made.policy) == (1.0, 7, "mixed_float16")
+    assert made.scores == ["bleu", "wer"]
+    assert made.optimizer_options == {}
+    assert choices("gru", validate_lines=0).scores == []
+    given = Config.from_dict({"model": {"preset": "gru"}, "training": {"warmup": 3}})
+    said = describe_choices(given, complete(given, cpu_flags=()))
+    assert said == (
+        "policy float32, learning_rate 0.001, schedule exponential, scores none, metric loss,"
+        " model gru"
+    )
+    assert dataclasses.replace(complete(given, cpu_flags=()), data=given.data).training.warmup == 3
