@@ -73,10 +73,10 @@ class Head(keras.layers.Layer):
         else:
             weights, bias = self.projection.kernel, self.projection.bias
         # Outputs in half precision mean a mixed policy: its gradients may be so too.
-        logits = wide_product(
-            tf.cast(outputs, tf.float32), tf.convert_to_tensor(weights), self.tied, outputs.dtype
+        weights, bias = tf.convert_to_tensor(weights), tf.convert_to_tensor(bias)
+        return wide_product(
+            tf.cast(outputs, tf.float32), weights, bias, self.tied, outputs.dtype
         )
-        return tf.nn.bias_add(logits, tf.convert_to_tensor(bias))
 
     def get_config(self):
         own = {"vocabulary_size": self.vocabulary_size, "tied": self.tied}

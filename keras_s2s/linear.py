@@ -91,15 +91,17 @@ class Dropout(keras.layers.Dropout):
         return inputs * (kept * tf.cast(1.0 / (1.0 - self.rate), inputs.dtype))
 
 
-def wide_product(inputs, weights, transposed=False, gradient_dtype=tf.float32):
-    """Product of vectors with a wide matrix, exact in float32 whatever its gradients run in.
+def wide_product(inputs, weights, bias, transposed=False, gradient_dtype=tf.float32):
+    """Vectors times a wide matrix plus a bias, exact in float32 whatever its gradients run in.
 
     A vocabulary layer's logits need float32, but its two gradient products bear half precision as
-    every other layer's do under a mixed policy; they are two thirds of its work.
+    every other layer's do under a mixed policy; they are two thirds of its work. Bias and product
+    are one operation, and the bias's gradient a product: each spares a pass over [..., V].
 
     Args:
         inputs: float32 tensor [..., D].
         weights: float32 tensor [D, V], or [V, D] when `transposed`.
+        bias: float32 tensor [V].
         gradient_dtype: of the gradient products.
 
     Returns:
@@ -107,26 +109,25 @@ def wide_product(inputs, weights, transposed=False, gradient_dtype=tf.float32):
     """
     width, columns = weights.shape[::-1] if transposed else weights.shape
     flat = tf.reshape(inputs, [-1, width])  # [N, D]
-    if gradient_dtype == tf.bfloat16:
-        product = _with_narrow_gradients(flat, weights, transposed)  # [N, V]
-    else:
-        product = tf.matmul(flat, weights, transpose_b=transposed)
+    narrow = gradient_dtype if gradient_dtype == tf.bfloat16 else tf.float32
+    product = _affine(flat, weights, bias, transposed, narrow)  # [N, V]
     product = tf.reshape(product, tf.concat([tf.shape(inputs)[:-1], [columns]], 0))
     return tf.ensure_shape(product, [*inputs.shape[:-1], columns])
 
 
-def _with_narrow_gradients(flat, weights, transposed):
+def _affine(flat, weights, bias, transposed, narrow):
     @tf.custom_gradient
-    def product(flat, weights):
+    def affine(flat, weights, bias):
         def gradient(upstream):
-            up, x, w = (tf.cast(t, tf.bfloat16) for t in (upstream, flat, weights))
+            up, x, w = (tf.cast(t, narrow) for t in (upstream, flat, weights))
             to_inputs = tf.matmul(up, w, transpose_b=not transposed)  # [N, D]
             if transposed:
                 to_weights = tf.matmul(up, x, transpose_a=True)  # [V, D]
             else:
                 to_weights = tf.matmul(x, up, transpose_a=True)  # [D, V]
-            return tf.cast(to_inputs, tf.float32), tf.cast(to_weights, tf.float32)
+            to_bias = tf.matmul(tf.ones([1, tf.shape(x)[0]]), upstream)[0]  # [V]
+            return tf.cast(to_inputs, tf.float32), tf.cast(to_weights, tf.float32), to_bias
 
-        return tf.matmul(flat, weights, transpose_b=transposed), gradient
+        return tf.nn.bias_add(tf.matmul(flat, weights, transpose_b=transposed), bias), gradient
 
-    return product(flat, weights)
+    return affine(flat, weights, bias)

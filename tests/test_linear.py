@@ -88,15 +88,16 @@ def test_dropout_draws_anew_and_rests_outside_of_training():
 @pytest.mark.parametrize("transposed", [True, False])
 def test_wide_product_and_its_gradients(transposed):
     x, weights, upstream = normal(2, 3, 4), normal(4, 7, seed=1), normal(2, 3, 7, seed=2)
-    given = weights.T if transposed else weights
+    given, bias = weights.T if transposed else weights, normal(7, seed=3)
     for dtype, tolerance in ((tf.float32, 1e-5), (tf.bfloat16, 5e-2)):
-        inputs, matrix = tf.constant(x), tf.constant(given)
+        given_to = [tf.constant(x), tf.constant(given), tf.constant(bias)]
         with tf.GradientTape() as tape:
-            tape.watch([inputs, matrix])
-            logits = wide_product(inputs, matrix, transposed, dtype)
+            tape.watch(given_to)
+            logits = wide_product(*given_to, transposed, dtype)
         assert logits.dtype == tf.float32
-        assert_close(logits, x @ weights)  # exact, whatever the gradients run in
-        to_x, to_weights = tape.gradient(logits, [inputs, matrix], upstream)
+        assert_close(logits, x @ weights + bias)  # exact, whatever the gradients run in
+        to_x, to_weights, to_bias = tape.gradient(logits, given_to, upstream)
+        np.testing.assert_allclose(to_bias, upstream.sum((0, 1)), atol=1e-5)
         expected = np.einsum("btd,btv->dv", x, upstream)
         np.testing.assert_allclose(to_x, upstream @ weights.T, atol=tolerance)
         np.testing.assert_allclose(

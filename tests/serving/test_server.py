@@ -50,7 +50,7 @@ def in_background(call):
 def test_a_process_serves_and_drains_on_sigterm(process):
     with Client(process.address, "shout", timeout=60) as client:
         assert client.translate(["Straße version"])[0][0].text == "STRAßE 1"
-        steps = int(2 / seconds_a_step(client))
+        steps = int(5 / seconds_a_step(client))
         thread, found = in_background(lambda: client.predict("slow", {"steps": [steps]}))
         time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
