@@ -219,6 +219,24 @@ def test_an_override_of_a_list_needs_a_place_in_it(tmp_path):
         assert "expected a number from 0 to 1, came " in message(path, key)
 
 
+def test_a_cache_and_sampling_exclude_each_other():
+    drawn = config.TokenizerConfig(sampling=config.Sampling(alpha=0.1))
+    assert config.Data(target_tokenizer=drawn).tokenizers()[1].sampling.alpha == 0.1
+    with pytest.raises(UserError, match="Data.cache: expected none beside sampling"):
+        config.Data(target_tokenizer=drawn, cache="x")
+
+
+def test_sampling_goes_through_the_file(tmp_path):
+    text = "data:\n  tokenizer: {sampling: {alpha: 0.2, nbest: 64}, special_tokens: [<2de>]}\n"
+    read = Config.load(written(tmp_path, text))
+    assert read.data.tokenizer.sampling == config.Sampling(alpha=0.2, nbest=64)
+    read.save(tmp_path / "again.yml")
+    assert Config.load(tmp_path / "again.yml") == read
+    came = message(written(tmp_path, "data:\n  tokenizer:\n    sampling: {alpah: 1}\n"))
+    assert came.endswith("config.yml:3: unknown key data.tokenizer.sampling.alpah; the nearest is "
+                         "data.tokenizer.sampling.alpha")  # fmt: skip
+
+
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "config.yml"
     Config().save(path)

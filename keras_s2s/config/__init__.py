@@ -14,9 +14,9 @@ from keras_s2s.config.sections import (
     Export,
     ModelConfig,
     SpecialIds,
-    TokenizerConfig,
     Training,
 )
+from keras_s2s.config.tokenizing import Sampling, TokenizerConfig
 
 __all__ = [
     "Config",
@@ -25,6 +25,7 @@ __all__ = [
     "Decoding",
     "Export",
     "ModelConfig",
+    "Sampling",
     "SpecialIds",
     "TokenizerConfig",
     "Training",

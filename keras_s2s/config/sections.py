@@ -12,6 +12,7 @@ import yaml
 
 from keras_s2s.config.checks import Section, setting
 from keras_s2s.config.files import override, parse, read, replace_file
+from keras_s2s.config.tokenizing import TokenizerConfig
 
 __all__ = [
     "Config",
@@ -21,7 +22,6 @@ __all__ = [
     "Export",
     "ModelConfig",
     "SpecialIds",
-    "TokenizerConfig",
     "Training",
 ]
 
@@ -82,26 +82,6 @@ class Corpus(Section):
 
 
 @dataclass(frozen=True)
-class TokenizerConfig(Section):
-    """How one side's text is cut into pieces.
-
-    `kind` is sentencepiece, characters or whitespace; `model` (unigram or bpe) matters to
-    sentencepiece alone. `size` is the most entries of the vocabulary, special ids included; None
-    takes all there are (sentencepiece needs a number). `shared` trains one for both sides.
-    """
-
-    kind: str = setting("sentencepiece", among=("sentencepiece", "characters", "whitespace"))
-    model: str = setting("unigram", among=("unigram", "bpe"))
-    size: int | None = setting(8000, low=5)
-    shared: bool = False
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.kind == "sentencepiece" and self.size is None:
-            self.refuse("size", "expected an integer of at least 5 for sentencepiece, came None")
-
-
-@dataclass(frozen=True)
 class Data(Section):
     """Corpora, tokenizers and batches.
 
@@ -133,6 +113,8 @@ class Data(Section):
             own = getattr(self, side)
             if own is not None and (own.shared or (self.tokenizer and self.tokenizer.shared)):
                 self.refuse(side, "expected tokenizer alone where shared is true, came both")
+        if self.cache is not None and any(side.sampling for side in self.tokenizers()):
+            self.refuse("cache", "expected none beside sampling, which cuts texts anew each time")
 
     def filters(self) -> dict:
         """What `survey` leaves out of `train` beside pairs that are empty or too long."""

@@ -6,18 +6,23 @@ can be exported and served as it is.
 """
 
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, Tokenizer
+from keras_s2s.tokenizers.bytewise import Bytes
 from keras_s2s.tokenizers.files import load, load_pair, save_pair
 from keras_s2s.tokenizers.subwords import SentencePiece
 from keras_s2s.tokenizers.training import train
-from keras_s2s.tokenizers.words import Characters, Whitespace
+from keras_s2s.tokenizers.wordpiece import WordPiece
+from keras_s2s.tokenizers.words import Characters, Whitespace, Words
 
 __all__ = [
     "SPECIAL_PIECES",
     "UNKNOWN",
+    "Bytes",
     "Characters",
     "SentencePiece",
     "Tokenizer",
     "Whitespace",
+    "WordPiece",
+    "Words",
     "load",
     "load_pair",
     "save_pair",

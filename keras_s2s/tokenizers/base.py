@@ -8,12 +8,13 @@ from pathlib import Path
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds, replace_file
+from keras_s2s.tokenizers.segments import cut_around
 
-__all__ = ["SPECIAL_PIECES", "UNKNOWN", "Tokenizer"]
+__all__ = ["SPECIAL_PIECES", "UNKNOWN", "UNKNOWN_ID", "Tokenizer"]
 
 UNKNOWN = "<unk>"
 SPECIAL_PIECES = ("<pad>", UNKNOWN, "<s>", "</s>")  # in the order of their ids
-_SPECIAL = SpecialIds()
+UNKNOWN_ID = SpecialIds().unknown
 
 
 class Tokenizer(tf.Module):
@@ -23,10 +24,11 @@ class Tokenizer(tf.Module):
     outside the vocabulary as `unknown`. The names of the special ids are not pieces: a text that
     holds the characters `</s>` never becomes the end.
 
-    A kind of tokenizer adds `kind`, `pieces`, `detokenize` and `model_file`.
+    A kind of tokenizer adds `kind`, `cut` and `detokenize`, and `model_file` where it needs one.
 
     Args:
         vocabulary: the pieces of the ids 4, 5, ...; distinct, neither empty nor `<unk>`.
+        special_tokens: those of `vocabulary` that are one piece wherever they stand in a text.
 
     Attributes:
         kind: its name in a configuration file.
@@ -34,21 +36,23 @@ class Tokenizer(tf.Module):
         vocabulary: the V pieces in the order of their ids, the special ones first.
 
     Raises:
-        ValueError: a piece of the vocabulary is empty, `<unk>`, or stands twice.
+        ValueError: a piece of the vocabulary is empty, `<unk>`, or stands twice, or a special token
+            is not one of them.
     """
 
     kind = ""
 
-    def __init__(self, vocabulary: Sequence[str]):
+    def __init__(self, vocabulary: Sequence[str], special_tokens: Sequence[str] = ()):
         super().__init__()
-        _check(vocabulary)
+        _check(vocabulary, special_tokens)
+        self.special_tokens = tuple(special_tokens)
         first = len(SPECIAL_PIECES)
         self.vocabulary = (*SPECIAL_PIECES, *vocabulary)
         self.size = len(self.vocabulary)
         ids = tf.range(first, self.size, dtype=tf.int32)
         known = tf.constant(list(vocabulary), tf.string, shape=[len(vocabulary)])
         initializer = tf.lookup.KeyValueTensorInitializer(known, ids)
-        self._table = tf.lookup.StaticHashTable(initializer, _SPECIAL.unknown)
+        self._table = tf.lookup.StaticHashTable(initializer, UNKNOWN_ID)
         # pad, start and end have no text, so that what is joined needs no further mask
         self._strings = tf.concat([["", UNKNOWN, "", ""], known], axis=0)
 
@@ -58,7 +62,13 @@ class Tokenizer(tf.Module):
         With `sample` a tokenizer that has sampling configured draws one of the ways to cut a
         text, another at each call; all others cut it as ever. Training examples alone ask for it.
         """
-        raise NotImplementedError(f"{type(self).__name__} has to define pieces")
+        if not self.special_tokens:
+            return self.cut(text)
+        return cut_around(self.special_tokens, self.cut, text)
+
+    def cut(self, text):
+        """As `pieces`, for text without special tokens; none for ""."""
+        raise NotImplementedError(f"{type(self).__name__} has to define cut")
 
     def detokenize(self, pieces):
         """Strings of pieces [..., T], padded with "" -> text [...]."""
@@ -74,30 +84,38 @@ class Tokenizer(tf.Module):
         The ids pad, start and end give "", an id outside the vocabulary what `unknown` gives.
         """
         known = (ids >= 0) & (ids < self.size)
-        return tf.gather(self._strings, tf.where(known, ids, _SPECIAL.unknown))
+        return tf.gather(self._strings, tf.where(known, ids, UNKNOWN_ID))
 
-    def model_file(self) -> tuple[str, bytes]:
-        """The suffix and the content of the file that `tokenizers.load` makes it from."""
-        raise NotImplementedError(f"{type(self).__name__} has to define model_file")
+    def model_file(self) -> tuple[str, bytes] | None:
+        """The suffix and the content of the file that `tokenizers.load` makes it from, if any."""
+        return None
+
+    def settings(self) -> dict:
+        """What `tokenizers.load` has to know besides, for JSON."""
+        return {"special_tokens": list(self.special_tokens)} if self.special_tokens else {}
 
     def save(self, directory, name: str):
         """Writes NAME.vocab or NAME.model into `directory`, then NAME.json, each by renaming."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        suffix, content = self.model_file()
-        file = f"{name}.{suffix}"
-        _replace_bytes(directory / file, content)
-        described = {"kind": self.kind, "size": self.size, "file": file}
+        described, made = {"kind": self.kind, "size": self.size}, self.model_file()
+        if made:
+            described["file"] = f"{name}.{made[0]}"
+            _replace_bytes(directory / described["file"], made[1])
+        described |= self.settings()
         replace_file(directory / f"{name}.json", json.dumps(described, indent=2) + "\n")
 
 
-def _check(vocabulary):
+def _check(vocabulary, special_tokens):
     seen = {"", UNKNOWN}
     for place, piece in enumerate(vocabulary, 1):
         if piece in seen:
             expected = f"expected distinct pieces, neither empty nor {UNKNOWN}"
             raise ValueError(f"vocabulary: {expected}, came {piece!r} as piece {place}")
         seen.add(piece)
+    for token in special_tokens:
+        if token not in seen or token in ("", UNKNOWN):
+            raise ValueError(f"special_tokens: expected pieces of the vocabulary, came {token!r}")
 
 
 def _replace_bytes(path, content: bytes):

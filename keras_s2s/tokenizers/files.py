@@ -3,15 +3,17 @@
 import json
 from pathlib import Path
 
-from keras_s2s.config import UserError, replace_file
+from keras_s2s.config import Sampling, UserError, replace_file
 from keras_s2s.tokenizers.base import Tokenizer
+from keras_s2s.tokenizers.bytewise import Bytes
 from keras_s2s.tokenizers.subwords import SentencePiece
-from keras_s2s.tokenizers.words import Characters, Whitespace
+from keras_s2s.tokenizers.wordpiece import WordPiece
+from keras_s2s.tokenizers.words import Characters, Whitespace, Words
 
 __all__ = ["load", "load_pair", "save_pair"]
 
-_PLAIN = {kind.kind: kind for kind in (Characters, Whitespace)}
-_KINDS = (*_PLAIN, SentencePiece.kind)
+_LISTED = {kind.kind: kind for kind in (Characters, Whitespace, WordPiece, Words)}
+_KINDS = (*_LISTED, SentencePiece.kind, Bytes.kind)
 
 
 def load(directory, name: str) -> Tokenizer:
@@ -24,9 +26,9 @@ def load(directory, name: str) -> Tokenizer:
     described = _description(directory / f"{name}.json")
     if "same_as" in described:
         return load(directory, described["same_as"])
-    path = directory / described["file"]
+    path = directory / described.get("file", f"{name}.json")
     try:
-        tokenizer = _make(described["kind"], path.read_bytes())
+        tokenizer = _make(described, path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: expected a vocabulary, came: {error.strerror}") from None
     except ValueError as error:
@@ -71,11 +73,15 @@ def _description(path) -> dict:
 def _complete(described) -> bool:
     if "same_as" in described:
         return described["same_as"] == "source"
-    return described.get("kind") in _KINDS and {"size", "file"} <= described.keys()
+    needed = {"size"} if described.get("kind") == Bytes.kind else {"size", "file"}
+    return described.get("kind") in _KINDS and needed <= described.keys()
 
 
-def _make(kind, content: bytes) -> Tokenizer:
+def _make(described, content: bytes) -> Tokenizer:
+    kind, special = described["kind"], described.get("special_tokens", ())
+    if kind == Bytes.kind:
+        return Bytes(special)
     if kind == SentencePiece.kind:
-        return SentencePiece(content)
-    text = content.decode()
-    return _PLAIN[kind](text.split("\n")[:-1])
+        sampling = described.get("sampling")
+        return SentencePiece(content, special, Sampling(**sampling) if sampling else None)
+    return _LISTED[kind](content.decode().split("\n")[:-1], special)

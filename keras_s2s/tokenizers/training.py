@@ -1,47 +1,76 @@
 """Vocabularies from text."""
 
-import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from keras_s2s.config import SpecialIds, TokenizerConfig, UserError
+from keras_s2s.config import TokenizerConfig, UserError
+from keras_s2s.tokenizers import protos
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, Tokenizer
+from keras_s2s.tokenizers.bytewise import Bytes
+from keras_s2s.tokenizers.learning import NO_TEXT, learn
+from keras_s2s.tokenizers.segments import pattern
 from keras_s2s.tokenizers.subwords import SentencePiece
+from keras_s2s.tokenizers.vocabularies import from_file
+from keras_s2s.tokenizers.wordpiece import CONTINUED, WordPiece
 from keras_s2s.tokenizers.words import Characters, Whitespace
 
 __all__ = ["train"]
 
-_MOST_SENTENCES = 2_000_000  # SentencePiece holds its sentences in memory: more are sampled
-_LONGEST_SENTENCE = 1 << 16  # bytes; it leaves longer ones out
-_TOO_SMALL = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
-_NO_TEXT = "expected text to train a vocabulary on, came no line with any"
-
 
 def train(config: TokenizerConfig, lines: Iterable[str]) -> Tokenizer:
-    """Makes a tokenizer for text like `lines`.
+    """Makes a tokenizer for text like `lines`, or takes that of `config.file`.
 
     Characters and white-space tokens are ordered by falling frequency, then by code points, and
-    `config.size`, which counts the four special ids too, cuts off the rest. SentencePiece takes
-    every character of the text into its vocabulary and may find fewer pieces than `size`.
-    The same lines give the same vocabulary.
+    `config.size`, which counts the special ids and tokens too, cuts off the rest. SentencePiece
+    and WordPiece take every character of the text into their vocabularies and may find fewer
+    pieces than `size`. WordPiece learns as Hugging Face's trainer does, by merging pairs (Sennrich
+    et al. 2016, arXiv 1508.07909). Special tokens have the first ids after the special ones. The
+    same lines give the same vocabulary.
 
     Args:
-        config: kind, model and size.
-        lines: text, read once.
+        config: kind, model, size, file, special tokens and sampling.
+        lines: text, read once; not at all where there is a file, or nothing to learn.
 
     Raises:
-        UserError: no text, an unknown kind, or a size that cannot hold the text's characters.
+        UserError: no text, a damaged file, or a size that cannot hold the text's characters.
             What `lines` itself raises passes through.
     """
+    if config.file is not None:
+        return from_file(config)
+    special = config.special_tokens
+    if config.kind == Bytes.kind:
+        return _checked(Bytes, special)
     if config.kind == SentencePiece.kind:
-        return SentencePiece(_train_model(config, lines))
-    if config.kind == Characters.kind:
-        return Characters(_most_frequent(map(_characters, lines), config.size))
-    if config.kind == Whitespace.kind:
-        return Whitespace(_most_frequent(map(_tokens, lines), config.size))
-    kinds = ", ".join(kind.kind for kind in (SentencePiece, Characters, Whitespace))
-    raise UserError(f"kind: expected one of {kinds}, came {config.kind!r}")
+        _refuse_marks(special)
+        options = {"user_defined_symbols": special} if special else {}
+        model = learn(config.model, config.size, lines, **options)
+        return SentencePiece(model, special, config.sampling)
+    if config.kind == WordPiece.kind:
+        return _checked(WordPiece, _word_pieces(lines, config), special)
+    kind, units = _COUNTED[config.kind]
+    return kind(_most_frequent(map(units, _between(special, lines)), config), special)
+
+
+def _checked(kind, *arguments):
+    try:
+        return kind(*arguments)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _refuse_marks(special):
+    for token in special:
+        if protos.SPACE in token:
+            raise UserError(f"special_tokens: expected none with {protos.SPACE}, came {token!r}")
+
+
+def _between(special, lines):
+    """The parts of lines that are not special tokens."""
+    if not special:
+        return lines
+    found = re.compile(pattern(special))
+    return (part for line in lines for part in found.split(line))
 
 
 def _characters(line: str):
@@ -49,74 +78,63 @@ def _characters(line: str):
 
 
 def _tokens(line: str):
-    """The tokens that `Whitespace.pieces` finds: bytes split at ASCII white space alone."""
+    """The tokens that `Whitespace.cut` finds: bytes split at ASCII white space alone."""
     return [token.decode() for token in line.encode().split()]
 
 
-def _most_frequent(rows, size) -> list[str]:
+_COUNTED = {Characters.kind: (Characters, _characters), Whitespace.kind: (Whitespace, _tokens)}
+
+
+def _most_frequent(rows, config) -> list[str]:
     counts = Counter()
     for row in rows:
         counts.update(row)
     counts.pop(UNKNOWN, None)  # text that came with unknowns in it keeps them as such
     if not counts:
-        raise UserError(_NO_TEXT)
+        raise UserError(NO_TEXT)
     ordered = sorted(counts, key=lambda piece: (-counts[piece], piece))
-    return ordered if size is None else ordered[: max(size - len(SPECIAL_PIECES), 0)]
+    return [*config.special_tokens, *ordered[: _room(config, 0)]]
 
 
-class _Sentences:
-    """Hands lines to SentencePiece, which would turn an error of theirs into its own."""
-
-    def __init__(self, lines):
-        self.lines = lines
-        self.error = None
-
-    def __iter__(self) -> Iterator[str]:
-        try:
-            yield from self.lines
-        except Exception as error:
-            self.error = error
+def _room(config, taken: int) -> int | None:
+    """How many pieces fit beside the special ids, the special tokens and `taken` others."""
+    if config.size is None:
+        return None
+    needed = len(SPECIAL_PIECES) + len(config.special_tokens) + taken
+    if config.size < needed:
+        what = "characters" if taken else "special tokens"
+        raise UserError(f"size: expected at least {needed} for the {what}, came {config.size}")
+    return config.size - needed
 
 
-def _train_model(config, lines) -> bytes:
-    import sentencepiece
+def _word_pieces(lines, config) -> list[str]:
+    """Pieces of words: first what merging pairs found, in its order, then every character."""
+    alphabet = set()
 
-    special = SpecialIds()
-    sentences, model = _Sentences(lines), io.BytesIO()
-    sentencepiece.set_random_generator_seed(1)  # the sample of a corpus beyond _MOST_SENTENCES
-    failure = None
+    def words():
+        for line in _between(config.special_tokens, lines):
+            tokens = _tokens(line)
+            for token in tokens:
+                alphabet.add(token[0])
+                alphabet.update(CONTINUED + character for character in token[1:])
+            yield " ".join(tokens)
+
     try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sentences),
-            model_writer=model,
-            model_type=config.model,
-            vocab_size=config.size,
-            hard_vocab_limit=False,
-            character_coverage=1.0,
-            input_sentence_size=_MOST_SENTENCES,
-            max_sentence_length=_LONGEST_SENTENCE,
-            pad_id=special.pad,
-            unk_id=special.unknown,
-            bos_id=special.start,
-            eos_id=special.end,
-            num_threads=1,  # more make its sums, and so the pieces, vary
-            minloglevel=2,
-        )
-    except RuntimeError as error:
-        failure = error
-    if sentences.error or failure:
-        raise sentences.error or _complaint(config, str(failure)) from None
-    return model.getvalue()
+        model = learn("bpe", config.size, words(), normalization_rule_name="identity")
+    except UserError:
+        _room(config, len(alphabet))  # it knows of one place for a character, we need two
+        raise
+    merged = _as_word_pieces(protos.vocabulary(protos.read(model)), alphabet)
+    return [*config.special_tokens, *merged[: _room(config, len(alphabet))], *sorted(alphabet)]
 
 
-def _complaint(config, message) -> UserError:
-    """SentencePiece's error as one of ours."""
-    needed = _TOO_SMALL.search(message)
-    if needed:
-        return UserError(
-            f"size: expected at least {needed[1]}, which the text's characters need,"
-            f" came {config.size}"
-        )
-    if "!sentences_.empty()" in message:
-        return UserError(_NO_TEXT)
-    return UserError(f"{config.model}: SentencePiece could not be trained: {message.strip()}")
+def _as_word_pieces(pieces, alphabet) -> list[str]:
+    """SentencePiece marks the beginning of a word, WordPiece the rest of it."""
+    made = []
+    for piece in pieces:
+        begins = piece.startswith(protos.SPACE)
+        text = piece[1:] if begins else CONTINUED + piece
+        # a word that begins with ## would read as the rest of another
+        if text and text not in alphabet and not (begins and text.startswith(CONTINUED)):
+            made.append(text)
+    return made

@@ -4,18 +4,18 @@ import tensorflow as tf
 
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, Tokenizer
 
-__all__ = ["Characters", "Whitespace"]
+__all__ = ["Characters", "Whitespace", "Words"]
 
 
 class _Listed(Tokenizer):
     """A tokenizer that its vocabulary says all about; its file has one piece a line."""
 
-    def __init__(self, vocabulary):
+    def __init__(self, vocabulary, special_tokens=()):
         for place, piece in enumerate(vocabulary, 1):
             if "\n" in piece:
                 expected = "expected pieces without a line feed"
                 raise ValueError(f"vocabulary: {expected}, came {piece!r} as piece {place}")
-        super().__init__(vocabulary)
+        super().__init__(vocabulary, special_tokens)
 
     def model_file(self):
         lines = "".join(f"{piece}\n" for piece in self.vocabulary[len(SPECIAL_PIECES) :])
@@ -32,7 +32,7 @@ class Characters(_Listed):
 
     kind = "characters"
 
-    def pieces(self, text, sample=False):
+    def cut(self, text):
         return tf.strings.unicode_split(text, "UTF-8", errors="replace")  # [B, None]
 
     def detokenize(self, pieces):
@@ -48,10 +48,16 @@ class Whitespace(_Listed):
 
     kind = "whitespace"
 
-    def pieces(self, text, sample=False):
+    def cut(self, text):
         text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
         return tf.strings.split(text)  # [B, None]
 
     def detokenize(self, pieces):
         spaced = tf.where(pieces == "", "", " " + pieces)
         return tf.strings.strip(tf.strings.reduce_join(spaced, axis=-1))
+
+
+class Words(Whitespace):
+    """`Whitespace` with a vocabulary that the user gives."""
+
+    kind = "words"

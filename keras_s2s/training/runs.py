@@ -4,6 +4,7 @@ import itertools
 import json
 import sys
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 
 from keras_s2s import checkpoints, tokenizers
@@ -78,7 +79,7 @@ def _trained(key, config, lines):
     try:
         return tokenizers.train(config, lines)
     except UserError as error:
-        named = str(error).startswith(("size:", "kind:", "expected"))
+        named = str(error).startswith(("size:", "kind:", "special_tokens:", "expected"))
         raise UserError(f"{key}.{error}" if named else str(error)) from None
 
 
@@ -183,8 +184,8 @@ def _lasting(config):
 def _tokenizing(config):
     source, target = config.data.tokenizers()
     if source.shared:
-        return {"data.tokenizer": vars(source)}
-    return {"data.source_tokenizer": vars(source), "data.target_tokenizer": vars(target)}
+        return {"data.tokenizer": asdict(source)}
+    return {"data.source_tokenizer": asdict(source), "data.target_tokenizer": asdict(target)}
 
 
 def _differences(old, new, path=""):
