@@ -5,9 +5,11 @@ import random
 import tracemalloc
 
 import pytest
+import tensorflow as tf
 
 from keras_s2s import data
 from keras_s2s.config import Corpus, UserError
+from keras_s2s.data import readers
 
 
 def write(path, content):
@@ -90,3 +92,117 @@ def test_readers_keep_no_file_in_memory(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 1 << 20  # the text has 4.5 MB
     finally:
         tracemalloc.stop()
+
+
+# Weights and other formats
+
+
+def weights_of(corpus):
+    rows = readers.open_rows(corpus)
+    try:
+        return rows.take(1000).weights.tolist()
+    finally:
+        rows.close()
+
+
+def test_pairs_may_have_weights(tmp_path):
+    objects = '{"source": "a", "target": "x"}\n{"target": "y", "weight": 0.5, "source": "b"}\n'
+    objects += '{"source": "c\\u00e9 \\n", "target": "z", "weight": 2, "id": [3]}'
+    by_format = {
+        "table": Corpus(pairs=write(tmp_path / "p.tsv", "a\tx\nb\ty\t0.5\nc\tz\t2\n")),
+        "objects": Corpus(pairs=write(tmp_path / "p.jsonl", objects)),
+        "zipped": Corpus(pairs=write(tmp_path / "p.jsonl.gz", gzip.compress(objects.encode()))),
+        "aligned": Corpus(
+            source=write(tmp_path / "s", "a\nb\nc\n"),
+            target=write(tmp_path / "t", "x\ny\nz\n"),
+            weights=write(tmp_path / "w.gz", gzip.compress(b"1\n5e-1\n2")),
+        ),
+    }
+    for corpus in by_format.values():
+        assert weights_of(corpus) == [1.0, 0.5, 2.0]
+        assert [target for _, target in data.read_pairs(corpus)] == ["x", "y", "z"]
+    assert list(data.read_side(by_format["objects"], "source")) == ["a", "b", "cé \n"]
+    assert len(list(data.read_pairs(list(by_format.values())))) == 12
+    assert len(list(data.read_side(list(by_format.values()), "target"))) == 12
+
+
+@pytest.mark.parametrize(
+    "line,message",
+    [
+        ("{", r"expected a JSON object, came: Expecting property name .* at column 2$"),
+        ("", r"expected a JSON object, came: an empty line$"),
+        ('["a", "b"]', r"""expected a JSON object, came '\["a", "b"\]'$"""),
+        ('{"source": "a", "tgt": "b"}', r"expected the keys source and target, came 'source, tg"),
+        ("{}", r"expected the keys source and target, came 'no key'$"),
+        ('{"source": 3, "target": "b"}', r"source: expected text, came '3'$"),
+        ('{"source": "a", "target": null}', r"target: expected text, came 'null'$"),
+        ('{"source": "\\ud800", "target": ""}', r"source: expected Unicode text, came half a surr"),
+        ("[" * 100_000, r"expected a JSON object, came one too deep$"),
+        *[
+            (
+                f'{{"source": "a", "target": "b", "weight": {weight}}}',
+                "weight: expected a weight of",
+            )
+            for weight in ("-1", '"heavy"', "NaN", "Infinity", "true", "null", "[1]")
+        ],
+    ],
+)
+def test_bad_objects(tmp_path, line, message):
+    good = '{"source": "a", "target": "b"}\n'
+    corpus = Corpus(pairs=write(tmp_path / "p.jsonl", f"{good}{line}\n{good}"))
+    with pytest.raises(UserError, match=rf"p\.jsonl:2: {message}"):
+        list(data.read_pairs(corpus))
+
+
+@pytest.mark.parametrize("weight", ["-0.1", "heavy", "nan", "inf", "", "1 2"])
+def test_bad_weights(tmp_path, weight):
+    table = Corpus(pairs=write(tmp_path / "p", f"a\tx\t1\nb\ty\t{weight}\n"))
+    with pytest.raises(
+        UserError, match=r"p:2: third column: expected a weight of at least 0, came"
+    ):
+        list(data.read_pairs(table))
+    s, t = write(tmp_path / "s", "a\nb\n"), write(tmp_path / "t", "x\ny\n")
+    aligned = Corpus(source=s, target=t, weights=write(tmp_path / "w", f"1\n{weight}\n"))
+    with pytest.raises(UserError, match=r"w:2: expected a weight of at least 0, came"):
+        list(data.read_pairs(aligned))
+    fewer = Corpus(source=s, target=t, weights=write(tmp_path / "w", "1\n"))
+    with pytest.raises(
+        UserError, match="s, .*t and .*w: expected as many lines in all, came 2, 2 a"
+    ):
+        list(data.read_pairs(fewer))
+
+
+@pytest.mark.parametrize("name", ["p.tsv", "p.tsv.gz"])
+@pytest.mark.parametrize("folder", ["ram://readers", None])
+def test_files_of_other_file_systems_and_their_damage(tmp_path, folder, name):
+    path = f"{folder or tmp_path}/{name}"
+    content = "\ufeff".encode() + b"a b\tx\r\n" + b"c\td\n" * 3000
+    with tf.io.gfile.GFile(path, "wb") as file:
+        file.write(gzip.compress(content) if name.endswith("gz") else content)
+    pairs = list(data.read_pairs(Corpus(pairs=path)))
+    assert (pairs[0], len(pairs)) == (("a b", "x"), 3001)
+    path = f"{folder or tmp_path}/damaged-{name}"
+    with tf.io.gfile.GFile(path, "wb") as file:
+        file.write(b"a\tb\nc\xff\td\n")
+    expected = "expected a whole gzip file" if name.endswith("gz") else ":2: expected UTF-8, came b"
+    with pytest.raises(UserError, match=expected):
+        list(data.read_pairs(Corpus(pairs=path)))
+    with pytest.raises(UserError, match=r"none: expected a text file, came: \S+"):
+        list(data.read_lines(f"{folder or tmp_path}/none"))
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_reader_goes_back_to_any_pair(tmp_path, zipped):
+    content = "\ufeff".encode() + "".join(f"é{n}\t{n}\n" for n in range(100)).encode()
+    path = tmp_path / ("p.gz" if zipped else "p")
+    rows = readers.open_rows(
+        Corpus(pairs=write(path, gzip.compress(content) if zipped else content))
+    )
+    places = {0: rows.place()}
+    while rows.take(7):
+        places[rows.number] = rows.place()
+    assert rows.sequential == zipped
+    for number in (7, 0, 91, 98, 14, 14):
+        rows.seek(places[number], number)
+        assert rows.take(2).targets == [f"{n}".encode() for n in (number, number + 1)]
+    rows.close()

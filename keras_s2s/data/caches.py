@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import Corpus, UserError
-from keras_s2s.data.files import is_remote
+from keras_s2s.data.files import complaint, is_remote
 from keras_s2s.data.orders import Index
 from keras_s2s.data.readers import BLOCK, open_rows
 from keras_s2s.data.surveys import PARTS, Counts, Examples, Limits, Survey
@@ -221,6 +221,5 @@ class _Trouble:
 
     def __exit__(self, kind, error, trace):
         if isinstance(error, tf.errors.OpError):
-            came = error.message.splitlines()[0]
             expected = "data.cache: expected a directory to write to"
-            raise UserError(f"{expected}, came: {self.path}: {came}") from None
+            raise UserError(f"{expected}, came: {self.path}: {complaint(error)}") from None

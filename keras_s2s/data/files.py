@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_s2s.config import UserError
 
-__all__ = ["Lines", "is_remote", "is_zipped", "open_bytes", "stamp"]
+__all__ = ["Lines", "complaint", "is_remote", "is_zipped", "open_bytes", "stamp"]
 
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()  # what editors put at the start of a file
 _BUFFER = 1 << 17
@@ -38,6 +38,11 @@ def stamp(path) -> tuple[int, int]:
             return found.length, found.mtime_nsec
         found = os.stat(path)
         return found.st_size, found.st_mtime_ns
+
+
+def complaint(error: tf.errors.OpError) -> str:
+    """The first line of what TensorFlow says; some file systems say nothing."""
+    return (error.message or type(error).__name__).splitlines()[0]
 
 
 def open_bytes(path) -> io.BufferedReader:
@@ -167,5 +172,5 @@ class _Trouble:
             came = error.strerror or error
             raise UserError(f"{self.path}: expected a text file, came: {came}") from None
         if isinstance(error, tf.errors.OpError):
-            came = error.message.splitlines()[0]
+            came = complaint(error)
             raise UserError(f"{self.path}: expected a text file, came: {came}") from None

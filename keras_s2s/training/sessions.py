@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from keras_s2s import checkpoints
+from keras_s2s import catalog, checkpoints
 from keras_s2s.callbacks import Course, Progress
 from keras_s2s.config import Config
 from keras_s2s.data import Survey, survey
@@ -84,13 +84,19 @@ def _surveys(config, pair, say):
         corpus = getattr(config.data, name)
         if corpus is not None:
             counting = _Counting(f"data.{name}", say)
-            filters = config.data.filters() if name == "train" else {}
-            found[name] = survey(corpus, *pair, config.data.max_length, counting, **filters)
+            options = _train_options(config) if name == "train" else {}
+            found[name] = survey(corpus, *pair, config.data.max_length, counting, **options)
             for line in found[name].describe():
                 say(f"data.{name}: {line}")
     if "valid" not in found:
         say("data.valid: none, so best/ is always the latest checkpoint")
     return found
+
+
+def _train_options(config):
+    """How the training corpora are surveyed, beside what holds for every corpus."""
+    head = catalog.KINDS["head"][config.model.head["kind"]]
+    return config.data.filters() | {"cache": config.data.cache, "copy": head.copies}
 
 
 class _Counting:

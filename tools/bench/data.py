@@ -59,7 +59,10 @@ def _write(folder, megabytes):
     words = ["".join(r.choices(letters, weights, k=r.randint(1, 9))) for _ in range(20_000)]
     ranks = list(itertools.accumulate(1 / (n + 1) for n in range(len(words))))
     sides = [
-        [" ".join(r.choices(words, cum_weights=ranks, k=r.randint(3, 30))) for _ in range(SENTENCES)]
+        [
+            " ".join(r.choices(words, cum_weights=ranks, k=r.randint(3, 30)))
+            for _ in range(SENTENCES)
+        ]
         for _ in range(2)
     ]
     with (folder / "source").open("w") as source, (folder / "target").open("w") as target:
