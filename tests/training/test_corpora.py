@@ -12,7 +12,7 @@ from tests.training.toys import changed, journal, small, write_pairs
 @pytest.fixture
 def several(tmp_path, corpora):
     """A configuration with two corpora, one of them JSON lines with weights."""
-    rows = [{"source": f"{n}", "target": f"{n}"[::-1], "weight": n % 3} for n in range(10, 300)]
+    rows = [{"source": f"{n}-", "target": f"-{n}", "weight": n % 3} for n in range(10, 300)]
     path = tmp_path / "more.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, *rows[-40:]]))
     first = {"pairs": write_pairs(tmp_path / "first.tsv", 500, 3)}
@@ -21,7 +21,7 @@ def several(tmp_path, corpora):
         config,
         data__train=[first, {"pairs": str(path), "weight": 0.5}],
         data__unique=True,
-        data__min_length=3,
+        data__min_length=4,
         data__max_ratio=1.5,
     )
 
@@ -40,5 +40,5 @@ def test_a_cached_run_is_the_run_without(several, tmp_path):
     assert len(losses(tmp_path / "plain")) > 1
     assert len(list((tmp_path / "cache").glob("*/examples-1.tfrecord"))) == 1
     more = next(line for line in said.getvalue().splitlines() if "more.jsonl: " in line)
-    assert more.endswith("skipped 90 below 3 tokens and 40 that stood before")
+    assert more.endswith("skipped 90 below 4 tokens and 40 that stood before")
     assert more in plain.getvalue().splitlines()
