@@ -54,8 +54,11 @@ def survey(
 
     Raises:
         UserError: as `read_pairs`, or the cache cannot be written.
+        ValueError: a cache for a tokenizer with sampling.
     """
     corpora = as_list(corpora)
+    if cache and any(getattr(side, "sampling", None) for side in (source, target)):
+        raise ValueError(f"cache: expected none for a tokenizer with sampling, came {cache!r}")
     limits = Limits(max_length, min_length, max_ratio, unique)
     stamps = tuple(stamp(path) for one in corpora for path in open_rows(one).paths)
     directory = None
