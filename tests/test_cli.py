@@ -123,6 +123,33 @@ def test_vocab_makes_the_tokenizers(place, capsys, tmp_path, monkeypatch):
     assert not (tmp_path / "runs" / "tiny" / "config.yml").exists()
 
 
+def test_vocab_reports_how_the_tokenizers_fit(place, capsys, tmp_path):
+    words = ("vocab", place / "tiny.yml", "data.max_length=3", "--run-dir", tmp_path / "run")
+    report = json.loads(run(capsys, *words, "--json"))
+    assert list(report) == ["source", "target"]
+    source = report["source"]
+    assert (source["kind"], source["size"], source["shared"]) == ("characters", 6, False)
+    assert source["train"]["beyond"] == sum(len(word) > 3 for word in WORDS)
+    assert source["train"]["offenders"][0] == [f"{place / 'train.tsv'}:1", 4]
+    assert source["train"] == source["valid"]
+    table = run(capsys, *words)
+    assert table.startswith("source: characters, 6 entries\n")
+    header, train = table.splitlines()[1:3]
+    assert header.endswith("over 3")
+    assert train.split()[:4] == ["train", "10", str(source["train"]["pieces"]), "100"]
+    assert f"longest in valid: {place / 'train.tsv'}:1 (4), " in table
+
+
+def test_vocab_takes_other_settings_until_there_is_a_checkpoint(place, capsys, tmp_path):
+    words = ("vocab", place / "tiny.yml", "--run-dir", tmp_path / "run", "--json")
+    other = "data.source_tokenizer={kind: bytes}"
+    assert json.loads(run(capsys, *words))["source"]["kind"] == "characters"
+    assert json.loads(run(capsys, *words, other))["source"]["kind"] == "bytes"
+    assert json.loads(run(capsys, *words))["source"]["kind"] == "characters"
+    line = fails(capsys, "vocab", place / "tiny.yml", other, "--run-dir", place / "run")
+    assert "made_with.yml: data.source_tokenizer.kind is 'characters' in this run" in line
+
+
 def test_train_again_goes_on(place, capsys, tmp_path):
     words = ("train", place / "tiny.yml", "training.updates=3", "--run-dir", tmp_path / "run")
     assert json.loads(run(capsys, *words, "--json"))["step"] == 3

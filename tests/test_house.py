@@ -23,7 +23,7 @@ ROWS = (
     ("losses", "metrics", "schedules", "callbacks"),
     ("model", "catalog"),
     ("search",),
-    ("tokenizers", "data"),
+    ("tokenizers", "data", "coverage"),
     ("checkpoints", "importers"),
     ("translator", "evaluation"),
     ("tensorboard",),

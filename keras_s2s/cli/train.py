@@ -1,4 +1,4 @@
-"""The commands that make a run: `vocab` and `train`."""
+"""The command that makes a run: `train`."""
 
 import json
 import shutil
@@ -9,48 +9,41 @@ from keras_s2s.cli.parsing import add_command
 from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.config import Config
 
-__all__ = ["add_commands"]
+__all__ = ["add_commands", "add_config", "read_config"]
 
 
 def add_commands(commands) -> None:
-    """Adds `vocab` and `train` to the parser's sub-commands."""
-    for name, run, summary in (
-        ("vocab", _vocab, "train the tokenizers of a configuration"),
-        ("train", _train, "train a model; again: go on from the last checkpoint"),
-    ):
-        parser = add_command(commands, name, run, summary)
-        parser.add_argument("config", metavar="CONFIG", help="a configuration file (YAML)")
-        parser.add_argument(
-            "--run-dir", metavar="DIR", help="default: runs/ and the configuration's name"
-        )
-        if name == "train":
-            parser.add_argument("--json", action="store_true", help="print the last figures")
-        parser.add_argument(
-            "overrides",
-            nargs="*",
-            default=[],
-            metavar="section.key=value",
-            help="instead of the file's",
-        )
+    """Adds `train` to the parser's sub-commands."""
+    summary = "train a model; again: go on from the last checkpoint"
+    parser = add_command(commands, "train", _train, summary)
+    parser.add_argument("--json", action="store_true", help="print the last figures")
+    add_config(parser)
 
 
-def _read(arguments):
+def add_config(parser) -> None:
+    """Adds the words that `read_config` reads."""
+    parser.add_argument("config", metavar="CONFIG", help="a configuration file (YAML)")
+    parser.add_argument(
+        "--run-dir", metavar="DIR", help="default: runs/ and the configuration's name"
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        default=[],
+        metavar="section.key=value",
+        help="instead of the file's",
+    )
+
+
+def read_config(arguments):
     """The configuration and the run directory that a command line names."""
     config = Config.load(arguments.config, arguments.overrides)
     run_dir = arguments.run_dir or Path("runs") / Path(arguments.config).stem
     return config, Path(run_dir)
 
 
-def _vocab(arguments):
-    config, run_dir = _read(arguments)
-    import_tensorflow()
-    from keras_s2s.training import train_tokenizers
-
-    train_tokenizers(config, run_dir, say=lambda text: print(text, file=sys.stderr))
-
-
 def _train(arguments):
-    config, run_dir = _read(arguments)
+    config, run_dir = read_config(arguments)
     import_tensorflow()
     from keras_s2s.training import train
 

@@ -5,7 +5,7 @@ in its run directory. Each is a `tf.Module` that tracks its own tables, so that 
 can be exported and served as it is.
 """
 
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, Tokenizer
+from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
 from keras_s2s.tokenizers.bytewise import Bytes
 from keras_s2s.tokenizers.files import load, load_pair, save_pair
 from keras_s2s.tokenizers.subwords import SentencePiece
@@ -16,6 +16,7 @@ from keras_s2s.tokenizers.words import Characters, Whitespace, Words
 __all__ = [
     "SPECIAL_PIECES",
     "UNKNOWN",
+    "UNKNOWN_ID",
     "Bytes",
     "Characters",
     "SentencePiece",

@@ -7,8 +7,10 @@ import zlib
 from dataclasses import asdict
 from pathlib import Path
 
+import yaml
+
 from keras_s2s import checkpoints, tokenizers
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config, UserError, replace_file
 from keras_s2s.data import read_side
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
 
 # Chosen by `defaults.complete`; a resumed run keeps its own choice when they are left out.
 CHOSEN = ("policy", "learning_rate", "schedule", "warmup", "optimizer_options", "metric", "scores")
+MADE_WITH = "made_with.yml"  # in RUN/tokenizers: the settings they were made with
 # What the variables of an optimizer depend on.
 LASTING = ("optimizer",)
 # `_tokenizing` and `check_corpora` look at the first ones; the others may change.
@@ -32,6 +35,8 @@ CHECKED_ELSEWHERE = (
 
 def train_tokenizers(config: Config, run_dir, say=None):
     """The tokenizers of a run, trained on `data.train` where RUN/tokenizers is not there yet.
+
+    Until the first checkpoint other settings replace them; after it they are refused.
 
     Args:
         config: whose `data` says how.
@@ -45,16 +50,33 @@ def train_tokenizers(config: Config, run_dir, say=None):
         UserError: no training corpus, what is wrong with it, or damaged tokenizers.
     """
     directory, say = Path(run_dir) / "tokenizers", say or _to_stderr
-    # target.json is written last: without it the directory is what an interruption left
-    if (directory / "target.json").is_file():
+    if _are_made(config, run_dir, directory):
         source, target = tokenizers.load_pair(directory)
         say(f"tokenizers: {_describe(source, target)}, from {directory}")
         return source, target
     source, target = _train(config, training_corpus(config))
     directory.mkdir(parents=True, exist_ok=True)
+    sections = {key: section for key, section in config.to_dict()["data"].items()
+                if key.endswith("tokenizer")}  # fmt: skip
+    # target.json is written last: without it the directory is what an interruption left
+    (directory / "target.json").unlink(missing_ok=True)
+    replace_file(directory / MADE_WITH, yaml.safe_dump({"data": sections}, sort_keys=False))
     tokenizers.save_pair(directory, source, target)
     say(f"tokenizers: {_describe(source, target)}, trained")
     return source, target
+
+
+def _are_made(config, run_dir, directory) -> bool:
+    """Whether the tokenizers of these settings are there; other ones of a trained run: an error."""
+    if not (directory / "target.json").is_file():
+        return False
+    path = directory / MADE_WITH
+    if not path.is_file():  # a run that `Translator.save` wrote
+        return True
+    differences = list(_differences(_tokenizing(Config.load(path)), _tokenizing(config)))
+    if checkpoints.exists(Path(run_dir) / "last"):
+        _refuse(path, differences)
+    return not differences
 
 
 def training_corpus(config: Config):

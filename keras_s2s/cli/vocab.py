@@ -1,0 +1,95 @@
+"""The command that makes tokenizers and says how they fit: `vocab`."""
+
+import json
+import sys
+
+from keras_s2s.cli.parsing import add_command
+from keras_s2s.cli.quiet import import_tensorflow
+from keras_s2s.cli.train import add_config, read_config
+
+__all__ = ["add_commands"]
+
+_COLUMNS = ("lines", "pieces", "known", "characters", "known", "used", "mean")
+
+
+def add_commands(commands) -> None:
+    """Adds `vocab` to the parser's sub-commands."""
+    summary = "train the tokenizers of a configuration and report how they fit its corpora"
+    parser = add_command(commands, "vocab", _vocab, summary)
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_config(parser)
+
+
+def _vocab(arguments):
+    config, run_dir = read_config(arguments)
+    import_tensorflow()
+    from keras_s2s.training import train_tokenizers
+
+    source, target = train_tokenizers(config, run_dir, lambda text: print(text, file=sys.stderr))
+    report = _measured(config.data, source, target)
+    if arguments.json:
+        print(json.dumps(report, ensure_ascii=False))
+        return
+    for side in ("source", "target"):
+        _show(side, report[side])
+
+
+def _measured(data, source, target):
+    """For each side its tokenizer and the coverage of each corpus."""
+    from tqdm import tqdm
+
+    from keras_s2s.coverage import measure
+
+    report = {}
+    for side, tokenizer in (("source", source), ("target", target)):
+        known = {"kind": tokenizer.kind, "size": tokenizer.size, "shared": source is target}
+        report[side] = known | {"special_tokens": list(tokenizer.special_tokens)}
+    for name in ("train", "valid"):
+        corpora = getattr(data, name)
+        if corpora is None:
+            continue
+        with tqdm(desc=f"data.{name}", unit=" pairs", disable=None, file=sys.stderr) as bar:
+            found = measure(
+                corpora, source, target, data.max_length,
+                progress=lambda done, bar=bar: bar.update(done - bar.n),
+            )  # fmt: skip
+        for side, coverage in found.items():
+            report[side][name] = coverage.to_dict()
+    return report
+
+
+def _show(side, report):
+    shared = ", shared by both sides" if report["shared"] else ""
+    print(f"{side}: {report['kind']}, {report['size']:,} entries{shared}")
+    corpora = {name: report[name] for name in ("train", "valid") if name in report}
+    limit = next(iter(corpora.values()))["max_length"]
+    lengths = ("50 %", "95 %", "99 %", "longest", f"over {limit}")
+    print("  " + _line("", (*_COLUMNS, *lengths)))
+    for name, found in corpora.items():
+        print("  " + _line(name, _cells(found)))
+    for name, found in corpora.items():
+        _list(f"longest in {name}", found["offenders"])
+        _list(f"unknown in {name}", found["unknown"])
+
+
+def _cells(found):
+    counts = [f"{found[key]:,}" for key in ("lines", "pieces", "characters", "used")]
+    shares = [_percent(found[key]) for key in ("known", "known_characters")]
+    lengths = [*found["percentiles"].values(), found["longest"], found["beyond"]]
+    first = [counts[0], counts[1], shares[0], counts[2], shares[1], counts[3]]
+    return [*first, f"{found['mean']:.1f}", *(f"{length:,}" for length in lengths)]
+
+
+def _percent(share) -> str:
+    """Never 100 % where something is missing."""
+    return f"{min(100.0 * share, 99.99):.2f} %" if share < 1.0 else "100 %"
+
+
+def _line(name, cells):
+    widths = (11, 12, 8, 13, 8, 8, 7, 6, 6, 6, 8, 10)
+    return f"{name:<6}" + "".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
+
+
+def _list(title, found):
+    if found:
+        print(f"  {title}: " + ", ".join(f"{name} ({number:,})" for name, number in found))
