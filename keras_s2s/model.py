@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_s2s import losses
 from keras_s2s.heads import spread_over_source
+from keras_s2s.updates import Updates, token_weights
 
 __all__ = ["Seq2Seq"]
 
@@ -12,7 +13,7 @@ PARTS = ("source", "encoder", "target", "decoder", "head")
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
-class Seq2Seq(keras.Model):
+class Seq2Seq(Updates):
     """Any encoder under any decoder under any head.
 
     `fit` runs `call`; a search runs `begin` once and `next` at every position. Both are the same
@@ -169,10 +170,7 @@ class Seq2Seq(keras.Model):
         logits = y_pred["logits"] if isinstance(y_pred, dict) else y_pred
         if self._compile_loss is not None:
             return super().compute_loss(x, y, logits, sample_weight, training)
-        weights = tf.ones_like(y, tf.float32)  # [B, T]
-        if sample_weight is not None:
-            given = tf.cast(sample_weight, tf.float32)
-            weights *= tf.expand_dims(given, 1) if given.shape.rank == 1 else given
+        weights = token_weights(y, sample_weight)  # [B, T]
         total = 0.0
         for objective in self.objectives():
             value, count = objective(x, y, logits, weights)

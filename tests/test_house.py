@@ -21,7 +21,7 @@ ROWS = (
     ("masks", "linear", "attention", "embeddings", "recurrent", "transformer"),
     ("encoders", "decoders", "heads"),
     ("losses", "metrics", "schedules", "callbacks"),
-    ("model", "catalog"),
+    ("updates", "model", "catalog"),
     ("search",),
     ("tokenizers", "data", "coverage"),
     ("checkpoints", "importers"),

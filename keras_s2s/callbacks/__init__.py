@@ -2,11 +2,13 @@
 
 Nothing here knows the model it watches: what needs one comes in as a callable. One `Course` knows
 where the run is; it stands first in the list, so that all others see the update just made. Give
-them to `fit` in the order `Course, Progress, Validate, Checkpoint, Journal, Summaries`: each adds
-to the `logs` of an epoch what the next ones use. An epoch is what lies between two validations.
+them to `fit` in the order `Course, Guard, Progress, Validate, Checkpoint, Journal, Summaries`:
+each adds to the `logs` of an epoch what the next ones use. An epoch is what lies between two
+validations.
 """
 
 from keras_s2s.callbacks.course import Course
+from keras_s2s.callbacks.guard import Guard, Rescue
 from keras_s2s.callbacks.progress import Progress, TargetTokens
 from keras_s2s.callbacks.records import Journal, Summaries
 from keras_s2s.callbacks.validation import Checkpoint, Goal, Validate
@@ -15,8 +17,10 @@ __all__ = [
     "Checkpoint",
     "Course",
     "Goal",
+    "Guard",
     "Journal",
     "Progress",
+    "Rescue",
     "Summaries",
     "TargetTokens",
     "Validate",

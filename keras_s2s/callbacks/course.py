@@ -31,6 +31,7 @@ class Course(keras.callbacks.Callback):
         self.updates, self.batches = updates, batches
         self.state = {**FRESH, **(state or {})}
         self._began = time.monotonic()
+        self._moved = False
 
     @property
     def step(self) -> int:
@@ -41,6 +42,10 @@ class Course(keras.callbacks.Callback):
     def finished(self) -> bool:
         """Whether all updates are made."""
         return self.step >= self.updates
+
+    def due(self, every: int) -> bool:
+        """Whether the update just made is one of every so many."""
+        return self._moved and self.step % every == 0
 
     def snapshot(self, *, within: bool = False) -> dict:
         """What a checkpoint keeps.
@@ -58,12 +63,13 @@ class Course(keras.callbacks.Callback):
 
     def resume(self, state: dict) -> None:
         """Goes on from what `snapshot` gave; the sums return with the next update."""
-        self.state = {**FRESH, **state}
+        self.state, self._moved = {**FRESH, **state}, False
 
     def on_train_begin(self, logs=None):
         self._began = time.monotonic() - self.state["seconds"]
 
     def on_train_batch_end(self, batch, logs=None):
+        self._moved = True
         self.state["step"] += 1
         self.state["position"] += self.batches
         self._add_sums()

@@ -59,7 +59,7 @@ class Summaries(keras.callbacks.Callback):
         self._writers = {}
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.course.step % self.every == 0:
+        if self.course.due(self.every):
             values = {name: value for name, value in logs.items() if name != "tokens"}
             rate = float(self.model.optimizer.learning_rate)
             self._write("train", {**values, "learning_rate": rate})

@@ -57,7 +57,7 @@ class Validate(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         # Keras ends an epoch here, validates, and asks again after `on_epoch_end`
-        if self.course.step % self.every == 0:
+        if self.course.due(self.every):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
@@ -114,7 +114,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         # at the end of an epoch the validation saves
-        if self.course.step % self.every == 0 and not self.model.stop_training:
+        if self.course.due(self.every) and not self.model.stop_training:
             self.save(self.course.snapshot(within=True))
 
 

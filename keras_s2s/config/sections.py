@@ -150,6 +150,9 @@ class Training(Section):
     A validation happens every `validate_every` updates; it decodes at most `validate_lines` lines
     (None: all, 0: none) for `scores`, and `metric` decides which checkpoint is the best.
     `checkpoint_every` saves between validations too.
+    `accumulate` batches make one update, as if they were one. `on_nan` says what an update whose
+    loss or gradients are not finite does: stop training, be left out (skip), or put the last
+    checkpoint back and go on behind it (roll_back, which mends diverged training too).
     `patience` validations without a better one end training (None: never). `clip_norm` bounds the
     norm of all gradients together (None or 0: off). `optimizer_options` go to the Keras class.
     """
@@ -161,6 +164,8 @@ class Training(Section):
     schedule: str | None = setting(None, among=SCHEDULES)
     warmup: int | None = setting(None, low=0)
     updates: int = setting(10000, low=1)
+    accumulate: int = setting(1, low=1)
+    on_nan: str = setting("stop", among=("stop", "skip", "roll_back"))
     label_smoothing: float = setting(0.1, low=0.0, below=1.0)
     clip_norm: float | None = setting(1.0, low=0.0)
     seed: int = setting(1, low=0)

@@ -5,6 +5,7 @@
 """
 
 from keras_s2s.data.batching import batches
+from keras_s2s.data.blame import find_lines
 from keras_s2s.data.counting import survey
 from keras_s2s.data.examples import make_example, make_source, target_strings
 from keras_s2s.data.orders import length_buckets
@@ -14,6 +15,7 @@ from keras_s2s.data.surveys import Survey
 __all__ = [
     "Survey",
     "batches",
+    "find_lines",
     "length_buckets",
     "make_example",
     "make_source",

@@ -32,6 +32,7 @@ def compiled(config: Config, pair) -> keras.Model:
     )
     # otherwise the first update makes its variables, and TensorFlow traces it twice
     model.optimizer.build(model.trainable_variables)
+    model.configure_updates(training.accumulate)
     return model
 
 

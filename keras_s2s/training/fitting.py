@@ -8,6 +8,7 @@ from keras_s2s.callbacks import Checkpoint, Goal, Journal, Summaries, Validate
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import batches
 from keras_s2s.metrics import higher_is_better
+from keras_s2s.training.rescuing import explained, guard
 from keras_s2s.training.sessions import prepare
 from keras_s2s.training.validating import scorer
 
@@ -33,8 +34,8 @@ def train(config: Config, run_dir, *, export=None, stream=None) -> dict:
 
     Raises:
         UserError: naming the key or the file and line: bad data, a model that cannot be built, a
-            run directory of other data, another model or tokenizers, a damaged checkpoint, a loss
-            that is not a number any more.
+            run directory of other data, another model or tokenizers, a damaged checkpoint, an
+            update that is not finite (as `training.on_nan` says), memory that does not suffice.
     """
     session = prepare(config, Path(run_dir), stream)
     done = _done(session)
@@ -42,7 +43,8 @@ def train(config: Config, run_dir, *, export=None, stream=None) -> dict:
         session.progress.say(f"{run_dir}: {done}")
         return _figures(session)
     try:
-        _fit(session, export)
+        with explained(session):
+            _fit(session, export)
     finally:
         session.progress.close()
     if export and session.config.export.when == "end":
@@ -98,7 +100,7 @@ def _callbacks(session, export):
         score=scorer(session) if training.scores else None,
         say=session.progress.say,
     )
-    found = [course, session.progress, validate]
+    found = [course, guard(session), session.progress, validate]
     if training.checkpoint_every:
         found.append(Checkpoint(course, training.checkpoint_every, _keeper(session)))
     return [

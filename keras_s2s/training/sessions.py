@@ -48,7 +48,7 @@ def prepare(given: Config, run_dir: Path, stream=None) -> Session:
     check_same(config, run_dir)
     training_corpus(config)
     keras.utils.set_random_seed(config.training.seed)
-    course = Course(config.training.updates)
+    course = Course(config.training.updates, batches=config.training.accumulate)
     progress = Progress(course, stream=stream or sys.stderr)
     pair = train_tokenizers(config, run_dir, progress.say)
     surveys = _surveys(config, pair, progress.say)
