@@ -134,6 +134,8 @@ def test_models_that_cannot_be_joined_again_are_refused(tmp_path):
         SentencePiece(changed.SerializeToString())
     with pytest.raises(ValueError, match="special_tokens: expected no ▁ and no unknown, came "):
         SentencePiece(foreign(), ["<unk>"])
+    with pytest.raises(ValueError, match="special_tokens: expected none for a word model"):
+        SentencePiece(foreign(model_type="word"), ["<2de>"])
     for content in (b"", b"no model", b"\xff" * 40, foreign()[:1000]):
         (tmp_path / "it.model").write_bytes(content)
         with pytest.raises(UserError, match=r"it\.model: model: expected a SentencePiece model, c"):

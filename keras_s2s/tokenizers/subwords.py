@@ -45,6 +45,8 @@ class SentencePiece(Tokenizer):
 
     def __init__(self, model: bytes, special_tokens=(), sampling: Sampling | None = None):
         proto = protos.read(model)
+        if special_tokens and protos.model_type(proto) == "word":
+            raise ValueError("special_tokens: expected none for a word model, which finds none")
         protos.add_special_tokens(proto, special_tokens)
         super().__init__(protos.vocabulary(proto), special_tokens)
         self._model = proto.SerializeToString(deterministic=True)
