@@ -3,19 +3,22 @@
 import io
 import re
 from collections.abc import Iterable, Iterator
+from random import Random
 
 from keras_s2s.config import SpecialIds, UserError
 
 __all__ = ["NO_TEXT", "learn"]
 
 NO_TEXT = "expected text to train a vocabulary on, came no line with any"
-_MOST_SENTENCES = 2_000_000  # SentencePiece holds its sentences in memory: more are sampled
+_MOST_TEXT = 20_000_000  # characters; SentencePiece needs some 20 bytes of memory for each
 _LONGEST_SENTENCE = 1 << 16  # bytes; it leaves longer ones out
 _TOO_SMALL = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
 
 
 def learn(model: str, size: int, lines: Iterable[str], **options) -> bytes:
     """The serialised model, unigram or bpe, of at most `size` pieces that fits `lines`.
+
+    Of more than 20 million characters it is learned from a random part, 10 million at least.
 
     Args:
         model: unigram or bpe.
@@ -31,7 +34,7 @@ def learn(model: str, size: int, lines: Iterable[str], **options) -> bytes:
 
     special = SpecialIds()
     sentences, written = _Sentences(lines), io.BytesIO()
-    sentencepiece.set_random_generator_seed(1)  # the sample of a corpus beyond _MOST_SENTENCES
+    sentencepiece.set_random_generator_seed(1)
     failure = None
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -41,7 +44,6 @@ def learn(model: str, size: int, lines: Iterable[str], **options) -> bytes:
             vocab_size=size,
             hard_vocab_limit=False,
             character_coverage=1.0,
-            input_sentence_size=_MOST_SENTENCES,
             max_sentence_length=_LONGEST_SENTENCE,
             pad_id=special.pad,
             unk_id=special.unknown,
@@ -67,9 +69,24 @@ class _Sentences:
 
     def __iter__(self) -> Iterator[str]:
         try:
-            yield from self.lines
+            yield from _thinned(self.lines, _MOST_TEXT)
         except Exception as error:
             self.error = error
+
+
+def _thinned(lines, most):
+    """All lines, in order, or a random part of them that has `most` characters at most."""
+    random, share = Random(1), 1.0
+    kept, size = [], 0
+    for line in lines:
+        if share == 1.0 or random.random() < share:
+            kept.append(line)
+            size += len(line)
+        while size > most and kept:
+            share /= 2
+            kept = [line for line in kept if random.random() < 0.5]
+            size = sum(map(len, kept))
+    return kept
 
 
 def _complaint(model, size, message) -> UserError:

@@ -23,10 +23,11 @@ def train(config: TokenizerConfig, lines: Iterable[str]) -> Tokenizer:
 
     Characters and white-space tokens are ordered by falling frequency, then by code points, and
     `config.size`, which counts the special ids and tokens too, cuts off the rest. SentencePiece
-    and WordPiece take every character of the text into their vocabularies and may find fewer
-    pieces than `size`. WordPiece learns as Hugging Face's trainer does, by merging pairs (Sennrich
-    et al. 2016, arXiv 1508.07909). Special tokens have the first ids after the special ones. The
-    same lines give the same vocabulary.
+    and WordPiece take every character of the text into their vocabularies (SentencePiece: of the
+    part that `learn` takes of a large one) and may find fewer pieces than `size`. WordPiece learns
+    as Hugging Face's trainer does, by merging pairs (Sennrich et al. 2016, arXiv 1508.07909).
+    Special tokens have the first ids after the special ones. The same lines give the same
+    vocabulary.
 
     Args:
         config: kind, model, size, file, special tokens and sampling.
