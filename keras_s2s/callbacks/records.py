@@ -51,11 +51,13 @@ class Summaries(keras.callbacks.Callback):
         course: the run's.
         every: updates between two points of the training curves (loss and metrics since the last
             validation, learning rate).
+        texts: `texts()` gives {name: Markdown} to show beside the curves of a validation.
     """
 
-    def __init__(self, directory, course, *, every=50):
+    def __init__(self, directory, course, *, every=50, texts=None):
         super().__init__()
         self.directory, self.course, self.every = Path(directory), course, every
+        self.texts = texts or dict
         self._writers = {}
 
     def on_train_batch_end(self, batch, logs=None):
@@ -66,7 +68,7 @@ class Summaries(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         valid = {name[4:]: value for name, value in logs.items() if name.startswith("val_")}
-        self._write("valid", valid)
+        self._write("valid", valid | self.texts())
         self._write("train", {"tokens_per_second": logs.get("tokens_per_second", 0.0)})
 
     def on_train_end(self, logs=None):
@@ -80,7 +82,8 @@ class Summaries(keras.callbacks.Callback):
             self._writers[name] = tf.summary.create_file_writer(str(self.directory / name))
         with self._writers[name].as_default(step=self.course.step):
             for key, value in values.items():
-                tf.summary.scalar(key, value)
+                write = tf.summary.text if isinstance(value, str) else tf.summary.scalar
+                write(key, value)
         self._writers[name].flush()
 
 

@@ -148,7 +148,8 @@ class Training(Section):
     """Everything `fit` needs. Lengths of time are counted in updates of the weights.
 
     A validation happens every `validate_every` updates; it decodes at most `validate_lines` lines
-    (None: all, 0: none) for `scores`, and `metric` decides which checkpoint is the best.
+    (None: all, 0: none) for `scores`, shows the first `samples` of them, and `metric` decides
+    which checkpoint is the best.
     `checkpoint_every` saves between validations too.
     `accumulate` batches make one update, as if they were one. `on_nan` says what an update whose
     loss or gradients are not finite does: stop training, be left out (skip), or put the last
@@ -172,6 +173,7 @@ class Training(Section):
     validate_every: int = setting(500, low=1)
     checkpoint_every: int | None = setting(None, low=1)
     validate_lines: int | None = setting(1000, low=0)
+    samples: int = setting(3, low=0)
     scores: list | None = field(default=None, metadata={"among": TEXT_METRICS})
     metric: str | None = setting(None, among=MODEL_METRICS + TEXT_METRICS)
     patience: int | None = setting(None, low=1)

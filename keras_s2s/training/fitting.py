@@ -9,6 +9,7 @@ from keras_s2s.config import Config, UserError
 from keras_s2s.data import batches
 from keras_s2s.metrics import higher_is_better
 from keras_s2s.training.rescuing import explained, guard
+from keras_s2s.training.samples import Samples
 from keras_s2s.training.sessions import prepare
 from keras_s2s.training.validating import scorer
 
@@ -92,12 +93,13 @@ def _examples(session, name, **options):
 def _callbacks(session, export):
     training, course, run_dir = session.config.training, session.course, session.run_dir
     metric = f"val_{training.metric}" if session.config.data.valid is not None else None
+    samples = Samples(training.samples, session.progress.say)
     validate = Validate(
         course,
         training.validate_every,
         _saver(session, export),
         goal=Goal(metric, higher_is_better(training.metric), training.patience),
-        score=scorer(session) if training.scores else None,
+        score=scorer(session, samples) if training.scores else None,
         say=session.progress.say,
     )
     found = [course, guard(session), session.progress, validate]
@@ -106,7 +108,7 @@ def _callbacks(session, export):
     return [
         *found,
         Journal(run_dir / "metrics.jsonl", course),
-        Summaries(run_dir / "logs", course),
+        Summaries(run_dir / "logs", course, texts=samples.page),
     ]
 
 

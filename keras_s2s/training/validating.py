@@ -10,8 +10,11 @@ from keras_s2s.translator import Translator
 __all__ = ["scorer"]
 
 
-def scorer(session):
-    """A function that decodes the first lines of the validation corpus greedily and scores them."""
+def scorer(session, samples):
+    """A function that decodes the first lines of the validation corpus greedily and scores them.
+
+    `samples` (see `Samples`) gets to show them.
+    """
     config, found = session.config, session.surveys["valid"]
     pairs = list(itertools.islice(read_pairs(config.data.valid), config.training.validate_lines))
     translator = Translator(session.model, *session.tokenizers, config.decoding)
@@ -23,8 +26,10 @@ def scorer(session):
         if translator.model is not session.model:  # under a mixed policy it has its own, in float32
             translator.model.set_weights(session.model.get_weights())
         session.progress.say(f"decoding {len(pairs):,} validation lines")
-        return evaluate(
+        found = evaluate(
             translator, pairs, config.training.scores, beam_size=1, max_length=longest
-        ).scores
+        )
+        samples.show(pairs, found.hypotheses)
+        return found.scores
 
     return score
