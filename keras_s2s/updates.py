@@ -1,5 +1,7 @@
 """How one update of the weights is made: of several batches, and only when it is finite."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -67,6 +69,25 @@ class Updates(keras.Model):
         if self.distribute_strategy.num_replicas_in_sync > 1:
             raise ValueError("batches: expected one replica, came a strategy of several")
         self.batches_per_update, self.vitals, self.train_function = batches, Vitals(), None
+
+    @contextlib.contextmanager
+    def averaged(self):
+        """Within it the weights are the optimizer's running means, if it keeps any (`use_ema`)."""
+        self._swap_means()
+        try:
+            yield
+        finally:
+            self._swap_means()
+
+    def _swap_means(self):
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if not optimizer.use_ema or not int(optimizer.iterations):
+            return
+        means = optimizer._model_variables_moving_average  # as Keras' SwapEMAWeights does
+        for variable, mean in zip(optimizer._trainable_variables, means, strict=True):
+            value = variable.numpy()
+            variable.assign(mean)
+            mean.assign(value)
 
     def make_train_function(self, force=False):
         # Keras calls this function once an update, with the iterator

@@ -103,7 +103,7 @@ def _restored(directory):
 
 @pytest.mark.parametrize(
     ("owner", "name", "read"),
-    [(checkpoints, "_check_archive", lambda directory: checkpoints.load(directory)[0].name),
+    [(checkpoints.storage, "_check_archive", lambda directory: checkpoints.load(directory)[0].name),
      (keras.saving, "load_model", lambda directory: checkpoints.load_model(directory).name)],
 )  # fmt: skip
 def test_reading_while_training_replaces_what_is_read(tmp_path, monkeypatch, owner, name, read):

@@ -11,7 +11,7 @@ from keras_s2s.callbacks.course import Course
 from keras_s2s.callbacks.guard import Guard, Rescue
 from keras_s2s.callbacks.progress import Progress, TargetTokens
 from keras_s2s.callbacks.records import Journal, Summaries
-from keras_s2s.callbacks.validation import Checkpoint, Goal, Validate
+from keras_s2s.callbacks.validation import Checkpoint, Goal, Means, Validate
 
 __all__ = [
     "Checkpoint",
@@ -19,6 +19,7 @@ __all__ = [
     "Goal",
     "Guard",
     "Journal",
+    "Means",
     "Progress",
     "Rescue",
     "Summaries",

@@ -7,7 +7,7 @@ import keras
 
 from keras_s2s.config import UserError
 
-__all__ = ["Checkpoint", "Goal", "Validate"]
+__all__ = ["Checkpoint", "Goal", "Means", "Validate"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,17 @@ class Validate(keras.callbacks.Callback):
         if is_best:
             new |= {"best": logs.get(self.goal.metric), "best_step": self.course.step}
         state |= new
+
+
+class Means(keras.callbacks.Callback):
+    """Validates with the running means of the weights (see `Updates.averaged`)."""
+
+    def on_test_begin(self, logs=None):
+        self._within = self.model.averaged()
+        self._within.__enter__()
+
+    def on_test_end(self, logs=None):
+        self._within.__exit__(None, None, None)
 
 
 class Checkpoint(keras.callbacks.Callback):

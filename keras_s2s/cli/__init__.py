@@ -9,7 +9,7 @@ import os
 import sys
 
 from keras_s2s import __version__
-from keras_s2s.cli import remote, text, train, vocab
+from keras_s2s.cli import derive, remote, text, train, vocab
 from keras_s2s.cli.parsing import Parser
 from keras_s2s.config import UserError
 
@@ -62,6 +62,6 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"keras-s2s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for room in (vocab, train, text, remote):
+    for room in (vocab, train, derive, text, remote):
         room.add_commands(commands)
     return parser

@@ -154,6 +154,12 @@ class Training(Section):
     `accumulate` batches make one update, as if they were one. `on_nan` says what an update whose
     loss or gradients are not finite does: stop training, be left out (skip), or put the last
     checkpoint back and go on behind it (roll_back, which mends diverged training too).
+
+    `ema` is the share of the old in a running mean of the weights, which is what validations and
+    best/ use. `freeze` lists weights or parts that stay as they are (see `checkpoints.pick`).
+    `init_from` is a run or checkpoint to begin with, `source_embeddings` and `target_embeddings`
+    are files of vectors (word2vec's or GloVe's text, also .gz). `keep` is how many of the latest
+    checkpoints stay, under checkpoints/, to be averaged.
     `patience` validations without a better one end training (None: never). `clip_norm` bounds the
     norm of all gradients together (None or 0: off). `optimizer_options` go to the Keras class.
     """
@@ -166,12 +172,18 @@ class Training(Section):
     warmup: int | None = setting(None, low=0)
     updates: int = setting(10000, low=1)
     accumulate: int = setting(1, low=1)
+    ema: float | None = setting(None, above=0.0, below=1.0)
+    freeze: list | None = None
+    init_from: str | None = None
+    source_embeddings: str | None = None
+    target_embeddings: str | None = None
     on_nan: str = setting("stop", among=("stop", "skip", "roll_back"))
     label_smoothing: float = setting(0.1, low=0.0, below=1.0)
     clip_norm: float | None = setting(1.0, low=0.0)
     seed: int = setting(1, low=0)
     validate_every: int = setting(500, low=1)
     checkpoint_every: int | None = setting(None, low=1)
+    keep: int = setting(0, low=0)
     validate_lines: int | None = setting(1000, low=0)
     samples: int = setting(3, low=0)
     scores: list | None = field(default=None, metadata={"among": TEXT_METRICS})

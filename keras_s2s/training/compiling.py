@@ -4,6 +4,7 @@ import keras
 
 from keras_s2s import catalog, schedules
 from keras_s2s.callbacks import TargetTokens
+from keras_s2s.checkpoints import named_weights, pick
 from keras_s2s.config import Config, UserError
 from keras_s2s.metrics import Perplexity, TokenAccuracy
 
@@ -25,6 +26,7 @@ def compiled(config: Config, pair) -> keras.Model:
         config.model, pair[0].size, pair[1].size,
         label_smoothing=training.label_smoothing, policy=training.policy,
     )  # fmt: skip
+    _freeze(model, training.freeze or ())
     model.compile(
         _optimizer(training, config.model.decoder["units"]),
         weighted_metrics=[TokenAccuracy(), Perplexity(), TargetTokens()],
@@ -36,6 +38,19 @@ def compiled(config: Config, pair) -> keras.Model:
     return model
 
 
+def _freeze(model, patterns):
+    weights = named_weights(model)
+    for pattern in patterns:
+        try:
+            names = pick(weights, str(pattern))
+        except UserError as error:
+            raise UserError(f"training.freeze: {error}") from None
+        for name in names:
+            weights[name].trainable = False
+    if not model.trainable_variables:
+        raise UserError("training.freeze: expected a weight that is left to train, came all")
+
+
 def _optimizer(training, width):
     try:
         rate = schedules.get(
@@ -45,7 +60,10 @@ def _optimizer(training, width):
     except ValueError as error:
         raise UserError(f"training.{error}") from None
     cls = type(keras.optimizers.get(training.optimizer))
+    options = {"global_clipnorm": training.clip_norm or None}
+    if training.ema is not None:
+        options |= {"use_ema": True, "ema_momentum": training.ema}
     try:
-        return cls(rate, global_clipnorm=training.clip_norm or None, **training.optimizer_options)
+        return cls(rate, **options, **training.optimizer_options)
     except (TypeError, ValueError) as error:
         raise UserError(f"training.optimizer_options: {training.optimizer}: {error}") from None

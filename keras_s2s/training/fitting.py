@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
-from keras_s2s import checkpoints
-from keras_s2s.callbacks import Checkpoint, Goal, Journal, Summaries, Validate
-from keras_s2s.config import Config, UserError
+from keras_s2s.callbacks import Checkpoint, Goal, Journal, Means, Summaries, Validate
+from keras_s2s.config import Config
 from keras_s2s.data import batches
 from keras_s2s.metrics import higher_is_better
 from keras_s2s.training.rescuing import explained, guard
 from keras_s2s.training.samples import Samples
+from keras_s2s.training.saving import keeper, saver
 from keras_s2s.training.sessions import prepare
 from keras_s2s.training.validating import scorer
 
@@ -97,46 +97,21 @@ def _callbacks(session, export):
     validate = Validate(
         course,
         training.validate_every,
-        _saver(session, export),
+        saver(session, export),
         goal=Goal(metric, higher_is_better(training.metric), training.patience),
         score=scorer(session, samples) if training.scores else None,
         say=session.progress.say,
     )
     found = [course, guard(session), session.progress, validate]
+    if training.ema is not None:
+        found.append(Means())
     if training.checkpoint_every:
-        found.append(Checkpoint(course, training.checkpoint_every, _keeper(session)))
+        found.append(Checkpoint(course, training.checkpoint_every, keeper(session)))
     return [
         *found,
         Journal(run_dir / "metrics.jsonl", course),
         Summaries(run_dir / "logs", course, texts=samples.page),
     ]
-
-
-def _keeper(session):
-    return lambda state: checkpoints.save(session.model, session.run_dir / "last", state)
-
-
-def _saver(session, export):
-    """Writes `last`, and `best` before it: a run cut between the two repeats a validation."""
-    best, last = session.run_dir / "best", session.run_dir / "last"
-
-    def save(state, is_best):
-        if not is_best:
-            checkpoints.save(session.model, last, state)
-            return
-        checkpoints.save(session.model, best, state)
-        checkpoints.copy(best, last)
-        if export and session.config.export.when == "best":
-            _publish(session, export, state["step"])
-
-    return save
-
-
-def _publish(session, export, step):
-    try:
-        export(session.run_dir, step)
-    except UserError as error:  # hours of training are worth more than one export
-        session.progress.say(f"export of update {step:,} failed: {error}")
 
 
 def _figures(session):

@@ -17,6 +17,7 @@ __all__ = [
     "adopt",
     "check_corpora",
     "check_same",
+    "differences",
     "fingerprint",
     "train_tokenizers",
     "training_corpus",
@@ -26,7 +27,7 @@ __all__ = [
 CHOSEN = ("policy", "learning_rate", "schedule", "warmup", "optimizer_options", "metric", "scores")
 MADE_WITH = "made_with.yml"  # in RUN/tokenizers: the settings they were made with
 # What the variables of an optimizer depend on.
-LASTING = ("optimizer",)
+LASTING = ("optimizer", "ema", "freeze")
 # `_tokenizing` and `check_corpora` look at the first ones; the others may change.
 CHECKED_ELSEWHERE = (
     "train", "valid", "tokenizer", "source_tokenizer", "target_tokenizer", "batch_tokens", "cache",
@@ -73,10 +74,10 @@ def _are_made(config, run_dir, directory) -> bool:
     path = directory / MADE_WITH
     if not path.is_file():  # a run that `Translator.save` wrote
         return True
-    differences = list(_differences(_tokenizing(Config.load(path)), _tokenizing(config)))
+    found = list(differences(_tokenizing(Config.load(path)), _tokenizing(config)))
     if checkpoints.exists(Path(run_dir) / "last"):
-        _refuse(path, differences)
-    return not differences
+        _refuse(path, found)
+    return not found
 
 
 def training_corpus(config: Config):
@@ -147,7 +148,7 @@ def check_same(config: Config, run_dir) -> None:
     old, new = _tokenizing(stored), _tokenizing(config)
     if checkpoints.exists(Path(run_dir) / "last"):
         old, new = old | _lasting(stored), new | _lasting(config)
-    _refuse(path, _differences(old, new))
+    _refuse(path, differences(old, new))
 
 
 def check_corpora(config: Config, run_dir, surveys: dict) -> None:
@@ -172,7 +173,7 @@ def check_corpora(config: Config, run_dir, surveys: dict) -> None:
         if came == held.get(name):
             continue
         given = {f"data.{name}": config.to_dict()["data"][name]}
-        _refuse(path, _differences({f"data.{name}": stored[name]}, given))
+        _refuse(path, differences({f"data.{name}": stored[name]}, given))
         raise UserError(
             f"data.{name}: the files changed since {run_dir} began;"
             " expected the same, or another run directory"
@@ -188,8 +189,8 @@ def fingerprint(surveyed) -> int:
     return found
 
 
-def _refuse(path, differences):
-    problems = [f"{key} is {was!r} in this run, came {came!r}" for key, was, came in differences]
+def _refuse(path, found):
+    problems = [f"{key} is {was!r} in this run, came {came!r}" for key, was, came in found]
     if problems:
         same = "expected the same, or another run directory"
         raise UserError(f"{path}: {'; '.join(problems)}; {same}")
@@ -210,11 +211,12 @@ def _tokenizing(config):
     return {"data.source_tokenizer": asdict(source), "data.target_tokenizer": asdict(target)}
 
 
-def _differences(old, new, path=""):
+def differences(old: dict, new: dict, path: str = ""):
+    """Yields (dotted key, old value, new value) where two nested mappings differ."""
     for key in dict.fromkeys([*old, *new]):
         was, came, dotted = _named(old.get(key)), _named(new.get(key)), f"{path}{key}"
         if isinstance(was, dict) and isinstance(came, dict):
-            yield from _differences(was, came, f"{dotted}.")
+            yield from differences(was, came, f"{dotted}.")
         elif was != came:
             yield dotted, was, came
 

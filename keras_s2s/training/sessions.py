@@ -21,6 +21,7 @@ from keras_s2s.training.runs import (
     train_tokenizers,
     training_corpus,
 )
+from keras_s2s.training.starting import begin
 
 __all__ = ["Session", "prepare"]
 
@@ -60,6 +61,8 @@ def prepare(given: Config, run_dir: Path, stream=None) -> Session:
     if checkpoints.exists(run_dir / "last"):
         course.resume(checkpoints.restore(model, run_dir / "last"))
         progress.say(f"{run_dir}: going on from update {course.step:,}")
+    else:
+        begin(session)
     _order(session)
     config.save(run_dir / "config.yml")
     return session

@@ -32,4 +32,8 @@ def scorer(session, samples):
         samples.show(pairs, found.hypotheses)
         return found.scores
 
-    return score
+    def averaged():
+        with session.model.averaged():
+            return score()
+
+    return averaged

@@ -1,9 +1,4 @@
-"""Checkpoint directories: one `.keras` file and the manifest that commits it.
-
-A directory holds `checkpoint.json`, replaced whole as the last act of saving, and the `.keras`
-file it names (weights and the optimizer's variables). Whoever reads goes by the manifest alone, so
-a process killed at any moment leaves either the checkpoint before or the one after.
-"""
+"""Checkpoint directories: one `.keras` file and the manifest that commits it."""
 
 import importlib
 import json

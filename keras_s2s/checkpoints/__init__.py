@@ -1,0 +1,34 @@
+"""Checkpoints: saving and coming back, and one model's weights in another.
+
+A directory holds `checkpoint.json`, replaced whole as the last act of saving, and the `.keras`
+file it names (weights and the optimizer's variables). Whoever reads goes by the manifest alone, so
+a process killed at any moment leaves either the checkpoint before or the one after.
+"""
+
+from keras_s2s.checkpoints.averaging import average
+from keras_s2s.checkpoints.storage import (
+    MANIFEST,
+    copy,
+    exists,
+    load,
+    load_model,
+    restore,
+    save,
+)
+from keras_s2s.checkpoints.transfer import Vocabularies, transfer
+from keras_s2s.checkpoints.weights import named_weights, pick
+
+__all__ = [
+    "MANIFEST",
+    "Vocabularies",
+    "average",
+    "copy",
+    "exists",
+    "load",
+    "load_model",
+    "named_weights",
+    "pick",
+    "restore",
+    "save",
+    "transfer",
+]

@@ -1,0 +1,137 @@
+"""Runs made of other runs: the mean of checkpoints, and another vocabulary."""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from keras_s2s import checkpoints, tokenizers
+from keras_s2s.callbacks import Course
+from keras_s2s.config import Config, ModelConfig, UserError
+from keras_s2s.training.compiling import compiled
+from keras_s2s.training.defaults import complete
+from keras_s2s.training.runs import differences, train_tokenizers
+from keras_s2s.training.starting import say_transfer, vocabularies
+
+__all__ = ["average_checkpoints", "update_vocabulary"]
+
+
+def average_checkpoints(sources, output, *, last: int | None = None, say=None) -> Path:
+    """Writes a run directory whose `best` is the mean of several checkpoints' weights.
+
+    Args:
+        sources: checkpoint directories, or one run directory, whose checkpoints/ are averaged.
+        output: the new run directory, with the first checkpoint's configuration and tokenizers.
+        last: of a run directory, how many of the latest checkpoints; all that it kept by default.
+        say: takes a line for the user.
+
+    Returns:
+        `output`.
+
+    Raises:
+        UserError: `output` exists, a checkpoint is missing or damaged, or they do not fit together.
+    """
+    sources = [Path(source) for source in sources]
+    if len(sources) == 1 and not checkpoints.exists(sources[0]):
+        sources = _kept(sources[0], last)
+    elif last is not None:
+        raise UserError("--last: expected one run directory, came checkpoints")
+    steps = [checkpoints.load(source)[1]["step"] for source in sources]
+    with _made(output) as made:
+        run = _run_of(sources[0])
+        shutil.copytree(run / "tokenizers", made / "tokenizers")
+        shutil.copyfile(run / "config.yml", made / "config.yml")
+        state = {"step": steps[-1], "averaged": steps}
+        checkpoints.save(checkpoints.average(sources), made / "best", state)
+    (say or _to_stderr)(f"{output}: the mean of updates {', '.join(f'{n:,}' for n in steps)}")
+    return Path(output)
+
+
+def _kept(run, last):
+    found = sorted(
+        (path for path in (run / "checkpoints").glob("*") if path.name.isdigit()),
+        key=lambda path: int(path.name),
+    )
+    if not found:
+        raise UserError(f"{run}/checkpoints: expected what training.keep keeps, came nothing")
+    if last is not None and last > len(found):
+        raise UserError(f"--last: expected at most {len(found)}, the checkpoints of {run}/checkpoin"
+                        f"ts, came {last}")  # fmt: skip
+    return found if last is None else found[-last:]
+
+
+def _run_of(checkpoint):
+    for run in checkpoint.resolve().parents[:2]:
+        if (run / "config.yml").is_file() and (run / "tokenizers").is_dir():
+            return run
+    raise UserError(f"{checkpoint}: expected a checkpoint of a run directory, came one alone")
+
+
+def update_vocabulary(run, config: Config, output, *, say=None) -> Path:
+    """Writes a run directory with the weights of `run` under tokenizers of `config`.
+
+    A piece that both vocabularies hold keeps its weights, a new one begins as in a new model. The
+    new run can be translated with, and trained from update 0.
+
+    Args:
+        run: the run directory whose `best` lends the weights.
+        config: whose `data` says how the tokenizers are made; its `model` is that of `run`, or
+            left out.
+        output: the new run directory.
+        say: takes a line for the user.
+
+    Returns:
+        `output`.
+
+    Raises:
+        UserError: `output` exists, `run` is damaged, or `config` describes another model.
+    """
+    run, say = Path(run), say or _to_stderr
+    old, config = tokenizers.load_pair(run / "tokenizers"), _with_model_of(run, config)
+    donor = checkpoints.load_model(run / "best")
+    with _made(output) as made:
+        pair = train_tokenizers(config, made, say)
+        model, new = compiled(config, pair), vocabularies(pair)
+        done = checkpoints.transfer(donor, model, config.model, vocabularies(old), new)
+        say_transfer(say, "weights", run / "best", done, new)
+        course = Course(config.training.updates)
+        course.set_model(model)
+        for name in ("best", "last"):
+            checkpoints.save(model, made / name, course.snapshot())
+        config.save(made / "config.yml")
+    say(f"{output}: train it by keras-s2s train {output}/config.yml --run-dir {output}")
+    return Path(output)
+
+
+def _with_model_of(run, config):
+    stored = Config.load(run / "config.yml")
+    left_out = config.model == ModelConfig()
+    config = complete(dataclasses.replace(config, model=stored.model) if left_out else config)
+    problems = [f"{key} is {was!r} in {run}, came {came!r}" for key, was, came in
+                differences({"model": stored.to_dict()["model"]},
+                            {"model": config.to_dict()["model"]})]  # fmt: skip
+    if problems:
+        raise UserError(f"{'; '.join(problems)}; expected the same model")
+    return config
+
+
+@contextlib.contextmanager
+def _made(output):
+    """A directory beside `output` that becomes it when all went well."""
+    output = Path(output)
+    if output.exists():
+        raise UserError(f"{output}: expected a directory that does not exist yet, came one")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    beside = output.with_name(f".{output.name}.{os.getpid()}.new")
+    beside.mkdir()
+    try:
+        yield beside
+        os.replace(beside, output)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _to_stderr(text):
+    sys.stderr.write(text + "\n")

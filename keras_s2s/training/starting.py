@@ -1,0 +1,100 @@
+"""What a new run begins with: another run's weights, vectors of words."""
+
+from pathlib import Path
+
+from keras_s2s import checkpoints, tokenizers
+from keras_s2s.checkpoints import Vocabularies
+from keras_s2s.config import UserError
+from keras_s2s.training.vectors import read_vectors
+
+__all__ = ["begin", "say_transfer", "vocabularies"]
+
+SHOWN = 6  # weights named in a message
+
+
+def begin(session) -> None:
+    """Fills the weights of a run that has no checkpoint yet, as `training` says.
+
+    Raises:
+        UserError: nothing in `init_from` fits, or a file of vectors does not do.
+    """
+    training = session.config.training
+    if training.init_from:
+        _begin_from(session, Path(training.init_from))
+    for side in ("source", "target"):
+        if getattr(training, f"{side}_embeddings"):
+            _read_embeddings(session, side)
+
+
+def _begin_from(session, path):
+    key = f"training.init_from: {path}"
+    directory = path if checkpoints.exists(path) else path / "best"
+    if not checkpoints.exists(directory):
+        raise UserError(f"{key}: expected a run directory or a checkpoint, came neither")
+    donor, new = checkpoints.load_model(directory), vocabularies(session.tokenizers)
+    done = checkpoints.transfer(
+        donor, session.model, session.config.model, _vocabularies_of(directory), new
+    )
+    if not done.taken:
+        raise UserError(f"{key}: expected a weight that this model has too, came none")
+    say_transfer(session.progress.say, "training.init_from", directory, done, new)
+
+
+def _vocabularies_of(directory):
+    """Those of the run that a checkpoint belongs to, or None where it stands alone."""
+    for run in directory.resolve().parents[:2]:
+        if (run / "tokenizers" / "target.json").is_file():
+            return vocabularies(tokenizers.load_pair(run / "tokenizers"))
+    return None
+
+
+def vocabularies(pair) -> Vocabularies:
+    """The pieces of two tokenizers."""
+    return Vocabularies(*(one.vocabulary for one in pair))
+
+
+def say_transfer(say, key, directory, done, new) -> None:
+    """Says what a `checkpoints.Transfer` took from a checkpoint and what it left."""
+    text = f"{len(done.taken)} of {len(done.taken) + len(done.left)} weights"
+    for side, count in done.pieces.items():
+        text += f", {count:,} of {len(getattr(new, side)):,} {side} pieces"
+    say(f"{key}: {text} from {directory}")
+    if done.left:
+        shown = [f"{name} ({why})" for name, why in list(done.left.items())[:SHOWN]]
+        more = [f"{len(done.left) - SHOWN} more"] if len(done.left) > SHOWN else []
+        say(f"{key}: not taken: {', '.join([*shown, *more])}")
+
+
+def _read_embeddings(session, side):
+    key, model = f"training.{side}_embeddings", session.model
+    path = getattr(session.config.training, f"{side}_embeddings")
+    layer, tokenizer = getattr(model, side), session.tokenizers[side == "target"]
+    words = _words(tokenizer)
+    try:
+        found = read_vectors(path, words, layer.units)
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from None
+    if not found:
+        raise UserError(f"{key}: {path}: expected words of the {side} vocabulary, came none")
+    table = layer.table.numpy()
+    for place, vector in found.items():
+        table[place] = vector
+    layer.table.assign(table)
+    share = f"{len(found):,} of {len(words):,} words ({len(found) / len(words):.1%})"
+    session.progress.say(f"{key}: {share} of the vocabulary from {path}")
+
+
+def _words(tokenizer) -> dict[int, str]:
+    """The entries of a vocabulary that stand for a word of their own, by their ids."""
+    words = {}
+    for place, piece in list(enumerate(tokenizer.vocabulary))[4:]:
+        word = piece
+        if tokenizer.kind == "sentencepiece":
+            # within a word a piece is no word; punctuation follows one without a space
+            word = piece[1:] if piece.startswith("\N{LOWER ONE EIGHTH BLOCK}") else piece
+            word = "" if word == piece and any(map(str.isalnum, piece)) else word
+        elif tokenizer.kind == "wordpiece":
+            word = "" if piece.startswith("##") else piece
+        if word:
+            words[place] = word
+    return words

@@ -1,0 +1,87 @@
+"""Runs made of other runs: averaged, and under another vocabulary."""
+
+import io
+import shutil
+
+import numpy as np
+import pytest
+
+from keras_s2s import checkpoints
+from keras_s2s.cli import main
+from keras_s2s.config import Config, UserError
+from keras_s2s.training import average_checkpoints, train, update_vocabulary
+from keras_s2s.translator import Translator
+from tests.training.toys import changed, configuration, small
+
+
+def silent(text):
+    pass
+
+
+def test_an_average_is_a_run_to_translate_with(trained, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    for number, step in enumerate((40, 50, 60)):
+        model = checkpoints.load_model(run / "best")
+        model.set_weights([w + number for w in model.get_weights()])
+        checkpoints.save(model, run / "checkpoints" / str(step), {"step": step})
+    best = checkpoints.load_model(run / "best").get_weights()
+    average_checkpoints([run], tmp_path / "all", say=silent)
+    assert main(["average", str(run), "--last", "2", "--output", str(tmp_path / "two")]) == 0
+    assert "two: the mean of updates 50, 60" in capsys.readouterr().err
+    for name, shift in (("all", 1.0), ("two", 1.5)):
+        made = checkpoints.load_model(tmp_path / name / "best").get_weights()
+        for one, other in zip(made, best, strict=True):
+            np.testing.assert_allclose(one, other + shift, rtol=1e-5, atol=1e-5)
+    average_checkpoints([run / "best", run / "last"], tmp_path / "same", say=silent)
+    assert Translator.load(tmp_path / "same").translate(["123"]) == ["321"]
+    assert checkpoints.load(tmp_path / "all" / "best")[1]["averaged"] == [40, 50, 60]
+
+
+def test_what_cannot_be_averaged_is_named(trained, tmp_path):
+    run = trained[0]
+    with pytest.raises(
+        UserError, match="run|toy/checkpoints: expected what training.keep keeps, c"
+    ):
+        average_checkpoints([run], tmp_path / "new", say=silent)
+    with pytest.raises(UserError, match="--last: expected one run directory, came checkpoints"):
+        average_checkpoints([run / "best"], tmp_path / "new", last=1, say=silent)
+    with pytest.raises(UserError, match="best: expected a directory that does not exist yet, came"):
+        average_checkpoints([run / "last"], run / "best", say=silent)
+    with pytest.raises(UserError, match="none: expected a checkpoint, came no checkpoint.json"):
+        average_checkpoints([run / "best", tmp_path / "none"], tmp_path / "new", say=silent)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_vocabulary_keeps_what_both_know(trained, corpora, tmp_path, capsys):
+    letters = tmp_path / "letters.tsv"
+    letters.write_text("".join(f"{n:03}a\ta{str(n)[::-1]}\n" for n in range(500)))
+    config = changed(configuration(corpora), data__train={"pairs": str(letters)})
+    config.save(tmp_path / "config.yml")
+    words = [
+        "update-vocab",
+        str(trained[0]),
+        str(tmp_path / "config.yml"),
+        "--output",
+        str(tmp_path / "new"),
+    ]
+    assert main(words) == 0
+    said = capsys.readouterr().err
+    assert "weights: 25 of 25 weights, 14 of 15 source pieces, 14 of 15 target pieces from " in said
+    new = Translator.load(tmp_path / "new")
+    assert new.target_tokenizer.size == 15
+    assert new.translate(["123", "9047"]) == ["321", "7409"]  # digits as before
+    further = Config.load(
+        tmp_path / "new" / "config.yml", ["training.updates=2", "training.validate_every=2"]
+    )
+    figures = train(further, tmp_path / "new", stream=io.StringIO())
+    assert figures["step"] == 2
+    assert figures["val_loss"] < 1.0
+
+
+def test_another_model_is_refused(trained, corpora, tmp_path):
+    with pytest.raises(
+        UserError, match="model.encoder.units is 48 in .*toy, came 8; .* the same mod"
+    ):
+        update_vocabulary(trained[0], small(corpora), tmp_path / "new", say=silent)
+    assert list(tmp_path.iterdir()) == []
