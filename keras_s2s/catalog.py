@@ -107,6 +107,10 @@ def _part(part, preset, own):
     for key in own:
         if key != "kind" and key not in defaults:
             raise UserError(_unknown(f"model.{part}", key, defaults, what="key"))
+    units = own.get("units", 1)
+    if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+        expected = "expected an integer of at least 1"
+        raise UserError(f"model.{part}.units: {expected}, came {units!r}")
     share = own.get("dropout", 0.0)
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
         raise UserError(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 __all__ = [
     "CAPS",
     "MISSING_SCORE",
+    "PENALTY",
     "SERVING_DEFAULT",
     "SIGNATURES",
     "TRANSLATE",
@@ -108,6 +109,7 @@ CAPS = {
     "source_length": 1024,  # tokens
     "text_bytes": 65536,  # cutting text into pieces can take time quadratic in its length
 }
+PENALTY = 10.0  # beyond it lies a mistaken request; its powers stay within float32
 
 
 @dataclass(frozen=True)

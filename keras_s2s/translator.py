@@ -8,12 +8,11 @@ import tensorflow as tf
 from keras_s2s import catalog, checkpoints, search, tokenizers
 from keras_s2s.config import Config, Decoding, UserError
 from keras_s2s.data import make_source, target_strings
-from keras_s2s.signatures import CAPS, MISSING_SCORE, TRANSLATE, Hypothesis
+from keras_s2s.signatures import CAPS, MISSING_SCORE, PENALTY, TRANSLATE, Hypothesis
 
 __all__ = ["Translator"]
 
 END_MARK = "</s>"  # names the source's end among `source_tokens`; it too can be attended to
-LARGEST_PENALTY = 10.0  # a sign of a mistaken request, and a power float32 can hold
 log = logging.getLogger(__name__)
 
 
@@ -61,9 +60,13 @@ class Translator:
             UserError: naming the file that is missing or damaged.
         """
         run = Path(run)
-        decoding = Config.load(run / "config.yml").decoding
+        decoding = Config.of_run(run).decoding
         pair = tokenizers.load_pair(run / "tokenizers")
-        return cls(checkpoints.load_model(run / checkpoint), *pair, decoding)
+        model = checkpoints.load_model(run / checkpoint)
+        try:
+            return cls(model, *pair, decoding)
+        except ValueError as error:
+            raise UserError(f"{run / 'tokenizers'}: {error}") from None
 
     def save(self, run) -> None:
         """Writes a run directory that `load` and every command read."""
@@ -274,9 +277,9 @@ def check(given, pieces, sizes):
         error = _note(error, wrong, f"{name}: expected {low} to ", high, value)
     penalty = given["length_penalty"]
     # Also true of a NaN, for which no comparison holds.
-    wrong = ~((penalty >= -LARGEST_PENALTY) & (penalty <= LARGEST_PENALTY))
-    expected = f"length_penalty: expected {-LARGEST_PENALTY} to "
-    error = _note(error, wrong, expected, tf.fill([batch], LARGEST_PENALTY), penalty)
+    wrong = ~((penalty >= -PENALTY) & (penalty <= PENALTY))
+    expected = f"length_penalty: expected {-PENALTY} to "
+    error = _note(error, wrong, expected, tf.fill([batch], PENALTY), penalty)
     options = search.Options(
         beam_size=beam,
         num_hypotheses=tf.clip_by_value(wanted, 1, tf.minimum(beam, CAPS["num_hypotheses"])),

@@ -118,7 +118,7 @@ TRANSFORMER = {"kind": "transformer", "units": 8}
     [
         (
             {"encoder": {"units": "x"}},
-            "model.encoder: units: expected a positive integer, came 'x'",
+            "model.encoder.units: expected an integer of at least 1, came 'x'",
         ),
         ({"decoder": {"num_layers": 0}}, "model.decoder: num_layers: .*, came 0"),
         (

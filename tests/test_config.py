@@ -1,5 +1,6 @@
 """The configuration: round trips, overrides, and every mistake named with its place."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -50,6 +51,26 @@ def test_reads_what_is_written_and_leaves_the_rest_at_its_default(good):
     assert came.training.learning_rate == 0.005  # YAML 1.1 would read 5e-3 as text
     assert came.training.clip_norm == config.Training().clip_norm == 1.0
     assert came.decoding == config.Decoding(5, 1, 0.6, 256)
+
+
+def test_defaults_of_search_stay_within_what_a_request_may_ask(good):
+    assert "expected an integer of at least 1 and at most 16, came 17" in message(
+        good, "decoding.beam_size=17"
+    )
+    assert "at most 256, came 257" in message(good, "decoding.max_length=257")
+    assert "of at least -10.0 and at most 10.0, came 11" in message(
+        good, "decoding.length_penalty=11"
+    )
+
+
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device: '.*config.yml'"):
+        Config().save(tmp_path / "config.yml")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_round_trips(good, tmp_path):
@@ -184,9 +205,11 @@ def test_a_file_that_is_no_configuration(tmp_path):
         message(missing)
         == f"{missing}: expected a configuration file, came: No such file or directory"
     )
-    assert "expected a mapping of data, model" in message(written(tmp_path, "- 1\n"))
+    listed = written(tmp_path, "- 1\n")
+    assert message(listed).startswith(f"{listed}: expected a mapping of data, model")
     (tmp_path / "config.yml").write_bytes(b"data: \xff\n")
-    assert "expected UTF-8, came a broken byte at 6" in message(tmp_path / "config.yml")
+    broken = tmp_path / "config.yml"
+    assert message(broken) == f"{broken}:1: expected UTF-8, came byte 0xff"
 
 
 def test_an_empty_file_and_an_empty_section_mean_the_defaults(tmp_path):

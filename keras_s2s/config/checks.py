@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 import os
 import types
 import typing
@@ -32,9 +33,9 @@ def choose_backend() -> None:
         raise UserError(f"KERAS_BACKEND: expected 'tensorflow', came {came!r}")
 
 
-def setting(default, *, low=None, above=None, below=None, among=None):
-    """A field with limits: `low` is allowed, `above` and `below` are not; `among` lists all."""
-    limits = {"low": low, "above": above, "below": below, "among": among}
+def setting(default, *, low=None, high=None, above=None, below=None, among=None):
+    """A field with limits: from `low` to `high`, or `above` and `below`; `among` lists all."""
+    limits = {"low": low, "high": high, "above": above, "below": below, "among": among}
     return dataclasses.field(default=default, metadata=limits)
 
 
@@ -97,10 +98,9 @@ def _within(value, limits) -> bool:
         return all(v in among for v in (value if isinstance(value, list) else [value]))
     if isinstance(value, float) and not math.isfinite(value):
         return False
-    low, above, below = (limits.get(name) for name in ("low", "above", "below"))
-    if (low is not None and value < low) or (above is not None and value <= above):
-        return False
-    return below is None or value < below
+    fails = {"low": operator.lt, "high": operator.gt, "above": operator.le, "below": operator.ge}
+    bounds = {name: limits[name] for name in fails if limits.get(name) is not None}
+    return not any(fails[name](value, bound) for name, bound in bounds.items())
 
 
 def _name(kind) -> str:
@@ -113,7 +113,7 @@ def _expected(kinds, limits) -> str:
     names = [_name(kind) for kind in kinds]
     if limits.get("among"):
         names[0] = ("a list of " if list in kinds else "one of ") + ", ".join(limits["among"])
-    words = {"low": "of at least", "above": "above", "below": "below"}
+    words = {"low": "of at least", "high": "at most", "above": "above", "below": "below"}
     bounds = [f"{word} {limits[k]}" for k, word in words.items() if limits.get(k) is not None]
     if bounds:
         names[0] += " " + " and ".join(bounds)

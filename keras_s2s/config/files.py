@@ -110,15 +110,22 @@ def read(path) -> tuple:
     Raises:
         UserError: the file is missing, not UTF-8 or not YAML, or a key stands twice.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: expected UTF-8, came a broken byte at {error.start}") from None
-    except OSError as error:
-        raise UserError(f"{path}: expected a configuration file, came: {error.strerror}") from None
-    places = {}
+    places = {"": str(path)}
+    text = _text(path)
     value = _load_yaml(text, lambda mark: f"{path}:{mark.line + 1}" if mark else f"{path}", places)
     return ({} if value is None else value), places
+
+
+def _text(path) -> str:
+    try:
+        content = Path(path).read_bytes()
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        came = f"byte 0x{content[error.start]:02x}"
+        raise UserError(f"{path}:{line}: expected UTF-8, came {came}") from None
+    except OSError as error:
+        raise UserError(f"{path}: expected a configuration file, came: {error.strerror}") from None
 
 
 def override(raw: dict, places: dict, text: str) -> None:
@@ -199,5 +206,9 @@ def replace_file(path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        if error.errno:
+            error.filename = str(path)  # a full disk names no file, and nobody knows `beside`
+        raise
     finally:
         beside.unlink(missing_ok=True)

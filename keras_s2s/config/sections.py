@@ -7,12 +7,14 @@ what it chose.
 import dataclasses
 import typing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import yaml
 
-from keras_s2s.config.checks import Section, setting
+from keras_s2s.config.checks import Section, UserError, setting
 from keras_s2s.config.files import override, parse, read, replace_file
 from keras_s2s.config.tokenizing import TokenizerConfig
+from keras_s2s.signatures import CAPS, PENALTY
 
 __all__ = [
     "Config",
@@ -195,10 +197,10 @@ class Training(Section):
 class Decoding(Section):
     """Defaults of search, in Python and in the served model alike (see `signatures.TRANSLATE`)."""
 
-    beam_size: int = setting(5, low=1)
+    beam_size: int = setting(5, low=1, high=CAPS["beam_size"])
     num_hypotheses: int = setting(1, low=1)
-    length_penalty: float = setting(0.6, low=0.0)
-    max_length: int = setting(256, low=1)
+    length_penalty: float = setting(0.6, low=-PENALTY, high=PENALTY)
+    max_length: int = setting(256, low=1, high=CAPS["max_length"])
 
     def __post_init__(self):
         super().__post_init__()
@@ -237,6 +239,22 @@ class Config(Section):
         for text in overrides:
             override(raw, places, text)
         return parse(cls, raw, places)
+
+    @classmethod
+    def of_run(cls, run) -> "Config":
+        """Reads the `config.yml` of a run directory.
+
+        Raises:
+            UserError: as `load`; or this is no run directory.
+        """
+        run = Path(run)
+        path = run / "config.yml"
+        if not path.exists():
+            came = "a file" if run.is_file() else "nothing of that name"
+            came = "a folder without config.yml" if run.is_dir() else came
+            expected = "expected a run directory, made by keras-s2s train"
+            raise UserError(f"{run}: {expected}, came {came}")
+        return cls.load(path)
 
     @classmethod
     def from_dict(cls, raw: dict) -> "Config":
