@@ -11,10 +11,13 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_s2s.config import UserError
+from keras_s2s.data.files import complaint
 from keras_s2s.signatures import SERVING_DEFAULT, SIGNATURES, TRANSLATE
 from keras_s2s.translator import Translator
 
 __all__ = ["export_saved_model", "export_translator"]
+
+MAX_VERSION = 2**63 - 1  # TensorFlow Serving does not see a directory of a greater number
 
 
 def export_saved_model(run, directory, *, version=None, checkpoint="best") -> Path:
@@ -40,18 +43,22 @@ def export_saved_model(run, directory, *, version=None, checkpoint="best") -> Pa
 def export_translator(translator, directory, *, version=None) -> Path:
     """Exports a `Translator`; arguments, result and errors as for `export_saved_model`."""
     _check(directory, version)
-    directory = Path(directory)
+    directory, beside = Path(directory), None
     try:
         directory.mkdir(parents=True, exist_ok=True)
         # No number, so a server that watches the directory does not see it.
         beside = Path(tempfile.mkdtemp(prefix=".export-", dir=directory))
-    except OSError as error:
-        raise UserError(f"directory {directory}: cannot be written: {error.strerror}") from None
-    try:
         _write(translator, beside)
         return _publish(beside, directory, version)
+    except OSError as error:
+        came = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise UserError(f"directory {directory}: cannot be written: {came}") from None
+    except tf.errors.OpError as error:
+        came = complaint(error).rpartition("; ")[2]  # before it stands a path that is gone
+        raise UserError(f"directory {directory}: cannot be written: {came}") from None
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if beside:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def _check(directory, version):
@@ -59,7 +66,9 @@ def _check(directory, version):
         return
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise UserError(f"version: expected a positive integer, came {version!r}")
-    if (Path(directory) / str(version)).exists():
+    if version > MAX_VERSION:
+        raise UserError(f"version: expected at most {MAX_VERSION}, came {version}")
+    if version in _versions(Path(directory)):
         raise UserError(f"version: expected one that is free, came {version}: {directory} has it")
 
 
@@ -90,7 +99,7 @@ def _set_defaults(path, defaults):
 def _publish(beside, directory, version):
     """Renames the finished export into place, under the next number when none was asked for."""
     while True:
-        number = version or _next_version(directory)
+        number = version or max(_versions(directory), default=0) + 1
         path = directory / str(number)
         try:
             os.rename(beside, path)
@@ -102,6 +111,7 @@ def _publish(beside, directory, version):
             return path
 
 
-def _next_version(directory):
-    numbers = [int(path.name) for path in directory.iterdir() if path.name.isdecimal()]
-    return max(numbers, default=0) + 1
+def _versions(directory):
+    """The numbers that are taken: 007 is 7 to a server."""
+    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
+    return {n for n in map(int, filter(str.isdecimal, names)) if n <= MAX_VERSION}

@@ -4,6 +4,7 @@ import gzip
 import io
 import itertools
 import os
+import re
 import zlib
 
 import tensorflow as tf
@@ -14,6 +15,7 @@ __all__ = ["Lines", "complaint", "is_remote", "is_zipped", "open_bytes", "stamp"
 
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()  # what editors put at the start of a file
 _BUFFER = 1 << 17
+_NODE = re.compile(r"\{\{\w+ \S+\}\} ?| ?\[Op:\w+\].*")  # where in a graph: no user asks
 
 
 def is_remote(path) -> bool:
@@ -42,7 +44,8 @@ def stamp(path) -> tuple[int, int]:
 
 def complaint(error: tf.errors.OpError) -> str:
     """The first line of what TensorFlow says; some file systems say nothing."""
-    return (error.message or type(error).__name__).splitlines()[0]
+    first = (error.message or type(error).__name__).splitlines()[0]
+    return _NODE.sub("", first)
 
 
 def open_bytes(path) -> io.BufferedReader:

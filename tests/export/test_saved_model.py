@@ -1,6 +1,7 @@
 """Publishing an export: complete or not at all, and never over another."""
 
 import os
+import resource
 import stat
 
 import pytest
@@ -78,6 +79,12 @@ def test_no_operation_that_a_stock_server_lacks(published):
 def test_a_version_that_exists_is_refused(published, translator):
     with pytest.raises(UserError, match="version: expected one that is free, came 1: .*served"):
         export_translator(translator, published.parent, version=1)
+    (published.parent / "007").mkdir()
+    with pytest.raises(UserError, match="version: expected one that is free, came 7"):
+        export_translator(translator, published.parent, version=7)
+    (published.parent / "007").rmdir()
+    with pytest.raises(UserError, match="version: expected at most 9223372036854775807, came"):
+        export_translator(translator, published.parent, version=2**63)
     for version in (0, -3, True, "2"):
         with pytest.raises(UserError, match="version: expected a positive integer, came"):
             export_translator(translator, published.parent, version=version)
@@ -108,8 +115,21 @@ def test_a_failure_leaves_nothing(translator, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_disk_that_takes_no_more_is_named_and_nothing_stays(translator, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"^directory .*: cannot be written: File too large$"):
+            export_translator(translator, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_directory_that_cannot_be_made_is_named(translator, tmp_path):
     (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="directory .*file: cannot be written: it is a file"):
+        export_translator(translator, tmp_path / "file")
     with pytest.raises(UserError, match=r"directory .*file/served: cannot be written: Not a dir"):
         export_translator(translator, tmp_path / "file" / "served")
 
@@ -119,5 +139,5 @@ def test_a_run_is_exported_by_path(translator, tmp_path):
     path = export_saved_model(tmp_path / "run", tmp_path / "served", version=5)
     assert path == tmp_path / "served" / "5"
     assert (path / "saved_model.pb").is_file()
-    with pytest.raises(UserError, match=r"none/config\.yml"):
+    with pytest.raises(UserError, match="none: expected a run directory"):
         export_saved_model(tmp_path / "none", tmp_path / "served")
