@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import sacrebleu
 
 from keras_s2s import __version__
 from keras_s2s.cli import main
+from keras_s2s.cli.interrupts import insist
 
 CONFIG = """
 data:
@@ -67,7 +69,9 @@ def test_version(capsys):
         (["evaluate", "run", "--batch-size", "0"], "a whole number of at least 1, came 0"),
         (["predict", "--server", "nowhere", "--model", "m", "x"], "HOST:PORT"),
         (["translate", "x", "--input", "no-such-file"], "no-such-file: expected a text file"),
-        (["evaluate", "no-such-run"], "no-such-run/config.yml: expected a configuration file"),
+        (["evaluate", "no-such-run"], "no-such-run: expected a run directory, made by"),
+        (["export", "run", "x", "--version", str(2**63)], "from 1 to 9223372036854775807, came"),
+        (["serve", "--model-name=x", "--model-base-path=x", "--port=65536"], "from 0 to 65535"),
         (["export", "run", "x", "--checkpoint", "bets"], "came bets; the nearest is best"),
         (["serve", "--model_name=x", "--port=1"], "required: --model_base_path"),
         (["predict", "--server", "localhost:1", "hello"], "required: --model"),
@@ -302,7 +306,8 @@ def test_export_refuses_a_version_that_exists(place, served, capsys):
     assert run(capsys, "export", place / "run", base) == f"{base / '2'}\n"
     line = fails(capsys, "export", place / "run", base, "--version", 2)
     assert "version: expected one that is free, came 2" in line
-    assert "config.yml" in fails(capsys, "export", place / "none", base)
+    assert "came nothing of that name" in fails(capsys, "export", place / "none", base)
+    assert "came a folder without config.yml" in fails(capsys, "translate", base)
     assert sorted(path.name for path in base.iterdir()) == ["1", "2"]
 
 
@@ -339,11 +344,21 @@ def test_output_to_a_folder_a_full_device_and_a_link(place, capsys, tmp_path):
     full = subprocess.run([sys.executable, "-m", "keras_s2s", *map(str, words), "/dev/full"],
                           capture_output=True, text=True)  # fmt: skip
     assert full.returncode == 2
-    assert full.stderr.endswith("keras-s2s: error: cannot write: No space left on device\n")
+    assert full.stderr.endswith("keras-s2s: error: /dev/full: No space left on device\n")
     (tmp_path / "link.txt").symlink_to(tmp_path / "out.txt")
     run(capsys, *words, tmp_path / "link.txt")
     assert (tmp_path / "link.txt").is_symlink()
     assert (tmp_path / "out.txt").read_text().count("\n") == 1
+
+
+def test_an_interrupt_inside_a_destructor_comes_again():
+    class Dying:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), insist():
+        Dying()
+        time.sleep(30)
 
 
 def test_interrupt_ends_with_130(monkeypatch, place):

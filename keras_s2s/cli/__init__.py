@@ -10,6 +10,7 @@ import sys
 
 from keras_s2s import __version__
 from keras_s2s.cli import derive, remote, text, train, vocab
+from keras_s2s.cli.interrupts import insist
 from keras_s2s.cli.parsing import Parser
 from keras_s2s.config import UserError
 
@@ -27,7 +28,8 @@ def main(argv=None) -> int:
     """
     arguments = _parser().parse(sys.argv[1:] if argv is None else argv)
     try:
-        arguments.run(arguments)
+        with insist():
+            arguments.run(arguments)
         sys.stdout.flush()  # at exit it would be too late to say what went wrong
     except UserError as error:
         return _fail(error)
@@ -59,6 +61,7 @@ def _parser() -> Parser:
     parser = Parser(
         prog="keras-s2s",
         description="Sequence-to-sequence learning, from pairs of sequences to a served model.",
+        epilog="keras-s2s COMMAND --help tells more about a command.",
     )
     parser.add_argument("--version", action="version", version=f"keras-s2s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -93,20 +93,33 @@ class Output(contextlib.AbstractContextManager):
 
     def write(self, line: str) -> None:
         """Adds one line."""
-        self._file.write(line + "\n")
+        with self._named():
+            self._file.write(line + "\n")
 
     def flush(self) -> None:
         """Lets a reader of the standard output see what is there."""
-        self._file.flush()
+        with self._named():
+            self._file.flush()
+
+    @contextlib.contextmanager
+    def _named(self):
+        """A full disk does not say which file it was."""
+        try:
+            yield
+        except OSError as error:
+            if self.path is not None:
+                error.filename = str(self.path)
+            raise
 
     def __exit__(self, failed, error, trace):
         if self.path is None:
             self._file.flush()
             return
         try:
-            self._file.close()
-            if failed is None and self._beside:
-                os.replace(self._beside, self.path)
+            with self._named():
+                self._file.close()
+                if failed is None and self._beside:
+                    os.replace(self._beside, self.path)
         finally:
             if self._beside:
                 self._beside.unlink(missing_ok=True)

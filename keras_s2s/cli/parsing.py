@@ -11,7 +11,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and name the nearest command."""
 
     def __init__(self, **options):
-        super().__init__(allow_abbrev=False, **options)
+        super().__init__(allow_abbrev=False, formatter_class=_Help, **options)
 
     def parse(self, argv):
         """The arguments; words such as `training.updates=10` may stand before or after options."""
@@ -36,6 +36,11 @@ class Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, f"expected one of {expected}, came {value}{hint}")
 
 
+class _Help(argparse.HelpFormatter):
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=30)
+
+
 def add_command(commands, name, run, summary) -> Parser:
     """Adds the sub-command `name`, which calls `run(arguments)`; `summary` is its one line."""
     parser = commands.add_parser(name, help=summary, description=summary)
@@ -54,7 +59,8 @@ def number(low: float = 0.0, high: float | None = None):
 
 
 def _checked(kind, low, high, what):
-    bounds = f"of at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+    form = "g" if kind is float else "d"
+    bounds = f"of at least {low:{form}}" if high is None else f"from {low:{form}} to {high:{form}}"
 
     def convert(word):
         try:

@@ -3,7 +3,12 @@
 from keras_s2s.cli.lines import Output, at_a_time, chunks, source_lines
 from keras_s2s.cli.parsing import add_command, integer, number
 from keras_s2s.cli.quiet import import_tensorflow
-from keras_s2s.cli.text import add_search_options, render, search_options
+from keras_s2s.cli.text import (
+    add_checkpoint_option,
+    add_search_options,
+    render,
+    search_options,
+)
 from keras_s2s.config import UserError
 
 __all__ = ["add_commands"]
@@ -11,33 +16,37 @@ __all__ = ["add_commands"]
 
 def add_commands(commands) -> None:
     """Adds `export`, `serve` and `predict` to the parser's sub-commands."""
-    parser = add_command(commands, "export", _export, "publish a trained run as a SavedModel")
-    parser.add_argument("run_dir", metavar="RUN", help="a run directory")
-    parser.add_argument("directory", metavar="DIR", help="the base path: DIR/VERSION is made")
-    parser.add_argument(
-        "--version", type=integer(), metavar="N", help="default: one more than the highest there"
-    )
-    parser.add_argument(
-        "--checkpoint",
-        choices=("best", "last"),
-        default="best",
-        help="which of the run's checkpoints (default: best)",
-    )
-    parser = add_command(commands, "serve", _serve, "serve an export over gRPC")
-    parser.add_argument("--model_name", required=True, metavar="N", help="what clients call it")
-    parser.add_argument("--model_base_path", required=True, metavar="DIR", help="has DIR/VERSION")
-    parser.add_argument(
-        "--port", type=integer(0), default=8500, metavar="P", help="0: any free one (default 8500)"
-    )
-    parser = add_command(commands, "predict", _predict, "ask a served model")
-    parser.add_argument("--server", required=True, metavar="HOST:PORT")
-    parser.add_argument("--model", required=True, metavar="N", help="the model's name")
-    parser.add_argument(
-        "--timeout", type=number(), default=60.0, metavar="S", help="seconds (default: 60)"
-    )
-    parser.add_argument(
-        "text", nargs="*", default=["-"], metavar="TEXT", help="- (default): standard input"
-    )
+    _add_export(add_command(commands, "export", _export, "publish a trained run as a SavedModel"))
+    _add_serve(add_command(commands, "serve", _serve, "serve an export over gRPC"))
+    _add_predict(add_command(commands, "predict", _predict, "ask a served model"))
+
+
+def _add_export(parser):
+    add = parser.add_argument
+    add("run_dir", metavar="RUN", help="a run directory")
+    add("directory", metavar="DIR", help="the base path: DIR/VERSION is made")
+    number = integer(1, 2**63 - 1)  # what TensorFlow Serving can read
+    add("--version", type=number, metavar="N", help="default: one more than the highest there")
+    add_checkpoint_option(parser)
+
+
+def _add_serve(parser):
+    add = parser.add_argument
+    # TensorFlow Serving's own names, and how every other option here is spelt
+    add("--model_name", "--model-name", required=True, metavar="N", help="what clients call it")
+    places = ("--model_base_path", "--model-base-path")
+    add(*places, required=True, metavar="DIR", help="holds the versions: DIR/1, DIR/2, ...")
+    port = "0: any free one (default: 8500)"
+    add("--port", type=integer(0, 65535), default=8500, metavar="P", help=port)
+
+
+def _add_predict(parser):
+    add = parser.add_argument
+    add("--server", required=True, metavar="HOST:PORT", help="where it listens for gRPC")
+    add("--model", required=True, metavar="N", help="the model's name")
+    add("--timeout", type=number(), default=60.0, metavar="S", help="seconds (default: 60)")
+    text = "what to translate; - (default): the lines of the standard input"
+    add("text", nargs="*", default=["-"], metavar="TEXT", help=text)
     add_search_options(parser)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 
 from keras_s2s.cli.lines import (
     Output,
@@ -16,9 +15,15 @@ from keras_s2s.cli.parsing import add_command, integer, number
 from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.config import Config, Corpus, UserError
 from keras_s2s.config.sections import TEXT_METRICS
-from keras_s2s.signatures import CAPS
+from keras_s2s.signatures import CAPS, PENALTY
 
-__all__ = ["add_commands", "add_search_options", "render", "search_options"]
+__all__ = [
+    "add_checkpoint_option",
+    "add_commands",
+    "add_search_options",
+    "render",
+    "search_options",
+]
 
 SEARCH = ("beam_size", "num_hypotheses", "length_penalty", "max_length")
 
@@ -62,13 +67,18 @@ def add_commands(commands) -> None:
     add_search_options(parser, hypotheses=False)
 
 
-def _add_run_options(parser):
+def add_checkpoint_option(parser) -> None:
+    """Adds the choice among the checkpoints of a run."""
     parser.add_argument(
         "--checkpoint",
         choices=("best", "last"),
         default="best",
         help="which of the run's checkpoints (default: best)",
     )
+
+
+def _add_run_options(parser):
+    add_checkpoint_option(parser)
     parser.add_argument(
         "--batch-size",
         type=integer(),
@@ -85,7 +95,10 @@ def add_search_options(parser, hypotheses=True) -> None:
         "--beam-size", type=integer(1, CAPS["beam_size"]), metavar="N", help="1 is greedy search"
     )
     group.add_argument(
-        "--length-penalty", type=number(-10, 10), metavar="X", help="above 0 favours long targets"
+        "--length-penalty",
+        type=number(-PENALTY, PENALTY),
+        metavar="X",
+        help="above 0 favours long targets",
     )
     group.add_argument(
         "--max-length", type=integer(0, CAPS["max_length"]), metavar="N", help="most target tokens"
@@ -93,7 +106,10 @@ def add_search_options(parser, hypotheses=True) -> None:
     if hypotheses:
         most = CAPS["num_hypotheses"]
         group.add_argument(
-            "--num-hypotheses", type=integer(1, most), metavar="N", help="so many for every line"
+            "--num-hypotheses",
+            type=integer(1, most),
+            metavar="N",
+            help="so many for every line, at most the beam size",
         )
         group.add_argument(
             "--scores",
@@ -162,7 +178,7 @@ def _follow(bar):
 
 
 def _evaluate(arguments):
-    config = Config.load(Path(arguments.run_dir) / "config.yml")
+    config = Config.of_run(arguments.run_dir)
     corpus = _corpus(arguments, config)
     import_tensorflow()
     from keras_s2s.data import read_pairs

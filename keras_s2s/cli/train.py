@@ -31,7 +31,7 @@ def add_config(parser) -> None:
         nargs="*",
         default=[],
         metavar="section.key=value",
-        help="instead of the file's",
+        help="a key set over the file's, such as training.updates=100",
     )
 
 
@@ -56,6 +56,8 @@ def _exporter(config):
     """What `train` calls to publish RUN/best as RUN/export/STEP, the oldest ones going."""
 
     def export(run_dir, step):
+        from tqdm import tqdm
+
         from keras_s2s.export import export_saved_model
 
         directory = Path(run_dir) / "export"
@@ -65,7 +67,7 @@ def _exporter(config):
         versions = sorted((p for p in directory.iterdir() if p.name.isdigit()), key=_number)
         for old in versions[: -config.export.keep]:
             shutil.rmtree(old)
-        print(f"exported {path}", file=sys.stderr)
+        tqdm.write(f"exported {path}", file=sys.stderr)  # above the bar, when there is one
 
     return export
 
