@@ -17,6 +17,7 @@ def add_commands(commands) -> None:
     summary = "train a model; again: go on from the last checkpoint"
     parser = add_command(commands, "train", _train, summary)
     parser.add_argument("--json", action="store_true", help="print the last figures")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, write nothing")
     add_config(parser)
 
 
@@ -45,9 +46,12 @@ def read_config(arguments):
 def _train(arguments):
     config, run_dir = read_config(arguments)
     import_tensorflow()
-    from keras_s2s.training import train
+    from keras_s2s.training import rehearse, train
 
-    figures = train(config, run_dir, export=_exporter(config))
+    if arguments.dry_run:
+        figures = rehearse(config, run_dir, stream=None if arguments.json else sys.stdout)
+    else:
+        figures = train(config, run_dir, export=_exporter(config))
     if arguments.json:
         print(json.dumps(figures))
 

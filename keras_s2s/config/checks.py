@@ -74,6 +74,8 @@ def _fit(value, kinds, limits):
         fitted = _as(value, kind)
         if fitted is _MISFIT or fitted is None:
             continue
+        if typing.get_origin(kind) is typing.Literal:
+            return fitted
         return fitted if _within(fitted, limits) else _MISFIT
     return None if value is None and types.NoneType in kinds else _MISFIT
 
@@ -81,6 +83,8 @@ def _fit(value, kinds, limits):
 def _as(value, kind):
     if isinstance(value, bool) and kind is not bool:
         return _MISFIT
+    if typing.get_origin(kind) is typing.Literal:
+        return value if value in typing.get_args(kind) else _MISFIT
     if typing.get_origin(kind) is list:  # of sections
         (item,) = typing.get_args(kind)
         every = isinstance(value, list) and all(isinstance(one, item) for one in value)
@@ -104,6 +108,8 @@ def _within(value, limits) -> bool:
 
 
 def _name(kind) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return ", ".join(typing.get_args(kind))
     if typing.get_origin(kind) is list:
         return f"a list of at least one {_name(typing.get_args(kind)[0])}"
     return _NAMES.get(kind, getattr(kind, "__name__", str(kind)))

@@ -88,7 +88,8 @@ class Data(Section):
     """Corpora, tokenizers and batches.
 
     `tokenizer` serves both sides; `source_tokenizer` and `target_tokenizer` take its place for
-    one. `batch_tokens` counts the longer side, padding included; a pair with more than
+    one. `batch_tokens` counts the longer side, padding included; `auto` tries some sizes and takes
+    the fastest within `memory_limit` GB (None: four fifths of what is free). A pair with more than
     `max_length` pieces on a side is skipped. From `train`, pairs are skipped too that have fewer
     than `min_length` pieces on a side, more than `max_ratio` pieces on one for each of the other,
     or with `unique`, that stood before. `cache` is a directory for the tokenised examples.
@@ -99,12 +100,13 @@ class Data(Section):
     tokenizer: TokenizerConfig | None = None
     source_tokenizer: TokenizerConfig | None = None
     target_tokenizer: TokenizerConfig | None = None
-    batch_tokens: int = setting(4096, low=1)
+    batch_tokens: int | typing.Literal["auto"] = setting(4096, low=1)
     max_length: int = setting(100, low=1)
     min_length: int = setting(1, low=1)
     max_ratio: float | None = setting(None, low=1.0)
     unique: bool = False
     cache: str | None = None
+    memory_limit: float | None = setting(None, above=0.0)
 
     def __post_init__(self):
         super().__post_init__()

@@ -4,7 +4,7 @@
 `tf.data` pipeline of (x, y, sample_weight), and `survey` counts what that pipeline will find.
 """
 
-from keras_s2s.data.batching import batches
+from keras_s2s.data.batching import batches, longest_batch
 from keras_s2s.data.blame import find_lines
 from keras_s2s.data.counting import survey
 from keras_s2s.data.examples import make_example, make_source, target_strings
@@ -17,6 +17,7 @@ __all__ = [
     "batches",
     "find_lines",
     "length_buckets",
+    "longest_batch",
     "make_example",
     "make_source",
     "read_lines",

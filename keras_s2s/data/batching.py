@@ -11,13 +11,13 @@ import tensorflow as tf
 from keras_s2s.config import Corpus, UserError
 from keras_s2s.data.counting import survey
 from keras_s2s.data.examples import assemble, make_example
-from keras_s2s.data.orders import Piles, batch_sizes, length_buckets, locate, make_epoch
+from keras_s2s.data.orders import DROPPED, Piles, batch_sizes, length_buckets, locate, make_epoch
 from keras_s2s.data.readers import as_list, name
 from keras_s2s.data.stores import Records, Texts, check_unchanged, join, take
 from keras_s2s.data.surveys import Survey
 from keras_s2s.tokenizers import Tokenizer
 
-__all__ = ["batches"]
+__all__ = ["batches", "longest_batch"]
 
 
 def batches(
@@ -77,6 +77,43 @@ def batches(
     return made.prefetch(tf.data.AUTOTUNE)
 
 
+def longest_batch(
+    corpora: Corpus | Sequence[Corpus],
+    source: Tokenizer,
+    target: Tokenizer,
+    *,
+    surveyed: Survey,
+    batch_tokens: int,
+    copy: bool = False,
+) -> tuple:
+    """The batch of training that takes most memory: the longest pairs, as many as go together.
+
+    Arguments as for `batches`.
+
+    Returns:
+        (x, y, sample_weight) as `make_example` gives them.
+
+    Raises:
+        UserError: as `batches`.
+    """
+    corpora = as_list(corpora)
+    _require_pairs(corpora, surveyed)
+    check_unchanged(corpora, surveyed.stamps)
+    rows = _Stream(corpora, surveyed, batch_tokens, None, 0)
+    buckets, found = np.concatenate([index.buckets for index in surveyed.indexes]), []
+    longest = int(buckets[buckets != DROPPED].max())
+    for bucket in range(longest, -1, -1):
+        missing = int(rows.piles.sizes[longest]) - len(found)
+        found += np.flatnonzero(buckets == bucket)[:missing].tolist() if missing else []
+    store = rows.open()
+    try:
+        loaded = store.load(np.array(found))
+    finally:
+        store.close()
+    make = _decode if surveyed.examples else _maker(source, target, copy, True)
+    return make({key: tf.constant(values) for key, values in loaded.items()})
+
+
 def _check(batch_tokens, max_length, start, training):
     for argument, value in (("batch_tokens", batch_tokens), ("max_length", max_length)):
         if value < 1:
@@ -111,7 +148,7 @@ class _Stream:
     start: int
 
     def __call__(self):
-        store = self._open()
+        store = self.open()
         try:
             for epoch, skip in self._epochs():
                 yield from self._epoch(store, epoch, skip)
@@ -120,10 +157,10 @@ class _Stream:
 
     def signature(self):
         """The specs of one batch's rows by name; all but the weights are bytes."""
-        kinds = dict.fromkeys(self._open().names, tf.string) | {"weight": tf.float32}
+        kinds = dict.fromkeys(self.open().names, tf.string) | {"weight": tf.float32}
         return {key: tf.TensorSpec([None], kind) for key, kind in kinds.items()}
 
-    def _open(self):
+    def open(self):
         if self.surveyed.examples:
             return Records(self.surveyed.examples, self.indexes)
         return Texts(self.corpora, self.indexes)

@@ -2,17 +2,20 @@
 
 `train` makes the tokenizers, surveys the corpora, builds and compiles the model, runs `fit` and
 keeps `RUN/best` and `RUN/last`; called again it goes on from `RUN/last`. `train_tokenizers` does
-the first of these steps alone; `average_checkpoints` and `update_vocabulary` make runs of others.
+the first of these steps alone, `rehearse` all of them up to one update and without a file;
+`average_checkpoints` and `update_vocabulary` make runs of others.
 """
 
 from keras_s2s.training.defaults import complete
 from keras_s2s.training.derived import average_checkpoints, update_vocabulary
 from keras_s2s.training.fitting import train
+from keras_s2s.training.rehearsing import rehearse
 from keras_s2s.training.runs import train_tokenizers
 
 __all__ = [
     "average_checkpoints",
     "complete",
+    "rehearse",
     "train",
     "train_tokenizers",
     "update_vocabulary",

@@ -12,7 +12,7 @@ from keras_s2s.callbacks import Guard, Rescue
 from keras_s2s.config import UserError
 from keras_s2s.data import find_lines
 
-__all__ = ["explained", "guard"]
+__all__ = ["explained", "guard", "make_room"]
 
 SHOWN = 5  # lines named in a message
 
@@ -77,6 +77,20 @@ def explained(session):
         if found is None:
             raise
         raise UserError(found[1]) from error
+
+
+@contextlib.contextmanager
+def make_room():
+    """Says in one line that a model does not fit.
+
+    Raises:
+        UserError: memory ran out.
+    """
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        lower = "lower the model's sizes or the tokenizers'"
+        raise UserError(f"model: out of memory as it was made; {lower}") from error
 
 
 def _out_of_memory(session, error):

@@ -31,10 +31,11 @@ LASTING = ("optimizer", "ema", "freeze")
 # `_tokenizing` and `check_corpora` look at the first ones; the others may change.
 CHECKED_ELSEWHERE = (
     "train", "valid", "tokenizer", "source_tokenizer", "target_tokenizer", "batch_tokens", "cache",
+    "memory_limit",
 )  # fmt: skip
 
 
-def train_tokenizers(config: Config, run_dir, say=None):
+def train_tokenizers(config: Config, run_dir, say=None, *, write: bool = True):
     """The tokenizers of a run, trained on `data.train` where RUN/tokenizers is not there yet.
 
     Until the first checkpoint other settings replace them; after it they are refused.
@@ -43,6 +44,7 @@ def train_tokenizers(config: Config, run_dir, say=None):
         config: whose `data` says how.
         run_dir: the run directory; made when missing.
         say: takes a line for the user; by default lines go to `sys.stderr`.
+        write: whether to keep them.
 
     Returns:
         (source, target), one object when they are shared.
@@ -56,6 +58,13 @@ def train_tokenizers(config: Config, run_dir, say=None):
         say(f"tokenizers: {_describe(source, target)}, from {directory}")
         return source, target
     source, target = _train(config, training_corpus(config))
+    if write:
+        _keep(config, directory, source, target)
+    say(f"tokenizers: {_describe(source, target)}, trained")
+    return source, target
+
+
+def _keep(config, directory, source, target):
     directory.mkdir(parents=True, exist_ok=True)
     sections = {key: section for key, section in config.to_dict()["data"].items()
                 if key.endswith("tokenizer")}  # fmt: skip
@@ -63,8 +72,6 @@ def train_tokenizers(config: Config, run_dir, say=None):
     (directory / "target.json").unlink(missing_ok=True)
     replace_file(directory / MADE_WITH, yaml.safe_dump({"data": sections}, sort_keys=False))
     tokenizers.save_pair(directory, source, target)
-    say(f"tokenizers: {_describe(source, target)}, trained")
-    return source, target
 
 
 def _are_made(config, run_dir, directory) -> bool:
@@ -124,11 +131,13 @@ def adopt(config: Config, run_dir) -> Config:
     run_dir = Path(run_dir)
     if not checkpoints.exists(run_dir / "last") or not (run_dir / "config.yml").is_file():
         return config
-    stored = Config.load(run_dir / "config.yml").training
+    stored = Config.load(run_dir / "config.yml")
     raw = config.to_dict()
+    if raw["data"]["batch_tokens"] == "auto":
+        raw["data"]["batch_tokens"] = stored.data.batch_tokens
     for name in CHOSEN:
         if raw["training"][name] in (None, {}):
-            raw["training"][name] = getattr(stored, name)
+            raw["training"][name] = getattr(stored.training, name)
     return Config.from_dict(raw)
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -13,6 +13,8 @@ from keras_s2s.config import Config
 from keras_s2s.data import Survey, survey
 from keras_s2s.training.compiling import compiled
 from keras_s2s.training.defaults import complete, describe_choices
+from keras_s2s.training.probing import settle_batch_tokens
+from keras_s2s.training.rescuing import make_room
 from keras_s2s.training.runs import (
     adopt,
     check_corpora,
@@ -39,8 +41,10 @@ class Session:
     progress: Progress
 
 
-def prepare(given: Config, run_dir: Path, stream=None) -> Session:
+def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) -> Session:
     """Checks everything, makes what is missing, and goes on where the run was.
+
+    Without `write` no file is made or changed.
 
     Raises:
         UserError: naming the key, or the file and line, that does not do.
@@ -48,13 +52,17 @@ def prepare(given: Config, run_dir: Path, stream=None) -> Session:
     config = complete(adopt(given, run_dir))
     check_same(config, run_dir)
     training_corpus(config)
+    if not write:
+        config = replace(config, data=replace(config.data, cache=None))
     keras.utils.set_random_seed(config.training.seed)
     course = Course(config.training.updates, batches=config.training.accumulate)
     progress = Progress(course, stream=stream or sys.stderr)
-    pair = train_tokenizers(config, run_dir, progress.say)
+    pair = train_tokenizers(config, run_dir, progress.say, write=write)
     surveys = _surveys(config, pair, progress.say)
     check_corpora(config, run_dir, surveys)
-    model = compiled(config, pair)
+    with make_room():
+        config = settle_batch_tokens(config, pair, surveys["train"], _copies(config), progress.say)
+        model = compiled(config, pair)
     chosen = describe_choices(given, config)
     progress.say(f"model: {model.count_params():,} weights" + (f"; {chosen}" if chosen else ""))
     session = Session(config, run_dir, pair, surveys, model, course, progress)
@@ -64,7 +72,8 @@ def prepare(given: Config, run_dir: Path, stream=None) -> Session:
     else:
         begin(session)
     _order(session)
-    config.save(run_dir / "config.yml")
+    if write:
+        config.save(run_dir / "config.yml")
     return session
 
 
@@ -98,8 +107,11 @@ def _surveys(config, pair, say):
 
 def _train_options(config):
     """How the training corpora are surveyed, beside what holds for every corpus."""
-    head = catalog.KINDS["head"][config.model.head["kind"]]
-    return config.data.filters() | {"cache": config.data.cache, "copy": head.copies}
+    return config.data.filters() | {"cache": config.data.cache, "copy": _copies(config)}
+
+
+def _copies(config):
+    return catalog.KINDS["head"][config.model.head["kind"]].copies
 
 
 class _Counting:
