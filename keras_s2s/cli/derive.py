@@ -26,6 +26,9 @@ def add_commands(commands) -> None:
     parser.add_argument("config", metavar="CONFIG", help="a configuration: data, tokenizers")
     parser.add_argument("--output", required=True, metavar="RUN2", help="the new run directory")
     parser.add_argument(
+        "--checkpoint", choices=("best", "last"), default="best", help="of RUN (default: best)"
+    )
+    parser.add_argument(
         "overrides", nargs="*", default=[], metavar="section.key=value", help="of CONFIG"
     )
 
@@ -42,4 +45,4 @@ def _update_vocabulary(arguments):
     import_tensorflow()
     from keras_s2s.training import update_vocabulary
 
-    update_vocabulary(arguments.run_dir, config, arguments.output)
+    update_vocabulary(arguments.run_dir, config, arguments.output, checkpoint=arguments.checkpoint)

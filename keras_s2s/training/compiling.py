@@ -22,6 +22,9 @@ def compiled(config: Config, pair) -> keras.Model:
         UserError: naming the key whose value does not do.
     """
     training = config.training
+    if config.model.tie == "all" and pair[0].vocabulary != pair[1].vocabulary:
+        shared = "data.tokenizer: expected shared: true where model.tie is all"
+        raise UserError(f"{shared}, came two vocabularies")
     model = catalog.build(
         config.model, pair[0].size, pair[1].size,
         label_smoothing=training.label_smoothing, policy=training.policy,

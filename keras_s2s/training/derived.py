@@ -7,6 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import keras
+
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s.callbacks import Course
 from keras_s2s.config import Config, ModelConfig, UserError
@@ -39,8 +41,9 @@ def average_checkpoints(sources, output, *, last: int | None = None, say=None) -
     elif last is not None:
         raise UserError("--last: expected one run directory, came checkpoints")
     steps = [checkpoints.load(source)[1]["step"] for source in sources]
+    run = _run_of(sources[0])
+    _check_vocabularies(sources, run)
     with _made(output) as made:
-        run = _run_of(sources[0])
         shutil.copytree(run / "tokenizers", made / "tokenizers")
         shutil.copyfile(run / "config.yml", made / "config.yml")
         state = {"step": steps[-1], "averaged": steps}
@@ -50,10 +53,9 @@ def average_checkpoints(sources, output, *, last: int | None = None, say=None) -
 
 
 def _kept(run, last):
-    found = sorted(
-        (path for path in (run / "checkpoints").glob("*") if path.name.isdigit()),
-        key=lambda path: int(path.name),
-    )
+    found = (run / "checkpoints").glob("*")
+    found = [path for path in found if path.name.isdigit() and checkpoints.exists(path)]
+    found.sort(key=lambda path: int(path.name))
     if not found:
         raise UserError(f"{run}/checkpoints: expected what training.keep keeps, came nothing")
     if last is not None and last > len(found):
@@ -69,17 +71,28 @@ def _run_of(checkpoint):
     raise UserError(f"{checkpoint}: expected a checkpoint of a run directory, came one alone")
 
 
-def update_vocabulary(run, config: Config, output, *, say=None) -> Path:
+def _check_vocabularies(sources, run):
+    """A mean of weights makes sense only where the same ids mean the same pieces."""
+    expected = vocabularies(tokenizers.load_pair(run / "tokenizers"))
+    for source in sources[1:]:
+        own = _run_of(source)
+        if own != run and vocabularies(tokenizers.load_pair(own / "tokenizers")) != expected:
+            same = f"expected a checkpoint with the vocabularies of {sources[0]}, came others"
+            raise UserError(f"{source}: {same}")
+
+
+def update_vocabulary(run, config: Config, output, *, checkpoint="best", say=None) -> Path:
     """Writes a run directory with the weights of `run` under tokenizers of `config`.
 
     A piece that both vocabularies hold keeps its weights, a new one begins as in a new model. The
     new run can be translated with, and trained from update 0.
 
     Args:
-        run: the run directory whose `best` lends the weights.
-        config: whose `data` says how the tokenizers are made; its `model` is that of `run`, or
-            left out.
+        run: the run directory that lends its weights.
+        config: whose `data` says how the tokenizers are made; its `model` is that of `run`, but
+            for dropout, or left out.
         output: the new run directory.
+        checkpoint: `"best"` or `"last"` of `run`.
         say: takes a line for the user.
 
     Returns:
@@ -90,12 +103,17 @@ def update_vocabulary(run, config: Config, output, *, say=None) -> Path:
     """
     run, say = Path(run), say or _to_stderr
     old, config = tokenizers.load_pair(run / "tokenizers"), _with_model_of(run, config)
-    donor = checkpoints.load_model(run / "best")
+    donor = checkpoints.load_model(run / checkpoint)
+    keras.utils.set_random_seed(config.training.seed)
     with _made(output) as made:
         pair = train_tokenizers(config, made, say)
         model, new = compiled(config, pair), vocabularies(pair)
         done = checkpoints.transfer(donor, model, config.model, vocabularies(old), new)
-        say_transfer(say, "weights", run / "best", done, new)
+        if done.left:
+            name, why = next(iter(done.left.items()))
+            problem = f"expected the model that the configuration describes, came {name} {why}"
+            raise UserError(f"{run / checkpoint}: {problem}")
+        say_transfer(say, "weights", run / checkpoint, done, new)
         course = Course(config.training.updates)
         course.set_model(model)
         for name in ("best", "last"):
@@ -109,9 +127,14 @@ def _with_model_of(run, config):
     stored = Config.load(run / "config.yml")
     left_out = config.model == ModelConfig()
     config = complete(dataclasses.replace(config, model=stored.model) if left_out else config)
-    problems = [f"{key} is {was!r} in {run}, came {came!r}" for key, was, came in
-                differences({"model": stored.to_dict()["model"]},
-                            {"model": config.to_dict()["model"]})]  # fmt: skip
+    if not stored.model.encoder:  # a run that `Translator.save` wrote: its weights will tell
+        return config
+    old, new = ({"model": one.to_dict()["model"]} for one in (stored, config))
+    problems = [
+        f"{key} is {was!r} in {run}, came {came!r}"
+        for key, was, came in differences(old, new)
+        if not key.endswith("dropout")  # no weight depends on it
+    ]
     if problems:
         raise UserError(f"{'; '.join(problems)}; expected the same model")
     return config

@@ -109,8 +109,11 @@ def _trained(key, config, lines):
     try:
         return tokenizers.train(config, lines)
     except UserError as error:
-        named = str(error).startswith(("size:", "kind:", "special_tokens:", "expected"))
-        raise UserError(f"{key}.{error}" if named else str(error)) from None
+        text = str(error)
+        if text.startswith("expected"):
+            raise UserError(f"{key}: {text}") from None
+        named = text.startswith(("size:", "kind:", "special_tokens:"))
+        raise UserError(f"{key}.{text}" if named else text) from None
 
 
 def _to_stderr(text):

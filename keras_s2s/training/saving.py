@@ -48,6 +48,8 @@ def _keep(last, kept, step, count):
     checkpoints.copy(last, kept / str(step))
     found = sorted((p for p in kept.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
     for old in found[:-count]:
+        # cut off in the middle it must not look like a checkpoint
+        (old / checkpoints.MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(old)
 
 

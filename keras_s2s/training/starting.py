@@ -5,7 +5,7 @@ from pathlib import Path
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s.checkpoints import Vocabularies
 from keras_s2s.config import UserError
-from keras_s2s.training.vectors import read_vectors
+from keras_s2s.training.vectors import find_vectors, spellings
 
 __all__ = ["begin", "say_transfer", "vocabularies"]
 
@@ -21,8 +21,12 @@ def begin(session) -> None:
     training = session.config.training
     if training.init_from:
         _begin_from(session, Path(training.init_from))
-    for side in ("source", "target"):
-        if getattr(training, f"{side}_embeddings"):
+    files = [training.source_embeddings, training.target_embeddings]
+    if all(files) and files[0] != files[1] and session.model.source is session.model.target:
+        expected = "expected none, or that of the source, where model.tie is all"
+        raise UserError(f"training.target_embeddings: {expected}, came {files[1]!r}")
+    for side, file in zip(("source", "target"), files, strict=True):
+        if file:
             _read_embeddings(session, side)
 
 
@@ -56,8 +60,11 @@ def vocabularies(pair) -> Vocabularies:
 def say_transfer(say, key, directory, done, new) -> None:
     """Says what a `checkpoints.Transfer` took from a checkpoint and what it left."""
     text = f"{len(done.taken)} of {len(done.taken) + len(done.left)} weights"
-    for side, count in done.pieces.items():
-        text += f", {count:,} of {len(getattr(new, side)):,} {side} pieces"
+    pieces = {side: (count, len(getattr(new, side))) for side, count in done.pieces.items()}
+    if new.source is new.target and len(set(pieces.values())) == 1:
+        pieces = {"shared": next(iter(pieces.values()))}
+    for side, (count, size) in pieces.items():
+        text += f", {count:,} of {size:,} {side} pieces ({size - count:,} new)"
     say(f"{key}: {text} from {directory}")
     if done.left:
         shown = [f"{name} ({why})" for name, why in list(done.left.items())[:SHOWN]]
@@ -69,32 +76,17 @@ def _read_embeddings(session, side):
     key, model = f"training.{side}_embeddings", session.model
     path = getattr(session.config.training, f"{side}_embeddings")
     layer, tokenizer = getattr(model, side), session.tokenizers[side == "target"]
-    words = _words(tokenizer)
+    words = spellings(tokenizer.vocabulary, tokenizer.kind)
     try:
-        found = read_vectors(path, words, layer.units)
+        found = find_vectors(path, words, layer.units)
     except UserError as error:
         raise UserError(f"{key}: {error}") from None
     if not found:
         raise UserError(f"{key}: {path}: expected words of the {side} vocabulary, came none")
     table = layer.table.numpy()
-    for place, vector in found.items():
-        table[place] = vector
+    for place, one in found.items():
+        table[place] = one.vector
     layer.table.assign(table)
-    share = f"{len(found):,} of {len(words):,} words ({len(found) / len(words):.1%})"
+    size = tokenizer.size
+    share = f"{len(found):,} of {size:,} entries ({len(found) / size:.1%})"
     session.progress.say(f"{key}: {share} of the vocabulary from {path}")
-
-
-def _words(tokenizer) -> dict[int, str]:
-    """The entries of a vocabulary that stand for a word of their own, by their ids."""
-    words = {}
-    for place, piece in list(enumerate(tokenizer.vocabulary))[4:]:
-        word = piece
-        if tokenizer.kind == "sentencepiece":
-            # within a word a piece is no word; punctuation follows one without a space
-            word = piece[1:] if piece.startswith("\N{LOWER ONE EIGHTH BLOCK}") else piece
-            word = "" if word == piece and any(map(str.isalnum, piece)) else word
-        elif tokenizer.kind == "wordpiece":
-            word = "" if piece.startswith("##") else piece
-        if word:
-            words[place] = word
-    return words

@@ -67,8 +67,9 @@ def test_another_vocabulary_keeps_what_both_know(trained, corpora, tmp_path, cap
     ]
     assert main(words) == 0
     said = capsys.readouterr().err
-    assert "weights: 25 of 25 weights, 14 of 15 source pieces, 14 of 15 target pieces from " in said
+    assert "weights: 25 of 25 weights, 14 of 15 shared pieces (1 new) from " in said
     new = Translator.load(tmp_path / "new")
+    assert new.source_tokenizer is new.target_tokenizer
     assert new.target_tokenizer.size == 15
     assert new.translate(["123", "9047"]) == ["321", "7409"]  # digits as before
     further = Config.load(
@@ -77,6 +78,35 @@ def test_another_vocabulary_keeps_what_both_know(trained, corpora, tmp_path, cap
     figures = train(further, tmp_path / "new", stream=io.StringIO())
     assert figures["step"] == 2
     assert figures["val_loss"] < 1.0
+
+
+def test_checkpoints_of_other_vocabularies_have_no_mean(trained, tmp_path):
+    other = shutil.copytree(trained[0], tmp_path / "other")
+    path = other / "tokenizers" / "source.vocab"
+    path.write_text("".join(f"{piece}\n" for piece in reversed(path.read_text().split())))
+    with pytest.raises(UserError, match=r"other/last: .* with the vocabularies of .*toy/best, ca"):
+        average_checkpoints([trained[0] / "best", other / "last"], tmp_path / "new", say=silent)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_saved_by_a_translator_tells_by_its_weights(trained, corpora, tmp_path):
+    Translator.load(trained[0]).save(tmp_path / "plain")
+    said, config = [], changed(configuration(corpora), model__dropout=0.5)
+    update_vocabulary(tmp_path / "plain", config, tmp_path / "new", say=said.append)
+    assert said[1] == f"weights: 25 of 25 weights from {tmp_path}/plain/best"
+    assert Translator.load(tmp_path / "new").translate(["123"]) == ["321"]
+    with pytest.raises(UserError, match="best: expected the model that .*, came source/table of s"):
+        update_vocabulary(tmp_path / "plain", small(corpora), tmp_path / "other", say=silent)
+    assert not (tmp_path / "other").exists()
+
+
+def test_one_table_for_two_vocabularies_is_refused(trained, corpora, tmp_path):
+    config = changed(configuration(corpora), data__tokenizer={"kind": "characters"},
+                     model__tie="all", model__embedding=48)  # fmt: skip
+    (tmp_path / "pairs.tsv").write_text("12\t34\n")
+    config = changed(config, data__train={"pairs": str(tmp_path / "pairs.tsv")}, data__valid=None)
+    with pytest.raises(UserError, match="data.tokenizer: expected shared: true where model.tie is"):
+        train(config, tmp_path / "run", stream=io.StringIO())
 
 
 def test_another_model_is_refused(trained, corpora, tmp_path):

@@ -12,7 +12,7 @@ from keras_s2s.config import UserError
 from keras_s2s.tokenizers import load_pair
 from keras_s2s.training import train
 from keras_s2s.training.sessions import prepare
-from keras_s2s.training.vectors import read_vectors
+from keras_s2s.training.vectors import find_vectors, read_vectors, spellings
 from tests.training.toys import changed, configuration, small
 
 
@@ -44,9 +44,7 @@ def test_pieces_and_shapes_decide_what_is_taken(trained, corpora, tmp_path):
     config = changed(config, data__train={"pairs": str(tmp_path / "more.tsv")}, data__valid=None,
                      model__decoder={"units": 16})  # fmt: skip
     session, said = begun(config, tmp_path)
-    assert ", 4 of 10 source pieces, 4 of 10 target pieces from " in said.replace(
-        "8 of 10", "4 of 10"
-    )
+    assert ", 8 of 10 shared pieces (2 new) from " in said
     assert "not taken: decoder/" in said
     old, new = weights(trained[0] / "last")["source/table"], session.model.source.table.numpy()
     pieces = [load_pair(d / "tokenizers")[0].vocabulary for d in (trained[0], tmp_path / "new")]
@@ -111,7 +109,7 @@ def test_vectors_of_words_fill_the_tables(corpora, tmp_path):
     config = changed(config, training__source_embeddings=str(tmp_path / "glove.txt"),
                      training__target_embeddings=str(tmp_path / "word2vec.txt.gz"))  # fmt: skip
     session, said = begun(config, tmp_path)
-    assert "training.source_embeddings: 2 of 10 words (20.0%) of the vocabulary from " in said
+    assert "training.source_embeddings: 2 of 14 entries (14.3%) of the vocabulary from " in said
     for table in (session.model.source.table.numpy(), session.model.target.table.numpy()):
         place = session.tokenizers[0].vocabulary.index("1")
         np.testing.assert_allclose(table[place], rows["1"], rtol=1e-6)
@@ -120,16 +118,42 @@ def test_vectors_of_words_fill_the_tables(corpora, tmp_path):
 
 def test_words_are_found_as_they_are_written_else_in_lower_case(tmp_path):
     path = tmp_path / "vectors.txt"
-    path.write_bytes(b"the 1 2\nThe 3 4\n. . . 5 6\nhouse 7 8\n\xff 9 9\n")
-    words = {4: "The", 5: "the", 6: "House", 7: ". . .", 8: "gone"}
+    path.write_bytes(b"\xef\xbb\xbfthe 1 2\nThe\t3\t4 \n. . . 5 6\nhouse 7 8\n\xff 9 9\nthe 0 0\n")
+    words = {4: ("The", "the"), 5: ("the",), 6: ("House", "house"), 7: (". . .",), 8: ("gone",)}
     found = read_vectors(path, words, 2)
-    assert {key: list(map(float, value)) for key, value in found.items()} == {
-        4: [3, 4], 5: [1, 2], 6: [7, 8], 7: [5, 6]}  # fmt: skip
+    assert {key: (one.spelling, *map(float, one.vector)) for key, one in found.items()} == {
+        4: ("The", 3, 4), 5: ("the", 1, 2), 6: ("house", 7, 8), 7: (". . .", 5, 6)}  # fmt: skip
+
+
+PIECES = ("▁the", "the", "▁House", ",", "▁猫", "猫")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("the 1\nhouse 2\n, 3\n猫 4\n", [1, None, 2, 3, 4, 4]),
+        ("▁the 1\nthe 2\nhouse 3\n", [1, 2, 3, None, None, None]),
+    ],
+    ids=["words", "pieces"],
+)
+def test_pieces_find_their_words(tmp_path, lines, expected):
+    (tmp_path / "v.txt").write_text(lines)
+    words = spellings(PIECES, "sentencepiece")
+    found = find_vectors(tmp_path / "v.txt", words, 1)
+    assert [found[n].vector[0] if n in found else None for n in range(len(PIECES))] == expected
+
+
+def test_one_table_takes_one_file(corpora, tmp_path):
+    (tmp_path / "a.txt").write_text("1" + " 0.5" * 8 + "\n")
+    config = small(corpora, source_embeddings=str(tmp_path / "a.txt"), target_embeddings="b.txt")
+    with pytest.raises(UserError, match="target_embeddings: expected none, or that of the source"):
+        begun(changed(config, model__tie="all"), tmp_path)
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [("a 1 2\nb 1\n", "v.txt:2: expected a word and 2 numbers, came 1 of them"),
+     ("b 1 2\na 1 2 3\n", "v.txt:2: expected a word and 2 numbers, came 3 of them"),
      ("a 1 2 3\n", "v.txt:1: expected a word and 2 numbers, came 3 of them"),
      ("2 3\na 1 2 3\n", "v.txt:1: expected 2 numbers a word, came 3"),
      ("a 1 x\n", "v.txt:1: expected finite numbers"),
@@ -139,6 +163,6 @@ def test_words_are_found_as_they_are_written_else_in_lower_case(tmp_path):
 def test_damaged_vectors_are_named(tmp_path, text, problem):
     (tmp_path / "v.txt").write_text(text)
     with pytest.raises(UserError, match=problem):
-        read_vectors(tmp_path / "v.txt", {4: "a"}, 2)
+        read_vectors(tmp_path / "v.txt", {4: ("a",)}, 2)
     with pytest.raises(UserError, match="none.txt: expected a file of vectors, came: No such file"):
-        read_vectors(tmp_path / "none.txt", {4: "a"}, 2)
+        read_vectors(tmp_path / "none.txt", {4: ("a",)}, 2)
