@@ -57,7 +57,7 @@ def test_version(capsys):
     ("words", "problem"),
     [
         (["trian", "x.yml"], "came trian; the nearest is train"),
-        (["xxx"], "expected one of vocab, train, average, update-vocab, translate, evaluate, export"),
+        (["xxx"], "one of vocab, train, average, update-vocab, translate, evaluate, export"),
         ([], "required: COMMAND"),
         (["train"], "required: CONFIG"),
         (["translate", "run", "--bean-size", "3"], "unrecognized arguments: --bean-size"),

@@ -64,10 +64,13 @@ def test_another_vocabulary_keeps_what_both_know(trained, corpora, tmp_path, cap
         str(tmp_path / "config.yml"),
         "--output",
         str(tmp_path / "new"),
+        "--checkpoint",
+        "last",
     ]
     assert main(words) == 0
     said = capsys.readouterr().err
     assert "weights: 25 of 25 weights, 14 of 15 shared pieces (1 new) from " in said
+    assert f"{trained[0]}/last\n" in said
     new = Translator.load(tmp_path / "new")
     assert new.source_tokenizer is new.target_tokenizer
     assert new.target_tokenizer.size == 15
