@@ -17,7 +17,9 @@ def add_commands(commands) -> None:
     summary = "train a model; again: go on from the last checkpoint"
     parser = add_command(commands, "train", _train, summary)
     parser.add_argument("--json", action="store_true", help="print the last figures")
-    parser.add_argument("--dry-run", action="store_true", help="check everything, write nothing")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--dry-run", action="store_true", help="check everything, write nothing")
+    either.add_argument("--profile", action="store_true", help="trace some updates into logs/")
     add_config(parser)
 
 
@@ -51,7 +53,7 @@ def _train(arguments):
     if arguments.dry_run:
         figures = rehearse(config, run_dir, stream=None if arguments.json else sys.stdout)
     else:
-        figures = train(config, run_dir, export=_exporter(config))
+        figures = train(config, run_dir, export=_exporter(config), profile=arguments.profile)
     if arguments.json:
         print(json.dumps(figures))
 

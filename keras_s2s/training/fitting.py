@@ -7,6 +7,7 @@ from keras_s2s.callbacks import Checkpoint, Goal, Journal, Means, Summaries, Val
 from keras_s2s.config import Config
 from keras_s2s.data import batches
 from keras_s2s.metrics import higher_is_better
+from keras_s2s.training.profiling import Profile
 from keras_s2s.training.rescuing import explained, guard
 from keras_s2s.training.samples import Samples
 from keras_s2s.training.saving import keeper, saver
@@ -16,7 +17,7 @@ from keras_s2s.training.validating import scorer
 __all__ = ["train"]
 
 
-def train(config: Config, run_dir, *, export=None, stream=None) -> dict:
+def train(config: Config, run_dir, *, export=None, stream=None, profile: bool = False) -> dict:
     """Trains a model into a run directory, or goes on from the run's last checkpoint.
 
     Interrupted at any moment (killed, or by KeyboardInterrupt, which passes through) the run
@@ -29,6 +30,7 @@ def train(config: Config, run_dir, *, export=None, stream=None) -> dict:
         run_dir: directory for config.yml, tokenizers/, best/, last/, logs/ and metrics.jsonl.
         export: `export(run_dir, step)` publishes RUN/best when `config.export.when` says so.
         stream: text stream for messages and progress, `sys.stderr` unless given.
+        profile: whether to trace some updates into RUN/logs and to say the top operations.
 
     Returns:
         dict of the last validation's figures with `step`, `best_step`, `metric` and `best`.
@@ -43,10 +45,12 @@ def train(config: Config, run_dir, *, export=None, stream=None) -> dict:
     if done:
         session.progress.say(f"{run_dir}: {done}")
         return _figures(session)
+    tracing = Profile(session.run_dir / "logs", session.course, session.progress.say)
     try:
         with explained(session):
-            _fit(session, export)
+            _fit(session, export, [tracing] if profile else [])
     finally:
+        tracing.close()
         session.progress.close()
     if export and session.config.export.when == "end":
         export(session.run_dir, session.course.state["best_step"])
@@ -65,7 +69,7 @@ def _done(session):
     return ""
 
 
-def _fit(session, export):
+def _fit(session, export, more):
     state = session.course.state
     session.model.fit(
         _examples(session, "train", seed=state["order"]["seed"], start=state["position"]),
@@ -74,7 +78,7 @@ def _fit(session, export):
         # `Validate` ends every epoch, and `Course` the last one
         epochs=sys.maxsize,
         steps_per_epoch=sys.maxsize,
-        callbacks=_callbacks(session, export),
+        callbacks=[*_callbacks(session, export), *more],
         verbose=0,
         shuffle=False,
     )
