@@ -151,8 +151,10 @@ def check_same(config: Config, run_dir) -> None:
     data (see `check_corpora` for the files) and what the optimizer's variables depend on.
 
     Raises:
-        UserError: naming every key that differs, the run's value and the one that came.
+        UserError: naming every key that differs, the run's value and the one that came; or the run
+            is a mean of others, which training would write over.
     """
+    _refuse_a_mean(Path(run_dir))
     path = Path(run_dir) / "config.yml"
     if not path.is_file():
         return
@@ -161,6 +163,15 @@ def check_same(config: Config, run_dir) -> None:
     if checkpoints.exists(Path(run_dir) / "last"):
         old, new = old | _lasting(stored), new | _lasting(config)
     _refuse(path, differences(old, new))
+
+
+def _refuse_a_mean(run_dir):
+    best = run_dir / "best"
+    if checkpoints.exists(run_dir / "last") or not checkpoints.exists(best):
+        return
+    if "averaged" in checkpoints.load(best)[1]:
+        instead = f"training.init_from: {run_dir} begins another one with it"
+        raise UserError(f"{run_dir}: expected a run to train, came a mean; {instead}")
 
 
 def check_corpora(config: Config, run_dir, surveys: dict) -> None:

@@ -38,6 +38,13 @@ def test_an_average_is_a_run_to_translate_with(trained, tmp_path, capsys):
     assert checkpoints.load(tmp_path / "all" / "best")[1]["averaged"] == [40, 50, 60]
 
 
+def test_training_does_not_write_over_a_mean(trained, corpora, tmp_path):
+    average_checkpoints([trained[0] / "best"], tmp_path / "mean", say=silent)
+    with pytest.raises(UserError, match="mean: expected a run to train, came a mean; tr"):
+        train(configuration(corpora), tmp_path / "mean", stream=io.StringIO())
+    assert not (tmp_path / "mean" / "last").exists()
+
+
 def test_what_cannot_be_averaged_is_named(trained, tmp_path):
     run = trained[0]
     with pytest.raises(
