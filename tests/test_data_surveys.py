@@ -146,6 +146,20 @@ def test_zipped_and_plain_corpora_mix_and_go_on_from_any_batch(tmp_path):
     assert {target in "abc" for _, target, _ in rest[:500]} == {True, False}
 
 
+def test_the_lines_of_any_batch_can_be_named(tmp_path):
+    rows = [[(f"{n}", f"{side}") for n in range(100)] for side in "ab"]
+    corpora = [corpus(tmp_path / side, of) for side, of in zip("pq", rows, strict=True)]
+    found = survey(corpora)
+    options = {"batch_tokens": 28, "seed": 4}
+    made = list(batches(corpora, training=True, surveyed=found, **options).take(90))
+    assert found.count_batches(28) < 80
+    for number in (0, 7, 60, 89):
+        named = data.find_lines(corpora, found, number, **options)
+        made_of = sorted((side, int(text)) for text, side, _ in texts_of([made[number]]))
+        sides = {f"{tmp_path}/p": "a", f"{tmp_path}/q": "b"}
+        assert [(sides[file], n - 1) for file in named for n in named[file]] == made_of
+
+
 def test_a_file_that_changed_since_it_was_counted_is_named(tmp_path):
     only = corpus(tmp_path / "p", ROWS)
     found = survey(only)

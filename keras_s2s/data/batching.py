@@ -42,7 +42,8 @@ def batches(
     With `training` the pairs come shuffled and for ever: give `fit` its `steps_per_epoch`. Every
     `surveyed.count_batches(batch_tokens, epoch)` batches are an epoch, which goes through each
     corpus as many times as its weight says; its order depends on the corpora, the seed and its
-    number alone. Without, it is one pass in order whose number of batches the dataset knows.
+    number alone. Pairs of a `.gz` corpus are shuffled among the 131,072 around them, those of other
+    files over all. Without, it is one pass in order whose number of batches the dataset knows.
 
     Args:
         corpora: one corpus or several.
