@@ -93,6 +93,19 @@ def test_the_cache_is_made_anew_when_something_changed(tmp_path, corpora):
     assert len(list(cache.iterdir())) == 5
 
 
+def test_a_survey_is_kept_alone(tmp_path, corpora, monkeypatch):
+    keep = {"keep": f"{tmp_path}/kept"}
+    first = surveyed(corpora, **keep)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["survey.npz"]
+    other = surveyed(corpora, min_length=3, **keep)  # takes its place
+    assert other.too_short > first.too_short
+    monkeypatch.setattr(counting, "_Tally", None)  # no corpus is counted
+    assert surveyed(corpora, min_length=3, copy=True, **keep) == other
+    assert_same(made(corpora, other), made(corpora, surveyed(corpora, min_length=3, **keep)))
+    with pytest.raises(TypeError):
+        surveyed(corpora, **keep)
+
+
 def test_a_damaged_cache_is_made_anew(tmp_path, corpora):
     cache = tmp_path / "cache"
     whole = made(corpora, surveyed(corpora, str(cache)))
@@ -136,13 +149,13 @@ def test_what_an_interruption_left_is_cleared_away(tmp_path, corpora):
     cache = tmp_path / "cache"
     surveyed(corpora, str(cache))
     folder = next(cache.iterdir())
-    for name, age in (("old.new", 7200), ("fresh.new", 60)):
+    for name, age in (("survey.npz.1.new", 7200), ("examples-0.1.new", 60)):
         (folder / name).write_text("half")
         when = (folder / "survey.npz").stat().st_mtime - age
         os.utime(folder / name, (when, when))
     surveyed(corpora, str(cache))
     assert sorted(path.suffix for path in folder.iterdir()) == [".new", ".npz"] + [".tfrecord"] * 2
-    assert (folder / "fresh.new").exists()  # another run may be writing it
+    assert (folder / "examples-0.1.new").exists()  # another run may be writing it
 
 
 def test_examples_are_records_that_tensorflow_reads(tmp_path, corpora):

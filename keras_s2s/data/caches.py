@@ -60,20 +60,20 @@ def _digest(tokenizer):
     return made.hexdigest()
 
 
-def find(directory: str, key: str) -> str:
-    """DIR/KEY, made where it is missing; clears away what an earlier attempt left half-written.
+def find(directory: str) -> str:
+    """The directory, made where it is missing; what an earlier attempt left half-written goes.
 
     Raises:
         UserError: the directory cannot be made.
     """
-    path = f"{directory.rstrip('/')}/{key}"
     with _Trouble(directory):
-        tf.io.gfile.makedirs(path)
-        for name in tf.io.gfile.listdir(path):
-            old = time.time() - tf.io.gfile.stat(f"{path}/{name}").mtime_nsec / 1e9 > _OLD
-            if name.endswith(".new") and old:
-                tf.io.gfile.remove(f"{path}/{name}")
-    return path
+        tf.io.gfile.makedirs(directory)
+        for name in tf.io.gfile.listdir(directory):
+            path = f"{directory}/{name}"
+            ours = name.startswith(("survey.npz.", "examples-")) and name.endswith(".new")
+            if ours and time.time() - tf.io.gfile.stat(path).mtime_nsec / 1e9 > _OLD:
+                tf.io.gfile.remove(path)
+    return directory
 
 
 class Writer:
@@ -134,21 +134,24 @@ def _pack(rows):
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
-def save(directory: str, survey: Survey) -> None:
-    """Writes the survey beside its examples, which makes them count.
+def save(directory: str, survey: Survey, key: str) -> None:
+    """Writes the survey beside its examples, which makes them count, or alone.
 
     Raises:
         UserError: it cannot be written.
     """
+    examples = survey.examples or ()
     about = {
+        "key": key,
         "counts": survey.to_dict(),
         "stamps": survey.stamps,
-        "examples": [[one.path.rpartition("/")[2], one.copy] for one in survey.examples],
+        "examples": [[one.path.rpartition("/")[2], one.copy] for one in examples],
         "blocks": [[index.block, index.sequential] for index in survey.indexes],
     }
     arrays = {"about": np.array(json.dumps(about))}
-    for number, (index, one) in enumerate(zip(survey.indexes, survey.examples, strict=True)):
+    for number, index in enumerate(survey.indexes):
         arrays |= {f"buckets{number}": index.buckets, f"places{number}": index.places}
+    for number, one in enumerate(examples):
         arrays |= {f"ends{number}": one.ends, f"sums{number}": one.sums}
     content = io.BytesIO()
     np.savez(content, **arrays)
@@ -160,8 +163,8 @@ def save(directory: str, survey: Survey) -> None:
         tf.io.gfile.rename(beside, path, overwrite=True)
 
 
-def load(directory: str, corpora: Sequence[Corpus]) -> Survey | None:
-    """The survey that `save` wrote, or None where there is none or its examples are not whole."""
+def load(directory: str, corpora: Sequence[Corpus], key: str) -> Survey | None:
+    """The survey that `save` wrote, or None: there is none, another, or not all its examples."""
     path = f"{directory}/survey.npz"
     with _Trouble(path):
         if not tf.io.gfile.exists(path):
@@ -170,14 +173,14 @@ def load(directory: str, corpora: Sequence[Corpus]) -> Survey | None:
             content = file.read()
     try:
         arrays = dict(np.load(io.BytesIO(content)))
+        about = json.loads(str(arrays["about"]))
     except (ValueError, OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile):
         return None  # damaged: made anew
-    survey = _survey(directory, arrays, corpora)
-    return survey if all(map(_is_whole, survey.examples)) else None
+    survey = _survey(directory, arrays, about, corpora) if about["key"] == key else None
+    return survey if survey and all(map(_is_whole, survey.examples or ())) else None
 
 
-def _survey(directory, arrays, corpora):
-    about = json.loads(str(arrays["about"]))
+def _survey(directory, arrays, about, corpora):
     examples, indexes = [], []
     for number, (file, copy) in enumerate(about["examples"]):
         ends, sums = arrays[f"ends{number}"], arrays[f"sums{number}"]
@@ -193,7 +196,7 @@ def _survey(directory, arrays, corpora):
         limits=Limits(**counts["limits"]),
         indexes=tuple(indexes),
         stamps=tuple(map(tuple, about["stamps"])),
-        examples=tuple(examples),
+        examples=tuple(examples) or None,
     )
 
 

@@ -36,6 +36,7 @@ def survey(
     unique: bool = False,
     cache: str | None = None,
     copy: bool = False,
+    keep: str | None = None,
 ) -> Survey:
     """Reads corpora once, tokenises them as training does, and counts.
 
@@ -51,6 +52,8 @@ def survey(
         min_length, max_ratio, unique: see `Limits`.
         cache: a directory on any file system that TensorFlow writes.
         copy: whether the examples in the cache hold copy ids.
+        keep: a directory for `survey.npz`, the counts alone, where there is no `cache`; read again,
+            or replaced, as the cache is.
 
     Raises:
         UserError: as `read_pairs`, or the cache cannot be written.
@@ -61,11 +64,11 @@ def survey(
         raise ValueError(f"cache: expected none for a tokenizer with sampling, came {cache!r}")
     limits = Limits(max_length, min_length, max_ratio, unique)
     stamps = tuple(stamp(path) for one in corpora for path in open_rows(one).paths)
-    directory = None
-    if cache:
-        key = caches.key_of(corpora, source, target, limits, stamps, copy)
-        directory = caches.find(cache, key)
-        if found := caches.load(directory, corpora):
+    key, directory = None, keep
+    if cache or keep:
+        key = caches.key_of(corpora, source, target, limits, stamps, copy and bool(cache))
+        directory = caches.find(f"{cache.rstrip('/')}/{key}") if cache else keep
+        if found := caches.load(directory, corpora, key):
             return found
     repeated = find_repeated(corpora) if unique else [None] * len(corpora)
     tallies = [_Tally(*one, limits) for one in zip(corpora, repeated, strict=True)]
@@ -77,8 +80,8 @@ def survey(
         _measure(tallies, _maker(source, target, max_length, cache, copy), progress)
         after.pop_all()
     made = _surveyed(tallies, limits, stamps)
-    if cache:
-        caches.save(directory, made)
+    if directory:
+        caches.save(caches.find(directory), made, key)
     return made
 
 

@@ -58,7 +58,7 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
     course = Course(config.training.updates, batches=config.training.accumulate)
     progress = Progress(course, stream=stream or sys.stderr)
     pair = train_tokenizers(config, run_dir, progress.say, write=write)
-    surveys = _surveys(config, pair, progress.say)
+    surveys = _surveys(config, pair, str(run_dir) if write else None, progress.say)
     check_corpora(config, run_dir, surveys)
     with make_room():
         config = settle_batch_tokens(config, pair, surveys["train"], _copies(config), progress.say)
@@ -89,14 +89,14 @@ def _order(session):
     state["corpora"] = {name: fingerprint(found) for name, found in session.surveys.items()}
 
 
-def _surveys(config, pair, say):
+def _surveys(config, pair, keep, say):
     """Counts both corpora before anything is built, and says what is skipped."""
     found = {}
     for name in ("train", "valid"):
         corpus = getattr(config.data, name)
         if corpus is not None:
             counting = _Counting(f"data.{name}", say)
-            options = _train_options(config) if name == "train" else {}
+            options = _train_options(config, keep) if name == "train" else {}
             found[name] = survey(corpus, *pair, config.data.max_length, counting, **options)
             for line in found[name].describe():
                 say(f"data.{name}: {line}")
@@ -105,9 +105,10 @@ def _surveys(config, pair, say):
     return found
 
 
-def _train_options(config):
+def _train_options(config, keep):
     """How the training corpora are surveyed, beside what holds for every corpus."""
-    return config.data.filters() | {"cache": config.data.cache, "copy": _copies(config)}
+    cache = {"cache": config.data.cache, "copy": _copies(config), "keep": keep}
+    return config.data.filters() | cache
 
 
 def _copies(config):

@@ -28,7 +28,8 @@ def test_the_toy_is_learned(trained):
 def test_the_run_directory_holds_all_that_is_needed(trained):
     run, figures, _ = trained
     assert sorted(os.listdir(run)) == [
-        "best", "config.yml", "last", "logs", "metrics.jsonl", "tokenizers"]  # fmt: skip
+        "best", "config.yml", "last", "logs", "metrics.jsonl", "survey.npz", "tokenizers",
+    ]  # fmt: skip
     assert checkpoints.load(run / "last")[1]["step"] == UPDATES
     assert checkpoints.load(run / "best")[1]["step"] == figures["best_step"]
     assert [line["step"] for line in journal(run)] == [120, 240]
