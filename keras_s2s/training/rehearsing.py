@@ -14,6 +14,7 @@ from keras_s2s.training.sessions import prepare
 __all__ = ["rehearse"]
 
 PARTS = (8, 4)  # the first updates are made on batches that much smaller
+SAFE = 8192  # tokens, and on parts of so many at most: the whole may not fit by far
 COPIES = 3  # best/, last/ and the one that is being written
 
 
@@ -75,7 +76,7 @@ def _try(session, free):
     prober = Prober(session.model, read)
     held = prober.points[0][1]
     for part in PARTS:
-        size = max(data.batch_tokens // part, 1)
+        size = max(min(data.batch_tokens, SAFE) // part, 1)
         _check_update(prober.run(size, read(size), steps=0))
     batch = read(data.batch_tokens)
     expected = prober.expect(batch)
