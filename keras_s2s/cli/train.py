@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keras_s2s.cli.parsing import add_command
 from keras_s2s.cli.quiet import import_tensorflow
-from keras_s2s.config import Config
+from keras_s2s.config import Config, UserError
 
 __all__ = ["add_commands", "add_config", "read_config"]
 
@@ -41,8 +41,10 @@ def add_config(parser) -> None:
 def read_config(arguments):
     """The configuration and the run directory that a command line names."""
     config = Config.load(arguments.config, arguments.overrides)
-    run_dir = arguments.run_dir or Path("runs") / Path(arguments.config).stem
-    return config, Path(run_dir)
+    run_dir = Path(arguments.run_dir or Path("runs") / Path(arguments.config).stem)
+    if run_dir.exists() and not run_dir.is_dir():
+        raise UserError(f"{run_dir}: expected a run directory, came a file")
+    return config, run_dir
 
 
 def _train(arguments):

@@ -17,7 +17,7 @@ from keras_s2s.data.stores import Records, Texts, check_unchanged, join, take
 from keras_s2s.data.surveys import Survey
 from keras_s2s.tokenizers import Tokenizer
 
-__all__ = ["batches", "longest_batch"]
+__all__ = ["batches", "longest_batch", "require_pairs"]
 
 
 def batches(
@@ -67,7 +67,7 @@ def batches(
     _check(batch_tokens, max_length, start, training)
     surveyed = surveyed or survey(corpora, source, target, max_length)
     _check_survey(surveyed, max_length, copy)
-    _require_pairs(corpora, surveyed)
+    require_pairs(corpora, surveyed)
     check_unchanged(corpora, surveyed.stamps)
     rows = _Stream(corpora, surveyed, batch_tokens, seed if training else None, start)
     made = tf.data.Dataset.from_generator(rows, output_signature=rows.signature())
@@ -98,7 +98,7 @@ def longest_batch(
         UserError: as `batches`.
     """
     corpora = as_list(corpora)
-    _require_pairs(corpora, surveyed)
+    require_pairs(corpora, surveyed)
     check_unchanged(corpora, surveyed.stamps)
     rows = _Stream(corpora, surveyed, batch_tokens, None, 0)
     buckets, found = np.concatenate([index.buckets for index in surveyed.indexes]), []
@@ -131,7 +131,12 @@ def _check_survey(surveyed, max_length, copy):
         raise ValueError(f"surveyed: expected a cache made with copy={copy}, came the other")
 
 
-def _require_pairs(corpora, surveyed):
+def require_pairs(corpora: Corpus | Sequence[Corpus], surveyed: Survey) -> None:
+    """Refuses corpora of which no pair is left to train on.
+
+    Raises:
+        UserError: naming the files and why each pair was skipped.
+    """
     if not surveyed.kept:
         reasons = " and ".join(surveyed.reasons())
         expected = f"expected a pair of 1 to {surveyed.max_length} pieces a side"

@@ -11,7 +11,7 @@ import yaml
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s.config import Config, UserError, replace_file
-from keras_s2s.data import read_side
+from keras_s2s.data import read_pairs, read_side
 
 __all__ = [
     "adopt",
@@ -52,12 +52,16 @@ def train_tokenizers(config: Config, run_dir, say=None, *, write: bool = True):
     Raises:
         UserError: no training corpus, what is wrong with it, or damaged tokenizers.
     """
-    directory, say = Path(run_dir) / "tokenizers", say or _to_stderr
+    corpus, say = training_corpus(config), say or _to_stderr
+    directory = Path(run_dir) / "tokenizers"
     if _are_made(config, run_dir, directory):
         source, target = tokenizers.load_pair(directory)
         say(f"tokenizers: {_describe(source, target)}, from {directory}")
         return source, target
-    source, target = _train(config, training_corpus(config))
+    for either in filter(None, (corpus, config.data.valid)):
+        for _ in read_pairs(either):  # pieces of lines that are no pairs would stay in the run
+            pass
+    source, target = _train(config, corpus)
     if write:
         _keep(config, directory, source, target)
     say(f"tokenizers: {_describe(source, target)}, trained")

@@ -11,6 +11,7 @@ from keras_s2s import catalog, checkpoints
 from keras_s2s.callbacks import Course, Progress
 from keras_s2s.config import Config
 from keras_s2s.data import Survey, survey
+from keras_s2s.data.batching import require_pairs
 from keras_s2s.training.compiling import compiled
 from keras_s2s.training.defaults import complete, describe_choices
 from keras_s2s.training.probing import settle_batch_tokens
@@ -100,6 +101,7 @@ def _surveys(config, pair, keep, say):
             found[name] = survey(corpus, *pair, config.data.max_length, counting, **options)
             for line in found[name].describe():
                 say(f"data.{name}: {line}")
+            require_pairs(corpus, found[name])
     if "valid" not in found:
         say("data.valid: none, so best/ is always the latest checkpoint")
     return found

@@ -12,7 +12,8 @@ from tests.training.toys import changed, configuration
 
 
 def test_bad_input_is_named_before_anything_is_written(tmp_path, corpora):
-    good = configuration(corpora)
+    good, broken = configuration(corpora), tmp_path / "broken.tsv"
+    broken.write_text("1\t1\nno tab\n")
     for config, message in (
         (changed(good, model__preset="gruu"), "model.preset: .*'gruu'; the nearest is 'gru'"),
         (changed(good, data__train=None), "data.train: expected source and target, or pairs, came"),
@@ -28,11 +29,24 @@ def test_bad_input_is_named_before_anything_is_written(tmp_path, corpora):
             changed(good, training__metric="wer", training__validate_lines=0),
             "training.metric: wer is",
         ),
+        (changed(good, data__valid={"pairs": "gone.tsv"}), "gone.tsv: expected a text file"),
+        (changed(good, data__train={"pairs": str(broken)}), "broken.tsv:2: .* came no tab"),
+        (
+            changed(good, data__train={"source": str(broken), "target": corpora["train"]["pairs"]}),
+            "expected as many lines in both, came 2 and",
+        ),
         (changed(good, data__tokenizer={"size": 5}), "data.tokenizer.size: expected at least "),
     ):
         with pytest.raises(UserError, match=message):
             train(config, tmp_path / "run", stream=io.StringIO())
         assert not (tmp_path / "run").exists()
+
+
+def test_corpora_that_leave_no_pair_are_named_before_the_model_is_built(tmp_path, corpora):
+    config = changed(configuration(corpora), data__max_length=1)
+    with pytest.raises(UserError, match=r"expected a pair of 1 to 1 pieces a side, came .* beyond"):
+        train(config, tmp_path / "run", stream=io.StringIO())
+    assert not (tmp_path / "run" / "config.yml").exists()
 
 
 @pytest.mark.parametrize(
