@@ -135,12 +135,11 @@ class Updates(keras.Model):
         finite = tf.math.is_finite(loss)
         count = _count(y, sample_weight)
 
-        def measure():
-            self._loss_tracker.update_state(loss, sample_weight=count)
-            self.compute_metrics(x, y, y_pred, sample_weight)
-            return tf.no_op()
-
-        tf.cond(finite, measure, tf.no_op)
+        # Weights of zero and no branch: within one the graph would compute the loss's parts again
+        weights = token_weights(y, sample_weight) * tf.cast(finite, tf.float32)
+        seen = tf.where(finite, loss, 0.0)
+        self._loss_tracker.update_state(seen, sample_weight=tf.where(finite, count, 0.0))
+        self.compute_metrics(x, y, y_pred, weights)
         return tf.cast(loss, tf.float32), gradients, count, finite
 
     def test_step(self, data):
