@@ -31,7 +31,6 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     # so that `wait_until_ready` sees a server soon after it came up
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 _PREDICTION = "/tensorflow.serving.PredictionService/"

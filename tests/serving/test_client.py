@@ -1,9 +1,11 @@
 """The client against a real server in this process."""
 
+import contextlib
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +22,40 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def far_away(port, seconds):
+    """A port whose connections reach `port` only after some seconds."""
+
+    def pump(source, sink):
+        with contextlib.suppress(OSError):
+            while content := source.recv(65536):
+                sink.sendall(content)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                near = listener.accept()[0]
+                time.sleep(seconds)
+                far = socket.create_connection(("127.0.0.1", port))
+                ends.extend([near, far])
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    ends = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    for end in ends:
+        end.close()
+
+
+def test_a_server_that_is_slow_to_connect_is_waited_for(server):
+    with far_away(server.port, 0.7) as port:
+        with Client(f"localhost:{port}", "shout", timeout=20) as client:
+            assert client.translate(["far"])[0][0].text == "FAR"
 
 
 def test_translate_gives_hypotheses_of_each_text(client):
