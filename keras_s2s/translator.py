@@ -278,7 +278,7 @@ def check(given, pieces, sizes):
     penalty = given["length_penalty"]
     # Also true of a NaN, for which no comparison holds.
     wrong = ~((penalty >= -PENALTY) & (penalty <= PENALTY))
-    expected = f"length_penalty: expected {-PENALTY} to "
+    expected = f"length_penalty: expected {-PENALTY:g} to "
     error = _note(error, wrong, expected, tf.fill([batch], PENALTY), penalty)
     options = search.Options(
         beam_size=beam,
