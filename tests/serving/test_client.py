@@ -53,9 +53,11 @@ def far_away(port, seconds):
 
 
 def test_a_server_that_is_slow_to_connect_is_waited_for(server):
-    with far_away(server.port, 0.7) as port:
-        with Client(f"localhost:{port}", "shout", timeout=20) as client:
-            assert client.translate(["far"])[0][0].text == "FAR"
+    with (
+        far_away(server.port, 0.7) as port,
+        Client(f"localhost:{port}", "shout", timeout=20) as client,
+    ):
+        assert client.translate(["far"])[0][0].text == "FAR"
 
 
 def test_translate_gives_hypotheses_of_each_text(client):
