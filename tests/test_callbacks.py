@@ -220,8 +220,8 @@ def watch(tmp_path, updates, state=None):
 
 def test_the_journal_has_a_line_for_each_validation_and_none_twice(tmp_path):
     state, journal = watch(tmp_path, 10), tmp_path / "metrics.jsonl"
-    with journal.open("a") as file:
-        file.write('{"step": 15, "loss": 9.0}\n{"step": 2')  # lost updates, a line cut short
+    with journal.open("ab") as file:
+        file.write(b'{"step": 15, "loss": 9.0}\n\xff\n[1]\n{"step": 2')  # lost updates, damage
     watch(tmp_path, 20, state)
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [line["step"] for line in lines] == [5, 10, 15, 20]

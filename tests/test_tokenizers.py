@@ -284,7 +284,7 @@ def test_damaged_files_are_named(tmp_path):
             tokenizers.load(tmp_path, "source")
     with damaged(tmp_path, "source.vocab", b"a\n"):
         tokenizers.load(tmp_path, "source")
-    for content in (b"a\na\n", b"\xff\n"):
+    for content in (b"a\na\n", b"\xff\n", b""):
         damaged(tmp_path, "source.vocab", content)
         with pytest.raises(UserError, match=r"source\.vocab: "):
             tokenizers.load(tmp_path, "source")

@@ -28,7 +28,7 @@ class Journal(keras.callbacks.Callback):
         self.path, self.course = Path(path), course
 
     def on_train_begin(self, logs=None):
-        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        text = self.path.read_text("utf-8", "replace") if self.path.exists() else ""
         kept = [
             line for line in map(_parsed, text.splitlines()) if line["step"] <= self.course.step
         ]
@@ -88,11 +88,12 @@ class Summaries(keras.callbacks.Callback):
 
 
 def _parsed(line):
-    """A line's figures; a line cut short counts as one of lost updates."""
+    """A line's figures; a damaged line counts as one of lost updates."""
     try:
         figures = json.loads(line)
-        return figures if "step" in figures else {"step": math.inf}
-    except (ValueError, TypeError):
+        float(figures["step"])
+        return figures
+    except (ValueError, TypeError, KeyError):
         return {"step": math.inf}
 
 

@@ -107,6 +107,8 @@ class Tokenizer(tf.Module):
 
 
 def _check(vocabulary, special_tokens):
+    if not vocabulary:
+        raise ValueError("vocabulary: expected at least one piece, came none")
     seen = {"", UNKNOWN}
     for place, piece in enumerate(vocabulary, 1):
         if piece in seen:

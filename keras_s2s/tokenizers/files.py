@@ -31,6 +31,9 @@ def load(directory, name: str) -> Tokenizer:
         tokenizer = _make(described, path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: expected a vocabulary, came: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        came = f"byte 0x{error.object[error.start]:02x} at {error.start}"
+        raise UserError(f"{path}: expected UTF-8, came {came}") from None
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
     if tokenizer.size != described["size"]:

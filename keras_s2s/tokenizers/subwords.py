@@ -88,9 +88,8 @@ class SentencePiece(Tokenizer):
 def _open(model):
     try:
         return tf_text.SentencepieceTokenizer(model, out_type=tf.string)
-    except (tf.errors.OpError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise ValueError(f"model: expected a SentencePiece model, came: {first}") from None
+    except (tf.errors.OpError, ValueError):
+        raise ValueError("model: expected a SentencePiece model, came a damaged one") from None
 
 
 def _sampler(splitter, proto, special_tokens, sampling):

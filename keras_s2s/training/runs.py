@@ -156,9 +156,9 @@ def check_same(config: Config, run_dir) -> None:
 
     Raises:
         UserError: naming every key that differs, the run's value and the one that came; or the run
-            is a mean of others, which training would write over.
+            has a `best` alone, such as a mean, which training would write over.
     """
-    _refuse_a_mean(Path(run_dir))
+    _refuse_best_alone(Path(run_dir))
     path = Path(run_dir) / "config.yml"
     if not path.is_file():
         return
@@ -169,13 +169,16 @@ def check_same(config: Config, run_dir) -> None:
     _refuse(path, differences(old, new))
 
 
-def _refuse_a_mean(run_dir):
+def _refuse_best_alone(run_dir):
     best = run_dir / "best"
     if checkpoints.exists(run_dir / "last") or not checkpoints.exists(best):
         return
-    if "averaged" in checkpoints.load(best)[1]:
-        instead = f"training.init_from: {run_dir} begins another one with it"
-        raise UserError(f"{run_dir}: expected a run to train, came a mean; {instead}")
+    state = checkpoints.load(best)[1]
+    if state.get("validations") == 1:  # cut off at the first one, before it wrote `last`
+        return
+    came = "a mean" if "averaged" in state else "best/ without last/"
+    instead = f"training.init_from: {run_dir} begins another one with it"
+    raise UserError(f"{run_dir}: expected a run to train, came {came}; {instead}")
 
 
 def check_corpora(config: Config, run_dir, surveys: dict) -> None:

@@ -45,6 +45,14 @@ def test_training_does_not_write_over_a_mean(trained, corpora, tmp_path):
     assert not (tmp_path / "mean" / "last").exists()
 
 
+def test_training_does_not_write_over_the_best_where_the_last_is_gone(run, corpora):
+    shutil.rmtree(run / "last")
+    best = (run / "best" / "checkpoint.json").read_bytes()
+    with pytest.raises(UserError, match="came best/ without last/; training.init_from: "):
+        train(configuration(corpora), run, stream=io.StringIO())
+    assert (run / "best" / "checkpoint.json").read_bytes() == best
+
+
 def test_what_cannot_be_averaged_is_named(trained, tmp_path):
     run = trained[0]
     with pytest.raises(
