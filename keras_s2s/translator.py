@@ -140,7 +140,7 @@ class Translator:
         }
         for text, error in zip(texts, outputs["error"]):
             if error.startswith(b"text"):
-                log.warning("%s: %.40s", error.decode(), text)
+                log.warning("%s: an empty target for %.40s", error.decode(), text)
             elif error:
                 raise UserError(error.decode())
         return [self._row(outputs, row) for row in range(len(texts))]

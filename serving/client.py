@@ -63,7 +63,7 @@ class Client:
     ):
         self.address = _checked_address(address)
         self.model = _checked_model(model)
-        self.version = version
+        self.version = _checked_version(version)
         self.timeout = None if timeout is None else _checked_timeout(timeout)
         self._channel = channel or grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
         self._predict = self._method(_PREDICTION + "Predict", messages.PredictResponse)
@@ -228,6 +228,13 @@ def _checked_model(model):
     if not isinstance(model, str) or not model:
         raise ValueError(f"model must be a served model's name, not {model!r}")
     return model
+
+
+def _checked_version(version):
+    whole = isinstance(version, int) and not isinstance(version, bool)
+    if version is not None and not (whole and 0 <= version < 2**63):
+        raise ValueError(f"version must be a whole number, not {version!r}")
+    return version
 
 
 def _checked_timeout(timeout):

@@ -125,7 +125,7 @@ def test_an_overlong_text_is_a_warning_and_an_empty_line(translator, caplog):
         lines = translator.translate(["a " * (CAPS["source_length"] + 1), "a"], max_length=2)
     assert lines[0] == ""
     assert lines[1] == translator.translate(["a"], max_length=2)[0]
-    assert "text tokens: expected 0 to 1024, came 1025: a a a" in caplog.text
+    assert "text tokens: expected 0 to 1024, came 1025: an empty target for a a a" in caplog.text
     with caplog.at_level(logging.WARNING):
         assert translator.translate(["a" * 70000]) == [""]
     assert "text bytes: expected 0 to 65536, came 70000" in caplog.text

@@ -224,5 +224,5 @@ class _Trouble:
 
     def __exit__(self, kind, error, trace):
         if isinstance(error, tf.errors.OpError):
-            expected = "data.cache: expected a directory to write to"
-            raise UserError(f"{expected}, came: {self.path}: {complaint(error)}") from None
+            came = complaint(error).rpartition("; ")[2]  # before it stands a name of our own
+            raise UserError(f"{self.path}: cannot be written: {came}") from None

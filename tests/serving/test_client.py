@@ -149,6 +149,9 @@ def test_wrong_arguments_are_named(client, texts, options, problem):
 def test_wrong_addresses_are_named(address, model, problem):
     with pytest.raises(ValueError, match=problem):
         Client(address, model)
+    for version in ("1", True, -1, 2**63):
+        with pytest.raises(ValueError, match="version must be a whole number, not"):
+            Client("localhost:8500", "m", version=version)
     with pytest.raises(ValueError, match="timeout must be a positive number"):
         Client("localhost:1", "m", timeout=-1)
 
