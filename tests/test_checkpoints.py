@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -189,6 +190,21 @@ for step in range(10**6):
         process.wait()
         path, _ = checkpoints.load(tmp_path)
         assert keras.saving.load_model(path).built
+
+
+def test_a_disk_that_takes_no_more_names_the_file_and_leaves_the_checkpoint(tmp_path):
+    model = small()
+    fit(model, 1)
+    checkpoints.save(model, tmp_path, {"step": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*/step-00002\.keras'"):
+            checkpoints.save(model, tmp_path, {"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint.json", "step-00001.keras"]
+    assert checkpoints.load(tmp_path)[1]["step"] == 1
 
 
 def test_no_checkpoint_is_named(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from keras_s2s.config import UserError, replace_file
+from keras_s2s.config import UserError, replace_file, replacing
 
 __all__ = ["MANIFEST", "copy", "exists", "load", "load_model", "restore", "save"]
 
@@ -40,13 +40,9 @@ def save(model, directory, state: dict) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     _build_optimizer(model)
     path = _free_path(directory, state["step"])
-    beside = path.with_name(f".new-{os.getpid()}.keras")
-    try:
+    with replacing(path) as beside:
         model.save(beside)
         _flush(beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
     _commit(directory, path, {**state, "seeds": _seeds(model)})
     return path
 
@@ -57,12 +53,8 @@ def copy(source, directory) -> Path:
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     path = _free_path(directory, state["step"])
-    beside = path.with_name(f".new-{os.getpid()}.keras")
-    try:
+    with replacing(path) as beside:
         _link(old, beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
     _commit(directory, path, {name: v for name, v in state.items() if name != "model"})
     return path
 

@@ -5,7 +5,7 @@ writes everything, defaults included. Nothing here needs TensorFlow.
 """
 
 from keras_s2s.config.checks import UserError, choose_backend
-from keras_s2s.config.files import replace_file
+from keras_s2s.config.files import replace_file, replacing
 from keras_s2s.config.sections import (
     Config,
     Corpus,
@@ -32,4 +32,5 @@ __all__ = [
     "UserError",
     "choose_backend",
     "replace_file",
+    "replacing",
 ]

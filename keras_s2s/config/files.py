@@ -1,5 +1,6 @@
 """From YAML to sections: keys, where each was written, overrides, and files replaced whole."""
 
+import contextlib
 import dataclasses
 import difflib
 import os
@@ -12,7 +13,7 @@ import yaml
 
 from keras_s2s.config.checks import BadValue, UserError, options
 
-__all__ = ["override", "parse", "read", "replace_file"]
+__all__ = ["override", "parse", "read", "replace_file", "replacing"]
 
 
 def parse(cls, raw: dict, places: dict):
@@ -196,15 +197,25 @@ def _walk(node, path, place, places):
         _walk(value, dotted, place, places)
 
 
-def replace_file(path, text: str) -> None:
-    """Writes UTF-8 text beside `path` and renames it over it, so that no half is ever seen."""
+def replace_file(path, content: str | bytes) -> None:
+    """Writes UTF-8 text, or bytes, to a file that is seen whole or as it was before."""
+    with replacing(path) as beside, beside.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A name beside `path` to write to; in the end that file becomes `path`, or goes.
+
+    Raises:
+        OSError: as the writing did, with the name of `path`.
+    """
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    beside = path.with_name(f".new-{os.getpid()}-{path.name}")
     try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        yield beside
         os.replace(beside, path)
     except OSError as error:
         if error.errno:

@@ -1,12 +1,13 @@
 """Pictures of attention: an alignment as a heat map with its tokens on the axes."""
 
-import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from keras_s2s.config import replacing
 
 __all__ = ["alignment_figure", "save_alignment"]
 
@@ -56,15 +57,10 @@ def save_alignment(path, alignment, source_tokens, target_tokens, title="") -> P
     """
     path = Path(path)
     figure = alignment_figure(alignment, source_tokens, target_tokens, title)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with warnings.catch_warnings():
-            # a script that the font lacks is drawn as boxes, which needs no word to the user
-            warnings.filterwarnings("ignore", message=".*[Gg]lyph .* missing from")
-            figure.savefig(beside, format="png", dpi=120)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as beside, warnings.catch_warnings():
+        # a script that the font lacks is drawn as boxes, which needs no word to the user
+        warnings.filterwarnings("ignore", message=".*[Gg]lyph .* missing from")
+        figure.savefig(beside, format="png", dpi=120)
     return path
 
 

@@ -1,7 +1,6 @@
 """What every tokenizer shares: the vocabulary as two tables in the graph."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -101,7 +100,7 @@ class Tokenizer(tf.Module):
         described, made = {"kind": self.kind, "size": self.size}, self.model_file()
         if made:
             described["file"] = f"{name}.{made[0]}"
-            _replace_bytes(directory / described["file"], made[1])
+            replace_file(directory / described["file"], made[1])
         described |= self.settings()
         replace_file(directory / f"{name}.json", json.dumps(described, indent=2) + "\n")
 
@@ -118,15 +117,3 @@ def _check(vocabulary, special_tokens):
     for token in special_tokens:
         if token not in seen or token in ("", UNKNOWN):
             raise ValueError(f"special_tokens: expected pieces of the vocabulary, came {token!r}")
-
-
-def _replace_bytes(path, content: bytes):
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
