@@ -56,7 +56,7 @@ class Updates(keras.Model):
     vitals = None
 
     def configure_updates(self, batches: int = 1) -> None:
-        """Call before `fit`: from now on updates are as the class says.
+        """Call after `compile`: from now on updates are as the class says.
 
         Args:
             batches: that one update is made of.
@@ -69,6 +69,10 @@ class Updates(keras.Model):
         if self.distribute_strategy.num_replicas_in_sync > 1:
             raise ValueError("batches: expected one replica, came a strategy of several")
         self.batches_per_update, self.vitals, self.train_function = batches, Vitals(), None
+        # Keras makes the metrics' variables when they are first used, and here they exist before
+        y = tf.zeros([1, 1], tf.int32)
+        self.compute_metrics(None, y, tf.zeros([1, 1, self.vocabulary_size]), tf.ones([1, 1]))
+        self.reset_metrics()
 
     @contextlib.contextmanager
     def averaged(self):
@@ -135,11 +139,13 @@ class Updates(keras.Model):
         finite = tf.math.is_finite(loss)
         count = _count(y, sample_weight)
 
-        # Weights of zero and no branch: within one the graph would compute the loss's parts again
-        weights = token_weights(y, sample_weight) * tf.cast(finite, tf.float32)
-        seen = tf.where(finite, loss, 0.0)
-        self._loss_tracker.update_state(seen, sample_weight=tf.where(finite, count, 0.0))
-        self.compute_metrics(x, y, y_pred, weights)
+        before = [tf.identity(v) for v in self.metrics_variables]
+        self._loss_tracker.update_state(loss, sample_weight=count)
+        self.compute_metrics(x, y, y_pred, sample_weight)
+        # No branch: within one the graph would compute the loss's parts again. And no weights of
+        # zero, by which a logit that is not a number stays one.
+        for variable, value in zip(self.metrics_variables, before, strict=True):
+            variable.assign(tf.where(finite, variable, value))
         return tf.cast(loss, tf.float32), gradients, count, finite
 
     def test_step(self, data):

@@ -132,6 +132,21 @@ def test_an_update_that_is_not_finite_changes_nothing(batches):
     assert int(model.optimizer.iterations) == 2
 
 
+@pytest.mark.parametrize("batches", [1, 2])
+def test_logits_that_are_no_numbers_leave_the_metrics_numbers(batches):
+    model = made(batches=batches)
+    table = model.source.table.numpy()
+    table[POISON] = np.nan
+    model.source.table.assign(table)
+    x, y, weights = LARGE
+    ids = np.where(x["source"]["ids"] == x["source"]["ids"][0, 0], POISON, x["source"]["ids"])
+    bad = {"source": {**x["source"], "ids": ids}, "target": x["target"]}, y, weights
+    history = fit(model, stream(SMALL, bad), 2)
+    assert not model.vitals.read()[1]
+    assert np.isfinite([*history["loss"], *history["accuracy"]]).all()
+    assert np.isfinite(model.target.table.numpy()).all()
+
+
 def test_a_gradient_that_is_not_finite_changes_nothing():
     model = made(batches=1)
     plain = model.objectives

@@ -1,6 +1,10 @@
 """A configuration's model, compiled."""
 
+import gc
+import re
+
 import keras
+import tensorflow as tf
 
 from keras_s2s import catalog, schedules
 from keras_s2s.callbacks import TargetTokens
@@ -8,7 +12,27 @@ from keras_s2s.checkpoints import named_weights, pick
 from keras_s2s.config import Config, UserError
 from keras_s2s.metrics import Perplexity, TokenAccuracy
 
-__all__ = ["compiled"]
+__all__ = ["check_buildable", "compiled"]
+
+# Options of Keras' optimizers that keys of their own stand for.
+OURS = {
+    "learning_rate": "learning_rate",
+    "global_clipnorm": "clip_norm",
+    "gradient_accumulation_steps": "accumulate",
+    "use_ema": "ema",
+    "ema_momentum": "ema",
+}
+
+
+def check_buildable(config: Config) -> None:
+    """Raises what `compiled` would, before there are vocabularies: they can take hours to make.
+
+    Raises:
+        UserError: naming the key whose value does not do.
+    """
+    _optimizer(config.training, config.model.decoder["units"])
+    _freeze(catalog.build(config.model, 8, 8), config.training.freeze or ())
+    gc.collect()  # a model is full of cycles, and the next one may need its memory
 
 
 def compiled(config: Config, pair) -> keras.Model:
@@ -66,7 +90,14 @@ def _optimizer(training, width):
     options = {"global_clipnorm": training.clip_norm or None}
     if training.ema is not None:
         options |= {"use_ema": True, "ema_momentum": training.ema}
+    for name, instead in OURS.items():
+        if name in training.optimizer_options:
+            raise UserError(f"training.optimizer_options: expected training.{instead}, came {name}")
     try:
-        return cls(rate, **options, **training.optimizer_options)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"training.optimizer_options: {training.optimizer}: {error}") from None
+        made = [cls(rate, **options, **training.optimizer_options) for _ in range(2)]
+        # some values show only in an update that they cannot do
+        made[0].apply_gradients([(tf.ones([1]), keras.Variable([1.0]))])
+    except (TypeError, ValueError, AttributeError, tf.errors.OpError) as error:
+        said = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", " ".join(str(error).split()))
+        raise UserError(f"training.optimizer_options: {training.optimizer}: {said}") from None
+    return made[1]

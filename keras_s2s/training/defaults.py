@@ -96,6 +96,8 @@ def _check_metric(config, training):
     metric = config.training.metric
     if metric not in (None, "loss") and config.data.valid is None:
         raise UserError(f"data.valid: expected a corpus to compute {metric} on, came none")
+    if training.patience is not None and config.data.valid is None:
+        raise UserError("data.valid: expected a corpus for training.patience to go by, came none")
     if metric in SCORERS and training.validate_lines == 0:
         needs = f"{metric} is computed on decoded lines, and training.validate_lines is 0"
         raise UserError(f"training.metric: {needs}; expected loss, accuracy or perplexity")

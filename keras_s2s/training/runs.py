@@ -27,7 +27,8 @@ __all__ = [
 CHOSEN = ("policy", "learning_rate", "schedule", "warmup", "optimizer_options", "metric", "scores")
 MADE_WITH = "made_with.yml"  # in RUN/tokenizers: the settings they were made with
 # What the variables of an optimizer depend on.
-LASTING = ("optimizer", "ema", "freeze")
+LASTING = ("optimizer", "ema", "freeze", "policy")
+SCALED = "mixed_float16"
 # `_tokenizing` and `check_corpora` look at the first ones; the others may change.
 CHECKED_ELSEWHERE = (
     "train", "valid", "tokenizer", "source_tokenizer", "target_tokenizer", "batch_tokens", "cache",
@@ -231,6 +232,8 @@ def _lasting(config):
     raw = config.to_dict()
     data = {key: raw["data"][key] for key in raw["data"] if key not in CHECKED_ELSEWHERE}
     lasting = {f"training.{key}": raw["training"][key] for key in LASTING}
+    if raw["training"]["policy"] != SCALED:  # whose optimizer has variables for the loss's scale
+        lasting["training.policy"] = "float32 or mixed_bfloat16"
     return {"data": data, "model": raw["model"], **lasting}
 
 

@@ -12,7 +12,8 @@ from keras_s2s.callbacks import Course, Progress
 from keras_s2s.config import Config
 from keras_s2s.data import Survey, survey
 from keras_s2s.data.batching import require_pairs
-from keras_s2s.training.compiling import compiled
+from keras_s2s.metrics import SCORERS
+from keras_s2s.training.compiling import check_buildable, compiled
 from keras_s2s.training.defaults import complete, describe_choices
 from keras_s2s.training.probing import settle_batch_tokens
 from keras_s2s.training.rescuing import make_room
@@ -53,6 +54,8 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
     config = complete(adopt(given, run_dir))
     check_same(config, run_dir)
     training_corpus(config)
+    with make_room():
+        check_buildable(config)
     if not write:
         config = replace(config, data=replace(config.data, cache=None))
     keras.utils.set_random_seed(config.training.seed)
@@ -73,6 +76,7 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
     else:
         begin(session)
     _order(session)
+    _aim(session)
     if write:
         config.save(run_dir / "config.yml")
     return session
@@ -88,6 +92,23 @@ def _order(session):
             session.progress.say(f"data.train: another order from here, by seed {seed}")
         state |= {"order": {"seed": seed, "terms": terms}, "position": 0}
     state["corpora"] = {name: fingerprint(found) for name, found in session.surveys.items()}
+
+
+def _aim(session):
+    """Forgets the best so far where what it was the best of has changed."""
+    training, state = session.config.training, session.course.state
+    terms = {"metric": training.metric}
+    if training.metric == "loss":
+        terms["label_smoothing"] = training.label_smoothing
+    elif training.metric in SCORERS:
+        terms["validate_lines"] = training.validate_lines
+    was = state.get("aim", terms)
+    if was != terms and state["best"] is not None:
+        changed = [name for name in terms if name in was and was[name] != terms[name]]
+        what = " and ".join(f"training.{name}" for name in changed)
+        session.progress.say(f"{what} changed: the next validation is the best so far")
+        state |= {"best": None, "waited": 0}
+    state["aim"] = terms
 
 
 def _surveys(config, pair, keep, say):

@@ -26,6 +26,10 @@ def test_bad_input_is_named_before_anything_is_written(tmp_path, corpora):
             "data.valid: .* bleu on, came no",
         ),
         (
+            changed(good, data__valid=None, training__patience=2),
+            "data.valid: expected a corpus for training.patience to go by, came none",
+        ),
+        (
             changed(good, training__metric="wer", training__validate_lines=0),
             "training.metric: wer is",
         ),
@@ -53,12 +57,30 @@ def test_corpora_that_leave_no_pair_are_named_before_the_model_is_built(tmp_path
     ("options", "message"),
     [
         ({"optimizer_options": {"betta": 1}}, "training.optimizer_options: adam: .*betta"),
+        (
+            {"optimizer_options": {"beta_1": "x"}},
+            "training.optimizer_options: adam: Cast string to float is not sup",
+        ),
+        ({"optimizer_options": {"clipnorm": 1.0}}, "training.optimizer_options: adam: Only one of"),
+        ({"optimizer_options": {"use_ema": True}}, "expected training.ema, came use_ema"),
+        ({"optimizer_options": {"gradient_accumulation_steps": 2}}, "expected training.accumulate"),
+        ({"freeze": ["encodr"]}, "training.freeze: expected the name .* nearest is encoder"),
         ({"schedule": "cosine", "updates": 10, "warmup": 10}, r"training.updates: .*warmup \(10\)"),
     ],
 )
 def test_what_keras_refuses_names_its_key(tmp_path, corpora, options, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as caught:
         train(configuration(corpora, **options), tmp_path / "run", stream=io.StringIO())
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()  # before the first tokenizer is trained
+
+
+def test_a_model_that_cannot_be_built_is_named_before_a_tokenizer_is_trained(tmp_path, corpora):
+    config = changed(configuration(corpora), model__preset="transformer_tiny",
+                     model__encoder={"num_heads": 3}, model__decoder={})  # fmt: skip
+    with pytest.raises(UserError, match="model.encoder: "):
+        train(config, tmp_path / "run", stream=io.StringIO())
+    assert not (tmp_path / "run").exists()
 
 
 def choices(preset, flags=(), **training):

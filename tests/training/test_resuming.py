@@ -56,6 +56,7 @@ def test_exhausted_patience_is_a_finished_training_too(run, corpora):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
+        ("training__policy", "mixed_float16", "training.policy is 'float32 or mixed_bfloat16' in"),
         ("model__encoder", {"units": 64}, "model.encoder.units is 48 in this run, came 64"),
         ("model__dropout", 0.5, "model.encoder.dropout is 0.0 in this run, came 0.5; model.dec"),
         ("data__max_length", 9, "data.max_length is 10 in this run, came 9"),
@@ -106,18 +107,6 @@ class Interrupting(io.StringIO):
         return super().write(text)
 
 
-def test_an_interruption_loses_the_updates_since_the_last_validation_and_no_more(tmp_path, corpora):
-    config = configuration(corpora, updates=9, validate_every=3, validate_lines=0)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "run", stream=Interrupting("update 6: "))
-    said = io.StringIO()
-    figures = train(config, tmp_path / "run", stream=said)
-    assert "going on from update 6" in said.getvalue()
-    assert figures["step"] == 9
-    assert [line["step"] for line in journal(tmp_path / "run")][-1] == 9
-    assert len(list((tmp_path / "run" / "last").iterdir())) == 2
-
-
 def weights(directory):
     return checkpoints.load_model(directory).get_weights()
 
@@ -136,7 +125,7 @@ def assert_same_course(run, expected):
 
 
 def test_a_resumed_run_is_the_one_that_was_never_interrupted(tmp_path, corpora, monkeypatch):
-    config = small(corpora)
+    config = small(corpora, accumulate=2, ema=0.9)
     train(config, tmp_path / "whole", stream=io.StringIO())
     real, killed = checkpoints.save, []
 
@@ -180,6 +169,17 @@ def test_killed_at_any_moment_a_run_ends_as_if_it_never_was(tmp_path, corpora):
         kills += 1
     assert kills >= 2
     assert_same_course(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_another_metric_forgets_the_best_of_the_one_before(run, corpora):
+    said = io.StringIO()
+    config = configuration(corpora, updates=300, metric="accuracy")
+    best = checkpoints.load(run / "last")[1]["best"]
+    state = prepare(config, run, said).course.state
+    assert "training.metric changed: the next validation is the best so far\n" in said.getvalue()
+    assert (best < 1, state["best"], state["waited"]) == (True, None, 0)
+    again = prepare(configuration(corpora, updates=300, patience=3, metric="loss"), run, said)
+    assert again.course.state["best"] == best
 
 
 def test_another_batch_size_goes_on_in_another_order(tmp_path, corpora):
