@@ -4,6 +4,7 @@ DIR/KEY holds, for each corpus, a TFRecord file with one `tf.train.Example` for 
 pairs, and `survey.npz`, which is written last: without it the directory counts for nothing.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -66,7 +67,7 @@ def find(directory: str) -> str:
     Raises:
         UserError: the directory cannot be made.
     """
-    with _Trouble(directory):
+    with _written(directory):
         tf.io.gfile.makedirs(directory)
         for name in tf.io.gfile.listdir(directory):
             path = f"{directory}/{name}"
@@ -92,27 +93,27 @@ class Writer:
         self.path, self.copy = f"{directory}/examples-{number}.tfrecord", copy
         self._beside = f"{self.path}.{os.getpid()}.new"
         self._ends, self._sums = [0], []
-        with _Trouble(self.path):
+        with _written(self.path):
             self._file = tf.io.TFRecordWriter(self._beside)
 
     def add(self, rows: dict) -> None:
         """Writes one block of what `encode` gave, with `weight`, as NumPy arrays."""
         record = _pack(rows)
-        with _Trouble(self.path):
+        with _written(self.path):
             self._file.write(record)
         self._ends.append(self._ends[-1] + len(record) + _FRAME)
         self._sums.append(zlib.crc32(record))
 
     def finish(self) -> Examples:
         """Gives the file its name."""
-        with _Trouble(self.path):
+        with _written(self.path):
             self._file.close()
             tf.io.gfile.rename(self._beside, self.path, overwrite=True)
         return Examples(self.path, np.array(self._ends), np.array(self._sums), self.copy)
 
     def abandon(self) -> None:
         """Removes what was written."""
-        with _Trouble(self.path):
+        with _written(self.path):
             self._file.close()
             if tf.io.gfile.exists(self._beside):
                 tf.io.gfile.remove(self._beside)
@@ -157,7 +158,7 @@ def save(directory: str, survey: Survey, key: str) -> None:
     np.savez(content, **arrays)
     path = f"{directory}/survey.npz"
     beside = f"{path}.{os.getpid()}.new"
-    with _Trouble(path):
+    with _written(path):
         with tf.io.gfile.GFile(beside, "wb") as file:
             file.write(content.getvalue())
         tf.io.gfile.rename(beside, path, overwrite=True)
@@ -166,7 +167,7 @@ def save(directory: str, survey: Survey, key: str) -> None:
 def load(directory: str, corpora: Sequence[Corpus], key: str) -> Survey | None:
     """The survey that `save` wrote, or None: there is none, another, or not all its examples."""
     path = f"{directory}/survey.npz"
-    with _Trouble(path):
+    with _written(path):
         if not tf.io.gfile.exists(path):
             return None
         with tf.io.gfile.GFile(path, "rb") as file:
@@ -213,16 +214,11 @@ def _is_whole(examples):
         return False
 
 
-class _Trouble:
+@contextlib.contextmanager
+def _written(path):
     """Turns what writing a file raises into a user's error that names it."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if isinstance(error, tf.errors.OpError):
-            came = complaint(error).rpartition("; ")[2]  # before it stands a name of our own
-            raise UserError(f"{self.path}: cannot be written: {came}") from None
+    try:
+        yield
+    except tf.errors.OpError as error:
+        came = complaint(error).rpartition("; ")[2]  # before it stands a name of our own
+        raise UserError(f"{path}: cannot be written: {came}") from None

@@ -1,5 +1,6 @@
 """Files as lines of bytes: plain or gzipped, on a disk or wherever TensorFlow reads."""
 
+import contextlib
 import gzip
 import io
 import itertools
@@ -34,7 +35,7 @@ def stamp(path) -> tuple[int, int]:
     Raises:
         UserError: it is not there, or not to be read.
     """
-    with _Trouble(path):
+    with _read(path):
         if is_remote(path):
             found = tf.io.gfile.stat(str(path))
             return found.length, found.mtime_nsec
@@ -76,7 +77,7 @@ class Lines:
         Raises:
             UserError: the file cannot be read, is a damaged `.gz`, or a line of it is not UTF-8.
         """
-        with _Trouble(self.path):
+        with _read(self.path):
             self._open()
             lines = list(itertools.islice(self._file, count))
         self._check(lines)
@@ -89,7 +90,7 @@ class Lines:
 
     def seek(self, offset: int, number: int) -> None:
         """Goes to the line that began at `offset` when `number` lines had been taken."""
-        with _Trouble(self.path):
+        with _read(self.path):
             self._open()
             self._file.seek(offset)
         self.offset, self.number = offset, number
@@ -159,21 +160,15 @@ class _Remote(io.RawIOBase):
         super().close()
 
 
-class _Trouble:
+@contextlib.contextmanager
+def _read(path):
     """Turns what reading a file raises into a user's error that names it."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if isinstance(error, gzip.BadGzipFile | EOFError | zlib.error):
-            raise UserError(f"{self.path}: expected a whole gzip file, came: {error}") from None
-        if isinstance(error, OSError):
-            came = error.strerror or error
-            raise UserError(f"{self.path}: expected a text file, came: {came}") from None
-        if isinstance(error, tf.errors.OpError):
-            came = complaint(error)
-            raise UserError(f"{self.path}: expected a text file, came: {came}") from None
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: expected a whole gzip file, came: {error}") from None
+    except OSError as error:
+        came = error.strerror or error
+        raise UserError(f"{path}: expected a text file, came: {came}") from None
+    except tf.errors.OpError as error:
+        raise UserError(f"{path}: expected a text file, came: {complaint(error)}") from None

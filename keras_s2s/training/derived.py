@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import keras
@@ -14,7 +13,7 @@ from keras_s2s.callbacks import Course
 from keras_s2s.config import Config, ModelConfig, UserError
 from keras_s2s.training.compiling import compiled
 from keras_s2s.training.defaults import complete
-from keras_s2s.training.runs import differences, train_tokenizers
+from keras_s2s.training.runs import differences, to_stderr, train_tokenizers
 from keras_s2s.training.starting import say_transfer, vocabularies
 
 __all__ = ["average_checkpoints", "update_vocabulary"]
@@ -48,7 +47,7 @@ def average_checkpoints(sources, output, *, last: int | None = None, say=None) -
         shutil.copyfile(run / "config.yml", made / "config.yml")
         state = {"step": steps[-1], "averaged": steps}
         checkpoints.save(checkpoints.average(sources), made / "best", state)
-    (say or _to_stderr)(f"{output}: the mean of updates {', '.join(f'{n:,}' for n in steps)}")
+    (say or to_stderr)(f"{output}: the mean of updates {', '.join(f'{n:,}' for n in steps)}")
     return Path(output)
 
 
@@ -101,7 +100,7 @@ def update_vocabulary(run, config: Config, output, *, checkpoint="best", say=Non
     Raises:
         UserError: `output` exists, `run` is damaged, or `config` describes another model.
     """
-    run, say = Path(run), say or _to_stderr
+    run, say = Path(run), say or to_stderr
     old, config = tokenizers.load_pair(run / "tokenizers"), _with_model_of(run, config)
     donor = checkpoints.load_model(run / checkpoint)
     keras.utils.set_random_seed(config.training.seed)
@@ -154,7 +153,3 @@ def _made(output):
         os.replace(beside, output)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def _to_stderr(text):
-    sys.stderr.write(text + "\n")

@@ -19,6 +19,7 @@ __all__ = [
     "check_same",
     "differences",
     "fingerprint",
+    "to_stderr",
     "train_tokenizers",
     "training_corpus",
 ]
@@ -53,7 +54,7 @@ def train_tokenizers(config: Config, run_dir, say=None, *, write: bool = True):
     Raises:
         UserError: no training corpus, what is wrong with it, or damaged tokenizers.
     """
-    corpus, say = training_corpus(config), say or _to_stderr
+    corpus, say = training_corpus(config), say or to_stderr
     directory = Path(run_dir) / "tokenizers"
     if _are_made(config, run_dir, directory):
         source, target = tokenizers.load_pair(directory)
@@ -121,7 +122,8 @@ def _trained(key, config, lines):
         raise UserError(f"{key}.{text}" if named else text) from None
 
 
-def _to_stderr(text):
+def to_stderr(text: str) -> None:
+    """Where lines for the user go unless a caller takes them."""
     sys.stderr.write(text + "\n")
 
 
