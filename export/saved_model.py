@@ -77,7 +77,8 @@ def _write(translator, path):
     # The tables alone: tracking the model too would store every weight twice.
     archive.track(translator.tables)
     functions = {SERVING_DEFAULT.name: translator.graph_default, TRANSLATE.name: translator.graph}
-    for name, signature in SIGNATURES.items():
+    for name in functions:
+        signature = SIGNATURES[name]
         specs = [tf.TensorSpec([None], field.dtype, field.name) for field in signature.inputs]
         archive.add_endpoint(name, functions[name], input_signature=specs)
     archive.write_out(str(path), verbose=False)

@@ -122,7 +122,7 @@ class Translator:
                     f"{name}: unknown option, expected one of {', '.join(sorted(known))}"
                 )
         options = {
-            name: getattr(self.decoding, name) if given.get(name) is None else given[name]
+            name: self.defaults()[name] if given.get(name) is None else given[name]
             for name in known
         }
         if given.get("beam_size") is not None and given.get("num_hypotheses") is None:
@@ -169,7 +169,7 @@ class Translator:
             )
         return found
 
-    def graph(self, text, beam_size, num_hypotheses, length_penalty, max_length):
+    def graph(self, text, *columns, **given):
         """The `translate` signature: tensors in, tensors out, for every loop and every export.
 
         Args:
@@ -179,12 +179,7 @@ class Translator:
         Returns:
             dict of the outputs of `keras_s2s.signatures.TRANSLATE`.
         """
-        given = {
-            "beam_size": beam_size,
-            "num_hypotheses": num_hypotheses,
-            "length_penalty": length_penalty,
-            "max_length": max_length,
-        }
+        given |= dict(zip(TRANSLATE.options(), columns))
         return self._run(text, given, alignment=True)
 
     def _run(self, text, given, alignment):
@@ -206,6 +201,7 @@ class Translator:
             "score": tf.where(blank, MISSING_SCORE, found.score),
             "log_prob": tf.where(blank, MISSING_SCORE, found.log_prob),
             "tokens": tokens,
+            "token_log_probs": tf.fill(tf.shape(tf.pad(tokens, [[0, 0], [0, 0], [0, 1]])), 0.0),
             "lengths": tf.where(blank, 0, found.lengths),
             "finished": found.finished & ~blank,
             "source_tokens": _with_end(pieces),
@@ -226,7 +222,10 @@ class Translator:
 
     def defaults(self) -> dict:
         """The value of each option that a request leaves out."""
-        return {field.name: getattr(self.decoding, field.name) for field in TRANSLATE.inputs[1:]}
+        return {
+            name: getattr(self.decoding, name, field.default)
+            for name, field in TRANSLATE.options().items()
+        }
 
     def _source(self, pieces):
         source = make_source(
@@ -260,14 +259,17 @@ def check(given, pieces, sizes):
         `search.Options` of [B] tensors inside their caps, and string [B], "" where all was well.
     """
     batch = pieces.nrows(out_type=tf.int32)
-    given = {name: tf.broadcast_to(x, [batch]) for name, x in given.items()}
+    given = {
+        name: tf.broadcast_to(given.get(name, tf.constant(field.default, field.dtype)), [batch])
+        for name, field in TRANSLATE.options().items()
+    }
     error = tf.fill([batch], "")
     length = tf.cast(pieces.row_lengths(), tf.int32)
     beam = tf.clip_by_value(given["beam_size"], 1, CAPS["beam_size"])
     wanted = given["num_hypotheses"]
     ranges = (
         ("beam_size", given["beam_size"], 1, tf.fill([batch], CAPS["beam_size"])),
-        ("num_hypotheses", wanted, 1, tf.minimum(beam, CAPS["num_hypotheses"])),
+        ("num_hypotheses", wanted, 1, tf.minimum(beam, CAPS["beam_size"])),
         ("max_length", given["max_length"], 0, tf.fill([batch], CAPS["max_length"])),
         ("text bytes", sizes, 0, tf.fill([batch], CAPS["text_bytes"])),
         ("text tokens", length, 0, tf.fill([batch], CAPS["source_length"])),
@@ -282,7 +284,7 @@ def check(given, pieces, sizes):
     error = _note(error, wrong, expected, tf.fill([batch], PENALTY), penalty)
     options = search.Options(
         beam_size=beam,
-        num_hypotheses=tf.clip_by_value(wanted, 1, tf.minimum(beam, CAPS["num_hypotheses"])),
+        num_hypotheses=tf.clip_by_value(wanted, 1, tf.minimum(beam, CAPS["beam_size"])),
         length_penalty=tf.where(wrong, 0.0, penalty),
         max_length=tf.clip_by_value(given["max_length"], 0, CAPS["max_length"]),
     )

@@ -104,7 +104,7 @@ def add_search_options(parser, hypotheses=True) -> None:
         "--max-length", type=integer(0, CAPS["max_length"]), metavar="N", help="most target tokens"
     )
     if hypotheses:
-        most = CAPS["num_hypotheses"]
+        most = CAPS["beam_size"]
         group.add_argument(
             "--num-hypotheses",
             type=integer(1, most),
