@@ -137,7 +137,7 @@ class Seq2Seq(Updates):
         _, context = self._read(source)
         return context, self.decoder.initial_state(context, num_hypotheses, max_length)
 
-    def next(self, ids, position, context, state, maps="alignment"):
+    def next(self, ids, position, context, state, maps="alignment", normalize=True):
         """One position of every hypothesis.
 
         Args:
@@ -145,6 +145,7 @@ class Seq2Seq(Updates):
             position: int32 scalar.
             context, state: from `begin` or the call before.
             maps: `"alignment"`, or `"none"` to do without it.
+            normalize: False to get the logits, which a search normalises for less.
 
         Returns:
             float32 log-probabilities [B, K, V'], the new state, and the alignment [B, K, S] or
@@ -155,7 +156,9 @@ class Seq2Seq(Updates):
         outputs, state, attention = self.decoder.step(
             embedded, position, context, state, maps=wanted
         )
-        log_probs = tf.nn.log_softmax(self.head(outputs, embedded, attention, context))
+        log_probs = self.head(outputs, embedded, attention, context)
+        if normalize:
+            log_probs = tf.nn.log_softmax(log_probs)
         if maps == "none":
             return log_probs, state, None
         index = context["memory"]["source_index"]

@@ -1,25 +1,29 @@
-"""Search for the best target: one loop over `Seq2Seq.begin` and `Seq2Seq.next`."""
+"""Search for targets: one loop over `Seq2Seq.begin` and `Seq2Seq.next`.
 
-from keras_s2s.search.loop import (
-    LOWEST,
-    Beam,
-    Hypotheses,
-    Options,
-    advance,
-    length_penalty,
-    search,
-    start,
-    trace,
-)
+`search` is a beam, greedy search a beam of one, `sample` draws. Nothing of a hypothesis is copied
+while a search runs but the decoder's state: each step notes token and parent of every live slot,
+and hypotheses are traced back once at the end.
+"""
+
+from keras_s2s.search.beams import Beam, advance, length_penalty
+from keras_s2s.search.constraining import forbidden, too_long
+from keras_s2s.search.loop import sample, search
+from keras_s2s.search.options import LOWEST, Candidates, Extras, Options, Sampling, no_extras
+from keras_s2s.search.tracing import Hypotheses
 
 __all__ = [
     "LOWEST",
     "Beam",
+    "Candidates",
+    "Extras",
     "Hypotheses",
     "Options",
+    "Sampling",
     "advance",
+    "forbidden",
     "length_penalty",
+    "no_extras",
+    "sample",
     "search",
-    "start",
-    "trace",
+    "too_long",
 ]

@@ -29,11 +29,11 @@ class Table:
         self.source = {"mask": tf.ones([rows, 3], tf.bool)}
         self.steps = 0
 
-    def begin(self, source, width):
+    def begin(self, source, width, most=None):
         rows = tf.range(tf.shape(source["mask"])[0])
         return {"row": rows}, {"code": tf.zeros(tf.stack([tf.size(rows), width]), tf.int32)}
 
-    def step(self, ids, position, context, state, maps="alignment"):
+    def step(self, ids, position, context, state, maps="alignment", normalize=True):
         self.steps += 1
         code = state["code"] * VOCABULARY + ids
         rows = tf.expand_dims(context["row"], 1) + tf.zeros_like(code)
@@ -57,6 +57,8 @@ def options(beam_size, num_hypotheses, length_penalty, max_length):
         tf.constant(beam_size, tf.int32),
         tf.constant(num_hypotheses, tf.int32),
         tf.constant(length_penalty, tf.float32),
+        tf.fill([len(beam_size)], 5.0),
+        tf.zeros([len(beam_size)], tf.int32),
         tf.constant(max_length, tf.int32),
     )
 
