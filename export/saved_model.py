@@ -12,7 +12,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_s2s.config import UserError
 from keras_s2s.data.files import complaint
-from keras_s2s.signatures import SERVING_DEFAULT, SIGNATURES, TRANSLATE
+from keras_s2s.signatures import SIGNATURES
 from keras_s2s.translator import Translator
 
 __all__ = ["export_saved_model", "export_translator"]
@@ -76,24 +76,25 @@ def _write(translator, path):
     archive = keras.export.ExportArchive()
     # The tables alone: tracking the model too would store every weight twice.
     archive.track(translator.tables)
-    functions = {SERVING_DEFAULT.name: translator.graph_default, TRANSLATE.name: translator.graph}
-    for name in functions:
-        signature = SIGNATURES[name]
-        specs = [tf.TensorSpec([None], field.dtype, field.name) for field in signature.inputs]
-        archive.add_endpoint(name, functions[name], input_signature=specs)
+    for name, function in translator.graphs().items():
+        specs = [
+            tf.TensorSpec([None], field.dtype, field.name) for field in SIGNATURES[name].inputs
+        ]
+        archive.add_endpoint(name, function, input_signature=specs)
     archive.write_out(str(path), verbose=False)
-    _set_defaults(path / "saved_model.pb", translator.defaults())
+    _set_defaults(path / "saved_model.pb", translator)
     path.chmod(0o755)
 
 
-def _set_defaults(path, defaults):
+def _set_defaults(path, translator):
     """Lets a request leave options out: ExportArchive cannot write a signature's defaults."""
     model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    signature = model.meta_graphs[0].signature_def[TRANSLATE.name]
-    for field in TRANSLATE.inputs:
-        if field.default is not None:
-            value = tf.make_tensor_proto([defaults[field.name]], field.dtype)
-            signature.defaults[field.name].CopyFrom(value)
+    for name, signature in SIGNATURES.items():
+        written = model.meta_graphs[0].signature_def[name]
+        defaults = translator.defaults(signature)
+        for option, field in signature.options().items():
+            value = tf.make_tensor_proto([defaults[option]], field.dtype)
+            written.defaults[option].CopyFrom(value)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_s2s import recurrent
 from keras_s2s.embeddings import sinusoidal
 from keras_s2s.linear import Dropout, check_sizes
-from keras_s2s.transformer import TransformerLayer, check_stack, make_norm
+from keras_s2s.transformer import TransformerLayer, check_stack, head_names, make_norm
 
 __all__ = ["Memory", "RecurrentEncoder", "TransformerEncoder", "masked_mean"]
 
@@ -45,11 +45,13 @@ class Encoder(keras.layers.Layer):
 
     Attributes:
         width: last axis of the memory's values and summary.
+        attention_names: list of A strings, of the self-attention maps.
     """
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
+        self.attention_names = []
 
     def compute_mask(self, *args, **kwargs):
         return None
@@ -178,6 +180,7 @@ class TransformerEncoder(Encoder):
         ]
         self.final_norm = make_norm(policy) if norm == "pre" else None
         self.input_dropout = Dropout(dropout, dtype=policy)
+        self.attention_names = head_names(num_layers, num_heads)
 
     def build(self, inputs_shape):
         if inputs_shape[-1] != self.units:

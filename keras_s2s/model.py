@@ -39,7 +39,7 @@ class Seq2Seq(Updates):
 
     Output:
         float32 logits [B, T, V'], V' = V, or V + S when the head copies. With maps: {"logits": ...,
-        "attention": {"cross": [B, A, T, M], and with "all" "self": [B, A, T, T] and
+        "attention": {"cross": [B, A, T, S], and with "all" "self": [B, A, T, T] and
         "encoder": [B, A, S, S], where the parts have such maps}}.
 
     Raises:
@@ -85,6 +85,12 @@ class Seq2Seq(Updates):
         """Number of target tokens V."""
         return self.head.vocabulary_size
 
+    @property
+    def attention_names(self):
+        """Names of the maps that `call` gives with `maps="all"`, for each of its keys."""
+        decoder = list(self.decoder.attention_names)
+        return {"cross": decoder, "self": decoder, "encoder": list(self.encoder.attention_names)}
+
     def build(self, inputs_shape=None):
         # Every part, those too that only `next` uses: what is not built here is not saved.
         source = (None, None, self.source.units)
@@ -114,9 +120,20 @@ class Seq2Seq(Updates):
         if maps == "none":
             return logits
         given = dict(attention)
+        index = context["memory"]["source_index"]
+        if index is not None:
+            given["cross"] = self._over_source(given["cross"], index, inputs["source"]["mask"])
         if memory.attention is not None:
             given["encoder"] = memory.attention
         return {"logits": logits, "attention": given}
+
+    @staticmethod
+    def _over_source(maps, index, mask):
+        """Maps over memory places [B, A, T, M] as maps over source positions [B, A, T, S]."""
+        shape, length = tf.shape(maps), tf.shape(mask)[1]
+        flat = tf.reshape(maps, [shape[0], shape[1] * shape[2], shape[3]])
+        spread = spread_over_source(flat, index, length)
+        return tf.reshape(spread, tf.concat([shape[:3], [length]], 0))
 
     def _read(self, source, maps="none", training=False):
         vectors = self.source(source["ids"])  # [B, S, E]

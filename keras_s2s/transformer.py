@@ -5,7 +5,7 @@ import keras
 from keras_s2s.attention import CrossAttention, SelfAttention
 from keras_s2s.linear import Dropout, Linear, check_sizes
 
-__all__ = ["FeedForward", "TransformerLayer", "check_stack", "make_norm"]
+__all__ = ["FeedForward", "TransformerLayer", "check_stack", "head_names", "make_norm"]
 
 
 def check_stack(units, num_layers, num_heads, hidden_units):
@@ -19,6 +19,15 @@ def check_stack(units, num_layers, num_heads, hidden_units):
     check_sizes(units=units, num_layers=num_layers, num_heads=num_heads, **inner)
     if units % 2:
         raise ValueError(f"units: expected an even width for sinusoidal positions, came {units}")
+
+
+def head_names(num_layers, num_heads):
+    """Names of a stack's attention maps, layer by layer, head by head."""
+    return [
+        f"layer {layer + 1} head {head + 1}"
+        for layer in range(num_layers)
+        for head in range(num_heads)
+    ]
 
 
 def make_norm(policy):

@@ -134,7 +134,7 @@ def test_an_overlong_text_is_a_warning_and_an_empty_line(translator, caplog):
 def test_wrong_arguments_are_named(translator, tokenizers, tmp_path):
     with pytest.raises(ValueError, match="texts: expected a list of strings, came one string"):
         translator.translate("a b")
-    with pytest.raises(ValueError, match="beam: unknown option, expected one of beam_size"):
+    with pytest.raises(ValueError, match="beam: unknown option, expected one of .*beam_size"):
         translator.decode(["a"], beam=3)
     with pytest.raises(
         ValueError, match="target_tokenizer: expected 11 entries, the model's, came 13"

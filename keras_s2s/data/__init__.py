@@ -7,7 +7,12 @@
 from keras_s2s.data.batching import batches, longest_batch
 from keras_s2s.data.blame import find_lines
 from keras_s2s.data.counting import survey
-from keras_s2s.data.examples import make_example, make_source, target_strings
+from keras_s2s.data.examples import (
+    make_example,
+    make_source,
+    target_ids,
+    target_strings,
+)
 from keras_s2s.data.orders import length_buckets
 from keras_s2s.data.readers import read_lines, read_pairs, read_side
 from keras_s2s.data.surveys import Survey
@@ -24,5 +29,6 @@ __all__ = [
     "read_pairs",
     "read_side",
     "survey",
+    "target_ids",
     "target_strings",
 ]

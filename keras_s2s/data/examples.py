@@ -5,7 +5,14 @@ import tensorflow as tf
 from keras_s2s.config import SpecialIds
 from keras_s2s.tokenizers import UNKNOWN, Tokenizer
 
-__all__ = ["assemble", "encode", "make_example", "make_source", "target_strings"]
+__all__ = [
+    "assemble",
+    "encode",
+    "make_example",
+    "make_source",
+    "target_ids",
+    "target_strings",
+]
 
 _SPECIAL = SpecialIds()
 _ABSENT = tf.int32.max  # what a minimum over no position is
@@ -66,7 +73,7 @@ def encode(source_pieces, target_pieces, source, target, copy: bool = False) -> 
     """
     made = make_source(source_pieces, source, target, copy)
     del made["mask"]
-    find = _copy_ids(source_pieces, target_pieces, target) if copy else target.ids(target_pieces)
+    find = target_ids(source_pieces, target_pieces, target, copy)
     lengths = _lengths(source_pieces) + 1, _lengths(target_pieces) + 1
     return made | {
         "labels": _ended(find),
@@ -92,6 +99,20 @@ def assemble(rows: dict) -> tuple:
     if "weight" in rows:
         weights *= rows["weight"][:, None]
     return {"source": source, "target": shifted}, y, weights
+
+
+def target_ids(source_pieces, target_pieces, target, copy: bool = False):
+    """The ids of target pieces, without an end.
+
+    Args:
+        source_pieces, target_pieces: strings, ragged [B, None].
+        target: gives the ids.
+        copy: whether an unknown piece that stands in the source is its copy id, see `make_source`.
+
+    Returns:
+        int32, ragged [B, None].
+    """
+    return _copy_ids(source_pieces, target_pieces, target) if copy else target.ids(target_pieces)
 
 
 def target_strings(ids, source_pieces, target: Tokenizer):

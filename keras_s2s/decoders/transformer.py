@@ -7,7 +7,7 @@ from keras_s2s import masks
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.embeddings import sinusoidal
 from keras_s2s.linear import Dropout
-from keras_s2s.transformer import TransformerLayer, check_stack, make_norm
+from keras_s2s.transformer import TransformerLayer, check_stack, head_names, make_norm
 
 __all__ = ["TransformerDecoder"]
 
@@ -67,11 +67,7 @@ class TransformerDecoder(Decoder):
         ]
         self.final_norm = make_norm(policy) if norm == "pre" else None
         self.input_dropout = Dropout(dropout, dtype=policy)
-        self.attention_names = [
-            f"layer {layer + 1} head {head + 1}"
-            for layer in range(num_layers)
-            for head in range(num_heads)
-        ]
+        self.attention_names = head_names(num_layers, num_heads)
 
     def build(self, inputs_shape, context_shape):
         if inputs_shape[-1] != self.units:

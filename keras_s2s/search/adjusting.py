@@ -60,26 +60,23 @@ def _when(rows, changed, same):
     return tf.cond(tf.reduce_any(rows), changed, lambda: same)
 
 
-def _places(tokens):
-    """Indices [B, K, N, 3] into [B, K, V'] of int32 tokens [B, K, N]."""
+def _listed(tokens, which, like):
+    """bool [B, K, V'], as `like`: the tokens [B, K, N] with at least one True in `which`."""
     batch, width = tf.shape(tokens)[0], tf.shape(tokens)[1]
     rows = tf.reshape(tf.range(batch), [-1, 1, 1]) + tf.zeros_like(tokens)
     slots = tf.reshape(tf.range(width), [1, -1, 1]) + tf.zeros_like(tokens)
-    return tf.stack([rows, slots, tokens], 3)
+    index = tf.stack([rows, slots, tokens], 3)  # [B, K, N, 3]
+    # A sum, since a token may be listed twice: LiteRT adds up even what a scatter should overwrite.
+    return tf.scatter_nd(index, tf.cast(which, tf.float32), tf.shape(like)) > 0.0
 
 
 def _penalise(log_probs, history, penalty):
-    used = tf.gather(log_probs, history, batch_dims=2)  # [B, K, t]
-    factor = tf.where(used > LOWEST / 2, tf.reshape(penalty, [-1, 1, 1]), 1.0)
-    # A token used twice is written twice with the same value: penalised once.
-    return tf.tensor_scatter_nd_update(log_probs, _places(history), used * factor)
+    used = _listed(history, tf.ones_like(history), log_probs) & (log_probs > LOWEST / 2)
+    return tf.where(used, log_probs * tf.reshape(penalty, [-1, 1, 1]), log_probs)
 
 
 def _forbid(log_probs, tokens, which):
-    """`LOWEST` for those of the tokens [B, K, N] where `which`, bool [B, K, N]."""
-    # Adding, unlike writing, allows for a token that is listed both as forbidden and as not.
-    loss = tf.where(which, 2 * LOWEST, 0.0)
-    return tf.maximum(tf.tensor_scatter_nd_add(log_probs, _places(tokens), loss), LOWEST)
+    return tf.where(_listed(tokens, which, log_probs), LOWEST, log_probs)
 
 
 def _latest(history, count):

@@ -12,7 +12,7 @@ from keras_s2s.search.options import LOWEST
 
 __all__ = ["Beam", "Limits", "advance", "length_penalty", "limits", "start"]
 
-SPAN = 64  # more than the slots of any beam: a place of an ended hypothesis is one number
+SPAN = 64  # as many as the slots of the widest beam: a place of an ended hypothesis is one number
 
 
 class Beam(NamedTuple):

@@ -85,7 +85,7 @@ def constrain(totals, history, met, position, options, extras, special=SpecialId
 
 
 def too_long(extras, max_length):
-    """Rows whose constraints may not fit beside their prefix, one after the other.
+    """Rows whose constraints, one after the other, do not fit behind their prefix.
 
     Args:
         extras: `Extras`.
@@ -98,14 +98,7 @@ def too_long(extras, max_length):
 
 
 def forbidden(extras):
-    """Rows of which a constraint holds a disallowed sequence.
-
-    Args:
-        extras: `Extras`.
-
-    Returns:
-        bool tensor [B].
-    """
+    """bool tensor [B]: rows of `Extras` of which a constraint holds a disallowed sequence."""
     constraints, disallowed = extras.constraints, extras.disallowed
     batch, count, length = tf.unstack(tf.shape(constraints))
     short = tf.shape(disallowed)[2]
@@ -171,7 +164,7 @@ def _sorted(totals, keys):
     """Total, token and parent of every key, [B, M], the best first, LOWEST where it repeats."""
     batch, width, count = tf.unstack(tf.shape(totals))
     flat, amount = tf.reshape(totals, tf.stack([batch, width * count])), tf.shape(keys)[1]
-    keys = -tf.math.top_k(-keys, amount)[0]  # equal ones side by side; ties as a plain beam has them
+    keys = -tf.math.top_k(-keys, amount)[0]  # in a plain beam's order: ties fall as they do there
     repeated = tf.pad(tf.equal(keys[:, 1:], keys[:, :-1]), [[0, 0], [1, 0]])
     found = tf.where(repeated, LOWEST, tf.gather(flat, keys, batch_dims=1))
     found, order = tf.math.top_k(found, amount)

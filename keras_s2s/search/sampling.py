@@ -10,6 +10,7 @@ from keras_s2s.search.options import LOWEST
 
 __all__ = ["draw", "truncate", "uniform"]
 
+_BLOCK = 128  # tokens that `draw` sums up at once
 _ORIGIN = 0x9E3779B9  # 2^32 over the golden ratio: the hash of zeros alone is not zero
 
 
@@ -109,15 +110,17 @@ def _kth(log_probs, k):
 
 
 def _nucleus(log_probs, p):
-    # No more is sorted than top-k has left in the rows that ask for top-p.
-    left = tf.where(_per_row(p) < 1.0, tf.cast(log_probs > LOWEST / 2, tf.int32), 0)
-    width = tf.maximum(tf.reduce_max(tf.reduce_sum(left, 2)), 1)
-    ordered, _ = tf.math.top_k(log_probs, width)
+    weights = tf.exp(log_probs - tf.reduce_max(log_probs, 2, keepdims=True))
+    total = tf.reduce_sum(weights, 2, keepdims=True)  # [B, K, 1]
+    p, size = _per_row(p), tf.cast(tf.shape(log_probs)[2], tf.float32)
+    # Tokens below (1 - p) / V' hold less than 1 - p together, so none of them can stay: with a
+    # margin for rounding, only the others are sorted.
+    matter = (weights > 0.5 * (1.0 - p) * total / size) & (p < 1.0)
+    width = tf.reduce_max(tf.reduce_sum(tf.cast(matter, tf.int32), 2))
+    ordered, _ = tf.math.top_k(log_probs, tf.maximum(width, 1))
     # A running sum, unlike a softmax, does not depend on the width that neighbours ask for.
-    weights = tf.exp(ordered - ordered[:, :, :1])
-    likelier = tf.cumsum(weights, 2, exclusive=True)  # [B, K, width]
-    total = likelier[:, :, -1:] + weights[:, :, -1:]
-    within = tf.where(likelier < _per_row(p) * total, ordered, ordered[:, :, :1])
+    likelier = tf.cumsum(tf.exp(ordered - ordered[:, :, :1]), 2, exclusive=True)
+    within = tf.where(likelier < p * total, ordered, ordered[:, :, :1])
     return tf.reduce_min(within, 2, keepdims=True)
 
 
@@ -139,15 +142,30 @@ def draw(log_probs, uniform):
         int32 tensor [B, K]; 0 where every token is `LOWEST`. Probabilities come about as exactly
         as float32 sums, some 2^-24 each.
     """
-    possible = log_probs > LOWEST / 2
     top = tf.reduce_max(log_probs, 2, keepdims=True)
-    weights = tf.where(possible, tf.exp(log_probs - top), 0.0)  # [B, K, V']
-    cumulated = tf.cumsum(weights, 2)
-    wanted = tf.expand_dims(uniform, 2) * cumulated[:, :, -1:]
-    ids, never = tf.range(tf.shape(log_probs)[2]), tf.shape(log_probs)[2]
-    # A possible token must itself be the one: rounding may carry `wanted` up to the total, and a
-    # sum in parallel need not rise from token to token.
+    weights = tf.where(log_probs > LOWEST / 2, tf.exp(log_probs - top), 0.0)  # [B, K, V']
+    # First a block of tokens, then one of its tokens: a running sum over all is much slower.
+    size = tf.shape(log_probs)[2]
+    count = (size + _BLOCK - 1) // _BLOCK
+    padded = tf.pad(weights, [[0, 0], [0, 0], [0, count * _BLOCK - size]])
+    shape = tf.concat([tf.shape(uniform), [count, _BLOCK]], 0)
+    blocks = tf.reshape(padded, shape)  # [B, K, N, _BLOCK]
+    sums = tf.reduce_sum(blocks, 3)
+    wanted = tf.expand_dims(uniform, 2) * tf.reduce_sum(sums, 2, keepdims=True)
+    block, wanted = _beyond(sums, wanted)
+    token, _ = _beyond(tf.gather(blocks, block, batch_dims=2), wanted)
+    return block * _BLOCK + token
+
+
+def _beyond(weights, wanted):
+    """The first index [B, K] at which the sum exceeds `wanted`, which is then less all before."""
+    reached = tf.cumsum(weights, 2)
+    size = tf.shape(weights)[2]
+    # It must itself add to the sum: rounding may carry `wanted` to the end of the sum, or beyond.
     positive = weights > 0.0
-    first = tf.reduce_min(tf.where(positive & (cumulated > wanted), ids, never), 2)
-    last = tf.reduce_max(tf.where(positive, ids, 0), 2)
-    return tf.minimum(first, last)
+    first = tf.reduce_min(tf.where(positive & (reached > wanted), tf.range(size), size), 2)
+    last = tf.reduce_max(tf.where(positive, tf.range(size), 0), 2)
+    index = tf.minimum(first, last)
+    place = tf.expand_dims(index, 2)
+    before = tf.gather(reached - weights, place, batch_dims=2)
+    return index, wanted - before

@@ -73,6 +73,13 @@ class Tokenizer(tf.Module):
         """Strings of pieces [..., T], padded with "" -> text [...]."""
         raise NotImplementedError(f"{type(self).__name__} has to define detokenize")
 
+    def begins(self, pieces):
+        """Strings of pieces of any shape -> bool, whether a word begins with each.
+
+        What stands first in a text begins one in any case.
+        """
+        return tf.ones_like(pieces, tf.bool)
+
     def ids(self, pieces):
         """Strings of pieces, dense or ragged -> int32 ids of the same shape."""
         return self._table.lookup(pieces)

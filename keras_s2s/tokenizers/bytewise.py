@@ -40,6 +40,9 @@ class Bytes(Tokenizer):
         numbers = tf.cast(tf.reshape(numbers, [-1]), tf.int32)
         return single.with_values(tf.gather(self._names, numbers))
 
+    def begins(self, pieces):
+        return tf.equal(pieces, " ")
+
     def detokenize(self, pieces):
         ids = self.ids(pieces)
         raw = tf.where(ids == UNKNOWN_ID, pieces, tf.gather(self._raw, ids))

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import re
 
 import tensorflow as tf
 import tensorflow_text as tf_text
@@ -61,6 +62,11 @@ class SentencePiece(Tokenizer):
 
     def pieces(self, text, sample=False):
         return self._sample(text) if sample else self._splitter.tokenize(text)  # [B, None]
+
+    def begins(self, pieces):
+        special = "|".join(re.escape(token) for token in self.special_tokens)
+        either = f"{protos.SPACE}(?s:.*)" + (f"|{special}" if special else "")
+        return tf.strings.regex_full_match(pieces, either)
 
     def detokenize(self, pieces):
         shown = pieces

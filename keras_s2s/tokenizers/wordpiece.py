@@ -54,6 +54,9 @@ class WordPiece(Whitespace):
         pieces = self._splitter.tokenize(words).merge_dims(1, 2)  # [B, None]
         return pieces.with_values(tf.strings.regex_replace(pieces.values, f"^{_INSIDE}", CONTINUED))
 
+    def begins(self, pieces):
+        return ~tf.strings.regex_full_match(pieces, f"{CONTINUED}(?s:.*)")
+
     def detokenize(self, pieces):
         pieces = tf.where(pieces == "", "", " " + pieces)
         pieces = tf.strings.regex_replace(pieces, f"^ {CONTINUED}", "")

@@ -35,6 +35,9 @@ class Characters(_Listed):
     def cut(self, text):
         return tf.strings.unicode_split(text, "UTF-8", errors="replace")  # [B, None]
 
+    def begins(self, pieces):
+        return tf.equal(pieces, " ")
+
     def detokenize(self, pieces):
         return tf.strings.reduce_join(pieces, axis=-1)
 

@@ -1,0 +1,182 @@
+"""The served signatures as functions of tensors: what Python, every export and every test run."""
+
+import tensorflow as tf
+
+from keras_s2s import search
+from keras_s2s.data import make_example, make_source, target_strings
+from keras_s2s.signatures import ATTENTION, MISSING_SCORE, SAMPLE, SCORE, TRANSLATE
+from keras_s2s.tokenizers import UNKNOWN
+from keras_s2s.translator import requests
+from keras_s2s.translator.words import by_words
+
+__all__ = ["END_MARK", "Graphs"]
+
+END_MARK = "</s>"  # names the end among tokens; it too can be attended to
+
+
+class Graphs:
+    """The signatures of one model with its tokenizers.
+
+    Every function takes tensors [B], the options also [1] for all rows, and gives the dict of
+    outputs that `keras_s2s.signatures` describes.
+
+    Args:
+        model: a `Seq2Seq` or what can do the same.
+        tokenizers: source and target `Tokenizer`.
+        caps: see `keras_s2s.signatures.CAPS`.
+        dictionary: `tf.lookup.StaticHashTable` of strings, what replaces an unknown token that
+            looks at a source token; None where it is that token itself.
+    """
+
+    def __init__(self, model, tokenizers, caps, dictionary=None):
+        self.model, self.tokenizers, self.caps = model, tokenizers, caps
+        self.dictionary = dictionary
+
+    def translate(self, text, alignment=True, extras=True, **given):
+        """The signature `translate`; without `extras` the options must have them off."""
+        source, given = self._read(TRANSLATE, text, given)
+        lists = requests.read_lists(given, source)
+        options, wishes, error = requests.search_options(given, lists, source)
+        found = search.search(
+            self.model.begin, self.model.next, self._source(source.pieces), options,
+            wishes if extras else None, alignment=alignment,
+        )  # fmt: skip
+        replace = given["replace_unknown"] if alignment else None
+        return self._found(found, source, error, replace)
+
+    def sample(self, text, **given):
+        """The signature `sample`."""
+        source, given = self._read(SAMPLE, text, given)
+        lists = requests.read_lists(given, source)
+        options, sampling, extras, error = requests.sampling_options(given, lists, source)
+        found = search.sample(
+            self.model.begin, self.model.next, self._source(source.pieces), options, sampling,
+            extras,
+        )  # fmt: skip
+        return self._found(found, source, error, None)
+
+    def score(self, text, **given):
+        """The signature `score`."""
+        source, pieces, error, (x, y, weights) = self._pair(SCORE, text, given)
+        logits = self.model(x, training=False)  # [B, T, V']
+        log_probs = tf.gather(tf.nn.log_softmax(logits), y, batch_dims=2)  # [B, T]
+        good = (tf.cast(weights, tf.bool)) & tf.expand_dims(tf.equal(error, ""), 1)
+        tokens = tf.where(good, _with_end(pieces), "")
+        words, sums = by_words(pieces, log_probs, self.tokenizers[1], END_MARK)
+        wrong = tf.expand_dims(tf.not_equal(error, ""), 1)
+        return {
+            "log_prob": tf.where(
+                wrong[:, 0], MISSING_SCORE, tf.reduce_sum(tf.where(good, log_probs, 0.0), 1)
+            ),
+            "tokens": tokens,
+            "token_log_probs": tf.where(good, log_probs, MISSING_SCORE),
+            "words": tf.where(wrong, "", words),
+            "word_log_probs": tf.where(wrong, MISSING_SCORE, sums),
+            "error": error,
+        }
+
+    def attention(self, text, **given):
+        """The signature `attention`."""
+        source, pieces, error, (x, _, weights) = self._pair(ATTENTION, text, given)
+        maps = self.model(x, maps="all", training=False)["attention"]
+        good = tf.equal(error, "")
+        read = x["source"]["mask"] & tf.expand_dims(good, 1)
+        written = (tf.cast(weights, tf.bool)) & tf.expand_dims(good, 1)
+        names = self.model.attention_names
+        outputs = {
+            "source_tokens": tf.where(read, _with_end(source.pieces), ""),
+            "tokens": tf.where(written, _with_end(pieces), ""),
+            "attention": _within(maps["cross"], written, read),
+            "names": _names(names["cross"], good),
+            "error": error,
+        }
+        for kind, key, mask in (("encoder", "encoder", read), ("decoder", "self", written)):
+            if key in maps:
+                outputs[f"{kind}_attention"] = _within(maps[key], mask, mask)
+                outputs[f"{kind}_names"] = _names(names[key], good)
+        return outputs
+
+    def _read(self, signature, text, given):
+        source = requests.Source(text, self.tokenizers, self.model.copies, self.caps)
+        given = {
+            name: tf.broadcast_to(given[name], tf.expand_dims(source.batch, 0))
+            for name in signature.options()
+        }
+        return source, given
+
+    def _source(self, pieces):
+        source = make_source(pieces, *self.tokenizers, copy=self.model.copies)
+        # An empty batch has no longest row: give it one place, so that every loop has one.
+        missing = tf.maximum(1 - tf.shape(source["mask"])[1], 0)
+        return {name: tf.pad(x, [[0, 0], [0, missing]]) for name, x in source.items()}
+
+    def _pair(self, signature, text, given):
+        """A source and its target: `Source`, target pieces, errors, and what `fit` takes."""
+        source, given = self._read(signature, text, given)
+        pieces, error = requests.read_target(given, source)
+        example = make_example(source.pieces, pieces, *self.tokenizers, copy=self.model.copies)
+        return source, pieces, error, example
+
+    def _found(self, found, source, error, replace):
+        missing = found.score <= MISSING_SCORE / 2
+        # A row with an error gives no hypothesis, and fails nobody else's.
+        blank = missing | tf.expand_dims(tf.not_equal(error, ""), 1)  # [B, K]
+        target = self.tokenizers[1]
+        tokens = target_strings(found.ids, source.pieces, target)  # [B, K, T]
+        tokens = tf.where(_like(blank, 3), "", tokens)
+        if replace is not None:
+            tokens = self._replaced(tokens, found.alignment, source, replace)
+        outputs = {
+            "text": target.detokenize(tokens),
+            "score": tf.where(blank, MISSING_SCORE, found.score),
+            "log_prob": tf.where(blank, MISSING_SCORE, found.log_prob),
+            "tokens": tokens,
+            "token_log_probs": tf.where(_like(blank, 3), MISSING_SCORE, found.token_log_probs),
+            "lengths": tf.where(blank, 0, found.lengths),
+            "finished": found.finished & ~blank,
+            "source_tokens": _with_end(source.pieces),
+            "error": error,
+        }
+        if found.alignment is not None:
+            outputs["alignment"] = tf.where(_like(blank, 4), 0.0, found.alignment)
+        return outputs
+
+    def _replaced(self, tokens, alignment, source, replace):
+        """Unknown tokens of the rows [B] that ask for it become what they look at."""
+        unknown = tf.equal(tokens, UNKNOWN) & tf.reshape(replace, [-1, 1, 1])
+
+        def replaced():
+            rows = tf.pad(source.pieces.to_tensor(""), [[0, 0], [0, 1]])  # [B, S]
+            real = tf.reshape(tf.not_equal(rows, ""), [tf.shape(rows)[0], 1, 1, -1])
+            weights = tf.where(real, alignment, -1.0)
+            seen = tf.gather(rows, tf.argmax(weights, 3, tf.int32), batch_dims=1)  # [B, K, T]
+            seen = tf.where(tf.equal(seen, ""), UNKNOWN, seen)
+            if self.dictionary is not None:
+                entry = self.dictionary.lookup(seen)
+                seen = tf.where(tf.equal(entry, ""), seen, entry)
+            return tf.where(unknown, seen, tokens)
+
+        return tf.cond(tf.reduce_any(unknown), replaced, lambda: tokens)
+
+
+def _like(mask, rank):
+    """[B, K] with further axes of one, to stand beside a tensor of that rank."""
+    return tf.reshape(mask, tf.concat([tf.shape(mask), [1] * (rank - 2)], 0))
+
+
+def _with_end(pieces):
+    """Ragged pieces -> string [B, S] with the end's mark behind each row's last piece."""
+    ends = tf.fill([pieces.nrows(), 1], END_MARK)
+    dense = tf.concat([pieces, tf.RaggedTensor.from_tensor(ends)], 1).to_tensor("")
+    return tf.pad(dense, [[0, 0], [0, tf.maximum(1 - tf.shape(dense)[1], 0)]])
+
+
+def _within(maps, rows, columns):
+    """Maps [B, A, N, M] with zeros outside of the real rows [B, N] and columns [B, M]."""
+    inside = tf.expand_dims(rows, 2) & tf.expand_dims(columns, 1)
+    return tf.where(tf.expand_dims(inside, 1), maps, 0.0)
+
+
+def _names(names, good):
+    """string [B, A], empty in rows that are not good."""
+    return tf.where(tf.expand_dims(good, 1), tf.constant([names]), "")

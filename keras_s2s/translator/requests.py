@@ -1,0 +1,346 @@
+"""The options of a request as a search takes them, and what is wrong with each row's.
+
+A row with a wrong option is searched as cheaply as can be and gives its `error`; it fails none of
+its neighbours. What no row of a batch asks for costs one comparison.
+"""
+
+import tensorflow as tf
+
+from keras_s2s import search
+from keras_s2s.config import SpecialIds
+from keras_s2s.data import target_ids
+from keras_s2s.signatures import SAMPLE, TRANSLATE
+from keras_s2s.tokenizers import UNKNOWN
+
+__all__ = [
+    "Lists",
+    "Source",
+    "read_lists",
+    "read_target",
+    "sampling_options",
+    "search_options",
+]
+
+
+class Source:
+    """The texts of a request, cut.
+
+    Args:
+        text: string tensor [B].
+        tokenizers: source and target `Tokenizer`.
+        copies: whether unknown pieces of targets may be copies.
+        caps: see `keras_s2s.signatures.CAPS`.
+
+    Attributes:
+        pieces: ragged string [B, None], cut to `caps["source_length"]`.
+        length: int32 [B], number of pieces before that.
+        sizes: int32 [B], bytes of each text.
+    """
+
+    def __init__(self, text, tokenizers, copies, caps):
+        self.tokenizers, self.copies, self.caps = tokenizers, copies, caps
+        self.sizes = tf.strings.length(text)
+        self.batch = tf.shape(text)[0]
+        pieces = tokenizers[0].pieces(tf.strings.substr(text, 0, caps["text_bytes"]))
+        self.length = tf.cast(pieces.row_lengths(), tf.int32)
+        self.pieces = pieces[:, : caps["source_length"]]
+
+    def errors(self):
+        """bool [B] and messages [B] of texts that are too long."""
+        caps, bytes_ = self.caps, self.sizes
+        yield _beyond("text bytes", bytes_, caps["text_bytes"])
+        yield _beyond("text tokens", self.length, caps["source_length"])
+
+    def ids(self, pieces):
+        """Ragged pieces [B, None] -> int32 target ids of the same shape, copies included."""
+        return target_ids(self.pieces, pieces, self.tokenizers[1], self.copies)
+
+
+class Lists:
+    """The lists of a request as ids: int32 `prefix` [B, P], `constraints` [B, C, L] and
+    `disallowed` [B, D, L], padded with 0, and `prefix_length` [B]."""
+
+    def __init__(self, prefix, prefix_length, constraints=None, disallowed=None):
+        nothing = tf.zeros([tf.shape(prefix)[0], 0, 0], tf.int32)
+        self.prefix, self.prefix_length = prefix, prefix_length
+        self.constraints = nothing if constraints is None else constraints
+        self.disallowed = nothing if disallowed is None else disallowed
+
+
+def read_lists(given, source):
+    """Reads prefix, constraints and disallowed tokens of a request.
+
+    Args:
+        given: dict of the options' tensors, [B].
+        source: `Source`.
+
+    Returns:
+        `Lists`.
+    """
+    prefix, length = _prefix(given["target_prefix"], given["prefix_tokens"], source)
+    if "constraints" not in given:
+        return Lists(prefix, length)
+    return Lists(
+        prefix,
+        length,
+        _phrases(given["constraints"], source, whole=False),
+        _phrases(given["disallowed"], source, whole=True),
+    )
+
+
+def _when_any(texts, read, empty):
+    """`read()` where any of the strings [B] holds something, otherwise the same shaped nothing."""
+    return tf.cond(tf.reduce_any(tf.not_equal(texts, "")), read, empty)
+
+
+def _items(texts):
+    """Lines of strings [B], ragged [B, None], without empty ones."""
+    lines = tf.strings.split(texts, "\n")
+    return tf.ragged.boolean_mask(lines, tf.not_equal(lines, ""))
+
+
+def _prefix(text, tokens, source):
+    cap = source.caps["list_bytes"]
+
+    def read():
+        of_text = source.tokenizers[1].pieces(tf.strings.substr(text, 0, cap))
+        of_tokens = _items(tf.strings.substr(tokens, 0, cap))
+        ids = source.ids(tf.concat([of_text, of_tokens], 1))
+        return ids.to_tensor(0), tf.cast(ids.row_lengths(), tf.int32)
+
+    def empty():
+        return tf.zeros([source.batch, 0], tf.int32), tf.zeros([source.batch], tf.int32)
+
+    return _when_any(tf.strings.join([text, tokens]), read, empty)
+
+
+def _phrases(texts, source, whole):
+    """Ids of the lines of strings [B], int32 [B, N, L]; `whole`: also each line as one piece."""
+
+    def read():
+        items = _items(tf.strings.substr(texts, 0, source.caps["list_bytes"]))  # [B, None]
+        cut = items.with_values(source.tokenizers[1].pieces(items.values))  # [B, None, None]
+        ids = cut.with_flat_values(source.ids(cut.merge_dims(1, 2)).values)
+        if whole:
+            ids = tf.concat([ids, _as_pieces(items, source)], 1)
+        return ids.to_tensor(0)
+
+    return _when_any(texts, read, lambda: tf.zeros([source.batch, 0, 0], tf.int32))
+
+
+def _as_pieces(items, source):
+    """The items that are pieces of the vocabulary, as sequences of one id; 0 for the others."""
+    ids = source.ids(items)
+    known = tf.not_equal(ids.values, SpecialIds().unknown) | (items.values == UNKNOWN)
+    alone = tf.expand_dims(tf.where(known, ids.values, 0), 1)
+    return items.with_values(tf.RaggedTensor.from_tensor(alone))
+
+
+def search_options(given, lists, source):
+    """What `translate` asks for.
+
+    Args:
+        given: dict of the options' tensors, [B].
+        lists: `Lists`.
+        source: `Source`.
+
+    Returns:
+        `search.Options` and `search.Extras` inside their caps, and string [B], "" where all was
+        well.
+    """
+    beam = tf.clip_by_value(given["beam_size"], 1, source.caps["beam_size"])
+    apart = given["alternatives_at"] >= 0
+    shortest, longest = _lengths(given, lists, source)
+    checks = [
+        *_ranges(given, TRANSLATE, source.caps),
+        *source.errors(),
+        *_prefix_checks(given, lists, longest, source.caps),
+        *_beam_checks(given, beam, apart, lists),
+        *_phrase_checks(given, lists, apart, longest, source.caps),
+    ]
+    error = _first_error(checks, source.batch)
+    good = tf.equal(error, "")
+    wanted = tf.clip_by_value(given["num_hypotheses"], 1, beam)
+    options = search.Options(
+        beam_size=tf.where(good, tf.where(apart, wanted, beam), 1),
+        num_hypotheses=tf.where(good, wanted, 1),
+        length_penalty=tf.where(good, given["length_penalty"], 0.0),
+        length_offset=tf.where(good, given["length_offset"], 5.0),
+        min_length=tf.where(good, shortest, 0),
+        max_length=tf.where(good, longest, 0),
+    )
+    return options, _extras(given, lists, good), error
+
+
+def sampling_options(given, lists, source):
+    """What `sample` asks for: `search.Options`, `Sampling` and `Extras`, and string [B]."""
+    longest = _longest(given, lists, source)
+    checks = [
+        *_ranges(given, SAMPLE, source.caps),
+        *source.errors(),
+        *_prefix_checks(given, lists, longest, source.caps),
+    ]
+    error = _first_error(checks, source.batch)
+    good = tf.equal(error, "")
+    count = tf.where(good, given["num_samples"], 1)
+    zeros = tf.zeros([source.batch])
+    options = search.Options(
+        count, count, zeros, zeros + 5.0, tf.zeros_like(count), tf.where(good, longest, 0)
+    )
+    off = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0}
+    draws = {name: tf.where(good, given[name], value) for name, value in off.items()}
+    extras = search.no_extras(source.batch)._replace(
+        prefix=lists.prefix, prefix_length=tf.where(good, lists.prefix_length, 0)
+    )
+    return options, search.Sampling(count, **draws), extras, error
+
+
+def _longest(given, lists, source):
+    new = given["max_new_tokens"]
+    return tf.where(
+        new > 0, tf.minimum(given["max_length"], lists.prefix_length + new), given["max_length"]
+    )
+
+
+def _lengths(given, lists, source):
+    """Fewest and most tokens of each row, int32 [B]."""
+    size = tf.cast(source.length, tf.float32)
+
+    def share(name):
+        return tf.cast(tf.math.ceil(tf.clip_by_value(given[name], 0.0, 100.0) * size), tf.int32)
+
+    shortest = tf.maximum(given["min_length"], share("min_length_ratio"))
+    longest = _longest(given, lists, source)
+    ratio = given["max_length_ratio"]
+    longest = tf.where(ratio > 0.0, tf.minimum(longest, share("max_length_ratio")), longest)
+    # Only two lengths that are both given can contradict: a ratio gives way.
+    return tf.where(shortest > longest, tf.minimum(shortest, longest), shortest), longest
+
+
+def _extras(given, lists, good):
+    def kept(value, off):
+        return tf.where(tf.reshape(good, [-1] + [1] * (value.shape.rank - 1)), value, off)
+
+    return search.Extras(
+        coverage_penalty=kept(given["coverage_penalty"], 0.0),
+        no_repeat_ngram=kept(given["no_repeat_ngram"], 0),
+        repetition_penalty=kept(given["repetition_penalty"], 1.0),
+        prefix=lists.prefix,
+        prefix_length=kept(lists.prefix_length, 0),
+        disallowed=kept(lists.disallowed, 0),
+        constraints=kept(lists.constraints, 0),
+        beam_groups=kept(given["beam_groups"], 1),
+        diversity_penalty=kept(given["diversity_penalty"], 0.0),
+        alternatives_at=kept(given["alternatives_at"], -1),
+    )
+
+
+def _ranges(given, signature, caps):
+    """Each number against the range that the signature's table gives it."""
+    for name, field in signature.options().items():
+        if field.low is None:
+            continue
+        value, high = given[name], caps.get(field.high, field.high)
+        # Also true of a NaN, for which no comparison holds.
+        wrong = ~((value >= field.low) & (value <= high))
+        expected = f"{name}: expected {field.low:g} to {high:g}, came"
+        yield wrong, lambda expected=expected, value=value: _text(expected, value)
+
+
+def _beyond(name, value, high):
+    return value > high, lambda: _text(f"{name}: expected 0 to {high}, came", value)
+
+
+def _prefix_checks(given, lists, longest, caps):
+    both = tf.not_equal(given["target_prefix"], "") & tf.not_equal(given["prefix_tokens"], "")
+    yield both, lambda: "target_prefix: expected none beside prefix_tokens"
+    for name in ("target_prefix", "prefix_tokens"):
+        yield _beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
+    length = lists.prefix_length
+    yield length > longest, lambda: _text(
+        "target_prefix: expected at most ", longest, " tokens, the maximum, came ", length
+    )
+
+
+def _beam_checks(given, beam, apart, lists):
+    wanted, groups = given["num_hypotheses"], given["beam_groups"]
+    yield wanted > beam, lambda: _text("num_hypotheses: expected 1 to ", beam, ", came ", wanted)
+    divided = tf.maximum(groups, 1)
+    yield tf.not_equal(beam % divided, 0), lambda: _text(
+        "beam_groups: expected a divisor of beam_size, ", beam, ", came ", groups
+    )
+    least, most = given["min_length"], given["max_length"]
+    yield least > most, lambda: _text(
+        "min_length: expected at most max_length, ", most, ", came ", least
+    )
+    place = given["alternatives_at"]
+    yield apart & (place < lists.prefix_length), lambda: _text(
+        "alternatives_at: expected at least the prefix's length, ", lists.prefix_length, ", came ",
+        place,
+    )  # fmt: skip
+    yield apart & (groups > 1), lambda: "alternatives_at: expected none beside beam_groups"
+
+
+def _phrase_checks(given, lists, apart, longest, caps):
+    for name in ("constraints", "disallowed"):
+        yield _beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
+    extras = _extras(given, lists, tf.ones_like(apart))
+    size = tf.reduce_sum(tf.cast(lists.constraints > 0, tf.int32), [1, 2])
+    yield _beyond("constraints tokens", size, caps["constraints"])
+    other = (size > 0) & (apart | (given["beam_groups"] > 1))
+    yield other, lambda: "constraints: expected none beside beam_groups or alternatives_at"
+    yield search.too_long(extras, longest), lambda: _text(
+        "constraints: expected room for ", size, " tokens below the maximum of ", longest
+    )
+    yield search.forbidden(extras), lambda: "constraints: expected nothing that is disallowed"
+
+
+def _text(*parts):
+    """Joins Python strings and tensors [B] of numbers, which follow words after a blank."""
+    first = [f"{parts[0]} ", *parts[1:]] if len(parts) == 2 else parts
+    strings = [
+        x if isinstance(x, str) else tf.strings.as_string(x, shortest=x.dtype.is_floating)
+        for x in first
+    ]
+    return tf.strings.join(strings)
+
+
+def _first_error(checks, batch):
+    """string [B]: the message of the first check that a row fails, "" where it fails none."""
+    wrong = tf.stack([flags for flags, _ in checks])  # [N, B]
+
+    def messages():
+        error = tf.fill([batch], "")
+        for flags, message in checks:
+            error = tf.where(flags & tf.equal(error, ""), message(), error)
+        return error
+
+    return tf.cond(tf.reduce_any(wrong), messages, lambda: tf.fill([batch], ""))
+
+
+def read_target(given, source):
+    """The target of `score` and `attention`: ragged pieces [B, None], and string [B], the errors.
+
+    A row with an error has no pieces.
+    """
+    cap, tokenizer = source.caps["text_bytes"], source.tokenizers[1]
+    text, tokens = given["target"], given["target_tokens"]
+    pieces = tf.concat(
+        [tokenizer.pieces(tf.strings.substr(text, 0, cap)),
+         _items(tf.strings.substr(tokens, 0, cap))], 1,
+    )  # fmt: skip
+    length = tf.cast(pieces.row_lengths(), tf.int32)
+    both = tf.not_equal(text, "") & tf.not_equal(tokens, "")
+    checks = [
+        *source.errors(),
+        (both, lambda: "target: expected none beside target_tokens"),
+        _beyond("target bytes", tf.strings.length(text), cap),
+        _beyond("target_tokens bytes", tf.strings.length(tokens), cap),
+        _beyond("target tokens", length, source.caps["source_length"]),
+    ]
+    error = _first_error(checks, source.batch)
+    good = tf.expand_dims(tf.equal(error, ""), 1)
+    kept = tf.ragged.boolean_mask(
+        pieces, pieces.with_values(tf.repeat(good[:, 0], pieces.row_lengths()))
+    )
+    return kept, error
