@@ -69,7 +69,7 @@ def truncate(log_probs, sampling):
         float32 tensor [B, K, V'], log-probabilities over the temperature, not summing to one;
         `LOWEST` where a token was cut or forbidden.
 
-    Reference: Fan et al. 2018, arXiv:1805.04833, section 5.2 (top-k); Holtzman et al. 2019,
+    Reference: Fan et al. 2018, arXiv:1805.04833 (top-k); Holtzman et al. 2019,
     arXiv:1904.09751, equations 2 and 3 (top-p); Nguyen et al. 2024, arXiv:2407.01082 (min-p).
     """
     temperature, k, p = sampling.temperature, sampling.top_k, sampling.top_p

@@ -240,8 +240,8 @@ class Translator:
         run = self._compiled.get(signature.name)
         if run is None:
             specs = [tf.TensorSpec([None], field.dtype, field.name) for field in signature.inputs]
-            run = tf.function(self._function(signature), input_signature=specs, autograph=False)
-            self._compiled[signature.name] = run
+            traced = tf.function(self._function(signature), input_signature=specs, autograph=False)
+            run = self._compiled[signature.name] = traced.get_concrete_function()
         given = self.defaults(signature) | {k: v for k, v in options.items() if v is not None}
         return batching.run(run, signature, texts, given, batch_size)
 
