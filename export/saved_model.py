@@ -73,6 +73,7 @@ def _check(directory, version):
 
 
 def _write(translator, path):
+    translator.prepare()
     archive = keras.export.ExportArchive()
     # The tables alone: tracking the model too would store every weight twice.
     archive.track(translator.tables)

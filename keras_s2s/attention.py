@@ -211,6 +211,26 @@ class CrossAttention(_Attention):
         outputs, weights = _attend(query, keys, values, mask, self.weight_dropout, training)
         return self.output_projection(merge_heads(outputs)), weights
 
+    def step(self, inputs, sizes, keys, values, mask=None):
+        """What the call gives for K queries of each row, on flat tensors and without dropout.
+
+        Args:
+            inputs: float tensor [B * K, D].
+            sizes: B and K.
+            keys, values, mask: as for the call.
+
+        Returns:
+            float tensor [B * K, D] and float32 weights [B, H, K, M].
+        """
+        query = self.query_projection(inputs) * self._scale
+        query = tf.reshape(query, [*sizes, self.num_heads, self.units // self.num_heads])
+        query = tf.transpose(query, [0, 2, 1, 3])  # [B, H, K, d]
+        if mask is not None:
+            mask = tf.expand_dims(tf.expand_dims(mask, 1), 1)  # [B, 1, 1, M]
+        outputs, weights = dot_product_attention(query, keys, values, mask)
+        outputs = tf.reshape(tf.transpose(outputs, [0, 2, 1, 3]), [-1, self.units])
+        return self.output_projection(outputs), weights
+
     def get_config(self):
         own = {"units": self.units, "num_heads": self.num_heads, "dropout": self.dropout}
         return {**super().get_config(), **own}
@@ -280,21 +300,21 @@ class SelfAttention(_Attention):
             cache["filled"] = tf.zeros([batch, num_hypotheses, places], tf.bool)
         return cache
 
-    def step(self, inputs, position, cache):
-        """One position of K hypotheses.
+    def step(self, inputs, sizes, position, cache):
+        """One position of K hypotheses, on flat tensors.
 
         Args:
-            inputs: float tensor [B, K, D].
+            inputs: float tensor [B * K, D].
+            sizes: B and K.
             position: int32 scalar, 0 at the first target token.
             cache: from `initial_cache` or the step before.
 
         Returns:
-            float tensor [B, K, D], and the cache with this position in it.
+            float tensor [B * K, D], and the cache with this position in it.
         """
-        batch, hypotheses = tf.shape(inputs)[0], tf.shape(inputs)[1]
         size = self.units // self.num_heads
         projected = tf.reshape(
-            self.input_projection(inputs), [batch, hypotheses, 3, self.num_heads, 1, size]
+            self.input_projection(inputs), [*sizes, 3, self.num_heads, 1, size]
         )
         query, keys, values = tf.unstack(projected, num=3, axis=2)  # [B, K, H, 1, d]
         cache = _write(cache, keys, values, position)
@@ -304,8 +324,7 @@ class SelfAttention(_Attention):
         outputs, _ = dot_product_attention(
             query * self._scale, cache["keys"], cache["values"], mask
         )
-        outputs = tf.reshape(outputs, [batch, hypotheses, self.units])
-        return self.output_projection(outputs), cache
+        return self.output_projection(tf.reshape(outputs, [-1, self.units])), cache
 
     def get_config(self):
         own = {"units": self.units, "num_heads": self.num_heads, "dropout": self.dropout}

@@ -69,6 +69,10 @@ class Ensemble:
             given[key] = tf.concat(found, 1) if maps == "all" else _mean(found)
         return {"logits": _mean_of_logits([o["logits"] for o in outputs]), "attention": given}
 
+    def prepare_search(self):
+        """As `Seq2Seq.prepare_search`; nothing is laid out anew, for the mean needs all columns."""
+        return []
+
     def begin(self, source, num_hypotheses, max_length=None):
         """As `Seq2Seq.begin`: context, leaves [B, ...], and state, leaves [B, K, ...]."""
         begun = [model.begin(source, num_hypotheses, max_length) for model in self.models]

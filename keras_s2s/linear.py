@@ -5,7 +5,7 @@ import numbers
 import keras
 import tensorflow as tf
 
-__all__ = ["Dropout", "Linear", "check_sizes", "wide_product"]
+__all__ = ["Dropout", "Linear", "check_sizes", "shape_of", "wide_product"]
 
 
 def check_sizes(**sizes):
@@ -89,6 +89,13 @@ class Dropout(keras.layers.Dropout):
         threshold = tf.constant(round(self.rate * 2**16) - 2**15, tf.int16)
         kept = tf.cast(tf.reshape(numbers, tf.shape(inputs)) >= threshold, inputs.dtype)
         return inputs * (kept * tf.cast(1.0 / (1.0 - self.rate), inputs.dtype))
+
+
+def shape_of(inputs, count):
+    """The first `count` sizes of a tensor, each an int where it is known and a scalar elsewhere."""
+    known = list(inputs.shape)[:count]
+    dynamic = tf.shape(inputs) if None in known else None
+    return [dynamic[i] if size is None else size for i, size in enumerate(known)]
 
 
 def wide_product(inputs, weights, bias, transposed=False, gradient_dtype=tf.float32):

@@ -162,7 +162,9 @@ class Seq2Seq(Updates):
             position: int32 scalar.
             context, state: from `begin` or the call before.
             maps: `"alignment"`, or `"none"` to do without it.
-            normalize: False to get the logits, which a search normalises for less.
+            normalize: False gives logits in place of log-probabilities, for a search that takes
+                `heads.log_normalizer` itself; after `prepare_search` they have -1e9 in columns
+                beyond V', up to the next multiple.
 
         Returns:
             float32 log-probabilities [B, K, V'], the new state, and the alignment [B, K, S] or
@@ -173,14 +175,32 @@ class Seq2Seq(Updates):
         outputs, state, attention = self.decoder.step(
             embedded, position, context, state, maps=wanted
         )
-        log_probs = self.head(outputs, embedded, attention, context)
         if normalize:
-            log_probs = tf.nn.log_softmax(log_probs)
+            log_probs = tf.nn.log_softmax(self.head(outputs, embedded, attention, context))
+        else:
+            log_probs = self.head.search_logits(outputs, embedded, attention, context)
         if maps == "none":
             return log_probs, state, None
         index = context["memory"]["source_index"]
         length = tf.shape(context["source"]["mask"])[1]
         return log_probs, state, spread_over_source(attention[:, 0], index, length)
+
+    def prepare_search(self, multiple=None):
+        """Lays the head's weights out for `next` with `normalize=False`.
+
+        Only for a model whose weights are final, see `Head.prepare_search`.
+
+        Args:
+            multiple: columns of the logits are padded to a multiple of it; when None to one
+                that the search can cut into blocks.
+
+        Returns:
+            list of the `tf.Variable`s made; an export must track them.
+        """
+        if multiple is None:
+            # A multiple of 16 near the square root of half the columns, see `search.choosing`.
+            multiple = 16 * max(1, round((self.vocabulary_size / 2) ** 0.5 / 16))
+        return self.head.prepare_search(multiple)
 
     def objectives(self):
         """The objectives whose sum `fit` minimises, see `keras_s2s.losses`."""

@@ -1,11 +1,19 @@
 """The layers of a Transformer: feed-forward part, encoder layer, decoder layer."""
 
 import keras
+import tensorflow as tf
 
 from keras_s2s.attention import CrossAttention, SelfAttention
 from keras_s2s.linear import Dropout, Linear, check_sizes
 
-__all__ = ["FeedForward", "TransformerLayer", "check_stack", "head_names", "make_norm"]
+__all__ = [
+    "FeedForward",
+    "LayerNormalization",
+    "TransformerLayer",
+    "check_stack",
+    "head_names",
+    "make_norm",
+]
 
 
 def check_stack(units, num_layers, num_heads, hidden_units):
@@ -30,9 +38,30 @@ def head_names(num_layers, num_heads):
     ]
 
 
+@keras.saving.register_keras_serializable("keras_s2s")
+class LayerNormalization(keras.layers.LayerNormalization):
+    """`keras.layers.LayerNormalization` over the last axis, in fewer passes over the inputs.
+
+    Call arguments:
+        inputs: float tensor [..., D].
+
+    Output:
+        tensor of the inputs' shape, in the layer's compute type.
+
+    Reference: Ba et al. 2016, arXiv:1607.06450.
+    """
+
+    def call(self, inputs):
+        x = tf.cast(inputs, tf.float32)
+        centred = x - tf.reduce_mean(x, -1, keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
+        scale = tf.math.rsqrt(variance + self.epsilon) * tf.convert_to_tensor(self.gamma)
+        return tf.cast(centred * scale + tf.convert_to_tensor(self.beta), self.compute_dtype)
+
+
 def make_norm(policy):
     """Layer normalisation as every Transformer part here uses it (epsilon 1e-6)."""
-    return keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy)
+    return LayerNormalization(epsilon=1e-6, dtype=policy)
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -151,25 +180,37 @@ class TransformerLayer(keras.layers.Layer):
         def attend(x):
             return self.self_attention(x, mask=mask, training=training)
 
-        return self._run(inputs, attend, memory, training)
+        def look(x):
+            return self.cross_attention(x, **memory, training=training)
 
-    def step(self, inputs, position, memory, cache):
-        """One position: inputs [B, K, D] -> outputs [B, K, D], cache, weights [B, H, K, M]."""
+        return self._run(inputs, attend, look, training)
+
+    def step(self, inputs, sizes, position, memory, cache):
+        """One position of K hypotheses.
+
+        Args:
+            inputs: float tensor [B * K, D].
+            sizes: B and K.
+            position: int32 scalar.
+            memory: as for the call.
+            cache: of the self-attention.
+
+        Returns:
+            outputs [B * K, D], the new cache, and weights [B, H, K, M] or None.
+        """
 
         def attend(x):
-            return self.self_attention.step(x, position, cache)
+            return self.self_attention.step(x, sizes, position, cache)
 
-        outputs, cache, weights = self._run(inputs, attend, memory, False)
-        return outputs, cache, weights
+        def look(x):
+            return self.cross_attention.step(x, sizes, **memory)
 
-    def _run(self, x, attend, memory, training):
+        return self._run(inputs, attend, look, False)
+
+    def _run(self, x, attend, look, training):
         cross_weights = None
         x, kept = self._residual(x, self.self_norm, attend, training)
         if self.cross:
-
-            def look(x):
-                return self.cross_attention(x, **memory, training=training)
-
             x, cross_weights = self._residual(x, self.cross_norm, look, training)
 
         def feed(x):

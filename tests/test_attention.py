@@ -106,6 +106,9 @@ def test_cross_attention():
         assert_close((outputs[b], weights[b]), expected)
     np.testing.assert_array_equal(weights[EMPTY], 0.0)
     assert_close(outputs[EMPTY], np.tile(layer.output_projection.bias, (4, 1)), 1e-6)
+    seen = (*layer.project(memory), MASK)
+    flat, same = run_both(lambda q: layer.step(q, (3, 4), *seen), query.reshape(12, 8))
+    assert_close((flat.reshape(3, 4, 8), same), (outputs, weights))
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
@@ -132,8 +135,9 @@ def test_steps_over_a_cache_equal_the_whole(max_length):
     for run in (layer.step, step):
         cache = layer.initial_cache(2, 3, max_length)
         for position in range(5):
-            outputs, cache = run(x[:, :, position], tf.constant(position), cache)
-            assert_close(outputs, whole.numpy().reshape(2, 3, 5, 8)[:, :, position])
+            flat = x[:, :, position].reshape(6, 8)
+            outputs, cache = run(flat, (2, 3), tf.constant(position), cache)
+            assert_close(outputs, whole.numpy()[:, position])
         assert cache["keys"].shape == (2, 3, 2, max_length or 5, 4)
     if max_length:
         np.testing.assert_array_equal(cache["filled"][1, 2], np.arange(max_length) < 5)

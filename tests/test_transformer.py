@@ -79,7 +79,9 @@ def test_steps_equal_the_whole(norm, max_length):
     cache = layer.self_attention.initial_cache(3, 2, max_length)
     wholes = [whole(layer, x[:, k], memory, masks.causal(5)[None]) for k in range(2)]
     for t in range(5):
-        outputs, cache, weights = layer.step(x[:, :, t], tf.constant(t), projected, cache)
+        flat = x[:, :, t].reshape(6, 8)
+        flat, cache, weights = layer.step(flat, (3, 2), tf.constant(t), projected, cache)
+        outputs = tf.reshape(flat, [3, 2, 8])
         for k, (expected, _, cross) in enumerate(wholes):
             assert_close((outputs[:, k], weights[:, :, k]), (expected[:, t], cross[:, :, t]))
 
@@ -89,7 +91,7 @@ def test_a_layer_without_cross_attention_has_no_memory():
     assert layer.project(normal(3, 4, 6), MEMORY_MASK) is None
     assert layer.cross_attention is None
     cache = layer.self_attention.initial_cache(1, 1)
-    assert layer.step(normal(1, 1, 8), tf.constant(0), None, cache)[2] is None
+    assert layer.step(normal(1, 8), (1, 1), tf.constant(0), None, cache)[2] is None
 
 
 @BOTH

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_s2s import masks
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.embeddings import sinusoidal
-from keras_s2s.linear import Dropout
+from keras_s2s.linear import Dropout, shape_of
 from keras_s2s.transformer import TransformerLayer, check_stack, head_names, make_norm
 
 __all__ = ["TransformerDecoder"]
@@ -83,9 +83,20 @@ class TransformerDecoder(Decoder):
             self.final_norm.build((None, None, self.units))
 
     def alignment(self, attention):
-        first = max(self.num_layers - 2, 0) * self.num_heads
+        first = self._guide * self.num_heads
         heads = attention[:, first : first + self.num_heads]
         return tf.reduce_mean(heads, 1, keepdims=True)
+
+    @property
+    def _guide(self):
+        """The layer whose heads give the alignment."""
+        return max(self.num_layers - 2, 0)
+
+    def _maps(self, weights, maps):
+        """Each layer's maps [B, H, N, M] -> what `select` gives of all of them."""
+        if maps != "alignment":
+            return self.select(tf.concat(weights, 1), maps)
+        return tf.reduce_mean(weights[self._guide], 1, keepdims=True)
 
     def prepare(self, memory, source, training=False):
         context = super().prepare(memory, source, training)
@@ -103,13 +114,16 @@ class TransformerDecoder(Decoder):
         }
 
     def step(self, inputs, position, context, state, training=False, maps="none"):
-        x = self._embed(inputs, tf.reshape(position, [1]))  # [B, K, D]
-        new, weights = {}, []
+        sizes, new, weights = shape_of(inputs, 2), {}, []
+        flat = tf.reshape(inputs, [-1, self.units])  # [B * K, D]
+        x = self._embed(flat, tf.reshape(position, [1]))
         for index, layer in enumerate(self.layers):
             name = f"layer_{index}"
-            x, new[name], seen = layer.step(x, position, context["layers"][name], state[name])
+            memory = context["layers"][name]
+            x, new[name], seen = layer.step(x, sizes, position, memory, state[name])
             weights.append(seen)  # [B, H, K, M]
-        return self._finish(x), new, self.select(tf.concat(weights, 1), maps)
+        outputs = tf.reshape(self._finish(x), [*sizes, self.units])
+        return outputs, new, self._maps(weights, maps)
 
     def call(self, inputs, context, maps="none", training=None):
         length = tf.shape(inputs)[1]
@@ -120,7 +134,7 @@ class TransformerDecoder(Decoder):
             x, seen_self, seen_cross = layer(x, memory=memory, mask=mask, training=training)
             own.append(seen_self)  # [B, H, T, T]
             cross.append(seen_cross)  # [B, H, T, M]
-        attention = self.select(tf.concat(cross, 1), maps)
+        attention = self._maps(cross, maps)
         if attention is None:
             return self._finish(x), None
         maps_given = {"cross": attention}

@@ -191,8 +191,9 @@ def _grow(tokens, parents, met, reach, constraints):
 def _is_free(totals, best, reach, special):
     """bool [B, 1]: whether a beam of one may go where it likes."""
     inside = tf.reduce_max(reach[:, :1], 2) > 1  # [B, 1]
-    # The best is LOWEST where constraints leave no room, and so no more than the end.
-    return ~(inside | (totals[:, :1, special.end] >= best[:, :1, 0]))
+    best = best[:, :1, 0]
+    # Without room for free tokens the best is LOWEST, while a barred end may be less than that.
+    return ~inside & (best > LOWEST / 2) & (best > totals[:, :1, special.end])
 
 
 def _first(members, needed, banks, size, leads):

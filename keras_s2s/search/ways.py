@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_s2s.heads import log_normalizer
 from keras_s2s.search import adjusting, constraining, sampling
 from keras_s2s.search.choosing import barred, best_of_all, best_of_blocks, block_size, plain
 from keras_s2s.search.grouping import arrange, grouped
@@ -215,12 +216,6 @@ class Draws:
 
         finished = chosen_end(logits, highest, slots, at_limit, self.special)
         return Look(candidates, totals, None, finished, remember)
-
-
-def log_normalizer(logits, highest):
-    """log(sum(exp(logits))) over the last axis, [B, K]; `highest` [B, K] are the row maxima."""
-    shifted = logits - tf.expand_dims(highest, 2)
-    return tf.math.log(tf.reduce_sum(tf.exp(shifted), 2)) + highest
 
 
 def chosen_end(logits, highest, parents, at_limit, special):

@@ -87,11 +87,17 @@ class Translator:
             if len(models) > 1:
                 model = Ensemble([catalog.with_policy(one) for one in models])
             dictionary = dictionaries.load(first, config.decoding.dictionary)
-            return cls(model, *pair, config.decoding, config.export.caps(), dictionary)
+            made = cls(model, *pair, config.decoding, config.export.caps(), dictionary)
         except UserError:
             raise
         except ValueError as error:
             raise UserError(f"{first / 'tokenizers'}: {error}") from None
+        made.prepare()
+        return made
+
+    def prepare(self) -> None:
+        """Lays weights out for speed; from here on the model's own must not change any more."""
+        self.tables.search = self.model.prepare_search()
 
     def save(self, run) -> None:
         """Writes a run directory that `load` and every command read.
