@@ -12,11 +12,12 @@ def arrange(options, extras, position):
 
     Diverse beam search has `beam_groups` of them all along. A row with alternatives is one
     greedy hypothesis before its position, one whole beam at it, and thereafter `beam_size`
-    groups of one hypothesis each.
+    groups of one hypothesis each; an end takes the place of what would live on, so that a group
+    stops at its greedy end.
 
     Returns:
-        int32 [B, 1] twice, number and size of the groups, and bool [B, 1], whether the row
-        branches off now.
+        int32 [B, 1] twice, number and size of the groups, and bool [B, 1] twice, whether the row
+        branches off now, and whether it has alternatives.
     """
     beam, branch = options.beam_size, extras.alternatives_at
     apart = branch >= 0
@@ -24,7 +25,7 @@ def arrange(options, extras, position):
     count = tf.where(after, beam, tf.where(apart, 1, extras.beam_groups))
     size = tf.where(before | after, 1, beam // count)
     now = apart & tf.equal(position, branch)
-    return tuple(tf.expand_dims(x, 1) for x in (count, size, now))
+    return tuple(tf.expand_dims(x, 1) for x in (count, size, now, apart))
 
 
 def grouped(totals, groups, position, arranged, penalty, special):
@@ -37,17 +38,18 @@ def grouped(totals, groups, position, arranged, penalty, special):
         position: int32 scalar.
         arranged: from `arrange`.
         penalty: float32 [B], taken from a token for each time that an earlier group chose it at
-            this step. It picks what lives on, and is no part of the totals.
+            this step. It picks what lives on, and is no part of the totals; alternatives are
+            greedy without it.
 
     Returns:
         `Candidates` with M = 2 K for each group, and their groups int32 [B, M].
 
     Reference: Vijayakumar et al. 2018, arXiv:1610.02424, algorithm 1 (Hamming diversity).
     """
-    count, size, branching = arranged
+    count, size, branching, stops = arranged
     batch, width, words = tf.unstack(tf.shape(totals))
     flat = tf.reshape(totals, [batch, width * words])
-    weight = tf.reshape(penalty, [-1, 1, 1])
+    weight = tf.where(tf.expand_dims(stops, 2), 0.0, tf.reshape(penalty, [-1, 1, 1]))
 
     def body(number, counts, found):
         member = (tf.equal(groups, number) | tf.equal(position, 0)) & (number < count)  # [B, K]
@@ -56,9 +58,8 @@ def grouped(totals, groups, position, arranged, penalty, special):
         _, index = tf.math.top_k(tf.reshape(ranked, [batch, width * words]), 2 * width)
         tokens, parents = index % words, index // words
         own = tf.where(tf.gather(member, parents, batch_dims=1), 0.0, LOWEST)
-        candidates, chosen = _of_group(
-            tf.gather(flat, index, batch_dims=1) + own, tokens, parents, number, size, special
-        )
+        own += tf.gather(flat, index, batch_dims=1)
+        candidates, chosen = _of_group(own, tokens, parents, number, size, stops, special)
         rows = tf.expand_dims(tf.range(batch), 1) + tf.zeros_like(tokens)
         places = tf.stack([rows, tokens], 2)
         counts = tf.tensor_scatter_nd_add(counts, places, tf.cast(chosen, tf.float32))
@@ -81,13 +82,16 @@ def grouped(totals, groups, position, arranged, penalty, special):
     return Candidates(*candidates), labels
 
 
-def _of_group(totals, tokens, parents, number, size, special):
-    """A group's candidates in the order in which it prefers them, and those that live on."""
+def _of_group(totals, tokens, parents, number, size, stops, special):
+    """A group's candidates in the order in which it prefers them, and those that live on.
+
+    Where it `stops`, [B, 1], ends take the places of those that would live on.
+    """
     possible, is_end = totals > LOWEST / 2, tf.equal(tokens, special.end)
     rank = tf.expand_dims(tf.range(tf.shape(tokens)[1]), 0)
     going = possible & ~is_end
     order = tf.cumsum(tf.cast(going, tf.int32), 1) - 1
-    chosen = going & (order < size)
+    chosen = going & (tf.where(stops, rank, order) < size)
     # Groups stand one behind the other, each in its own order.
     priority = -tf.cast(number * size + order, tf.float32)
     candidates = Candidates(

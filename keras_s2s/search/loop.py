@@ -1,5 +1,7 @@
 """The loop over positions: every search is this one, with another way to go on."""
 
+import functools
+
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
@@ -9,6 +11,8 @@ from keras_s2s.search.tracing import trace
 from keras_s2s.search.ways import Draws, Plain, Wishes
 
 __all__ = ["sample", "search"]
+
+WORTHWHILE = 8  # rows, below which done ones stay
 
 
 def search(begin, step, source, options, extras=None, *, special=SpecialIds(), alignment=True,
@@ -63,55 +67,113 @@ def sample(begin, step, source, options, sampling, extras=None, *, special=Speci
 
 
 def _run(way, begin, step, source, options: Options, special, alignment, most):
+    """Phases of steps. Rows that are done cost as much as others, so after each phase, when half of
+    the rows are, a search that can drops them and goes on with the rest."""
     alive, memory = way.start(source, alignment)
     context, state = begin(source, tf.shape(alive)[1], most)
     beam = beams.start(alive, special.start)
-    maps = "alignment" if alignment else "none"
+    batch = tf.shape(alive)[0]
     notes = [_array([None, None, 4], most)]
     notes += [_array([None, None, None], most)] if alignment else []
-    variables = (tf.constant(0), beam, notes, tf.nest.flatten(memory), tf.nest.flatten(state))
+    nests = (memory, state, context, way.rows())
+    flat = [_leaves(nest) for nest in nests]
+    shrinks = way.shrinks and most is None
+    variables = (tf.constant(0), tf.range(batch), beam, notes, beam.ended, *flat)
+
+    def phase(position, rows, beam, notes, ended, kept, leaves, fixed, own):
+        memory, state, context, of_rows = _packed(nests, (kept, leaves, fixed, own))
+        take = functools.partial(_take, step, way.with_rows(of_rows), context, alignment)
+        least = tf.shape(rows)[0] // 2 if shrinks else 0
+        least = tf.where(tf.shape(rows)[0] >= WORTHWHILE, least, 0) if shrinks else 0
+        position, beam, notes, memory, state = _steps(
+            take, (position, beam, notes, memory, state), (rows, batch) if shrinks else None,
+            least, most,
+        )  # fmt: skip
+        if not shrinks:
+            return position, rows, beam, notes, beam.ended, *map(
+                _leaves, (memory, state, context, of_rows)
+            )
+        ended = tf.tensor_scatter_nd_update(ended, tf.expand_dims(rows, 1), beam.ended)
+        going = tf.reshape(tf.where(~beam.done), [-1])
+        rows, beam, *kept = tf.nest.map_structure(
+            lambda x: tf.gather(x, going),
+            (rows, beam, *map(_leaves, (memory, state, context, of_rows))),
+        )
+        return position, rows, beam, notes, ended, *kept
+
+    if shrinks:
+        variables = tf.while_loop(
+            lambda position, rows, *_: tf.equal(position, 0) | (tf.shape(rows)[0] > 0),
+            phase, variables, shape_invariants=_shapes(variables), parallel_iterations=1,
+        )  # fmt: skip
+    else:
+        variables = phase(*variables)
+    _, _, _, notes, ended, *_ = variables
+    steps, *looks = [note.stack() for note in notes]
+    return trace(ended, steps, looks[0] if looks else None, options)
+
+
+def _leaves(nest):
+    """The tensors of a nest, which may hold None beside them."""
+    return [x for x in tf.nest.flatten(nest) if x is not None]
+
+
+def _packed(nests, flat):
+    """Nests as `nests` with other tensors."""
+    packed = []
+    for nest, leaves in zip(nests, map(iter, flat)):
+        whole = [None if x is None else next(leaves) for x in tf.nest.flatten(nest)]
+        packed.append(tf.nest.pack_sequence_as(nest, whole))
+    return packed
+
+
+def _steps(take, variables, spread, least, most):
+    """Steps until no more than `least` rows go on."""
 
     def going(position, beam, *_):
-        return tf.equal(position, 0) | ~tf.reduce_all(beam.done)
+        count = tf.reduce_sum(tf.cast(~beam.done, tf.int32))
+        return tf.equal(position, 0) | (count > least)
 
-    def body(position, beam, notes, kept, leaves):
-        here, then = (tf.nest.pack_sequence_as(a, b) for a, b in ((memory, kept), (state, leaves)))
-        logits, then, attention = step(
-            beam.ids, position, context, then, maps=maps, normalize=False
-        )
-        look = way.look(beam, logits, attention, position, here)
-        beam, chosen, packed = beams.advance(
-            beam, look.candidates, look.log_probs, look.bonus, look.finished, position, way.limits
-        )
-        parents = tf.cast(packed[:, :, 1], tf.int32)  # [B, K]
+    def body(position, beam, notes, memory, state):
+        beam, noted, memory, state = take(position, beam, memory, state)
         notes = [
-            note.write(position, x) for note, x in zip(notes, (packed, attention), strict=False)
+            note.write(position, x if spread is None else _spread(x, *spread))
+            for note, x in zip(notes, noted, strict=True)
         ]
-        kept = _like(tf.nest.flatten(look.remember(chosen)), kept)
-        leaves = _like([_follow(x, parents) for x in tf.nest.flatten(then)], leaves)
-        return position + 1, beam, notes, kept, leaves
+        return position + 1, beam, notes, memory, state
 
-    variables = tf.while_loop(
+    return tf.while_loop(
         going, body, variables, shape_invariants=_shapes(variables), parallel_iterations=1,
         maximum_iterations=most,
     )  # fmt: skip
-    _, beam, notes, *_ = variables
-    steps, *looks = [note.stack() for note in notes]
-    return trace(beam.ended, steps, looks[0] if looks else None, options)
+
+
+def _take(step, way, context, alignment, position, beam, memory, state):
+    """One step: the new beam, what to note of it, and what hypotheses carry on."""
+    maps = "alignment" if alignment else "none"
+    logits, then, attention = step(beam.ids, position, context, state, maps=maps, normalize=False)
+    look = way.look(beam, logits, attention, position, memory)
+    beam, chosen, packed = beams.advance(
+        beam, look.candidates, look.log_probs, look.bonus, look.finished, position, way.limits
+    )
+    parents = tf.cast(packed[:, :, 1], tf.int32)  # [B, K]
+    then = tf.nest.map_structure(
+        lambda new, old: tf.cast(tf.gather(new, parents, axis=1, batch_dims=1), old.dtype),
+        then, state,
+    )  # fmt: skip
+    return beam, [packed, attention] if alignment else [packed], look.remember(chosen), then
+
+
+def _spread(x, rows, batch):
+    """What is noted of some `rows` as rows of the whole batch."""
+    shape = tf.concat([[batch], tf.shape(x)[1:]], 0)
+    return tf.scatter_nd(tf.expand_dims(rows, 1), x, shape)
 
 
 def _array(shape, most):
     """Where each step notes a tensor; of a fixed size when that is known."""
     size = {"size": 0, "dynamic_size": True} if most is None else {"size": most}
     return tf.TensorArray(tf.float32, **size, element_shape=shape)
-
-
-def _follow(leaf, parents):
-    return tf.gather(leaf, parents, axis=1, batch_dims=1)
-
-
-def _like(new, old):
-    return [tf.cast(n, o.dtype) for n, o in zip(new, old, strict=True)]
 
 
 def _shapes(variables):

@@ -36,11 +36,32 @@ class Look(NamedTuple):
     remember: object
 
 
-class Plain:
+class _Way:
+    """What the ways share. `shrinks` says whether rows that are done can be left out: then `rows`
+    is all that the way knows of its rows, and `with_rows` the way for other rows."""
+
+    shrinks = False
+
+    def rows(self):
+        return ()
+
+    def with_rows(self, rows):
+        return self
+
+
+class Plain(_Way):
     """Beam search, and greedy search as a beam of one."""
+
+    shrinks = True
 
     def __init__(self, limits, special):
         self.limits, self.special = limits, special
+
+    def rows(self):
+        return tuple(self.limits)
+
+    def with_rows(self, rows):
+        return Plain(type(self.limits)(*rows), self.special)
 
     def start(self, source, alignment):
         """The slots alive at first, bool [B, K], and the dict to remember."""
@@ -69,11 +90,19 @@ class Plain:
 class Wishes(Plain):
     """Beam search with `Extras`: whatever looks at what a hypothesis holds already."""
 
+    shrinks = False
+
     def __init__(self, limits, special, options, extras):
         super().__init__(limits, special)
         self.options, self.extras = options, extras
         self.constrained = tf.reduce_any(extras.constraints > 0, [1, 2])  # [B]
         self.apart = (extras.beam_groups > 1) | (extras.alternatives_at >= 0)
+
+    def rows(self):
+        return ()
+
+    def with_rows(self, rows):
+        return self
 
     def start(self, source, alignment):
         alive, _ = super().start(source, alignment)
@@ -177,7 +206,7 @@ class Wishes(Plain):
         return tf.gather(value, parents, batch_dims=1)
 
 
-class Draws:
+class Draws(_Way):
     """Sampling: every slot goes its own way, and a draw is a function of seed and position."""
 
     def __init__(self, limits, special, extras, sampling):

@@ -83,8 +83,7 @@ def allowed(case, live):
 def looked_at(case, live, found):
     best = [next((f for f in found if f[1] == slot), None) for slot in range(len(live))]
     for place, item in enumerate(found):
-        _, slot, token, _ = item
-        tokens = live[slot][1]
+        token, tokens = item[2], live[item[1]][1]
         carries = any(c[p] == token for c in unmet(case, tokens) for p in borders(tokens, c))
         if place < 2 * case.size or item in best or carries or token == END:
             yield item
@@ -150,16 +149,13 @@ def settings(cases):
     return options, no_extras(len(cases))._replace(constraints=padded(cases))
 
 
-def specs(*dtypes, rank=3):
+def specs(rank, *dtypes):
     return [tf.TensorSpec([None] * rank, dtype) for dtype in dtypes]
 
 
-SPECS = [
-    *specs(tf.float32, tf.int32, tf.bool),
-    *specs(tf.int32, rank=0),
-    Options(*specs(tf.int32, tf.int32, tf.float32, tf.float32, tf.int32, tf.int32, rank=1)),
-    *specs(tf.int32),
-]
+REAL, WHOLE = tf.float32, tf.int32
+SPECS = [*specs(3, REAL, WHOLE, tf.bool), *specs(0, WHOLE)]
+SPECS += [Options(*specs(1, WHOLE, WHOLE, REAL, REAL, WHOLE, WHOLE)), *specs(3, WHOLE)]
 
 
 @tf.function(autograph=False, input_signature=SPECS)
@@ -398,6 +394,6 @@ def test_too_long():
 )
 def test_forbidden(disallowed, expected):
     constraints = tf.constant([[[4, 5, 6], [5, 0, 0]], [[0] * 3] * 2])
-    disallowed = tf.constant([disallowed, disallowed], tf.int32)
+    disallowed = tf.constant(np.array([disallowed] * 2, "int32"))
     extras = no_extras(2)._replace(constraints=constraints, disallowed=disallowed)
     assert constraining.forbidden(extras).numpy().tolist() == [expected, False]
