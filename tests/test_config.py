@@ -50,14 +50,23 @@ def test_reads_what_is_written_and_leaves_the_rest_at_its_default(good):
     assert came.data.tokenizer.shared is True
     assert came.training.learning_rate == 0.005  # YAML 1.1 would read 5e-3 as text
     assert came.training.clip_norm == config.Training().clip_norm == 1.0
-    assert came.decoding == config.Decoding(5, 1, 0.6, 256)
+    assert came.decoding == config.Decoding(beam_size=5, length_penalty=0.6, max_length=256)
 
 
 def test_defaults_of_search_stay_within_what_a_request_may_ask(good):
-    assert "expected an integer of at least 1 and at most 16, came 17" in message(
+    assert "beam_size: expected at most export.max_beam_size, 16, came 17" in message(
         good, "decoding.beam_size=17"
     )
-    assert "at most 256, came 257" in message(good, "decoding.max_length=257")
+    wanted = "max_length: expected at most export.max_length, 256, came 257"
+    assert wanted in message(good, "decoding.max_length=257")
+    longer = ["decoding.max_length=512", "export.max_length=512"]
+    assert Config.load(good, longer).export.caps()["max_length"] == 512
+    assert "beam_groups: expected a divisor of beam_size, 5, came 2" in message(
+        good, "decoding.beam_groups=2"
+    )
+    assert "disallowed: expected a list of texts without line feeds, came 3" in message(
+        good, "decoding.disallowed=[a, 3]"
+    )
     assert "of at least -10.0 and at most 10.0, came 11" in message(
         good, "decoding.length_penalty=11"
     )

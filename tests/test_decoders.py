@@ -142,7 +142,7 @@ def test_a_place_sees_nothing_that_follows(make):
     decoder = make()
     x, context = inputs_of(decoder), decoder.prepare(seen(), {})
     changed = x.copy()
-    changed[:, 3:] += 1
+    changed[:, 3:, ::2] += 1  # a shift of the whole vector is what a norm takes away
     before, after = decoder(x, context)[0], decoder(changed, context)[0]
     assert_close(after[:, :3], before[:, :3], 0)
     assert np.abs(after - before)[:, 3:].min(axis=2).max() > 0

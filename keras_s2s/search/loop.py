@@ -71,28 +71,18 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
     the rows are, a search that can drops them and goes on with the rest."""
     alive, memory = way.start(source, alignment)
     context, state = begin(source, tf.shape(alive)[1], most)
-    beam = beams.start(alive, special.start)
-    batch = tf.shape(alive)[0]
+    beam, batch = beams.start(alive, special.start), tf.shape(alive)[0]
     notes = [_array([None, None, 4], most)]
     notes += [_array([None, None, None], most)] if alignment else []
     nests = (memory, state, context, way.rows())
-    flat = [_leaves(nest) for nest in nests]
-    shrinks = way.shrinks and most is None
-    variables = (tf.constant(0), tf.range(batch), beam, notes, beam.ended, *flat)
 
-    def phase(position, rows, beam, notes, ended, kept, leaves, fixed, own):
-        memory, state, context, of_rows = _packed(nests, (kept, leaves, fixed, own))
+    def phase(position, rows, beam, notes, ended, *flat):
+        memory, state, context, of_rows = _packed(nests, flat)
         take = functools.partial(_take, step, way.with_rows(of_rows), context, alignment)
-        least = tf.shape(rows)[0] // 2 if shrinks else 0
-        least = tf.where(tf.shape(rows)[0] >= WORTHWHILE, least, 0) if shrinks else 0
+        least = tf.where(tf.shape(rows)[0] >= WORTHWHILE, tf.shape(rows)[0] // 2, 0)
         position, beam, notes, memory, state = _steps(
-            take, (position, beam, notes, memory, state), (rows, batch) if shrinks else None,
-            least, most,
-        )  # fmt: skip
-        if not shrinks:
-            return position, rows, beam, notes, beam.ended, *map(
-                _leaves, (memory, state, context, of_rows)
-            )
+            take, (position, beam, notes, memory, state), (rows, batch), least
+        )
         ended = tf.tensor_scatter_nd_update(ended, tf.expand_dims(rows, 1), beam.ended)
         going = tf.reshape(tf.where(~beam.done), [-1])
         rows, beam, *kept = tf.nest.map_structure(
@@ -101,16 +91,25 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
         )
         return position, rows, beam, notes, ended, *kept
 
-    if shrinks:
-        variables = tf.while_loop(
-            lambda position, rows, *_: tf.equal(position, 0) | (tf.shape(rows)[0] > 0),
-            phase, variables, shape_invariants=_shapes(variables), parallel_iterations=1,
-        )  # fmt: skip
+    if way.shrinks and most is None:
+        first = (tf.constant(0), tf.range(batch), beam, notes, beam.ended, *map(_leaves, nests))
+        _, _, _, notes, ended, *_ = _loop(
+            lambda position, rows, *_: tf.equal(position, 0) | (tf.shape(rows)[0] > 0), phase, first
+        )
     else:
-        variables = phase(*variables)
-    _, _, _, notes, ended, *_ = variables
+        take = functools.partial(_take, step, way, context, alignment)
+        first = (tf.constant(0), beam, notes, memory, state)
+        _, beam, notes, _, _ = _steps(take, first, None, 0, most)
+        ended = beam.ended
     steps, *looks = [note.stack() for note in notes]
     return trace(ended, steps, looks[0] if looks else None, options)
+
+
+def _loop(going, body, variables, most=None):
+    return tf.while_loop(
+        going, body, variables, shape_invariants=_shapes(variables), parallel_iterations=1,
+        maximum_iterations=most,
+    )  # fmt: skip
 
 
 def _leaves(nest):
@@ -127,7 +126,7 @@ def _packed(nests, flat):
     return packed
 
 
-def _steps(take, variables, spread, least, most):
+def _steps(take, variables, spread, least, most=None):
     """Steps until no more than `least` rows go on."""
 
     def going(position, beam, *_):
@@ -142,10 +141,7 @@ def _steps(take, variables, spread, least, most):
         ]
         return position + 1, beam, notes, memory, state
 
-    return tf.while_loop(
-        going, body, variables, shape_invariants=_shapes(variables), parallel_iterations=1,
-        maximum_iterations=most,
-    )  # fmt: skip
+    return _loop(going, body, variables, most)
 
 
 def _take(step, way, context, alignment, position, beam, memory, state):

@@ -89,7 +89,7 @@ class Candidates(NamedTuple):
         tokens: int32 [B, M].
         parents: int32 [B, M], the slots that they continue.
         ending: bool [B, M], those that join the ended hypotheses.
-        priority: float32 [B, M]: the greatest live on, in its order; LOWEST for those that must not.
+        priority: float32 [B, M], the greatest live on in its order; LOWEST where none must.
     """
 
     totals: tf.Tensor
