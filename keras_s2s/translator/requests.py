@@ -58,12 +58,18 @@ class Source:
 
 class Lists:
     """The lists of a request as ids: int32 `prefix` [B, P], `constraints` [B, C, L] and
-    `disallowed` [B, D, L], padded with 0, and `prefix_length` [B]."""
+    `disallowed` [B, D, L], padded with 0, and `prefix_length` [B].
+
+    One row's lists pad those of all others, so that what is too much for a row is not here:
+    `constraints` are cut to what a request may hold, of `constraint_tokens` [B], and `disallowed`
+    has no sequences that are longer than any target.
+    """
 
     def __init__(self, prefix, prefix_length, constraints=None, disallowed=None):
         nothing = tf.zeros([tf.shape(prefix)[0], 0, 0], tf.int32)
+        none = nothing, tf.zeros_like(prefix_length)
         self.prefix, self.prefix_length = prefix, prefix_length
-        self.constraints = nothing if constraints is None else constraints
+        self.constraints, self.constraint_tokens = none if constraints is None else constraints
         self.disallowed = nothing if disallowed is None else disallowed
 
 
@@ -83,8 +89,8 @@ def read_lists(given, source):
     return Lists(
         prefix,
         length,
-        _phrases(given["constraints"], source, whole=False),
-        _phrases(given["disallowed"], source, whole=True),
+        _constraints(given["constraints"], source),
+        _disallowed(given["disallowed"], source),
     )
 
 
@@ -103,8 +109,8 @@ def _prefix(text, tokens, source):
     cap = source.caps["list_bytes"]
 
     def read():
-        of_text = source.tokenizers[1].pieces(tf.strings.substr(text, 0, cap))
-        of_tokens = _items(tf.strings.substr(tokens, 0, cap))
+        of_text = source.tokenizers[1].pieces(_within(text, cap))
+        of_tokens = _items(_within(tokens, cap))
         ids = source.ids(tf.concat([of_text, of_tokens], 1))
         return ids.to_tensor(0), tf.cast(ids.row_lengths(), tf.int32)
 
@@ -114,16 +120,41 @@ def _prefix(text, tokens, source):
     return _when_any(tf.strings.join([text, tokens]), read, empty)
 
 
-def _phrases(texts, source, whole):
-    """Ids of the lines of strings [B], int32 [B, N, L]; `whole`: also each line as one piece."""
+def _within(texts, cap):
+    """Strings [B], empty where they have more bytes: such a row has an error."""
+    return tf.where(tf.strings.length(texts) > cap, "", texts)
+
+
+def _phrases(texts, source):
+    """Lines of strings [B], ragged [B, None], and the ids of each, ragged [B, None, None]."""
+    items = _items(_within(texts, source.caps["list_bytes"]))
+    cut = items.with_values(source.tokenizers[1].pieces(items.values))
+    return items, cut.with_flat_values(source.ids(cut.merge_dims(1, 2)).values)
+
+
+def _constraints(texts, source):
+    """int32 [B, C, L], and how many tokens they were before they were cut, int32 [B]."""
+    most = source.caps["constraints"]
 
     def read():
-        items = _items(tf.strings.substr(texts, 0, source.caps["list_bytes"]))  # [B, None]
-        cut = items.with_values(source.tokenizers[1].pieces(items.values))  # [B, None, None]
-        ids = cut.with_flat_values(source.ids(cut.merge_dims(1, 2)).values)
-        if whole:
-            ids = tf.concat([ids, _as_pieces(items, source)], 1)
-        return ids.to_tensor(0)
+        _, ids = _phrases(texts, source)
+        count = tf.cast(ids.merge_dims(1, 2).row_lengths(), tf.int32)
+        return ids[:, :most, :most].to_tensor(0), count
+
+    def empty():
+        return tf.zeros([source.batch, 0, 0], tf.int32), tf.zeros([source.batch], tf.int32)
+
+    return _when_any(texts, read, empty)
+
+
+def _disallowed(texts, source):
+    """int32 [B, D, L], each line cut, and each line as the one piece that it may be."""
+
+    def read():
+        items, ids = _phrases(texts, source)
+        ids = tf.concat([ids, _as_pieces(items, source)], 1)
+        short = ids.row_lengths(2) <= source.caps["max_length"]
+        return tf.ragged.boolean_mask(ids, short).to_tensor(0)
 
     return _when_any(texts, read, lambda: tf.zeros([source.batch, 0, 0], tf.int32))
 
@@ -243,7 +274,8 @@ def _ranges(given, signature, caps):
         value, high = given[name], caps.get(field.high, field.high)
         # Also true of a NaN, for which no comparison holds.
         wrong = ~((value >= field.low) & (value <= high))
-        expected = f"{name}: expected {field.low:g} to {high:g}, came"
+        low, most = (f"{x:g}" if isinstance(x, float) else x for x in (field.low, high))
+        expected = f"{name}: expected {low} to {most}, came"
         yield wrong, lambda expected=expected, value=value: _text(expected, value)
 
 
@@ -285,7 +317,7 @@ def _phrase_checks(given, lists, apart, longest, caps):
     for name in ("constraints", "disallowed"):
         yield _beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
     extras = _extras(given, lists, tf.ones_like(apart))
-    size = tf.reduce_sum(tf.cast(lists.constraints > 0, tf.int32), [1, 2])
+    size = lists.constraint_tokens
     yield _beyond("constraints tokens", size, caps["constraints"])
     other = (size > 0) & (apart | (given["beam_groups"] > 1))
     yield other, lambda: "constraints: expected none beside beam_groups or alternatives_at"

@@ -9,34 +9,37 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401
 
-OPTIONS = ("beam_size", "num_hypotheses", "length_penalty", "max_length")
+
+def column(values, kind):
+    """Strings come as lists of their bytes."""
+    if kind == tf.string:
+        return np.array([bytes(value) for value in values], dtype=object)
+    return np.array(values, kind.as_numpy_dtype)
 
 
-def texts_of(rows):
-    return np.array([bytes(row) for row in rows], dtype=object)
-
-
-def run(session, signature, feed):
+def run(session, signature, given):
+    """The outputs of a signature; what is not given has the signature's own default."""
+    feed = {name: tf.make_ndarray(value) for name, value in signature.defaults.items()}
+    types = {name: tf.as_dtype(info.dtype) for name, info in signature.inputs.items()}
+    feed |= {name: column(values, types[name]) for name, values in given.items()}
     outputs = {name: info.name for name, info in signature.outputs.items()}
     return session.run(outputs, {signature.inputs[name].name: x for name, x in feed.items()})
 
 
-def read(directory, request):
+def read(directory, calls):
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         graph = tf.compat.v1.saved_model.load(session, ["serve"], directory)
-        translate = graph.signature_def["translate"]
-        default = graph.signature_def["serving_default"]
-        feed = {"text": texts_of(request["texts"])}
-        feed |= {name: np.array(x) for name, x in zip(OPTIONS, request["options"])}
-        found = run(session, translate, feed)
-        left_out = {name: tf.make_ndarray(x) for name, x in translate.defaults.items()}
-        alone = run(session, translate, {"text": texts_of([b""]), **left_out})
-        found["blank"] = alone["text"][:, 0]
-        found["empty"] = run(session, default, {"text": texts_of([])})["text"]
-        both = run(session, default, {"text": feed["text"]})
-        best = run(session, translate, {"text": feed["text"], **left_out})
-        if not (both["text"] == best["text"][:, 0]).all():
-            raise SystemExit("serving_default is not translate with its defaults")
+        found = {}
+        for name, given in calls.items():
+            signature = graph.signature_def[name]
+            for kind, feed in (
+                ("given", given),
+                ("defaults", {"text": given["text"]}),
+                ("blank", {"text": [[]]}),
+                ("empty", {"text": []}),
+            ):
+                outputs = run(session, signature, feed)
+                found |= {f"{name}/{kind}/{key}": value for key, value in outputs.items()}
     return found
 
 
@@ -44,7 +47,7 @@ def main():
     request = json.load(sys.stdin)
     stored = {}
     for name in request["names"]:
-        found = read(os.path.join(request["directory"], name, "1"), request)
+        found = read(os.path.join(request["directory"], name, "1"), request["calls"])
         stored.update({f"{name}/{key}": value for key, value in found.items()})
     if any(module.split(".")[0] == "keras_s2s" for module in sys.modules):
         raise SystemExit("keras_s2s was imported")

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import TokenizerConfig
+from keras_s2s.config import Decoding, TokenizerConfig
 from keras_s2s.export import export_translator
+from keras_s2s.signatures import SIGNATURES
 from keras_s2s.tokenizers import train
 from keras_s2s.translator import Translator
 from tests.conformance import models
 from tests.conformance.models import over_models
+from tests.search.mixed_rows import BAD, BAD_SAMPLES, GOOD, SAMPLES, inputs, mixed
 
 TEXTS = ["a b c", "", "e a a zz", "h", "c b 😀 d e f"]
 BROKEN = "\udcff\udcfe a"  # bytes that are no UTF-8, as surrogateescape writes them
@@ -36,6 +38,43 @@ def test_keras_file_round_trip(encoder, decoder, head, tmp_path):
     assert loaded.count_params() == model.count_params()
 
 
+def calls(translator):
+    """For each signature the inputs of a request with every option somewhere: strings, numbers."""
+    defaults = {name: translator.defaults(SIGNATURES[name]) for name in SIGNATURES}
+    rows, texts, messages = mixed(GOOD, BAD[:2], 1)
+    drawn, drawn_texts, wrong = mixed(SAMPLES, BAD_SAMPLES[1:3], 1)
+    texts[: len(TEXTS) + 1] = [*TEXTS, BROKEN]
+    targets = {
+        "text": [*TEXTS, BROKEN, "a b", "c d"],
+        "target": ["a b", "g", "zz a c", "", "f " * 4, "a", "\N{GRINNING FACE}", ""],
+        "target_tokens": [""] * 6 + ["a", "b\n<unk>\nzz"],
+    }
+    given = {
+        "translate": {"text": texts, **inputs(rows, SIGNATURES["translate"], defaults["translate"])},
+        "sample": {"text": drawn_texts, **inputs(drawn, SIGNATURES["sample"], defaults["sample"])},
+        "score": targets,
+        "attention": targets,
+        "serving_default": {"text": texts},
+    }
+    both = {6: "target: expected none beside target_tokens"}
+    errors = {"translate": messages, "sample": wrong, "score": both, "attention": both}
+    return given, errors
+
+
+def encoded(values):
+    return [x.encode("utf-8", "surrogateescape") if isinstance(x, str) else x for x in values]
+
+
+def in_this_process(translator, name, given):
+    """A signature's outputs; what is not given has the translator's own default."""
+    fields, defaults = SIGNATURES[name].inputs, translator.defaults(SIGNATURES[name])
+    columns = [
+        tf.constant(encoded(given.get(f.name, [defaults.get(f.name)])), f.dtype) for f in fields
+    ]
+    outputs = translator.graphs()[name](*columns)
+    return {key: value.numpy() for key, value in outputs.items()}
+
+
 def exported(cases, directory):
     """Exports each case; gives for each what the translator says in this process."""
     letters = TokenizerConfig(kind="whitespace", size=None)
@@ -44,31 +83,34 @@ def exported(cases, directory):
     assert (source.size, target.size) == (models.SOURCE_SIZE, models.TARGET_SIZE)
     expected = {}
     for case in cases:
-        translator = Translator(models.make(*case), source, target)
-        name = "-".join(case)
-        export_translator(translator, directory / name)
-        texts = [text.encode("utf-8", "surrogateescape") for text in [*TEXTS, BROKEN]]
-        options = [
-            [3, 1, 2, 3, 4, 2],
-            [2, 1, 1, 3, 2, 2],
-            [0.6, 0, 1, 0.6, 0, 2],
-            [9, 9, 3, 9, 0, 9],
-        ]
-        outputs = translator.graph(tf.constant(texts), *(tf.constant(row) for row in options))
-        expected[name] = {key: value.numpy() for key, value in outputs.items()}
-    return expected, [texts, *options]
+        translator = Translator(models.make(*case), source, target, Decoding(max_length=9))
+        export_translator(translator, directory / "-".join(case))
+        given, errors = calls(translator)
+        found = {}
+        for name, feed in given.items():
+            outputs = in_this_process(translator, name, feed)
+            found |= {f"{name}/given/{key}": value for key, value in outputs.items()}
+            if name in errors:
+                came = {i: e.decode() for i, e in enumerate(outputs["error"]) if e}
+                assert came == errors[name]
+        defaults = in_this_process(translator, "translate", {"text": given["translate"]["text"]})
+        found |= {f"translate/defaults/{key}": value for key, value in defaults.items()}
+        expected["-".join(case)] = found
+    return expected, given
 
 
-def through_a_session(directory, names, inputs, path):
+def through_a_session(directory, names, given, path):
     """Runs the exports in a fresh process that knows TensorFlow alone."""
-    texts, *options = inputs
-    request = {
-        "directory": str(directory),
-        "names": names,
-        "texts": [list(text) for text in texts],
-        "options": options,
-        "result": str(path),
+    listed = {
+        name: {
+            key: [list(x) if isinstance(x, bytes) else x for x in encoded(values)]
+            for key, values in feed.items()
+        }
+        for name, feed in given.items()
     }
+    request = {
+        "directory": str(directory), "names": names, "calls": listed, "result": str(path),
+    }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-I", str(READER)],
         input=json.dumps(request),
@@ -81,8 +123,8 @@ def through_a_session(directory, names, inputs, path):
 
 
 def check_exports(cases, tmp_path):
-    expected, inputs = exported(cases, tmp_path)
-    found = through_a_session(tmp_path, list(expected), inputs, tmp_path / "found.npz")
+    expected, given = exported(cases, tmp_path)
+    found = through_a_session(tmp_path, list(expected), given, tmp_path / "found.npz")
     for name, outputs in expected.items():
         for key, value in outputs.items():
             came = found[f"{name}/{key}"]
@@ -90,9 +132,20 @@ def check_exports(cases, tmp_path):
                 np.testing.assert_allclose(came, value, atol=1e-4, err_msg=f"{name} {key}")
             else:
                 np.testing.assert_array_equal(came, value, err_msg=f"{name} {key}")
-        assert not expected[name]["error"].any()
-        assert found[f"{name}/empty"].shape == (0,)
-        assert found[f"{name}/blank"].shape == (1,)
+        short, whole = (found[f"{name}/{x}/text"] for x in ("serving_default/given",
+                                                             "translate/defaults"))  # fmt: skip
+        np.testing.assert_array_equal(short, whole[:, 0])
+        for signature in SIGNATURES.values():
+            for output in signature.outputs:
+                if output.optional and f"{name}/{signature.name}/given/{output.name}" not in found:
+                    continue
+                for kind, rows in (("empty", 0), ("blank", 1)):
+                    shape = found[f"{name}/{signature.name}/{kind}/{output.name}"].shape
+                    assert (len(shape), shape[0]) == (len(output.shape), rows), output.name
+        maps = {key.rpartition("/")[2] for key in outputs if key.startswith("attention/")}
+        encoder, decoder, _ = name.split("-")
+        assert ("encoder_attention" in maps) == (encoder in ("pre", "post"))
+        assert ("decoder_attention" in maps) == (decoder in ("pre", "post"))
 
 
 FAST = [("bigru", "gru", "softmax"), ("bilstm", "lstms", "pointer"), ("pre", "pre", "tied")]

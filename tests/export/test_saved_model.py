@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_s2s.config import Decoding, TokenizerConfig, UserError
 from keras_s2s.export import export_saved_model, export_translator
-from keras_s2s.signatures import SIGNATURES, TRANSLATE
+from keras_s2s.signatures import SIGNATURES
 from keras_s2s.tokenizers import train
 from keras_s2s.translator import Translator
 from tests.conformance import models
@@ -56,11 +56,35 @@ def test_signatures_names_types_and_defaults(published, translator):
                 info = given[field.name]
                 assert tf.as_dtype(info.dtype).name == field.dtype
                 assert [dim.size for dim in info.tensor_shape.dim] == [-1] * len(field.shape)
-    defaults = found[TRANSLATE.name].defaults
-    came = {name: tf.make_ndarray(value).tolist() for name, value in defaults.items()}
-    penalty = came.pop("length_penalty")
-    assert penalty == pytest.approx([0.6])
-    assert came == {"beam_size": [3], "num_hypotheses": [1], "max_length": [20]}
+            defaults = found[name].defaults
+            came = {key: tf.make_ndarray(value) for key, value in defaults.items()}
+            own = {"beam_size": 3, "max_length": 20}
+            for field in signature.inputs:
+                if field.default is None:
+                    assert field.name not in came
+                    continue
+                value = came.pop(field.name)
+                assert value.dtype == tf.as_dtype(field.dtype).as_numpy_dtype
+                expected = own.get(field.name, field.default)
+                expected = expected.encode() if isinstance(expected, str) else expected
+                assert value.tolist() == pytest.approx([expected])
+            assert came == {}
+
+
+def test_a_runs_options_are_the_defaults_of_its_signatures(translator, tmp_path):
+    decoding = Decoding(
+        beam_size=4, num_hypotheses=2, no_repeat_ngram=3, disallowed=["a", "b c"],
+        coverage_penalty=0.25, replace_unknown=True, max_length=7,
+    )  # fmt: skip
+    tokenizers = translator.source_tokenizer, translator.target_tokenizer
+    other = Translator(translator.model, *tokenizers, decoding, dictionary={"a": "b"})
+    found = meta_graph(export_translator(other, tmp_path)).signature_def
+    came = {key: tf.make_ndarray(x).tolist() for key, x in found["translate"].defaults.items()}
+    assert came["disallowed"] == [b"a\nb c"]
+    expected = {"beam_size": 4, "num_hypotheses": 2, "no_repeat_ngram": 3, "max_length": 7,
+                "coverage_penalty": 0.25, "replace_unknown": True}  # fmt: skip
+    assert {key: came[key] for key in expected} == {key: [x] for key, x in expected.items()}
+    assert tf.make_ndarray(found["sample"].defaults["max_length"]).tolist() == [7]
 
 
 def test_weights_are_stored_once(published, translator):
@@ -109,7 +133,7 @@ def test_a_failure_leaves_nothing(translator, tmp_path, monkeypatch):
     def fails(*args):
         raise RuntimeError("graph")
 
-    monkeypatch.setattr(translator, "graph", fails)
+    monkeypatch.setattr(translator, "graphs", fails)
     with pytest.raises(RuntimeError, match="graph"):
         export_translator(translator, tmp_path)
     assert list(tmp_path.iterdir()) == []
