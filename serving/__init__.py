@@ -6,9 +6,11 @@ Names are loaded when they are first asked for: the client needs no TensorFlow, 
 import importlib
 
 _ROOMS = {
+    "Attention": "signatures",
     "Client": "serving.client",
     "Hypothesis": "signatures",
     "RowError": "serving.errors",
+    "Score": "signatures",
     "Server": "serving.server",
     "ServingError": "serving.errors",
     "StartError": "serving.errors",
@@ -16,9 +18,11 @@ _ROOMS = {
 }
 
 __all__ = [
+    "Attention",
     "Client",
     "Hypothesis",
     "RowError",
+    "Score",
     "Server",
     "ServingError",
     "StartError",

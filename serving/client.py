@@ -5,15 +5,14 @@ with Client("localhost:8500", "pronounce") as client:
         print(hypotheses[0].text, hypotheses[0].score)
 """
 
-import difflib
-import math
+import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import grpc
 import numpy as np
 
-from keras_s2s.serving import codec, messages, results
+from keras_s2s.serving import arguments, codec, messages, results, rows, streaming
 from keras_s2s.serving.errors import (
     CALL_ERRORS,
     DeadlineExceeded,
@@ -22,7 +21,15 @@ from keras_s2s.serving.errors import (
     UnexpectedReply,
     UnknownError,
 )
-from keras_s2s.signatures import TRANSLATE, Hypothesis
+from keras_s2s.signatures import (
+    ATTENTION,
+    SAMPLE,
+    SCORE,
+    TRANSLATE,
+    Attention,
+    Hypothesis,
+    Score,
+)
 
 __all__ = ["Client"]
 
@@ -61,10 +68,10 @@ class Client:
         timeout: float | None = 60.0,
         channel: grpc.Channel | None = None,
     ):
-        self.address = _checked_address(address)
-        self.model = _checked_model(model)
-        self.version = _checked_version(version)
-        self.timeout = None if timeout is None else _checked_timeout(timeout)
+        self.address = arguments.check_address(address)
+        self.model = arguments.check_model(model)
+        self.version = arguments.check_version(version)
+        self.timeout = None if timeout is None else arguments.check_timeout(timeout)
         self._channel = channel or grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
         self._predict = self._method(_PREDICTION + "Predict", messages.PredictResponse)
         self._metadata = self._method(
@@ -98,7 +105,9 @@ class Client:
             timeout: seconds for this call; None is the client's own.
             **options: inputs of `keras_s2s.signatures.TRANSLATE` such as `beam_size`,
                 `num_hypotheses`, `length_penalty`, `max_length`: one value, or one for each
-                text. What is left out, or None, is the model's own default.
+                text. `prefix_tokens`, `constraints` and `disallowed` are lists of strings, one
+                for all texts or one for each. What is left out, or None, is the model's own
+                default.
 
         Returns:
             For each text its hypotheses, best first.
@@ -109,15 +118,112 @@ class Client:
             CallError: if the call failed.
             UnexpectedReply: if the model's outputs are not those of the signature.
         """
-        inputs = _translate_inputs(texts, options)
-        rows = len(inputs["text"])
-        if not rows:
-            return []
-        names = [one.name for one in TRANSLATE.outputs if one.name != "alignment"]
-        outputs = self.predict(
-            TRANSLATE.name, inputs, outputs=None if alignment else names, timeout=timeout
-        )
-        return results.hypotheses(outputs, rows)
+        return self._search(TRANSLATE, texts, alignment, timeout, options)
+
+    def sample(
+        self,
+        texts: Iterable[str],
+        *,
+        alignment: bool = True,
+        timeout: float | None = None,
+        **options,
+    ) -> list[list[Hypothesis]]:
+        """Draws targets from the model's probabilities by its signature `sample`.
+
+        Args:
+            **options: inputs of `keras_s2s.signatures.SAMPLE`: `num_samples`, `temperature`,
+                `top_k`, `top_p`, `min_p`, `seed`, `max_length`, `target_prefix`,
+                `prefix_tokens`, `max_new_tokens`. Equal seeds give equal draws.
+
+        Other arguments, the result and the errors are those of `translate`.
+        """
+        return self._search(SAMPLE, texts, alignment, timeout, options)
+
+    def stream(
+        self,
+        text: str,
+        *,
+        chunk: int = 8,
+        sampling: bool = False,
+        alignment: bool = False,
+        timeout: float | None = None,
+        **options,
+    ) -> Iterator[Hypothesis]:
+        """Translates one text and gives the target as it grows, a call for each step.
+
+        Each hypothesis holds the whole target so far; its `tokens` begin with those of the one
+        before, its `text` does so as a rule. The last one is the result; until then `finished`
+        is False. It has the tokens that `translate(..., beam_size=1)` finds, or `sample` with
+        that seed; a wider beam is searched anew in each step and may find others, and unknown
+        tokens that were replaced are read back as what they became.
+
+        Args:
+            text: one string.
+            chunk: tokens that each step adds.
+            sampling: draw as `sample` does; else search as `translate` does, greedily unless
+                `beam_size` says otherwise.
+            alignment: True gives the attention too, sent anew with each step.
+            timeout: seconds for each call; None is the client's own.
+            **options: those of `translate` or `sample`, but for `num_hypotheses`,
+                `num_samples`, `constraints` and `alternatives_at`.
+
+        Raises:
+            ValueError: if an argument is wrong; now, the others when a step is asked for.
+            RowError: if the model refused the text or an option.
+            CallError: if a call failed.
+            UnexpectedReply: if the model's outputs are not those of the signature.
+        """
+        signature, ask = (SAMPLE, self.sample) if sampling else (TRANSLATE, self.translate)
+        ask = functools.partial(ask, alignment=alignment, timeout=timeout)
+        return streaming.stream(ask, signature, text, chunk, options)
+
+    def score(
+        self,
+        texts: Iterable[str],
+        targets: Iterable[str] | None = None,
+        target_tokens: Iterable | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> list[Score]:
+        """Tells how likely the model holds given targets, by its signature `score`.
+
+        Args:
+            texts: B strings.
+            targets: a string for each text, or one for all.
+            target_tokens: in place of `targets`: a list of tokens for each text, as a
+                `Hypothesis` has them, or one for all.
+            timeout: seconds for this call; None is the client's own.
+
+        Returns:
+            B scores.
+
+        Raises:
+            ValueError: if an argument is wrong, or not one of `targets` and `target_tokens` given.
+            RowError: if the model refused rows; its `results` hold None in their places.
+            CallError: if the call failed.
+            UnexpectedReply: if the model's outputs are not those of the signature.
+        """
+        inputs = arguments.target_inputs(texts, targets, target_tokens)
+        return self._ask(SCORE, inputs, timeout)
+
+    def attention(
+        self,
+        texts: Iterable[str],
+        targets: Iterable[str] | None = None,
+        target_tokens: Iterable | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> list[Attention]:
+        """Gives all attention of the model, by its signature `attention`.
+
+        Arguments and errors are those of `score`.
+
+        Returns:
+            For each text its maps: float arrays [A, T, S] over the source, and [E, S, S] and
+            [D, T, T] of a Transformer.
+        """
+        inputs = arguments.target_inputs(texts, targets, target_tokens)
+        return self._ask(ATTENTION, inputs, timeout)
 
     def predict(
         self,
@@ -179,7 +285,7 @@ class Client:
         Raises:
             DeadlineExceeded: if none is ready by then; it tells what was last seen.
         """
-        deadline = time.monotonic() + _checked_timeout(timeout)
+        deadline = time.monotonic() + arguments.check_timeout(timeout)
         while True:
             cause = None
             try:
@@ -195,6 +301,21 @@ class Client:
                 raise DeadlineExceeded(message, address=self.address, model=self.model) from cause
             time.sleep(0.1)
 
+    def _search(self, signature, texts, alignment, timeout, options):
+        inputs = arguments.search_inputs(signature, texts, options)
+        return self._ask(signature, inputs, timeout, () if alignment else ("alignment",))
+
+    def _ask(self, signature, inputs, timeout, left_out=()):
+        count = len(inputs["text"])
+        if not count:
+            return []
+        # all of them are not named: some models have not those that are optional
+        names = [name for name in signature.output_names() if name not in left_out]
+        outputs = self.predict(
+            signature.name, inputs, outputs=names if left_out else None, timeout=timeout
+        )
+        return rows.read_rows(signature, outputs, count, left_out)
+
     def _method(self, path, reply):
         return self._channel.unary_unary(
             path,
@@ -209,67 +330,12 @@ class Client:
         return spec
 
     def _call(self, method, request, timeout):
-        seconds = self.timeout if timeout is None else _checked_timeout(timeout)
+        seconds = self.timeout if timeout is None else arguments.check_timeout(timeout)
         try:
             return method(request, timeout=seconds)
         except grpc.RpcError as error:
             kind = CALL_ERRORS.get(error.code().name, UnknownError)
             raise kind(error.details(), address=self.address, model=self.model) from error
-
-
-def _checked_address(address):
-    host, colon, port = str(address).rpartition(":")
-    if not (colon and host and port.isdecimal() and int(port) <= 65535) or "/" in host:
-        raise ValueError(f"address must be 'HOST:PORT', not {address!r}")
-    return address
-
-
-def _checked_model(model):
-    if not isinstance(model, str) or not model:
-        raise ValueError(f"model must be a served model's name, not {model!r}")
-    return model
-
-
-def _checked_version(version):
-    whole = isinstance(version, int) and not isinstance(version, bool)
-    if version is not None and not (whole and 0 <= version < 2**63):
-        raise ValueError(f"version must be a whole number, not {version!r}")
-    return version
-
-
-def _checked_timeout(timeout):
-    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    if not number or not 0 < timeout < math.inf:
-        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
-    return timeout
-
-
-def _translate_inputs(texts, options):
-    """The inputs of `translate`: every one a full vector [B], as a batching server wants them."""
-    if isinstance(texts, str | bytes):
-        raise ValueError(f"texts must be a list of strings, not the one string {texts!r}")
-    inputs = {"text": codec.to_array(list(texts), "texts", "string")}
-    if inputs["text"].ndim != 1:
-        raise ValueError("texts must be a flat list of strings")
-    fields = {one.name: one for one in TRANSLATE.inputs if one.name != "text"}
-    for name, value in options.items():
-        if name not in fields:
-            near = difflib.get_close_matches(name, fields, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"unknown option {name!r}: expected one of {list(fields)}{hint}")
-        if value is not None:
-            array = codec.to_array(value, name, fields[name].dtype)
-            inputs[name] = _full(array, name, len(inputs["text"]))
-    return inputs
-
-
-def _full(array, name, rows):
-    if array.ndim > 1 or array.ndim == 1 and len(array) != rows:
-        raise ValueError(
-            f"{name} must be one value or one for each of the {rows} texts;"
-            f" got the shape {list(array.shape)}"
-        )
-    return np.broadcast_to(array, (rows,))
 
 
 def _read(name, proto):

@@ -1,19 +1,16 @@
-"""Reads what a server replies: hypotheses, the states of versions, a model's signatures."""
+"""Reads what a server tells of a model: the states of its versions, its signatures."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from keras_s2s.serving import codec
-from keras_s2s.serving.errors import RowError, UnexpectedReply
-from keras_s2s.signatures import MISSING_SCORE, TRANSLATE, Hypothesis
 
 __all__ = [
     "Metadata",
     "SignatureInfo",
     "TensorInfo",
     "VersionStatus",
-    "hypotheses",
     "metadata",
     "statuses",
 ]
@@ -55,73 +52,6 @@ class Metadata:
     model: str
     version: int
     signatures: dict[str, SignatureInfo]
-
-
-def hypotheses(outputs: dict[str, np.ndarray], rows: int) -> list[list[Hypothesis]]:
-    """Reads the outputs of `translate`.
-
-    Args:
-        outputs: arrays by name, strings decoded, shaped as `keras_s2s.signatures.TRANSLATE`
-            says: `text [B, K]`, `tokens [B, K, T]`, ...; `alignment` may be missing.
-        rows: how many texts were sent, B.
-
-    Returns:
-        For each text its hypotheses, best first.
-
-    Raises:
-        RowError: if the model refused rows.
-        UnexpectedReply: if an output is missing or has another shape.
-    """
-    _check(outputs, rows)
-    found = [_row(outputs, row) for row in range(rows)]
-    errors = {row: message for row, message in enumerate(outputs["error"]) if message}
-    if errors:
-        raise RowError(errors, [[] if row in errors else found[row] for row in range(rows)])
-    return found
-
-
-def _check(outputs, rows):
-    """Holds the reply's shapes against the signature's letters."""
-    sizes = {"B": rows}
-    for wanted in TRANSLATE.outputs:
-        if wanted.name not in outputs:
-            if wanted.name == "alignment":
-                continue
-            raise UnexpectedReply(f"the reply to translate lacks the output {wanted.name!r}")
-        shape = outputs[wanted.name].shape
-        right = len(shape) == len(wanted.shape) and all(
-            sizes.setdefault(letter, size) == size
-            for letter, size in zip(wanted.shape, shape, strict=True)
-        )
-        if not right:
-            expected = [sizes.get(letter, letter) for letter in wanted.shape]
-            raise UnexpectedReply(
-                f"the output {wanted.name!r} of translate has the shape {list(shape)};"
-                f" expected {expected}"
-            )
-
-
-def _row(outputs, row):
-    source = outputs["source_tokens"][row].tolist()
-    while source and not source[-1]:
-        source.pop()
-    # rows with fewer hypotheses than their neighbours are padded
-    kept = np.flatnonzero(outputs["score"][row] > MISSING_SCORE / 2)
-    return [_hypothesis(outputs, (row, k), source) for k in kept]
-
-
-def _hypothesis(outputs, at, source):
-    length = int(outputs["lengths"][at])
-    alignment = outputs.get("alignment")
-    return Hypothesis(
-        text=outputs["text"][at],
-        score=float(outputs["score"][at]),
-        log_prob=float(outputs["log_prob"][at]),
-        tokens=outputs["tokens"][at][:length].tolist(),
-        source_tokens=list(source),
-        alignment=None if alignment is None else alignment[at][:length, : len(source)],
-        finished=bool(outputs["finished"][at]),
-    )
 
 
 def statuses(reply) -> list[VersionStatus]:

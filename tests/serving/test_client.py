@@ -209,17 +209,6 @@ def test_a_version_can_be_asked_for(server):
         assert [one.state for one in client.status()] == ["AVAILABLE"]
 
 
-def test_a_model_without_translates_outputs_is_an_unexpected_reply():
-    from keras_s2s.serving.results import hypotheses
-
-    with pytest.raises(errors.UnexpectedReply, match="lacks the output 'text'"):
-        hypotheses({}, 1)
-    with pytest.raises(errors.UnexpectedReply, match=r"'text' .* shape \[2\]; expected \[2, 'K'\]"):
-        hypotheses({"text": np.array(["a", "b"], object)}, 2)
-    with pytest.raises(errors.UnexpectedReply, match=r"'text' .* \[1, 1\]; expected \[2, 'K'\]"):
-        hypotheses({"text": np.array([["a"]], object)}, 2)
-
-
 def test_a_server_that_is_not_there():
     address = f"127.0.0.1:{free_port()}"
     with Client(address, "shout") as client:
