@@ -57,12 +57,12 @@ def test_version(capsys):
     ("words", "problem"),
     [
         (["trian", "x.yml"], "came trian; the nearest is train"),
-        (["xxx"], "one of vocab, train, average, update-vocab, translate, evaluate, export"),
+        (["xxx"], "one of vocab, train, average, update-vocab, translate, score, attention"),
         ([], "required: COMMAND"),
         (["train"], "required: CONFIG"),
         (["translate", "run", "--bean-size", "3"], "unrecognized arguments: --bean-size"),
-        (["translate", "run", "--beam-size", "0"], "a whole number from 1 to 16, came 0"),
-        (["translate", "run", "--beam-size", "x"], "a whole number from 1 to 16, came x"),
+        (["translate", "run", "--beam-size", "0"], "a whole number of at least 1, came 0"),
+        (["translate", "run", "--beam-size", "x"], "a whole number of at least 1, came x"),
         (["translate", "run", "--length-penalty", "nan"], "a number from -10 to 10, came nan"),
         (["train", "x.yml", "--run-dir", "x", "a.b=1", "--fast"], "unrecognized arguments:"),
         (["predict", "--server", "x", "--model", "m", "--batch-size", "0"], "unrecognized"),
@@ -268,6 +268,26 @@ def test_predict_says_what_translate_says(place, served, capsys, monkeypatch, tm
     assert len(line.split("\t")) == 6
 
 
+def test_a_model_is_named_the_same_way_everywhere(place, served, capsys, tmp_path):
+    (tmp_path / "in.txt").write_text("abba\n\nb\n")
+    (tmp_path / "pairs.tsv").write_text("abba\tA B B\nb\t\n")
+    commands = (
+        ("translate", "--input", tmp_path / "in.txt", "--n-best=2", "--alignment=pharaoh"),
+        ("translate", "--input", tmp_path / "in.txt", "--sample", "--seed=3"),
+        ("score", "--pairs", tmp_path / "pairs.tsv", "--level=word"),
+        ("attention", "--text=abba", "--target=A B"),
+        ("attention", "--text=abba"),
+    )
+    models = (place / "run", place / "export" / "tiny", f"grpc://{served}/tiny")
+    for name, *words in commands:
+        own, export, server = (run(capsys, name, model, *words) for model in models)
+        assert own.strip()
+        assert export == own
+        assert server == own
+    line = fails(capsys, "translate", models[1], "--ensemble", place / "run", *commands[0][1:3])
+    assert f"--ensemble: expected runs, came {models[1]}" in line
+
+
 def test_predict_goes_on_after_a_text_the_server_refuses(served, capsys):
     words = ["predict", "--server", served, "--model", "tiny", "--json", "ab" * 600, "b"]
     assert main(words) == 2
@@ -307,7 +327,7 @@ def test_export_refuses_a_version_that_exists(place, served, capsys):
     line = fails(capsys, "export", place / "run", base, "--version", 2)
     assert "version: expected one that is free, came 2" in line
     assert "came nothing of that name" in fails(capsys, "export", place / "none", base)
-    assert "came a folder without config.yml" in fails(capsys, "translate", base)
+    assert "came a folder without config.yml" in fails(capsys, "translate", base.parent)
     assert sorted(path.name for path in base.iterdir()) == ["1", "2"]
 
 

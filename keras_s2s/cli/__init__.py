@@ -9,7 +9,16 @@ import os
 import sys
 
 from keras_s2s import __version__
-from keras_s2s.cli import derive, remote, text, train, vocab
+from keras_s2s.cli import (
+    attend,
+    derive,
+    evaluate,
+    remote,
+    score,
+    train,
+    translate,
+    vocab,
+)
 from keras_s2s.cli.interrupts import insist
 from keras_s2s.cli.parsing import Parser
 from keras_s2s.config import UserError
@@ -65,6 +74,6 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"keras-s2s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for room in (vocab, train, derive, text, remote):
+    for room in (vocab, train, derive, translate, score, attend, evaluate, remote):
         room.add_commands(commands)
     return parser

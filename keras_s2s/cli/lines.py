@@ -6,9 +6,21 @@ import os
 import sys
 from pathlib import Path
 
+from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.config import UserError
 
-__all__ = ["Output", "at_a_time", "chunks", "is_stream", "one_line", "source_lines"]
+__all__ = [
+    "Output",
+    "aligned",
+    "at_a_time",
+    "chunks",
+    "is_stream",
+    "one_line",
+    "read_once",
+    "source_lines",
+]
+
+_END = object()  # behind the last line
 
 
 def source_lines(path):
@@ -19,6 +31,7 @@ def source_lines(path):
     """
     if path == "-":
         return _standard_input()
+    import_tensorflow()
     from keras_s2s.data import read_lines
 
     return read_lines(path)
@@ -34,10 +47,48 @@ def _standard_input():
         yield text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}") if number == 1 else text
 
 
+def aligned(paths):
+    """Tuples of the lines of one number of several files; None where a path is None.
+
+    Args:
+        paths: of files, `-` for the standard input; or lists of lines.
+
+    Raises:
+        UserError: as `source_lines`, and when the files have different numbers of lines.
+    """
+    files = [_opened(path) for path in paths]
+    for number in itertools.count(1):
+        row = tuple(next(lines, _END) if lines else None for lines in files)
+        ended = [path for path, line in zip(paths, row, strict=True) if line is _END]
+        if len(ended) == sum(map(bool, paths)):
+            return
+        if ended:
+            longer = next(path for path in paths if path and path not in ended)
+            raise UserError(
+                f"{_name(ended[0])}: expected as many lines as {_name(longer)}, came {number - 1}"
+            )
+        yield row
+
+
+def _opened(path):
+    return source_lines(path) if isinstance(path, str) else path and iter(path)
+
+
+def _name(path):
+    if not isinstance(path, str):
+        return "texts"
+    return "standard input" if path == "-" else path
+
+
 def is_stream(path) -> bool:
     """Whether the path is a pipe or a device: read once, and written to rather than replaced."""
     path = Path(path)
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def read_once(path) -> bool:
+    """Whether what the path gives is gone once it was read."""
+    return path == "-" or is_stream(path)
 
 
 def at_a_time(path, size: int) -> int:
@@ -60,6 +111,9 @@ def one_line(text: str, separators: str = "\r\n") -> str:
 class Output(contextlib.AbstractContextManager):
     """Where a command's lines go: the standard output, or a file that appears when all is well.
 
+    Attributes:
+        done, state: of work that was done before, none; see `partial.Partial`.
+
     Args:
         path: a file, written beside and renamed at the end; a pipe or device, written to as it
             goes; None or `-` for the standard output.
@@ -68,7 +122,10 @@ class Output(contextlib.AbstractContextManager):
         UserError: the file cannot be written, or its folder is not there.
     """
 
+    done = 0
+
     def __init__(self, path=None):
+        self.state = {}
         self.path = None if path in (None, "-") else Path(path)
         self._beside = None
         if self.path is None:
@@ -96,10 +153,11 @@ class Output(contextlib.AbstractContextManager):
         with self._named():
             self._file.write(line + "\n")
 
-    def flush(self) -> None:
-        """Lets a reader of the standard output see what is there."""
+    def mark(self, done: int, state: dict) -> None:
+        """Lets a reader of the standard output see what is there; `done` lines of input are."""
         with self._named():
             self._file.flush()
+        self.done, self.state = done, state
 
     @contextlib.contextmanager
     def _named(self):

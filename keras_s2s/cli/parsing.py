@@ -48,9 +48,10 @@ def add_command(commands, name, run, summary) -> Parser:
     return parser
 
 
-def integer(low: int = 1, high: int | None = None):
-    """A type for `add_argument`: a whole number from `low` to `high`."""
-    return _checked(int, low, high, "a whole number")
+def integer(low: int = 1, high: int | None = None, bits: int = 64):
+    """A type for `add_argument`: a whole number from `low` to `high`, held in so many bits."""
+    widest = integer(low, 2 ** (bits - 1) - 1) if high is None else None
+    return _checked(int, low, high, "a whole number", widest)
 
 
 def number(low: float = 0.0, high: float | None = None):
@@ -58,7 +59,7 @@ def number(low: float = 0.0, high: float | None = None):
     return _checked(float, low, high, "a number")
 
 
-def _checked(kind, low, high, what):
+def _checked(kind, low, high, what, widest=None):
     form = "g" if kind is float else "d"
     bounds = f"of at least {low:{form}}" if high is None else f"from {low:{form}} to {high:{form}}"
 
@@ -69,6 +70,6 @@ def _checked(kind, low, high, what):
             value = None
         if value is None or not low <= value <= (sys.float_info.max if high is None else high):
             raise argparse.ArgumentTypeError(f"expected {what} {bounds}, came {word}")
-        return value
+        return widest(word) if widest else value  # which names the end that it is beyond
 
     return convert

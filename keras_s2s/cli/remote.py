@@ -1,17 +1,17 @@
 """The commands about served models: `export`, `serve` and `predict`."""
 
-from keras_s2s.cli.lines import Output, at_a_time, chunks, source_lines
-from keras_s2s.cli.parsing import add_command, integer, number
+from keras_s2s.cli.lines import Output, aligned
+from keras_s2s.cli.models import add_timeout, served
+from keras_s2s.cli.options import add_checkpoint_option
+from keras_s2s.cli.parsing import add_command, integer
 from keras_s2s.cli.quiet import import_tensorflow
-from keras_s2s.cli.text import (
-    add_checkpoint_option,
-    add_search_options,
-    render,
-    search_options,
-)
+from keras_s2s.cli.translate import Search, add_options, line_files
+from keras_s2s.cli.windows import stream
 from keras_s2s.config import UserError
 
 __all__ = ["add_commands"]
+
+MANY = 32  # texts that one call carries
 
 
 def add_commands(commands) -> None:
@@ -44,10 +44,11 @@ def _add_predict(parser):
     add = parser.add_argument
     add("--server", required=True, metavar="HOST:PORT", help="where it listens for gRPC")
     add("--model", required=True, metavar="N", help="the model's name")
-    add("--timeout", type=number(), default=60.0, metavar="S", help="seconds (default: 60)")
+    add_timeout(parser)
     text = "what to translate; - (default): the lines of the standard input"
     add("text", nargs="*", default=["-"], metavar="TEXT", help=text)
-    add_search_options(parser)
+    add_options(parser)
+    parser.set_defaults(batch_size=MANY)
 
 
 def _export(arguments):
@@ -74,34 +75,9 @@ def _serve(arguments):
 
 
 def _predict(arguments):
-    from keras_s2s.serving import Client, ServingError
-
     piped = arguments.text == ["-"]
-    texts = source_lines("-") if piped else arguments.text
-    try:
-        with Client(arguments.server, arguments.model, timeout=arguments.timeout) as client:
-            problems = _ask(client, texts, at_a_time("-" if piped else None, 32), arguments)
-    except (ServingError, ValueError) as error:  # a ValueError names the argument: no port, ...
-        raise UserError(str(error)) from error
-    if problems:
-        raise UserError("; ".join(problems))
-
-
-def _ask(client, texts, many, arguments):
-    """Writes a line for every text, an empty one where the server refused it; gives why."""
-    from keras_s2s.serving import RowError
-
-    problems, number = [], 0
-    with Output() as output:
-        for lines in chunks(texts, many):
-            try:
-                found = client.translate(lines, alignment=False, **search_options(arguments))
-            except RowError as error:
-                found = error.results
-                rows = sorted(error.errors.items())
-                problems += [f"line {number + row + 1}: {problem}" for row, problem in rows]
-            for line, hypotheses in zip(lines, found, strict=True):
-                output.write(render(line, hypotheses, arguments))
-            output.flush()
-            number += len(lines)
-    return problems
+    arguments.input = "-" if piped else arguments.text
+    with served(arguments.server, arguments.model, arguments.timeout) as model, Output() as output:
+        work = Search(model, arguments)
+        stream(aligned(line_files(arguments)), output, arguments.input, work, MANY)
+    work.problems.complain()

@@ -1,0 +1,111 @@
+"""The command `evaluate`: a trained run on pairs."""
+
+import json
+
+from keras_s2s.cli.lines import Output, one_line
+from keras_s2s.cli.options import (
+    add_checkpoint_option,
+    add_search_options,
+    search_options,
+)
+from keras_s2s.cli.parsing import add_command
+from keras_s2s.cli.quiet import import_tensorflow
+from keras_s2s.cli.windows import add_batch_option, bar
+from keras_s2s.config import Config, Corpus, UserError
+from keras_s2s.config.sections import TEXT_METRICS
+
+__all__ = ["add_commands"]
+
+MANY = ("num_hypotheses", "alternatives_at")  # of which the best alone would be scored
+
+
+def add_commands(commands) -> None:
+    """Adds `evaluate` to the parser's sub-commands."""
+    parser = add_command(commands, "evaluate", _evaluate, "score a trained run on pairs")
+    parser.add_argument("run_dir", metavar="RUN", help="a run directory")
+    parser.add_argument("--source", metavar="FILE", help="sources, one a line")
+    parser.add_argument("--target", metavar="FILE", help="their references")
+    parser.add_argument(
+        "--pairs",
+        metavar="FILE",
+        help="or both: source, tab, reference a line; default: the run's validation corpus",
+    )
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="NAME",
+        help=f"accuracy, perplexity, {', '.join(TEXT_METRICS)}; default: those of the run",
+    )
+    parser.add_argument("--output", metavar="FILE", help="write the hypotheses, one a line")
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    add_checkpoint_option(parser)
+    add_batch_option(parser)
+    add_search_options(parser, without=MANY)
+
+
+def _follow(shown):
+    """A callback of the work done and all the work, for a bar that did not know how much."""
+
+    def progress(done, total):
+        shown.total = total
+        shown.update(done - shown.n)
+
+    return progress
+
+
+def _evaluate(arguments):
+    config = Config.of_run(arguments.run_dir)
+    corpus = _corpus(arguments, config)
+    import_tensorflow()
+    from keras_s2s.data import read_pairs
+
+    pairs = list(read_pairs(corpus))  # a broken file is known before the model loads
+    names = _metrics(arguments, config)
+    from keras_s2s.evaluation import evaluate
+    from keras_s2s.translator import Translator
+
+    translator = Translator.load(arguments.run_dir, checkpoint=arguments.checkpoint)
+    options = {"batch_size": arguments.batch_size, **search_options(arguments)}
+    with Output(arguments.output) as output, bar("evaluate") as shown:
+        found = evaluate(translator, pairs, names, progress=_follow(shown), **options)
+        texts = found.hypotheses
+        if arguments.output and not texts:  # no metric needed them
+            texts = translator.translate([source for source, _ in pairs], **options)
+        for text in texts if arguments.output else ():
+            output.write(one_line(text))
+    _report(found, len(pairs), arguments.json)
+
+
+def _metrics(arguments, config):
+    from keras_s2s.evaluation import FORCED
+    from keras_s2s.metrics import SCORERS
+
+    known = [*FORCED, *SCORERS]
+    names = arguments.metrics or [*FORCED, *(config.training.scores or ["bleu"])]
+    for name in names:
+        if name not in known:
+            raise UserError(f"--metrics: expected some of {', '.join(known)}, came {name}")
+    return names
+
+
+def _corpus(arguments, config) -> Corpus:
+    given = {side: getattr(arguments, side) for side in ("source", "target", "pairs")}
+    if any(given.values()):
+        if bool(given["source"]) != bool(given["target"]) or (given["pairs"] and given["source"]):
+            raise UserError("expected --source and --target, or --pairs alone")
+        return Corpus(**given)
+    if config.data.valid is None:
+        raise UserError("expected --source and --target, or --pairs: the run has no data.valid")
+    return config.data.valid
+
+
+def _report(found, lines, as_json):
+    if as_json:
+        print(json.dumps({"lines": lines, **found.scores, "signatures": found.signatures}))
+        return
+    from keras_s2s.evaluation import FORCED
+
+    print(f"{'lines':<12} {lines:>9}")
+    for name, value in found.scores.items():
+        figure = f"{value:>9.4f}  " if name in FORCED else f"{value:>9.2f} %"
+        print(f"{name:<12} {figure}  {found.signatures[name]}")

@@ -1,0 +1,194 @@
+"""A model by its name: a run, an export or a served model, all asked in one way."""
+
+import contextlib
+import hashlib
+from pathlib import Path
+
+from keras_s2s.cli.options import add_checkpoint_option
+from keras_s2s.cli.parsing import number
+from keras_s2s.cli.quiet import import_tensorflow
+from keras_s2s.config import UserError
+
+__all__ = ["add_model", "add_timeout", "naming", "open_model", "served"]
+
+SCHEME = "grpc://"
+
+
+def add_model(parser) -> None:
+    """Adds the words that `open_model` reads."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a run, a SavedModel's directory or base path, or grpc://HOST:PORT/NAME",
+    )
+    parser.add_argument(
+        "--ensemble",
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="further runs: the mean of all, as one model",
+    )
+    add_timeout(parser)
+    add_checkpoint_option(parser)
+
+
+def add_timeout(parser) -> None:
+    """Adds how long a server may take."""
+    parser.add_argument(
+        "--timeout",
+        type=number(),
+        default=60.0,
+        metavar="S",
+        help="seconds that a server may take for a batch (default: 60)",
+    )
+
+
+def open_model(arguments):
+    """The model that `add_model`'s words name, in a `with` block; see `_Run`, `_Export`, `_Served`.
+
+    Raises:
+        UserError: there is none of that name, or it cannot be loaded.
+    """
+    name = arguments.model
+    if name.startswith(SCHEME):
+        kind = served(*_address(name), arguments.timeout)
+    elif name.endswith(".tflite"):
+        raise UserError(f"{name}: expected a run, a SavedModel or grpc://, came a LiteRT file,"
+                        " which cannot be used here yet")  # fmt: skip
+    elif _is_export(Path(name)):
+        import_tensorflow()
+        kind = _Export(name)
+    else:
+        import_tensorflow()
+        return contextlib.nullcontext(_Run([name, *arguments.ensemble], arguments.checkpoint))
+    if arguments.ensemble:
+        raise UserError(f"--ensemble: expected runs, came {name}")
+    return kind
+
+
+def served(address, name, timeout):
+    """A served model, in a `with` block."""
+    from keras_s2s.serving import Client
+
+    with naming():
+        return _Served(Client(address, name, timeout=timeout), f"{SCHEME}{address}/{name}")
+
+
+@contextlib.contextmanager
+def naming():
+    """Makes what goes wrong with a served model a user's error."""
+    from keras_s2s.serving import ServingError
+
+    try:
+        yield
+    except (ServingError, ValueError) as error:  # a ValueError names the argument: no port, ...
+        raise UserError(str(error)) from error
+
+
+class _Run:
+    """A trained run, or several as an ensemble.
+
+    `translate`, `sample` and `score` give what was found and, by row, what was wrong.
+    """
+
+    def __init__(self, runs, checkpoint):
+        from keras_s2s.translator import Translator
+
+        self._model = Translator.load(runs[0] if len(runs) == 1 else runs, checkpoint=checkpoint)
+        self._runs, self._checkpoint = runs, checkpoint
+
+    def translate(self, texts, alignment=True, **options):
+        return self._model.decode(texts, batch_size=len(texts), errors="return", **options)
+
+    def sample(self, texts, alignment=True, **options):
+        return self._model.sample(texts, batch_size=len(texts), errors="return", **options)
+
+    def score(self, texts, **targets):
+        return self._model.score(texts, batch_size=len(texts), errors="return", **targets)
+
+    def attention(self, texts, **targets):
+        return self._model.attention(texts, **targets)
+
+    def identity(self) -> str:
+        """What changes when the model does."""
+        parts = (self._checkpoint, "tokenizers", "config.yml")
+        paths = [Path(run) / part for run in self._runs for part in parts]
+        return f"{' + '.join(map(str, self._runs))} ({_stamp(paths)})"
+
+
+class _Served:
+    """A model behind a client, in a `with` block; as `_Run`."""
+
+    def __init__(self, client, name):
+        self._model, self._name = client, name
+
+    def translate(self, texts, alignment=True, **options):
+        return self._asked(self._model.translate, texts, alignment=alignment, **options)
+
+    def sample(self, texts, alignment=True, **options):
+        return self._asked(self._model.sample, texts, alignment=alignment, **options)
+
+    def score(self, texts, **targets):
+        return self._asked(self._model.score, texts, **targets)
+
+    def attention(self, texts, **targets):
+        with naming():
+            return self._model.attention(texts, **targets)
+
+    def _asked(self, ask, texts, **options):
+        from keras_s2s.serving import RowError
+
+        with naming():
+            try:
+                return ask(texts, **options), {}
+            except RowError as error:
+                return error.results, error.errors
+
+    def identity(self) -> str:
+        with naming():
+            ready = [one.version for one in self._model.status() if one.state == "AVAILABLE"]
+        return f"{self._name} (version {ready[0] if ready else 'none'})"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._model.close()
+
+
+class _Export(_Served):
+    """A SavedModel in this process; as `_Run`."""
+
+    def __init__(self, path):
+        from keras_s2s.serving.local import LocalModel
+
+        with naming():
+            super().__init__(LocalModel(path), path)
+
+    def identity(self) -> str:
+        return f"{self._name} ({_stamp([Path(self._model.address)])})"
+
+
+def _address(name):
+    address, slash, model = name.removeprefix(SCHEME).partition("/")
+    if not (address and slash and model):
+        raise UserError(f"{name}: expected grpc://HOST:PORT/NAME")
+    return address, model
+
+
+def _is_export(path) -> bool:
+    """Whether a folder is, or holds versions of, a SavedModel; a run with exports in it is not."""
+    if not path.is_dir() or (path / "config.yml").exists():
+        return False
+    numbered = (one for one in path.iterdir() if one.name.isdecimal())
+    return any((one / "saved_model.pb").is_file() for one in (path, *numbered))
+
+
+def _stamp(paths) -> str:
+    """A word for the names, sizes and times of all files below some paths."""
+    digest = hashlib.sha256()
+    for path in paths:
+        for file in sorted([path] if path.is_file() else path.rglob("*")):
+            found = file.stat()
+            digest.update(f"{file.name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:12]
