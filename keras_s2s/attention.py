@@ -146,8 +146,26 @@ class AdditiveAttention(_Attention):
         return self.key_projection(values)
 
     def call(self, query, keys, values, mask=None):
-        hidden = additive_scores(self.query_projection(query), keys)  # [B, Q, M, A]
-        scores = tf.squeeze(self.score(hidden), 3)  # [B, Q, M]
+        return self._attend(self.query_projection(query), keys, values, mask)
+
+    def step(self, query, sizes, keys, values, mask=None):
+        """What the call gives for K queries of each row, on flat tensors.
+
+        Args:
+            query: float tensor [B * K, D_q].
+            sizes: B and K.
+            keys, values, mask: as for the call.
+
+        Returns:
+            context [B * K, D_m] and float32 weights [B, K, M].
+        """
+        query = tf.reshape(self.query_projection(query), [*sizes, self.units])
+        seen, weights = self._attend(query, keys, values, mask)
+        return tf.reshape(seen, [-1, values.shape[-1]]), weights
+
+    def _attend(self, query, keys, values, mask):
+        hidden = additive_scores(query, keys)  # [B, Q, M, A]
+        scores = tf.reshape(self.score(tf.reshape(hidden, [-1, self.units])), tf.shape(hidden)[:3])
         weights = masked_softmax(scores, None if mask is None else tf.expand_dims(mask, 1))
         return tf.matmul(tf.cast(weights, values.dtype), values), weights
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_s2s import recurrent
 from keras_s2s.attention import AdditiveAttention
 from keras_s2s.decoders.base import Decoder
-from keras_s2s.linear import Dropout, Linear, check_sizes
+from keras_s2s.linear import Dropout, Linear, check_sizes, shape_of
 
 __all__ = ["Bridge", "RecurrentDecoder"]
 
@@ -82,6 +82,11 @@ class Bridge(keras.layers.Layer):
     def get_config(self):
         own = {"cells": self.cells, "units": self.units, "names": list(self.names)}
         return {**super().get_config(), **own, "kind": self.kind}
+
+
+def _flat(nest):
+    """[B, K, ...] leaves as [B * K, ...]."""
+    return tf.nest.map_structure(lambda x: tf.reshape(x, [-1, x.shape[-1]]), nest)
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -162,55 +167,55 @@ class RecurrentDecoder(Decoder):
         return tf.nest.map_structure(spread, context["initial"])
 
     def step(self, inputs, position, context, state, training=False, maps="none"):
-        inputs = self.input_dropout(self._inputs(inputs), training=training)
-        projected = self.cells[0].project(inputs)  # [B, K, gates * U]
-        (top, seen, weights), state = self._advance(projected, state, context, training)
-        outputs = self.readout(tf.concat([top, seen, inputs], 2))
-        outputs = self.input_dropout(outputs, training=training)  # [B, K, U]
-        return outputs, state, self.select(tf.expand_dims(weights, 1), maps)
+        sizes, rows = shape_of(inputs, 2), _flat(self._inputs(inputs))  # [B * K, D]
+        rows = self.input_dropout(rows, training=training)
+        (top, seen, weights), new = self._advance(
+            self.cells[0].project(rows), _flat(state), context, sizes, training
+        )
+        outputs = self.readout(tf.concat([top, seen, rows], 1))
+        outputs = self.input_dropout(outputs, training=training)
+
+        def unflat(x):
+            return tf.reshape(x, [*sizes, self.units])
+
+        state = tf.nest.map_structure(unflat, new)
+        return unflat(outputs), state, self.select(tf.expand_dims(weights, 1), maps)
 
     def call(self, inputs, context, maps="none", training=None):
         inputs = self.input_dropout(self._inputs(inputs), training=training)
-        projected = tf.expand_dims(self.cells[0].project(inputs), 2)  # [B, T, 1, gates * U]
-        values = context["memory"]["values"]
+        projected = self.cells[0].project(inputs)  # [B, T, gates * U]
+        values, sizes = context["memory"]["values"], (tf.shape(inputs)[0], 1)
         like = (
-            tf.TensorSpec([None, 1, self.units], self.compute_dtype),
-            tf.TensorSpec([None, 1, values.shape[-1]], values.dtype),
+            tf.TensorSpec([None, self.units], self.compute_dtype),
+            tf.TensorSpec([None, values.shape[-1]], values.dtype),
             tf.TensorSpec([None, 1, None], tf.float32),
         )
         (top, seen, weights), _ = recurrent.unroll(
-            lambda here, state: self._advance(here, state, context, training),
-            projected, self.initial_state(context, 1), like,
+            lambda here, state: self._advance(here, state, context, sizes, training),
+            projected, context["initial"], like,
         )  # fmt: skip
-        outputs = tf.concat([tf.squeeze(top, 2), tf.squeeze(seen, 2), inputs], 2)
+        outputs = tf.concat([top, seen, inputs], 2)
         outputs = self.input_dropout(self.readout(outputs), training=training)  # [B, T, U]
         cross = self.select(tf.transpose(weights, [0, 2, 1, 3]), maps)  # [B, 1, T, M]
         return outputs, None if cross is None else {"cross": cross}
 
-    def _advance(self, projected, state, context, training):
-        """One position of K hypotheses: the top layer's output, the attended memory, weights."""
+    def _advance(self, projected, state, context, sizes, training):
+        """One position of K hypotheses, all [B * K, ...] but the weights, which are [B, K, M].
+
+        Gives the top layer's output, the attended memory and the weights, and the new state.
+        """
         memory = context["memory"]
-        last = state[f"layer_{self.num_layers - 1}"]["h"]  # [B, K, U]
-        seen, weights = self.attention(last, context["keys"], memory["values"], mask=memory["mask"])
+        last = state[f"layer_{self.num_layers - 1}"]["h"]  # [B * K, U]
+        seen, weights = self.attention.step(
+            last, sizes, context["keys"], memory["values"], memory["mask"]
+        )
         projected = projected + self.context_projection(seen)
-        top, states = self._cell(self.cells[0], projected, state["layer_0"])
+        top, states = self.cells[0](projected, state["layer_0"])
         new = {"layer_0": states}
         for index, cell in enumerate(self.cells[1:], 1):
             projected = cell.project(self.input_dropout(top, training=training))
-            top, new[f"layer_{index}"] = self._cell(cell, projected, state[f"layer_{index}"])
+            top, new[f"layer_{index}"] = cell(projected, state[f"layer_{index}"])
         return (top, seen, weights), new
-
-    def _cell(self, cell, projected, states):
-        shape = tf.shape(projected)
-
-        def flat(x):
-            return tf.reshape(x, [-1, x.shape[-1]])  # [B * K, ...]
-
-        def unflat(x):
-            return tf.reshape(x, [shape[0], shape[1], self.units])
-
-        outputs, new = cell(flat(projected), {name: flat(x) for name, x in states.items()})
-        return unflat(outputs), {name: unflat(x) for name, x in new.items()}
 
     def get_config(self):
         own = ("units", "num_layers", "cell", "attention_units", "bridge", "dropout")
