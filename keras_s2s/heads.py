@@ -101,30 +101,45 @@ class Head(keras.layers.Layer):
             multiple: columns are padded to a multiple of it, with a bias of -1e9.
 
         Returns:
-            list of the `tf.Variable`s made, kernel [D, V'] and bias [V'].
+            list of the `tf.Variable`s made, kernel [D, V'] and bias [V'], which an export must
+            track; empty where the weights lie well already.
         """
-        weights, bias = self._vocabulary()
-        weights = tf.transpose(weights) if self.tied else tf.convert_to_tensor(weights)
+        weights, bias = (tf.convert_to_tensor(x) for x in self._vocabulary())
         more = -self.vocabulary_size % multiple
-        kernel = tf.pad(weights, [[0, 0], [0, more]])
-        bias = tf.pad(tf.convert_to_tensor(bias), [[0, more]], constant_values=ABSENT)
-        made = [
-            tf.Variable(x, trainable=False, name=f"search_{name}")
-            for name, x in (("kernel", kernel), ("bias", bias))
-        ]
+        if not self.tied and not more:
+            self._search = None
+            return []
+        kernel = tf.pad(tf.transpose(weights) if self.tied else weights, [[0, 0], [0, more]])
+        bias = tf.pad(bias, [[0, more]], constant_values=ABSENT)
+        made = self._search() if self._search else []
+        if made and made[0].shape == kernel.shape:
+            made[0].assign(kernel)
+            made[1].assign(bias)
+        else:
+            made = [tf.Variable(kernel, trainable=False), tf.Variable(bias, trainable=False)]
         self._search = lambda: made  # behind a function: not part of what Keras saves
-        return made
+        return list(made)
 
     def search_logits(self, outputs, inputs=None, attention=None, context=None):
-        """What the call gives, or the same in the columns that `prepare_search` made.
+        """What the call gives, from the weights that `prepare_search` laid out if it did.
 
         Args:
             outputs, inputs, attention, context: as for the call.
 
         Returns:
-            float32 tensor [B, N, V'], with -1e9 beyond the columns of the call.
+            float32 tensor [B, N, V'], with -1e9 in columns beyond those of the call.
         """
-        return self(outputs, inputs, attention, context)
+        if self._search is None:
+            return self(outputs, inputs, attention, context)
+        kernel, bias = self._search()
+        flat = tf.reshape(tf.cast(outputs, tf.float32), [-1, kernel.shape[0]])  # [B * N, D]
+        logits = tf.nn.bias_add(tf.matmul(flat, kernel), bias)
+        logits = tf.reshape(logits, [*shape_of(outputs, 2), kernel.shape[1]])
+        return self._finish(logits, outputs, inputs, attention, context)
+
+    def _finish(self, logits, outputs, inputs, attention, context):
+        """What the head makes of the vocabulary's logits."""
+        return logits
 
     def _vocabulary(self):
         if not self.tied:
@@ -170,14 +185,6 @@ class SoftmaxHead(Head):
 
     def call(self, outputs, inputs=None, attention=None, context=None):
         return self._vocabulary_logits(outputs)
-
-    def search_logits(self, outputs, inputs=None, attention=None, context=None):
-        if self._search is None:
-            return super().search_logits(outputs, inputs, attention, context)
-        kernel, bias = self._search()
-        flat = tf.reshape(tf.cast(outputs, tf.float32), [-1, kernel.shape[0]])  # [N, D]
-        logits = tf.nn.bias_add(tf.matmul(flat, kernel), bias)
-        return tf.reshape(logits, [*shape_of(outputs, 2), kernel.shape[1]])
 
 
 def copy_distribution(attention, copy_ids, size):
@@ -245,12 +252,19 @@ class PointerGeneratorHead(Head):
     def call(self, outputs, inputs, attention, context):
         if context["source"].get("copy_ids") is None:
             raise ValueError("source: expected 'copy_ids' [B, S] for a head that copies, came none")
+        logits = self._vocabulary_logits(outputs)
+        return self._finish(logits, outputs, inputs, attention, context)
+
+    def prepare_search(self, multiple=1):
+        return super().prepare_search()  # columns of copies follow: there is no room for padding
+
+    def _finish(self, logits, outputs, inputs, attention, context):
         values, copy_ids = context["memory"]["values"], context["source"]["copy_ids"]
         weights = attention[:, 0]  # [B, N, M]
         seen = tf.matmul(weights, tf.cast(values, tf.float32))  # [B, N, D_m]
         features = [seen, tf.cast(outputs, tf.float32), tf.cast(inputs, tf.float32)]
         gate = self.gate(tf.concat(features, 2))  # [B, N, 1]
-        generated = tf.nn.log_softmax(self._vocabulary_logits(outputs)) - tf.nn.softplus(-gate)
+        generated = tf.nn.log_softmax(logits) - tf.nn.softplus(-gate)
         spread = spread_over_source(
             weights, context["memory"]["source_index"], tf.shape(copy_ids)[1]
         )

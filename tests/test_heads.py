@@ -9,6 +9,7 @@ from keras_s2s.heads import (
     PointerGeneratorHead,
     SoftmaxHead,
     copy_distribution,
+    log_normalizer,
     spread_over_source,
 )
 from tests import references
@@ -162,6 +163,48 @@ def test_tied_pointer_generator():
 def test_a_source_without_copy_ids():
     with pytest.raises(ValueError, match=r"source: expected 'copy_ids' \[B, S\] .*, came none"):
         pointer()(*inputs(), context())
+
+
+def test_log_normalizer():
+    x = normal(3, 2, 50) * [[[1.0], [30.0]]]
+    x[0, 0, 7:], x[1] = -1e9, x[1] + 5000.0
+    expected = tf.reduce_logsumexp(tf.cast(x, tf.float64), -1)
+    x = x.astype("float32")
+    assert_close(run_both(log_normalizer, x), expected, 1e-6)
+    assert_close(run_both(log_normalizer, x, x.max(-1)), expected, 1e-6)
+
+
+def made(kind, is_tied):
+    if is_tied:
+        head, embedding = tied(kind)
+    else:
+        head, embedding = kind(V), None
+    head.build((None, None, 8), (None, None, 7), None, {"memory": {"values": (None, None, 4)}})
+    randomise(head)
+    return head, embedding
+
+
+@pytest.mark.parametrize("is_tied", [False, True])
+@pytest.mark.parametrize("kind", [SoftmaxHead, PointerGeneratorHead])
+def test_weights_laid_out_for_search(kind, is_tied):
+    head, embedding = made(kind, is_tied)
+    given = [*inputs(), context(copy_ids=COPY_IDS)]
+    expected, count = head(*given).numpy(), len(head.weights)
+    assert_close(head.search_logits(*given), expected, 0)
+    for multiple in (1, 4):
+        padded = -expected.shape[2] % multiple if kind is SoftmaxHead else 0
+        variables = head.prepare_search(multiple)
+        assert len(variables) == (2 if is_tied or padded else 0)
+        logits = run_both(lambda x: head.search_logits(x, *given[1:]), given[0])
+        assert_close(logits[..., : expected.shape[2]], expected)
+        assert logits.shape[2] == expected.shape[2] + padded
+        assert (logits[..., expected.shape[2] :] == -1e9).all()
+    assert_close(head(*given), expected, 0)
+    assert len(head.weights) == count
+    randomise(embedding or head, seed=5)
+    again = head.prepare_search(4)
+    assert [a is b for a, b in zip(again, variables, strict=True)] == [True] * len(again)
+    assert_close(head.search_logits(*given)[..., : expected.shape[2]], head(*given))
 
 
 def test_tie_of_another_vocabulary():
