@@ -88,6 +88,8 @@ def run(argv: list[str]) -> int:
         counts = _carry_out(whole, lines, targets, arguments.output)
     except (corpora.CorpusError, OSError) as error:
         return _fail(error)
+    except KeyboardInterrupt:
+        return 130
     errors = targets[-1]
     if counts["lines"] and counts["lines"] == counts["errors"]:
         return _fail(f"every line was refused, the first one for: {_first(errors)}")

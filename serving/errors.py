@@ -64,8 +64,8 @@ class RowError(ServingError):
 
     Attributes:
         errors: what was wrong, by the row's number.
-        results: the hypotheses of every row, as `Client.translate` would have given them; an
-            empty list at each row of `errors`.
+        results: what the call would have given for every row; at each row of `errors` no
+            hypotheses, or None.
     """
 
     def __init__(self, errors: dict[int, str], results: list):

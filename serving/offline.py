@@ -1,25 +1,20 @@
-"""The signature `translate` of an export, asked in this process: no server and no network."""
+"""The signature `translate` of an export, for corpora: fixed options, an error for each row."""
 
-import numpy as np
-
-from keras_s2s.serving import arguments, codec
-from keras_s2s.serving.errors import RowError
-from keras_s2s.serving.rows import read_rows
-from keras_s2s.serving.session import LoadedModel
-from keras_s2s.serving.status import StatusError
+from keras_s2s.serving import arguments
+from keras_s2s.serving.errors import InvalidArgument, OutOfRange, ResourceExhausted, RowError
+from keras_s2s.serving.local import LocalModel
 from keras_s2s.signatures import TRANSLATE, Hypothesis
 
 __all__ = ["Engine"]
 
-# Of a run whose rows may be to blame: an invalid argument, too little memory, out of range.
-_OF_ROWS = {3, 8, 11}
+_OF_ROWS = (InvalidArgument, OutOfRange, ResourceExhausted)  # rows of a batch may be to blame
 
 
 class Engine:
-    """An export's `translate` with the same options for every text; threads may share it.
+    """An export that translates in this process; threads may share it.
 
     Args:
-        directory: the version's directory, a `pathlib.Path`.
+        directory: the version's directory.
         options: inputs of `TRANSLATE` by name, one value each; what is left out is the export's
             own default.
         alignment: whether hypotheses have theirs.
@@ -30,56 +25,31 @@ class Engine:
     """
 
     def __init__(self, directory, options: dict | None = None, alignment: bool = False):
-        self._directory = directory
-        self._left_out = () if alignment else ("alignment",)
+        self._options, self._alignment = dict(options or {}), alignment
+        arguments.search_inputs(TRANSLATE, [""], self._options)
+        self._model = LocalModel(directory)
         try:
-            self._model = LoadedModel(directory)
-        except StatusError as error:
-            raise ValueError(f"{directory}: does not load: {error.message}") from None
-        try:
-            self._prepare(options or {})
-        except ValueError:
+            # told now: in a run it would be the mistake of every row
+            self._check(self._model.metadata().signatures)
+        except ValueError as error:
             self.close()
-            raise
+            raise ValueError(f"{directory}: {error}") from None
 
-    def _prepare(self, options):
-        self._signature = self._model.signatures.get(TRANSLATE.name)
-        if self._signature is None:
-            names = [name for name in sorted(self._model.signatures) if not name.startswith("__")]
-            came = ", ".join(names) or "none"
-            raise self._wrong(f"expected the signature {TRANSLATE.name}, came {came}")
-        self._text = self._tensor(self._signature.inputs, "text").name
-        self._options = self._vectors(options)
-        wanted = [one for one in TRANSLATE.outputs if one.name not in self._left_out]
-        self._outputs = {
-            one.name: self._tensor(self._signature.outputs, one.name).name
-            for one in wanted
-            if not one.optional or one.name in self._signature.outputs
-        }
-
-    def _vectors(self, options):
-        """The value of every input but the text, as arrays [1] by the names of the graph."""
-        given = arguments.search_inputs(TRANSLATE, [""], options)
-        for name in given:
-            self._tensor(self._signature.inputs, name)
-        vectors = {}
-        for name, info in self._signature.inputs.items():
-            if name not in given and name not in self._signature.defaults:
-                raise self._wrong(f"the input {name!r} has no default and was not given")
-            if name in given:
-                vectors[info.name] = given[name]
-            else:
-                vectors[info.name] = codec.decode(self._signature.defaults[name])
-        del vectors[self._text]
-        return vectors
-
-    def _tensor(self, tensors, name):
-        if name not in tensors:
-            raise self._wrong(f"the signature {TRANSLATE.name} has no {name!r}: {sorted(tensors)}")
-        return tensors[name]
-
-    def _wrong(self, problem):
-        return ValueError(f"{self._directory}: {problem}")
+    def _check(self, signatures):
+        if TRANSLATE.name not in signatures:
+            came = ", ".join(name for name in signatures if not name.startswith("__"))
+            raise ValueError(f"expected the signature {TRANSLATE.name}, came {came or 'none'}")
+        found = signatures[TRANSLATE.name]
+        optional = {field.name for field in TRANSLATE.outputs if field.optional}
+        outputs = [field.name for field in TRANSLATE.outputs if field.name not in optional]
+        for kind, wanted, known in (
+            ("input", ["text", *self._options], found.inputs),
+            ("output", outputs, found.outputs),
+            ("default of", found.inputs, {"text", *self._options, *found.defaults}),
+        ):
+            missing = [name for name in wanted if name not in known]
+            if missing:
+                raise ValueError(f"its signature {TRANSLATE.name} has no {kind} {missing[0]!r}")
 
     def translate(self, texts: list[str]) -> list[tuple[list[Hypothesis], str]]:
         """Translates texts at once; a batch that cannot be run is tried again in halves.
@@ -91,30 +61,18 @@ class Engine:
             For each text its hypotheses, best first, and what was wrong with it, or "".
 
         Raises:
-            StatusError: if a run failed for a reason that lies with no text.
+            CallError: if a run failed for a reason that lies with no text.
         """
         try:
-            return self._translate(texts)
-        except StatusError as error:
-            if error.code not in _OF_ROWS:
-                raise
-            if len(texts) == 1:
-                return [([], error.message)]
-            half = len(texts) // 2
-            return self.translate(texts[:half]) + self.translate(texts[half:])
-
-    def _translate(self, texts):
-        feeds = {name: np.repeat(value, len(texts)) for name, value in self._options.items()}
-        feeds[self._text] = codec.to_array(texts, "texts", "string")
-        values = self._model.run(feeds, list(self._outputs.values()))
-        outputs = {
-            name: codec.to_text(value) if value.dtype == np.object_ else value
-            for name, value in zip(self._outputs, values, strict=True)
-        }
-        try:
-            found, errors = read_rows(TRANSLATE, outputs, len(texts), self._left_out), {}
+            found = self._model.translate(texts, alignment=self._alignment, **self._options)
+            errors = {}
         except RowError as error:
             found, errors = error.results, error.errors
+        except _OF_ROWS as error:
+            if len(texts) == 1:
+                return [([], error.details)]
+            half = len(texts) // 2
+            return self.translate(texts[:half]) + self.translate(texts[half:])
         return [(hypotheses, errors.get(row, "")) for row, hypotheses in enumerate(found)]
 
     def close(self) -> None:

@@ -177,7 +177,7 @@ def _row(element):
 
 
 def main(argv=None) -> int:
-    """Runs the command and gives its exit status: 0, or 2 for a mistake, said in one line.
+    """Runs the command and gives its exit status: 0, 2 for a mistake (one line says which), 130.
 
     Args:
         argv: the words of the command line; the process's own by default.

@@ -61,7 +61,7 @@ def test_a_beam_as_wide_as_the_space_is_exhaustive_with_every_option(graph):
         twin.check(found, row, expected, model, wish)
         counts[name] = len(expected)
     assert counts["nothing"] == counts["repetition_penalty"] == 40
-    assert all(0 < counts[name] for name in counts)
+    assert all(count > 0 for count in counts.values())
     assert max(counts["together"], counts["constraints"]) < 40
 
 

@@ -15,11 +15,15 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from keras_s2s import signatures
+
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
 FAILED = grpc.StatusCode.FAILED_PRECONDITION
 TEXT = tf.make_tensor_proto(["hello there"])
-OPTIONS = "beam_size,length_penalty,max_length,num_hypotheses"
+OPTIONS = ",".join(sorted(signatures.TRANSLATE.options()))
+INPUTS = ",".join(sorted(signatures.TRANSLATE.input_names()))
+MANY = [f"x{i:02}" for i in range(len(signatures.TRANSLATE.inputs) + 1)]
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +132,11 @@ PREDICT_ERRORS = [
     ),
     (
         "too many inputs in spite of defaults",
-        request(dict.fromkeys("abcdef", TEXT), **TRANSLATE),
+        request(dict.fromkeys(MANY, TEXT), **TRANSLATE),
         INVALID,
-        "input size does not match signature: 6!=5 len({a,b,c,d,e,f}) != len({"
-        f"{OPTIONS},text}}). Sent extra: {{a,b,c,d,e,f}}."
-        f" Missing but required: {{{OPTIONS},text}}.",
+        f"input size does not match signature: {len(MANY)}!={len(MANY) - 1}"
+        f" len({{{','.join(MANY)}}}) != len({{{INPUTS}}}). Sent extra: {{{','.join(MANY)}}}."
+        f" Missing but required: {{{INPUTS}}}.",
     ),
     (
         "wrong name",
@@ -182,7 +186,7 @@ PREDICT_ERRORS = [
         "wrong type of the second input",
         request({"text": TEXT, "beam_size": tf.make_tensor_proto([1.5])}, **TRANSLATE),
         INVALID,
-        "Expects arg[0] to be int32 but float is provided",
+        f"Expects arg[{INPUTS.split(',').index('beam_size')}] to be int32 but float is provided",
     ),
 ]
 
