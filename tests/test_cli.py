@@ -14,6 +14,7 @@ import sacrebleu
 from keras_s2s import __version__
 from keras_s2s.cli import main
 from keras_s2s.cli.interrupts import insist
+from tests.test_cli_search import loaded_once
 
 CONFIG = """
 data:
@@ -268,14 +269,14 @@ def test_predict_says_what_translate_says(place, served, capsys, monkeypatch, tm
     assert len(line.split("\t")) == 6
 
 
-def test_a_model_is_named_the_same_way_everywhere(place, served, capsys, tmp_path):
+def test_a_model_is_named_the_same_way_everywhere(place, served, capsys, tmp_path, monkeypatch):
+    loaded_once(monkeypatch)
     (tmp_path / "in.txt").write_text("abba\n\nb\n")
     (tmp_path / "pairs.tsv").write_text("abba\tA B B\nb\t\n")
     commands = (
         ("translate", "--input", tmp_path / "in.txt", "--n-best=2", "--alignment=pharaoh"),
         ("translate", "--input", tmp_path / "in.txt", "--sample", "--seed=3"),
         ("score", "--pairs", tmp_path / "pairs.tsv", "--level=word"),
-        ("attention", "--text=abba", "--target=A B"),
         ("attention", "--text=abba"),
     )
     models = (place / "run", place / "export" / "tiny", f"grpc://{served}/tiny")

@@ -207,6 +207,13 @@ def test_wrong_pictures_are_named(runs, words, problem):
     assert problem in failed(["attention", runs / "one", "--text", "a", *words])
 
 
+@pytest.mark.parametrize("words", [[], ["--target", "A"]])
+def test_a_text_that_is_too_long_has_no_table(runs, capsys, words):
+    said = failed(["attention", runs / "one", "--text", "a" * 1500, *words])
+    assert said.endswith("error: text tokens: expected 0 to 1024, came 1500\n")
+    assert capsys.readouterr().out == ""
+
+
 def test_a_table_keeps_its_columns():
     weights = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
     lines = list(_table("mean of 2 maps", weights, ["東京", "e\u0301", "</s>"], ["tōkyō", "x"]))

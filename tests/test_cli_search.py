@@ -83,9 +83,7 @@ def parse(*words):
 def test_every_option_has_a_flag():
     words = []
     for field in (TRANSLATE.options() | SAMPLE.options()).values():
-        flag = {"constraints": "--constraint"}.get(
-            field.name, "--" + field.name.replace("_", "-")
-        )
+        flag = "--" + field.name.replace("_", "-").replace("constraints", "constraint")
         words += [flag] if field.dtype == "bool" else [flag, "1"]
     for sample, signature in (([], TRANSLATE), (["--sample"], SAMPLE)):
         arguments = parse(*words, *sample)

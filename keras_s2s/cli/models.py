@@ -107,7 +107,10 @@ class _Run:
         return self._model.score(texts, batch_size=len(texts), errors="return", **targets)
 
     def attention(self, texts, **targets):
-        return self._model.attention(texts, **targets)
+        found = self._model.attention(texts, **targets)
+        if not all(one.source_tokens for one in found):  # there is an end at least
+            raise UserError(next(iter(self.score(texts, **targets)[1].values())))
+        return found
 
     def identity(self) -> str:
         """What changes when the model does."""

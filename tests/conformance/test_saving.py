@@ -151,7 +151,7 @@ def check_exports(cases, tmp_path):
         assert ("decoder_attention" in maps) == (decoder in ("pre", "post"))
 
 
-FAST = [("bilstm", "lstms", "pointer"), ("pre", "pre", "tied")]
+FAST = [("pre", "pre", "pointer")]  # all that a model can have
 
 
 def test_exports_answer_through_a_session(tmp_path):
@@ -161,4 +161,4 @@ def test_exports_answer_through_a_session(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("encoder", list(models.ENCODERS))
 def test_every_export_answers_through_a_session(encoder, tmp_path):
-    check_exports([case for case in models.ALL if case[0] == encoder], tmp_path)
+    check_exports([case for case in models.PAIRWISE if case[0] == encoder], tmp_path)

@@ -119,7 +119,7 @@ def tensors(wishes):
     return [kind(*(columns[name] for name in kind._fields)) for kind in kinds]
 
 
-def _specs(kind):
+def specs(kind):
     ranks = {"prefix": 2, "disallowed": 3, "constraints": 3}
     real = {name for name, type_ in KINDS.items() if type_ is np.float64}
     return kind(*(
@@ -134,7 +134,7 @@ MASK = tf.TensorSpec([None, None], tf.bool)
 
 @tf.function(
     autograph=False,
-    input_signature=[NUMBERS, NUMBERS, MASK, _specs(search.Options), _specs(search.Extras)],
+    input_signature=[NUMBERS, NUMBERS, MASK, specs(search.Options), specs(search.Extras)],
 )
 def _traced(log_probs, attention, mask, options, extras):
     model = Table(log_probs, attention, mask)

@@ -121,8 +121,10 @@ BAD_SAMPLES = [
 
 def mixed(good, bad, times=2):
     """Options of all rows, a text for each, and {row: message} of the bad ones."""
-    rows = [(options, "") for options in good] + bad + [(options, "") for options in good] * (
-        times - 1
+    rows = (
+        [(options, "") for options in good]
+        + bad
+        + [(options, "") for options in good] * (times - 1)
     )
     messages = {place: message for place, (_, message) in enumerate(rows) if message}
     texts = [TEXTS[(place + place // len(TEXTS)) % len(TEXTS)] for place in range(len(rows))]

@@ -183,6 +183,23 @@ def test_any_wishes_side_by_side_are_the_twins(seed, rows):
     agrees(seed, rows)
 
 
+@pytest.mark.parametrize("graph", [False, True])
+def test_plain_rows_that_leave_a_large_batch_early_are_the_twins(graph):
+    # Without any wish rows that are done leave the batch, half of it at a time.
+    random = np.random.default_rng(9)
+    sizes = random.integers(1, 6, 40).tolist()
+    rows = [
+        Wish(size, random.integers(1, size + 1), random.choice([0.0, 0.6, 1.5]),
+             min_length=random.integers(0, 3), max_length=random.choice([0, 1, 2, 4, 6]))
+        for size in sizes
+    ]  # fmt: skip
+    model = twin.table(9, len(rows), 6)
+    found = twin.run(model, rows, graph)
+    assert {0, 1, 2, 3, 4} <= set(found.lengths[:, 0].tolist())
+    for row, wish in enumerate(rows):
+        twin.check(found, row, twin.plain_search(model, row, wish), model, wish)
+
+
 @pytest.mark.slow
 @settings(deadline=None, max_examples=600, derandomize=True, database=None)
 @given(**CASES)
