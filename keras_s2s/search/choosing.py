@@ -83,8 +83,7 @@ def best_of_blocks(logits, peaks, shift, special, too_short, at_limit):
     parents, block = places // blocks, places % blocks
     totals = tf.gather(table, places, batch_dims=1)  # [B, 2 K, V' / N]
     totals += tf.expand_dims(tf.gather(shift, parents, batch_dims=1), 2)
-    rest = tf.expand_dims(tf.where(at_limit, LOWEST, 0.0), 2)  # [B, 1, 1]
-    bar = rest
+    bar = tf.expand_dims(tf.where(at_limit, LOWEST, 0.0), 2)  # [B, 1, 1]
     for number, own in bars.items():
         bar = tf.where(tf.expand_dims(tf.equal(block, number), 2), own, bar)
     best, index = tf.math.top_k(tf.reshape(totals + bar, [-1, 2 * width * size]), 2 * width)

@@ -42,20 +42,37 @@ class _Way:
 
     shrinks = False
 
+    def __init__(self, limits, special):
+        self.limits, self.special = limits, special
+
     def rows(self):
         return ()
 
     def with_rows(self, rows):
         return self
 
+    def first_slots(self):
+        """bool [B, K], True at the first slot of each row."""
+        return self.limits.own & tf.equal(tf.range(tf.shape(self.limits.own)[1]), 0)
+
+    def bounds(self, position):
+        """Rows whose end must not come yet, and rows where it must: twice bool [B, 1]."""
+        return position < self.limits.shortest, position >= self.limits.longest
+
+    def bars(self, logits, position):
+        """float32 [B, 1, V'], LOWEST for the special ids that must not follow."""
+        return barred(tf.shape(logits)[2], self.special, *self.bounds(position))
+
+    def finished(self, logits, highest, parents, position):
+        """bool [B, M]: False where the limit forced an end that the model would not have chosen."""
+        likeliest = logits[:, :, self.special.end] >= highest  # [B, K]
+        return tf.gather(likeliest, parents, batch_dims=1) | ~self.bounds(position)[1]
+
 
 class Plain(_Way):
     """Beam search, and greedy search as a beam of one."""
 
     shrinks = True
-
-    def __init__(self, limits, special):
-        self.limits, self.special = limits, special
 
     def rows(self):
         return tuple(self.limits)
@@ -65,32 +82,28 @@ class Plain(_Way):
 
     def start(self, source, alignment):
         """The slots alive at first, bool [B, K], and the dict to remember."""
-        return self.limits.own & tf.equal(tf.range(tf.shape(self.limits.own)[1]), 0), {}
+        return self.first_slots(), {}
 
     def look(self, beam, logits, attention, position, memory):
         """A `Look` at logits [B, K, V'] and, where there is one, attention [B, K, S]."""
-        too_short, at_limit = position < self.limits.shortest, position >= self.limits.longest
         size = block_size(logits.shape[2])
         if size is None:
-            highest = tf.reduce_max(logits, 2)
-            log_probs = logits - tf.expand_dims(log_normalizer(logits, highest), 2)
-            bars = barred(tf.shape(logits)[2], self.special, too_short, at_limit)
+            log_probs, highest = normalized(logits)
+            bars = self.bars(logits, position)
             found = best_of_all(tf.expand_dims(beam.totals, 2) + log_probs + bars)
         else:
             shape = [-1, tf.shape(logits)[1], logits.shape[2] // size, size]
             peaks = tf.reduce_max(tf.reshape(logits, shape), 3)  # [B, K, N]
             highest = tf.reduce_max(peaks, 2)
             shift = beam.totals - log_normalizer(logits, highest)
-            found = best_of_blocks(logits, peaks, shift, self.special, too_short, at_limit)
+            found = best_of_blocks(logits, peaks, shift, self.special, *self.bounds(position))
         candidates = plain(found, tf.expand_dims(self.limits.size, 1), self.special)
-        finished = chosen_end(logits, highest, candidates.parents, at_limit, self.special)
+        finished = self.finished(logits, highest, candidates.parents, position)
         return Look(candidates, candidates.totals, None, finished, lambda chosen: {})
 
 
-class Wishes(Plain):
+class Wishes(_Way):
     """Beam search with `Extras`: whatever looks at what a hypothesis holds already."""
-
-    shrinks = False
 
     def __init__(self, limits, special, options, extras):
         super().__init__(limits, special)
@@ -98,14 +111,9 @@ class Wishes(Plain):
         self.constrained = tf.reduce_any(extras.constraints > 0, [1, 2])  # [B]
         self.apart = (extras.beam_groups > 1) | (extras.alternatives_at >= 0)
 
-    def rows(self):
-        return ()
-
-    def with_rows(self, rows):
-        return self
-
     def start(self, source, alignment):
-        alive, _ = super().start(source, alignment)
+        """The slots alive at first, bool [B, K], and the dict to remember."""
+        alive = self.first_slots()
         shape, width = tf.shape(alive), tf.shape(alive)[1]
         memory = {
             "history": tf.zeros(tf.concat([shape, [0]], 0), tf.int32),
@@ -119,18 +127,17 @@ class Wishes(Plain):
         return alive, memory
 
     def look(self, beam, logits, attention, position, memory):
-        too_short, at_limit = position < self.limits.shortest, position >= self.limits.longest
-        highest = tf.reduce_max(logits, 2)
-        log_probs = logits - tf.expand_dims(log_normalizer(logits, highest), 2)
+        """A `Look` at logits [B, K, V'] and, where there is one, attention [B, K, S]."""
+        log_probs, highest = normalized(logits)
         adjusted = adjusting.adjust(log_probs, memory["history"], position, self.extras)
-        bars = barred(tf.shape(logits)[2], self.special, too_short, at_limit)
+        bars = self.bars(logits, position)
         totals = tf.expand_dims(beam.totals, 2) + tf.maximum(adjusted + bars, LOWEST)
         candidates, met, group = self._choose(totals, position, memory)
         parents, tokens = candidates.parents, candidates.tokens
         own = tf.gather_nd(log_probs, tf.stack([parents, tokens], 2), batch_dims=1)  # [B, M]
         own += tf.gather(memory["log_probs"], parents, batch_dims=1)
         covered = memory["coverage"] + attention if "coverage" in memory else None
-        finished = chosen_end(logits, highest, parents, at_limit, self.special)
+        finished = self.finished(logits, highest, parents, position)
 
         def remember(chosen):
             def of(x):
@@ -210,7 +217,7 @@ class Draws(_Way):
     """Sampling: every slot goes its own way, and a draw is a function of seed and position."""
 
     def __init__(self, limits, special, extras, sampling):
-        self.limits, self.special = limits, special
+        super().__init__(limits, special)
         self.extras, self.sampling = extras, sampling
 
     def start(self, source, alignment):
@@ -222,10 +229,8 @@ class Draws(_Way):
 
     def look(self, beam, logits, attention, position, memory):
         """A `Look` at logits [B, K, V']; each slot has one candidate."""
-        highest = tf.reduce_max(logits, 2)
-        log_probs = logits - tf.expand_dims(log_normalizer(logits, highest), 2)
-        too_short, at_limit = position < self.limits.shortest, position >= self.limits.longest
-        bars = barred(tf.shape(logits)[2], self.special, too_short, at_limit)
+        log_probs, highest = normalized(logits)
+        bars = self.bars(logits, position)
         adjusted = adjusting.adjust(log_probs, memory["history"], position, self.extras)
         shares = sampling.truncate(tf.maximum(adjusted + bars, LOWEST), self.sampling)
         shape = tf.shape(beam.ids)
@@ -243,11 +248,11 @@ class Draws(_Way):
             kept = {"number": memory["number"], "history": history}
             return {name: tf.gather(x, chosen, batch_dims=1) for name, x in kept.items()}
 
-        finished = chosen_end(logits, highest, slots, at_limit, self.special)
+        finished = self.finished(logits, highest, slots, position)
         return Look(candidates, totals, None, finished, remember)
 
 
-def chosen_end(logits, highest, parents, at_limit, special):
-    """bool [B, M]: False where the limit forced an end that the model would not have chosen."""
-    likeliest = logits[:, :, special.end] >= highest  # [B, K]
-    return tf.gather(likeliest, parents, batch_dims=1) | ~at_limit
+def normalized(logits):
+    """Log-probabilities [B, K, V'] of logits, and the greatest logit of each slot [B, K]."""
+    highest = tf.reduce_max(logits, 2)
+    return logits - tf.expand_dims(log_normalizer(logits, highest), 2), highest
