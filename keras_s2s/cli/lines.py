@@ -15,6 +15,7 @@ __all__ = [
     "at_a_time",
     "chunks",
     "is_stream",
+    "naming_file",
     "one_line",
     "read_once",
     "source_lines",
@@ -108,6 +109,17 @@ def one_line(text: str, separators: str = "\r\n") -> str:
     return text.translate(dict.fromkeys(map(ord, separators), " "))
 
 
+@contextlib.contextmanager
+def naming_file(path):
+    """Gives an OSError the file's name, if there is one: a full disk does not say which it was."""
+    try:
+        yield
+    except OSError as error:
+        if path is not None:
+            error.filename = str(path)
+        raise
+
+
 class Output(contextlib.AbstractContextManager):
     """Where a command's lines go: the standard output, or a file that appears when all is well.
 
@@ -159,15 +171,8 @@ class Output(contextlib.AbstractContextManager):
             self._file.flush()
         self.done, self.state = done, state
 
-    @contextlib.contextmanager
     def _named(self):
-        """A full disk does not say which file it was."""
-        try:
-            yield
-        except OSError as error:
-            if self.path is not None:
-                error.filename = str(self.path)
-            raise
+        return naming_file(self.path)
 
     def __exit__(self, failed, error, trace):
         if self.path is None:

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from keras_s2s.cli.lines import Output, is_stream
+from keras_s2s.cli.lines import Output, is_stream, naming_file
 from keras_s2s.config import UserError
 
 __all__ = ["Partial", "open_output"]
@@ -144,14 +144,8 @@ class Partial(contextlib.AbstractContextManager):
             _replace(self._sidecar, {**found, "state": state, "made_of": self._made_of})
         self.done, self.state = done, state
 
-    @contextlib.contextmanager
     def _named(self):
-        """A full disk does not say which file it was."""
-        try:
-            yield
-        except OSError as error:
-            error.filename = str(self._beside)
-            raise
+        return naming_file(self._beside)
 
     def __exit__(self, failed, error, trace):
         if failed is not None:
