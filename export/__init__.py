@@ -1,5 +1,7 @@
 """From a trained run to what a server or a device runs."""
 
+from keras_s2s.export.comparing import NotProven
+from keras_s2s.export.publishing import keep_newest
 from keras_s2s.export.saved_model import export_saved_model, export_translator
 
-__all__ = ["export_saved_model", "export_translator"]
+__all__ = ["NotProven", "export_saved_model", "export_translator", "keep_newest"]

@@ -183,6 +183,36 @@ class Translator:
         found, problems = replies.split(rows, replies.attention)
         return self._answer(texts, found, problems, "raise")
 
+    def predict(self, signature, inputs) -> dict:
+        """Calls a signature as a served model is called; rows with an error have it in `error`.
+
+        Args:
+            signature: its name, such as `"translate"`.
+            inputs: arrays [B] by name, strings as bytes; an option left out has its default.
+
+        Returns:
+            Arrays by the outputs' names, shaped as `keras_s2s.signatures` says; strings as object
+            arrays of bytes.
+
+        Raises:
+            ValueError: naming a signature or an input that there is not, or one that is missing.
+        """
+        if signature not in SIGNATURES:
+            raise ValueError(f"signature: expected one of {list(SIGNATURES)}, came {signature!r}")
+        fields = {field.name: field for field in SIGNATURES[signature].inputs}
+        given = {name: [value] for name, value in self.defaults(SIGNATURES[signature]).items()}
+        given |= inputs
+        if given.keys() != fields.keys():
+            wrong = sorted(given.keys() ^ fields.keys())
+            raise ValueError(f"inputs: expected {list(fields)}, came {wrong} too many or too few")
+        columns = [tf.constant(given[name], field.dtype) for name, field in fields.items()]
+        found = self._concrete(SIGNATURES[signature])(*columns)
+        return {name: value.numpy() for name, value in found.items()}
+
+    def variables(self) -> list:
+        """Every `tf.Variable` that the signatures read: the model's, and those of `prepare`."""
+        return [weight.value for weight in self.model.weights] + list(self.tables.variables)
+
     def defaults(self, signature=TRANSLATE) -> dict:
         """The value of each option of a signature that a request leaves out."""
         return {
@@ -242,12 +272,15 @@ class Translator:
         found, problems = replies.split(rows, replies.hypotheses)
         return self._answer(texts, found, problems, errors)
 
-    def _rows(self, signature, texts, options, batch_size):
-        run = self._compiled.get(signature.name)
-        if run is None:
+    def _concrete(self, signature):
+        if signature.name not in self._compiled:
             specs = [tf.TensorSpec([None], field.dtype, field.name) for field in signature.inputs]
             traced = tf.function(self._function(signature), input_signature=specs, autograph=False)
-            run = self._compiled[signature.name] = traced.get_concrete_function()
+            self._compiled[signature.name] = traced.get_concrete_function()
+        return self._compiled[signature.name]
+
+    def _rows(self, signature, texts, options, batch_size):
+        run = self._concrete(signature)
         given = self.defaults(signature) | {k: v for k, v in options.items() if v is not None}
         return batching.run(run, signature, texts, given, batch_size)
 

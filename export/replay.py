@@ -1,0 +1,94 @@
+"""Run by its path, in a process of its own: requests to a SavedModel through a Session.
+
+It knows TensorFlow alone, as a server does, and takes the path that TensorFlow Serving takes.
+Beside the requests lie `weights.json`, what the model was made from; it writes the replies, what
+failed, and those weights that are others.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+__all__ = ["ODD", "OUTCOME", "REPLIES", "REQUESTS", "WEIGHTS", "main", "stamp"]
+
+REQUESTS, REPLIES, WEIGHTS = "requests", "replies", "weights.json"
+OUTCOME, ODD = "outcome.json", "odd.npz"
+
+
+def stamp(array) -> str:
+    """A word for the type, the shape and every bit of an array."""
+    array = np.ascontiguousarray(array)
+    about = f"{array.dtype.name} {list(array.shape)} ".encode()
+    return hashlib.sha256(about + array.tobytes()).hexdigest()
+
+
+def main(directory, place) -> None:
+    """Answers the requests in the folder `place` by the SavedModel in `directory`."""
+    place = Path(place)
+    outcome = {"failure": None, "answered": 0}
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=1, inter_op_parallelism_threads=1
+    )
+    try:
+        with tf.compat.v1.Session(graph=tf.Graph(), config=config) as session:
+            graph = tf.compat.v1.saved_model.load(session, ["serve"], str(directory))
+            _answer(session, graph.signature_def, place, outcome)
+            _check_weights(session, place)
+    except (tf.errors.OpError, ValueError, KeyError, OSError) as error:
+        outcome["failure"] = str(getattr(error, "message", error))[:2000]
+    (place / OUTCOME).write_text(json.dumps(outcome))
+
+
+def _answer(session, signatures, place, outcome):
+    with tf.io.TFRecordWriter(str(place / REPLIES)) as file:
+        for record in _records(place / REQUESTS):
+            log = prediction_log_pb2.PredictionLog.FromString(record)
+            reply = _predict(session, signatures, log.predict_log.request)
+            file.write(reply.SerializeToString())
+            outcome["answered"] += 1
+
+
+def _records(path):
+    return tf.compat.v1.io.tf_record_iterator(str(path))
+
+
+def _predict(session, signatures, request):
+    signature = signatures[request.model_spec.signature_name]
+    protos = {**signature.defaults, **request.inputs}
+    feeds = {signature.inputs[name].name: tf.make_ndarray(x) for name, x in protos.items()}
+    names = list(request.output_filter) or list(signature.outputs)
+    values = session.run([signature.outputs[name].name for name in names], feeds)
+    reply = predict_pb2.PredictResponse()
+    for name, value in zip(names, values, strict=True):
+        info = signature.outputs[name]
+        shape = np.shape(value)
+        reply.outputs[name].CopyFrom(tf.make_tensor_proto(value, info.dtype, shape))
+    return reply
+
+
+def _check_weights(session, place):
+    """Keeps the values of those that have not the stamp of any weight of the model."""
+    known = set(json.loads((place / WEIGHTS).read_text()))
+    odd = {}
+    for node in session.graph.get_operations():
+        if node.type == "VarHandleOp":
+            kind = node.get_attr("dtype")
+            value = session.run(_reading(session, node, kind))
+            if stamp(value) not in known:
+                odd[node.get_attr("shared_name").decode()] = value
+    np.savez(place / ODD, **odd)
+
+
+def _reading(session, node, kind):
+    with session.graph.as_default():
+        return tf.raw_ops.ReadVariableOp(resource=node.outputs[0], dtype=kind)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

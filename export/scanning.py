@@ -1,0 +1,90 @@
+"""What a stock TensorFlow Serving could not run or batch, found in the graph before it runs."""
+
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from keras_s2s.export.comparing import NotProven
+
+__all__ = ["operations", "read_graph", "scan"]
+
+# Of tensorflow_text, which the stock server links beside TensorFlow's own operations.
+TEXT_OPERATIONS = frozenset("""
+    CaseFoldUTF8 ConstrainedSequence FastBertNormalize FastWordpieceTokenizeWithOffsets
+    FindSourceOffsets MaxSpanningTree NormalizeUTF8 NormalizeUTF8WithOffsetsMap PhraseTokenize
+    RegexSplitWithOffsets RougeL SentenceFragments SentenceFragmentsV2 SentencepieceDetokenizeOp
+    SentencepieceIdToStringOp SentencepieceOp SentencepieceStringToIdOp SentencepieceTokenizeOp
+    SentencepieceTokenizeWithOffsetsOp SentencepieceVocabSizeOp SplitMergeTokenizeWithOffsets
+    TFText>BoiseTagsToOffsets TFText>ByteSplitByOffsets TFText>ByteSplitWithOffsets
+    TFText>FastSentencepieceDetokenize TFText>FastSentencepieceTokenize
+    TFText>FastWordpieceDetokenize TFText>NgramsStringJoin TFText>OffsetsToBoiseTags
+    TFText>PhraseDetokenize TFText>RoundRobinGenerateMasks TFText>RoundRobinTrim
+    TFText>Utf8Binarize TFText>WhitespaceTokenizeWithOffsetsV2 TokenizerFromLogits
+    UnicodeScriptTokenizeWithOffsets WhitespaceTokenizeWithOffsets WordpieceTokenizeWithOffsets
+""".split())
+CALLBACKS = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
+XLA = "_XlaMustCompile"
+
+
+def read_graph(path):
+    """The only MetaGraphDef of a SavedModel's directory."""
+    data = (Path(path) / "saved_model.pb").read_bytes()
+    return saved_model_pb2.SavedModel.FromString(data).meta_graphs[0]
+
+
+def operations(graph):
+    """Every node of a MetaGraphDef with the name of the function that holds it, None outside."""
+    yield from ((node, None) for node in graph.graph_def.node)
+    for function in graph.graph_def.library.function:
+        yield from ((node, function.signature.name) for node in function.node_def)
+
+
+def scan(path) -> None:
+    """Refuses a SavedModel that a stock server lacks something for.
+
+    Raises:
+        NotProven: naming an operation that is neither of TensorFlow nor of tensorflow_text, calls
+            back into Python or needs XLA, with the function that holds it; or an input or output
+            of a signature that has no batch as its first dimension.
+    """
+    graph = read_graph(path)
+    functions = graph.graph_def.library.function
+    own = {function.signature.name for function in functions}
+    for node, holder in operations(graph):
+        problem = _problem(node, own)
+        if problem:
+            where = f"function {holder}" if holder else "the graph"
+            raise NotProven(f"operation {node.op} (node {node.name} of {where}): {problem}")
+    for function in functions:
+        if function.attr[XLA].b:
+            raise NotProven(f"function {function.signature.name}: {_needs_xla()}")
+    for name, signature in graph.signature_def.items():
+        if not name.startswith("__"):
+            _check_tensors(name, signature)
+
+
+def _problem(node, own):
+    if node.op in CALLBACKS:
+        return "a callback into Python, which no other process has"
+    if node.op.startswith("Xla") or (XLA in node.attr and node.attr[XLA].b):
+        return _needs_xla()
+    if node.op in own | TEXT_OPERATIONS or hasattr(tf.raw_ops, node.op):
+        return None
+    return "neither of TensorFlow nor of tensorflow_text: a stock server lacks it"
+
+
+def _needs_xla():
+    return "it must be compiled by XLA, which a stock server has off"
+
+
+def _check_tensors(name, signature):
+    for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
+        for alias, info in sorted(tensors.items()):
+            shape = info.tensor_shape
+            if not shape.unknown_rank and shape.dim and shape.dim[0].size == -1:
+                continue
+            came = [dimension.size for dimension in shape.dim]
+            came = "one of unknown rank" if shape.unknown_rank else came or "a scalar"
+            expected = "expected the batch, of any size, as the first dimension"
+            raise NotProven(f"signature {name}: {kind} {alias}: {expected}, came {came}")
