@@ -137,6 +137,7 @@ def test_loops_are_calls_and_what_calls_nothing_runs_in_one_thread(published):
             ops = {inner.op for inner in library[body.name].node_def}
             calls = any(op.endswith(("While", "If", "PartitionedCall")) for op in ops)
             kinds.add(calls)
+            assert "ReadVariableOp" not in ops  # once a request, and not at every step
             assert body.attr["_executor"].s == (b"" if calls else b"SINGLE_THREADED_EXECUTOR")
     assert kinds == {True, False}  # rows leave between phases, and within one nothing is called
 
