@@ -14,8 +14,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 __all__ = ["settle_loops"]
 
-LOOPS, BRANCHES = ("While", "StatelessWhile"), ("If", "StatelessIf", "Case", "StatelessCase")
-CALLS = (*LOOPS, *BRANCHES, "PartitionedCall", "StatefulPartitionedCall")
+# Their functions, by the attributes that name them.
+LOOPS = dict.fromkeys(("While", "StatelessWhile"), ("cond", "body"))
+BRANCHES = dict.fromkeys(("If", "StatelessIf"), ("then_branch", "else_branch"))
+FLOW = LOOPS | BRANCHES
+CALLS = (*FLOW, "Case", "StatelessCase", "PartitionedCall", "StatefulPartitionedCall")
 LOWERED = "_lower_using_switch_merge"
 EXECUTOR, SINGLE = "_executor", b"SINGLE_THREADED_EXECUTOR"
 
@@ -38,26 +41,27 @@ def settle_loops(path):
         done = set()
         for function in library:
             _read_before_loops(function, functions, used, done)
-        # It would wait for what a call does, and with one thread in the session's pool for ever.
-        simple = {name for name, f in functions.items() if not _calls(f, functions)}
+        simple = {name for name, f in functions.items() if _is_simple(f, functions)}
         for nodes in (meta_graph.graph_def.node, *(f.node_def for f in library)):
             _mark(nodes, simple)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _calls(function, functions):
-    """Whether a function's operations call others."""
-    return any(node.op in CALLS or node.op in functions for node in function.node_def)
+def _is_simple(function, functions):
+    """Whether a function calls no other.
+
+    One that does would wait for it, with a single thread in the session's pool for ever.
+    """
+    return not any(node.op in CALLS or node.op in functions for node in function.node_def)
 
 
 def _mark(nodes, simple):
     for node in nodes:
-        if node.op in LOOPS + BRANCHES:
+        if node.op in FLOW:
             node.attr[LOWERED].b = False
-        if node.op in LOOPS:
-            for part in ("cond", "body"):
-                if node.attr[part].func.name in simple:
-                    node.attr[part].func.attr[EXECUTOR].s = SINGLE
+        for part in FLOW.get(node.op, ()):
+            if node.attr[part].func.name in simple:
+                node.attr[part].func.attr[EXECUTOR].s = SINGLE
 
 
 def _read_before_loops(function, functions, used, done):
