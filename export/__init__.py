@@ -1,5 +1,6 @@
 """From a trained run to what a server or a device runs."""
 
+from keras_s2s.export.ctranslate2 import export_ctranslate2
 from keras_s2s.export.saved_model import export_saved_model, export_translator
 
-__all__ = ["export_saved_model", "export_translator"]
+__all__ = ["export_ctranslate2", "export_saved_model", "export_translator"]
