@@ -8,7 +8,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_s2s.data.files import complaint
 from keras_s2s.export.cards import run_facts, write_card
-from keras_s2s.export.control_flow import call_loops
+from keras_s2s.export.control_flow import settle_loops
 from keras_s2s.export.materials import material_of, run_pairs
 from keras_s2s.export.proving import prove
 from keras_s2s.export.publishing import check_version, publish
@@ -82,7 +82,7 @@ def _write(translator, path):
         archive.add_endpoint(name, function, input_signature=specs)
     archive.write_out(str(path), verbose=False)
     _set_defaults(path / "saved_model.pb", translator)
-    call_loops(path / "saved_model.pb")
+    settle_loops(path / "saved_model.pb")
     path.chmod(0o755)
 
 

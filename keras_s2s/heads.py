@@ -101,24 +101,21 @@ class Head(keras.layers.Layer):
             multiple: columns are padded to a multiple of it, with a bias of -1e9.
 
         Returns:
-            list of the `tf.Variable`s made, kernel [D, V'] and bias [V'], which an export must
-            track; empty where the weights lie well already.
+            list of the one `tf.Variable` made, [D + 1, V'], the bias in its last row: added within
+            the product it takes no pass over the logits. An export must track it.
         """
         weights, bias = (tf.convert_to_tensor(x) for x in self._vocabulary())
         more = -self.vocabulary_size % multiple
-        if not self.tied and not more:
-            self._search = None
-            return []
         kernel = tf.pad(tf.transpose(weights) if self.tied else weights, [[0, 0], [0, more]])
         bias = tf.pad(bias, [[0, more]], constant_values=ABSENT)
-        made = self._search() if self._search else []
-        if made and made[0].shape == kernel.shape:
-            made[0].assign(kernel)
-            made[1].assign(bias)
+        kernel = tf.concat([kernel, tf.expand_dims(bias, 0)], 0)
+        made = self._search() if self._search else None
+        if made is not None and made.shape == kernel.shape:
+            made.assign(kernel)
         else:
-            made = [tf.Variable(kernel, trainable=False), tf.Variable(bias, trainable=False)]
+            made = tf.Variable(kernel, trainable=False)
         self._search = lambda: made  # behind a function: not part of what Keras saves
-        return list(made)
+        return [made]
 
     def search_logits(self, outputs, inputs=None, attention=None, context=None):
         """What the call gives, from the weights that `prepare_search` laid out if it did.
@@ -131,10 +128,10 @@ class Head(keras.layers.Layer):
         """
         if self._search is None:
             return self(outputs, inputs, attention, context)
-        kernel, bias = self._search()
-        flat = tf.reshape(tf.cast(outputs, tf.float32), [-1, kernel.shape[0]])  # [B * N, D]
-        logits = tf.nn.bias_add(tf.matmul(flat, kernel), bias)
-        logits = tf.reshape(logits, [*shape_of(outputs, 2), kernel.shape[1]])
+        kernel = tf.convert_to_tensor(self._search())
+        flat = tf.reshape(tf.cast(outputs, tf.float32), [-1, kernel.shape[0] - 1])  # [B * N, D]
+        flat = tf.pad(flat, [[0, 0], [0, 1]], constant_values=1.0)  # for the bias
+        logits = tf.reshape(tf.matmul(flat, kernel), [*shape_of(outputs, 2), kernel.shape[1]])
         return self._finish(logits, outputs, inputs, attention, context)
 
     def _finish(self, logits, outputs, inputs, attention, context):

@@ -194,7 +194,7 @@ def test_weights_laid_out_for_search(kind, is_tied):
     for multiple in (1, 4):
         padded = -expected.shape[2] % multiple if kind is SoftmaxHead else 0
         variables = head.prepare_search(multiple)
-        assert len(variables) == (2 if is_tied or padded else 0)
+        assert [x.shape for x in variables] == [(given[0].shape[2] + 1, V + padded)]
         logits = run_both(lambda x: head.search_logits(x, *given[1:]), given[0])
         assert_close(logits[..., : expected.shape[2]], expected)
         assert logits.shape[2] == expected.shape[2] + padded

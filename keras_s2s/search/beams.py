@@ -88,12 +88,14 @@ def length_penalty(lengths, exponent, offset=5.0):
     return tf.pow((offset + tf.cast(lengths, tf.float32)) / (offset + 1.0), exponent)
 
 
-def start(alive, first):
+def start(alive, first, width):
     """The beam before the first step.
 
     Args:
-        alive: bool [B, K], the slots that hold a hypothesis, which is the first token alone.
+        alive: bool [B, K'], the slots that hold a hypothesis, which is the first token alone; K'
+            is K, or 1 where there is no more than one.
         first: that token's id.
+        width: K.
 
     Returns:
         A `Beam`.
@@ -103,7 +105,7 @@ def start(alive, first):
         ids=tf.fill(shape, first),
         totals=tf.where(alive, 0.0, LOWEST),
         done=tf.zeros(shape[:1], tf.bool),
-        ended=tf.fill(tf.concat([shape, [3]], 0), LOWEST),
+        ended=tf.fill([shape[0], width, 3], LOWEST),
     )
 
 
@@ -127,7 +129,7 @@ def advance(beam, candidates, log_probs, bonus, finished, position, limits):
         The new `Beam`, the places int32 [B, K] among the candidates of those that live on, and
         of these float32 [B, K, 4]: token, parent, total and log-probability.
     """
-    width = tf.shape(beam.ids)[1]
+    width = tf.shape(limits.own)[1]
     ended = _settle(beam.ended, candidates, log_probs, bonus, finished, position, limits)
     packed = [tf.cast(candidates.tokens, tf.float32), tf.cast(candidates.parents, tf.float32)]
     packed = tf.stack([*packed, candidates.totals, log_probs], 2)  # [B, M, 4]

@@ -54,39 +54,48 @@ def barred(count, special, too_short, at_limit, first=0):
     return tf.expand_dims(tf.where(stop, LOWEST, 0.0), 1)
 
 
-def best_of_all(totals):
+def best_of_all(totals, width=None):
     """The best continuations among all.
 
     Args:
-        totals: float32 [B, K, V'], with LOWEST for what must not follow.
+        totals: float32 [B, K', V'], with LOWEST for what must not follow.
+        width: K, when it is not K'.
     """
-    width, count = tf.shape(totals)[1], tf.shape(totals)[2]
-    best, index = tf.math.top_k(tf.reshape(totals, [-1, width * count]), 2 * width)  # [B, 2 K]
-    return Continuations(best, index % count, index // count)
+    slots, count = tf.shape(totals)[1], tf.shape(totals)[2]
+    flat = tf.reshape(totals, [-1, slots * count])
+    wanted = 2 * (slots if width is None else width)
+    if width is not None:  # a single slot may have too few
+        missing = tf.maximum(wanted - slots * count, 0)
+        flat = tf.pad(flat, [[0, 0], [0, missing]], constant_values=LOWEST)
+    best, index = tf.math.top_k(flat, wanted)  # [B, 2 K]
+    return Continuations(best, index % count, tf.minimum(index // count, slots - 1))
 
 
-def best_of_blocks(logits, peaks, shift, special, too_short, at_limit):
+def best_of_blocks(logits, peaks, shift, special, too_short, at_limit, width):
     """The same, found by blocks.
 
     Args:
-        logits: float32 [B, K, V'].
-        peaks: float32 [B, K, N], the greatest logit of each of the N blocks that V' is cut into.
-        shift: float32 [B, K], what makes totals of a hypothesis's logits.
+        logits: float32 [B, K', V'].
+        peaks: float32 [B, K', N], the greatest logit of each of the N blocks that V' is cut into.
+        shift: float32 [B, K'], what makes totals of a hypothesis's logits.
         too_short, at_limit: bool [B, 1].
+        width: K.
     """
-    width, blocks = tf.shape(peaks)[1], peaks.shape[2]
+    slots, blocks = tf.shape(peaks)[1], peaks.shape[2]
     size = logits.shape[2] // blocks
-    table = tf.reshape(logits, [-1, width * blocks, size])  # [B, K N, V' / N]
+    table = tf.reshape(logits, [-1, slots * blocks, size])  # [B, K' N, V' / N]
     bars, peaks = _bar_peaks(logits, peaks, special, too_short, at_limit)
-    flat = tf.reshape(peaks + tf.expand_dims(shift, 2), [-1, width * blocks])
-    _, places = tf.math.top_k(flat, 2 * width)  # [B, 2 K]
+    flat = tf.reshape(peaks + tf.expand_dims(shift, 2), [-1, slots * blocks])
+    # A single slot may have fewer blocks than that: then all of them.
+    _, places = tf.math.top_k(flat, tf.minimum(2 * width, slots * blocks))  # [B, M]
     parents, block = places // blocks, places % blocks
-    totals = tf.gather(table, places, batch_dims=1)  # [B, 2 K, V' / N]
+    totals = tf.gather(table, places, batch_dims=1)  # [B, M, V' / N]
     totals += tf.expand_dims(tf.gather(shift, parents, batch_dims=1), 2)
     bar = tf.expand_dims(tf.where(at_limit, LOWEST, 0.0), 2)  # [B, 1, 1]
     for number, own in bars.items():
         bar = tf.where(tf.expand_dims(tf.equal(block, number), 2), own, bar)
-    best, index = tf.math.top_k(tf.reshape(totals + bar, [-1, 2 * width * size]), 2 * width)
+    flat = tf.reshape(totals + bar, [-1, tf.shape(places)[1] * size])
+    best, index = tf.math.top_k(flat, 2 * width)
     chosen = tf.gather(places, index // size, batch_dims=1)
     return Continuations(best, chosen % blocks * size + index % size, chosen // blocks)
 

@@ -70,8 +70,11 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
     """Phases of steps. Rows that are done cost as much as others, so after each phase, when half of
     the rows are, a search that can drops them and goes on with the rest."""
     alive, memory = way.start(source, alignment)
+    if most is not None:  # fixes all sizes, those of the first step too
+        alive = way.first_slots()
     context, state = begin(source, tf.shape(alive)[1], most)
-    beam, batch = beams.start(alive, special.start), tf.shape(alive)[0]
+    width = tf.shape(way.limits.own)[1]
+    beam, batch = beams.start(alive, special.start, width), tf.shape(alive)[0]
     notes = [_array([None, None, 4], most)]
     notes += [_array([None, None, None], most)] if alignment else []
     nests = (memory, state, context, way.rows())
@@ -157,7 +160,12 @@ def _take(step, way, context, alignment, position, beam, memory, state):
         lambda new, old: tf.cast(tf.gather(new, parents, axis=1, batch_dims=1), old.dtype),
         then, state,
     )  # fmt: skip
-    return beam, [packed, attention] if alignment else [packed], look.remember(chosen), then
+    noted = [packed]
+    if alignment:
+        # Of the first step there may be one slot only; notes of all steps are stacked.
+        wide = tf.concat([tf.shape(packed)[:2], tf.shape(attention)[2:]], 0)
+        noted.append(tf.broadcast_to(attention, wide))
+    return beam, noted, look.remember(chosen), then
 
 
 def _spread(x, rows, batch):

@@ -81,22 +81,23 @@ class Plain(_Way):
         return Plain(type(self.limits)(*rows), self.special)
 
     def start(self, source, alignment):
-        """The slots alive at first, bool [B, K], and the dict to remember."""
-        return self.first_slots(), {}
+        """The slots alive at first, bool [B, 1], and the dict to remember."""
+        return self.limits.own[:, :1], {}  # the first step is for one hypothesis of each row
 
     def look(self, beam, logits, attention, position, memory):
         """A `Look` at logits [B, K, V'] and, where there is one, attention [B, K, S]."""
-        size = block_size(logits.shape[2])
+        size, width = block_size(logits.shape[2]), tf.shape(self.limits.own)[1]
         if size is None:
             log_probs, highest = normalized(logits)
             bars = self.bars(logits, position)
-            found = best_of_all(tf.expand_dims(beam.totals, 2) + log_probs + bars)
+            found = best_of_all(tf.expand_dims(beam.totals, 2) + log_probs + bars, width)
         else:
             shape = [-1, tf.shape(logits)[1], logits.shape[2] // size, size]
             peaks = tf.reduce_max(tf.reshape(logits, shape), 3)  # [B, K, N]
             highest = tf.reduce_max(peaks, 2)
             shift = beam.totals - log_normalizer(logits, highest)
-            found = best_of_blocks(logits, peaks, shift, self.special, *self.bounds(position))
+            bounds = self.bounds(position)
+            found = best_of_blocks(logits, peaks, shift, self.special, *bounds, width)
         candidates = plain(found, tf.expand_dims(self.limits.size, 1), self.special)
         finished = self.finished(logits, highest, candidates.parents, position)
         return Look(candidates, candidates.totals, None, finished, lambda chosen: {})

@@ -3,6 +3,9 @@
 import os
 import resource
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -121,6 +124,30 @@ def test_no_operation_that_a_stock_server_lacks(published):
     functions = [node.op for f in graph.graph_def.library.function for node in f.node_def]
     used = {node.op for node in graph.graph_def.node} | set(functions)
     assert not {op for op in used if "PyFunc" in op or op.startswith("Xla")}
+
+
+def test_loops_are_calls_and_what_calls_nothing_runs_in_one_thread(published):
+    library = {f.signature.name: f for f in meta_graph(published).graph_def.library.function}
+    flow = [n for f in library.values() for n in f.node_def if n.op.endswith(("While", "If"))]
+    assert not any(node.attr["_lower_using_switch_merge"].b for node in flow)
+    kinds = set()
+    for node in flow:
+        if "body" in node.attr:
+            body = node.attr["body"].func
+            ops = {inner.op for inner in library[body.name].node_def}
+            calls = any(op.endswith(("While", "If", "PartitionedCall")) for op in ops)
+            kinds.add(calls)
+            assert "ReadVariableOp" not in ops  # once a request, and not at every step
+            assert body.attr["_executor"].s == (b"" if calls else b"SINGLE_THREADED_EXECUTOR")
+    assert kinds == {True, False}  # rows leave between phases, and within one nothing is called
+
+
+def test_requests_at_once_do_not_wait_for_each_other_in_one_thread(published):
+    script = Path(__file__).parent / "one_thread.py"
+    command = [sys.executable, str(script), str(published), "24"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == ["24"]
 
 
 def test_a_version_that_exists_is_refused(published, translator):

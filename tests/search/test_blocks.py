@@ -25,7 +25,9 @@ def both(logits, totals, special, too_short, at_limit):
     dense = choosing.best_of_all(totals[:, :, None] + log_probs + bars)
     peaks = tf.reduce_max(tf.reshape(logits, [*logits.shape[:2], -1, size]), 3)
     shift = totals - normalizer
-    return dense, choosing.best_of_blocks(logits, peaks, shift, special, too_short, at_limit)
+    return dense, choosing.best_of_blocks(
+        logits, peaks, shift, special, too_short, at_limit, logits.shape[1]
+    )
 
 
 @pytest.mark.parametrize("special", PLACES)

@@ -1,0 +1,37 @@
+"""Run by a test in a process of its own: many requests at once, one thread for all operations."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401
+
+TEXTS = ["a b c", "", "i h g f e d c b a", "b"]
+
+
+def main(path, requests):
+    """Writes how many of the requests gave the same as the first."""
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=1, inter_op_parallelism_threads=1
+    )
+    with tf.compat.v1.Session(graph=tf.Graph(), config=config) as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], path)
+        signature = loaded.signature_def["translate"]
+        feed = {
+            signature.inputs[name].name: np.resize(tf.make_ndarray(value), len(TEXTS))
+            for name, value in signature.defaults.items()
+        }
+        # One row with wishes, so that branches and loops of all kinds are taken.
+        feed[signature.inputs["no_repeat_ngram"].name] = np.array([0, 2, 0, 0], np.int32)
+        feed[signature.inputs["text"].name] = np.array(TEXTS, object)
+        outputs = [signature.outputs[name].name for name in ("text", "score")]
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda _: session.run(outputs, feed), range(requests)))
+        first = found[0]
+        same = [all(np.array_equal(a, b) for a, b in zip(first, each)) for each in found]
+        sys.stdout.write(f"{sum(same)}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
