@@ -86,10 +86,10 @@ def _only_reads(body, argument, output):
     return uses if unchanged and all(node.op == "ReadVariableOp" for node in uses) else []
 
 
-def _read_before(function, loop, place, body, cond, reads):
+def _read_before(caller, loop, place, body, cond, reads):
     """Gives a loop the value of a variable in the place of the variable."""
     kind = reads[0].attr["dtype"].type
-    read = function.node_def.add()
+    read = caller.node_def.add()
     read.CopyFrom(reads[0])
     read.name = f"{loop.name}/read_{place}"
     read.input[:] = [loop.input[place]]
@@ -98,9 +98,13 @@ def _read_before(function, loop, place, body, cond, reads):
     loop.attr["output_shapes"].list.shape[place].unknown_rank = True
     loop.attr.pop("_output_shapes", None)
     loop.attr.pop("_read_only_resource_inputs", None)
-    signatures = body.signature, cond.signature
-    for arguments in (*(s.input_arg for s in signatures), body.signature.output_arg):
-        arguments[place].type = kind
+    for function in (body, cond):
+        function.signature.input_arg[place].type = kind
+        # Shapes that were a handle's.
+        function.arg_attr.pop(place, None)
+        if "_input_shapes" in function.attr:
+            function.attr["_input_shapes"].list.shape[place].unknown_rank = True
+    body.signature.output_arg[place].type = kind
     _replace(body, {node.name for node in reads}, body.signature.input_arg[place].name)
 
 

@@ -4,9 +4,10 @@
 
 DATA holds train, val and test2016 of Multi30k, .en.gz and .de.gz. WORK is made and keeps every log
 and model; what it lacks is trained first (half an hour): `ours`, the run of tools/recipes/multi30k_
-transformer.yml, and `opennmt`, OpenNMT-tf's model of the same sizes over the same pieces, which is
-exported and converted for CTranslate2. `ours` is exported every time. PYTHON's environment holds
-`OpenNMT-tf==2.32.0 tensorflow-cpu==2.13.1 "numpy<2" "ctranslate2<4" sentencepiece==0.2.3`.
+transformer.yml, and `opennmt`, OpenNMT-tf's model of the same sizes over the same pieces. `ours` is
+exported every time, for CTranslate2 too: the same weights, and nearly always the same tokens.
+PYTHON's environment holds `OpenNMT-tf==2.32.0 tensorflow-cpu==2.13.1 "numpy<2"
+sentencepiece==0.2.3`.
 
 Everyone gets strings, gives strings and stops at 100 pieces; ours cuts them in the graph, the
 others in Python. The test set, its longest sentences first, goes in the same batches of 32 to
@@ -36,6 +37,7 @@ import sentencepiece
 import train  # the other file of this directory
 
 BEAMS, BATCH, MAX_LENGTH, PENALTY = (5, 1), 32, 100, 0.6
+RANKING = {"length_penalty": PENALTY, "length_offset": 0.0}  # as CTranslate2 divides
 SINGLE = 100  # sentences of which the latency is the median
 FORCED, FORCED_BATCH = (64, 512), 8
 UPDATES, SENTENCES = 1500, "sentences.json"
@@ -67,10 +69,14 @@ THEIR_OWN = {
               "sample_buffer_size": 500000, "max_step": UPDATES, "save_summary_steps": 100,
               "save_checkpoints_steps": UPDATES},
 }  # fmt: skip
-EXPORTS = (("opennmt-beam5", "saved_model", 5), ("opennmt-beam1", "saved_model", 1),
-           ("ctranslate2-float32", "ctranslate2", 5),
-           ("ctranslate2-int8", "ctranslate2_int8", 5))  # fmt: skip
-THEIRS = ("opennmt", "ctranslate2")  # kinds that run in the other environment
+OTHERS = "opennmt"  # the kind that runs in the other environment
+OURS = """import sys
+from keras_s2s.export import export_ctranslate2, export_saved_model
+run, work = sys.argv[1:]
+export_saved_model(run, f"{work}/export")
+for name, quantization in (("float32", None), ("int8", "int8")):
+    export_ctranslate2(run, f"{work}/ctranslate2-{name}", quantization=quantization)
+"""
 
 
 def main():
@@ -107,11 +113,9 @@ def _prepare(options):
         train._run([*command, *settings, "--run-dir", str(work / "ours")], work / "ours.log")
     if options.opennmt:
         _prepare_opennmt(options)
-    if not options.lengths:
-        shutil.rmtree(work / "export", ignore_errors=True)
-        code = "import sys; from keras_s2s.export import export_saved_model as f; f(*sys.argv[1:])"
-        command = [sys.executable, "-c", code, str(work / "ours"), str(work / "export")]
-        train._run(command, work / "export.log")
+    for name in ("export", "ctranslate2-float32", "ctranslate2-int8"):
+        shutil.rmtree(work / name, ignore_errors=True)
+    train._run([sys.executable, "-c", OURS, str(work / "ours"), str(work)], work / "export.log")
     texts = _lines(options.data / "test2016.en.gz")[: options.sentences]
     cut = _pieces(work).encode(texts)
     order = sorted(range(len(texts)), key=lambda i: -len(cut[i]))
@@ -132,19 +136,19 @@ def _prepare_opennmt(options):
         command = [*python, str(path), "--model", str(work / "model.py"), "train"]
         train._run(command, work / "opennmt.log")
     config = json.loads(path.read_text())
-    for name, form, beam in EXPORTS:
+    for beam in BEAMS:
+        name = f"opennmt-beam{beam}"
         if not (work / name).is_dir():
             limits = {"length_penalty": PENALTY, "maximum_decoding_length": MAX_LENGTH}
             config["params"] |= limits | {"beam_width": beam}
             path = work / f"{name}.json"
             path.write_text(json.dumps(config))
-            output = ["export", "--output_dir", str(work / name), "--format", form]
+            output = ["export", "--output_dir", str(work / name), "--format", "saved_model"]
             train._run([*python, str(path), *output], work / f"{name}.log")
 
 
 def _lines(path):
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return file.read().split("\n")[:-1]
+    return gzip.open(path).read().decode().split("\n")[:-1]
 
 
 def _pieces(work):
@@ -153,7 +157,7 @@ def _pieces(work):
 
 
 def _start(options, name, kind, workers, environment):
-    theirs = kind.startswith(THEIRS)
+    theirs = kind.startswith(OTHERS)
     python = options.opennmt if theirs else sys.executable
     log = options.work / f"decode-{name.replace(' ', '-').replace(',', '')}.log"
     command = [python, __file__, "worker", kind, str(options.work), str(workers)]
@@ -165,8 +169,7 @@ def _start(options, name, kind, workers, environment):
 
 def _ask(process, log, **request):
     with suppress(BrokenPipeError):  # the log says why
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
+        print(json.dumps(request), file=process.stdin, flush=True)
     reply = process.stdout.readline()
     if not reply:
         sys.exit(f"{log}: the process ended\n{log.read_text()[-2000:]}")
@@ -177,7 +180,7 @@ def _sample(options, contenders, requests):
     """Replies of all contenders to all requests, round for round."""
     workers, samples = {}, []
     for name, description in contenders.items():
-        if options.only in name and (options.opennmt or not description[0].startswith(THEIRS)):
+        if options.only in name and (options.opennmt or not description[0].startswith(OTHERS)):
             workers[name] = _start(options, name, *description)
             _ask(*workers[name], measure="ready")  # one after the other; loading does not count
     for number in range(options.rounds):
@@ -262,8 +265,8 @@ def _serve(kind, work, workers):
 
 def _engine(kind, work, workers):
     """What a kind of contender does: (texts, beam, fewest, most) -> texts and lengths."""
-    makers = {"saved_model": _saved_model_engine, "opennmt": _opennmt_engine}
-    makers |= {"ctranslate2": _ctranslate2_engine}
+    makers = {"saved_model": _saved_model_engine, "opennmt": _opennmt_engine,
+              "ctranslate2": _ctranslate2_engine}  # fmt: skip
     return makers.get(kind.partition("-")[0], _translator_engine)(work, kind, workers)
 
 
@@ -274,18 +277,17 @@ def _translator_engine(work, kind, _):
     tf.config.threading.set_inter_op_parallelism_threads(1)
     from keras_s2s import Translator, catalog, tokenizers
     from keras_s2s.config import ModelConfig
-    from keras_s2s.signatures import CAPS
 
     if kind == "run":
         translator = Translator.load(work / "ours")
     else:
         pair = tokenizers.load_pair(work / "ours" / "tokenizers")
         model = ModelConfig(preset=kind.partition("-")[2])
-        translator = Translator(catalog.build(model, *(side.size for side in pair)), *pair)
+        model = catalog.build(model, *(side.size for side in pair))
+        translator = Translator(model, *pair, caps={"max_length": max(FORCED)})
 
     def run(texts, beam, fewest=0, most=MAX_LENGTH):
-        fewest, most = (min(limit, CAPS["max_length"]) for limit in (fewest, most))
-        limits = {"min_length": fewest, "max_length": most}
+        limits = {"min_length": fewest, "max_length": most, **RANKING}
         found = translator.decode(texts, beam_size=beam, batch_size=len(texts), **limits)
         return [h[0].text for h in found], [len(h[0].tokens) for h in found]
 
@@ -316,8 +318,7 @@ def _saved_model_engine(work, _, workers):
 
     def run(texts, beam):
         given = {name: np.resize(value, len(texts)) for name, value in defaults.items()}
-        wanted = {"beam_size": beam, "length_penalty": PENALTY, "max_length": MAX_LENGTH}
-        for name, value in wanted.items():
+        for name, value in {"beam_size": beam, "max_length": MAX_LENGTH, **RANKING}.items():
             given[name] = np.full([len(texts)], value, defaults[name].dtype)
         given["text"] = np.array([text.encode() for text in texts], object)
         found, lengths, _ = call(*(given[name] for name in names))
@@ -337,8 +338,7 @@ def _opennmt_engine(work, _, workers):
         sizes = np.array([len(row) for row in cut], np.int32)
         padded = np.array([row + [""] * (sizes.max() - len(row)) for row in cut], object)
         tokens, lengths = calls[beam](sizes, padded)
-        best = [row[0, : size[0]] for row, size in zip(tokens, lengths)]
-        best = [[piece.decode() for piece in row] for row in best]
+        best = [[x.decode() for x in row[0, : size[0]]] for row, size in zip(tokens, lengths)]
         return processor.decode(best), lengths[:, 0].tolist()
 
     return run
