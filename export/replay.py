@@ -75,19 +75,15 @@ def _predict(session, signatures, request):
 def _check_weights(session, place):
     """Keeps the values of those that have not the stamp of any weight of the model."""
     known = set(json.loads((place / WEIGHTS).read_text()))
-    odd = {}
-    for node in session.graph.get_operations():
-        if node.type == "VarHandleOp":
-            kind = node.get_attr("dtype")
-            value = session.run(_reading(session, node, kind))
-            if stamp(value) not in known:
-                odd[node.get_attr("shared_name").decode()] = value
-    np.savez(place / ODD, **odd)
-
-
-def _reading(session, node, kind):
-    with session.graph.as_default():
-        return tf.raw_ops.ReadVariableOp(resource=node.outputs[0], dtype=kind)
+    nodes = [node for node in session.graph.get_operations() if node.type == "VarHandleOp"]
+    with session.graph.as_default():  # all in one run: each prepares the whole graph anew
+        readings = [
+            tf.raw_ops.ReadVariableOp(resource=node.outputs[0], dtype=node.get_attr("dtype"))
+            for node in nodes
+        ]
+    names = [node.get_attr("shared_name").decode() for node in nodes]
+    values = zip(names, session.run(readings), strict=True)
+    np.savez(place / ODD, **{name: value for name, value in values if stamp(value) not in known})
 
 
 if __name__ == "__main__":
