@@ -25,8 +25,10 @@ def run_facts(run, checkpoint: str) -> dict:
     """
     run = first_run(run)
     config, (_, state) = Config.of_run(run).to_dict(), checkpoints.load(run / checkpoint)
-    training = {"checkpoint": checkpoint, "updates": state["step"], "averaged": state.get("averaged")}
-    training |= {
+    training = {
+        "checkpoint": checkpoint,
+        "updates": state["step"],
+        "averaged": state.get("averaged"),
         "metric": state.get("aim", {}).get("metric"),
         "best": state.get("best"),
         "best_updates": state.get("best_step"),
@@ -70,7 +72,9 @@ def read_card(path) -> dict | None:
 def _sizes(path, translator):
     files = [one for one in path.rglob("*") if one.is_file()]
     return {
-        "parameters": sum(int(weight.value.shape.num_elements()) for weight in translator.model.weights),
+        "parameters": sum(
+            int(weight.value.shape.num_elements()) for weight in translator.model.weights
+        ),
         "source_vocabulary": translator.source_tokenizer.size,
         "target_vocabulary": translator.target_tokenizer.size,
         "bytes": sum(one.stat().st_size for one in files),

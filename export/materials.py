@@ -27,7 +27,8 @@ def run_pairs(run) -> list[tuple[str, str]]:
     if corpus is None:
         return []
     try:
-        return [(s[:CHARACTERS], t[:CHARACTERS]) for s, t in itertools.islice(read_pairs(corpus), PAIRS)]
+        pairs = itertools.islice(read_pairs(corpus), PAIRS)
+        return [(source[:CHARACTERS], target[:CHARACTERS]) for source, target in pairs]
     except UserError:
         return []
 

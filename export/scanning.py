@@ -10,19 +10,22 @@ from keras_s2s.export.comparing import NotProven
 __all__ = ["operations", "read_graph", "scan"]
 
 # Of tensorflow_text, which the stock server links beside TensorFlow's own operations.
-TEXT_OPERATIONS = frozenset("""
-    CaseFoldUTF8 ConstrainedSequence FastBertNormalize FastWordpieceTokenizeWithOffsets
-    FindSourceOffsets MaxSpanningTree NormalizeUTF8 NormalizeUTF8WithOffsetsMap PhraseTokenize
-    RegexSplitWithOffsets RougeL SentenceFragments SentenceFragmentsV2 SentencepieceDetokenizeOp
-    SentencepieceIdToStringOp SentencepieceOp SentencepieceStringToIdOp SentencepieceTokenizeOp
-    SentencepieceTokenizeWithOffsetsOp SentencepieceVocabSizeOp SplitMergeTokenizeWithOffsets
-    TFText>BoiseTagsToOffsets TFText>ByteSplitByOffsets TFText>ByteSplitWithOffsets
-    TFText>FastSentencepieceDetokenize TFText>FastSentencepieceTokenize
-    TFText>FastWordpieceDetokenize TFText>NgramsStringJoin TFText>OffsetsToBoiseTags
-    TFText>PhraseDetokenize TFText>RoundRobinGenerateMasks TFText>RoundRobinTrim
-    TFText>Utf8Binarize TFText>WhitespaceTokenizeWithOffsetsV2 TokenizerFromLogits
-    UnicodeScriptTokenizeWithOffsets WhitespaceTokenizeWithOffsets WordpieceTokenizeWithOffsets
-""".split())
+TEXT_OPERATIONS = frozenset((
+    "CaseFoldUTF8", "ConstrainedSequence", "FastBertNormalize",
+    "FastWordpieceTokenizeWithOffsets", "FindSourceOffsets", "MaxSpanningTree",
+    "NormalizeUTF8", "NormalizeUTF8WithOffsetsMap", "PhraseTokenize", "RegexSplitWithOffsets",
+    "RougeL", "SentenceFragments", "SentenceFragmentsV2", "SentencepieceDetokenizeOp",
+    "SentencepieceIdToStringOp", "SentencepieceOp", "SentencepieceStringToIdOp",
+    "SentencepieceTokenizeOp", "SentencepieceTokenizeWithOffsetsOp",
+    "SentencepieceVocabSizeOp", "SplitMergeTokenizeWithOffsets", "TFText>BoiseTagsToOffsets",
+    "TFText>ByteSplitByOffsets", "TFText>ByteSplitWithOffsets",
+    "TFText>FastSentencepieceDetokenize", "TFText>FastSentencepieceTokenize",
+    "TFText>FastWordpieceDetokenize", "TFText>NgramsStringJoin", "TFText>OffsetsToBoiseTags",
+    "TFText>PhraseDetokenize", "TFText>RoundRobinGenerateMasks", "TFText>RoundRobinTrim",
+    "TFText>Utf8Binarize", "TFText>WhitespaceTokenizeWithOffsetsV2", "TokenizerFromLogits",
+    "UnicodeScriptTokenizeWithOffsets", "WhitespaceTokenizeWithOffsets",
+    "WordpieceTokenizeWithOffsets",
+))  # fmt: skip
 CALLBACKS = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
 XLA = "_XlaMustCompile"
 
