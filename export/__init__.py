@@ -1,14 +1,28 @@
-"""From a trained run to what a server or a device runs."""
+"""From a trained run to what a server or a device runs.
 
-from keras_s2s.export.comparing import NotProven
-from keras_s2s.export.ctranslate2 import export_ctranslate2
-from keras_s2s.export.publishing import keep_newest
-from keras_s2s.export.saved_model import export_saved_model, export_translator
+Names are loaded when they are first asked for: publishing alone needs no TensorFlow.
+"""
 
-__all__ = [
-    "NotProven",
-    "export_ctranslate2",
-    "export_saved_model",
-    "export_translator",
-    "keep_newest",
-]
+import importlib
+
+_ROOMS = {
+    "NotProven": "comparing",
+    "export_ctranslate2": "ctranslate2",
+    "export_saved_model": "saved_model",
+    "export_translator": "saved_model",
+    "keep_newest": "publishing",
+}
+
+__all__ = sorted(_ROOMS)
+
+
+def __getattr__(name):
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

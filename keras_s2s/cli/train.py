@@ -1,7 +1,6 @@
 """The command that makes a run: `train`."""
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -66,19 +65,13 @@ def _exporter(config):
     def export(run_dir, step):
         from tqdm import tqdm
 
-        from keras_s2s.export import export_saved_model
+        from keras_s2s.export import export_saved_model, keep_newest
 
         directory = Path(run_dir) / "export"
         if (directory / str(step)).exists():
             return
         path = export_saved_model(run_dir, directory, version=step)
-        versions = sorted((p for p in directory.iterdir() if p.name.isdigit()), key=_number)
-        for old in versions[: -config.export.keep]:
-            shutil.rmtree(old)
+        keep_newest(directory, config.export.keep)
         tqdm.write(f"exported {path}", file=sys.stderr)  # above the bar, when there is one
 
     return export
-
-
-def _number(path):
-    return int(path.name)
