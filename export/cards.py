@@ -1,6 +1,7 @@
 """The model card of an export: what it was made from, how large it is and how good it was."""
 
 import datetime
+import hashlib
 import json
 import platform
 from importlib import metadata
@@ -9,11 +10,16 @@ from pathlib import Path
 from keras_s2s import __version__, checkpoints
 from keras_s2s.config import Config
 from keras_s2s.export.materials import first_run
+from keras_s2s.tokenizers import SPECIAL_PIECES
 
-__all__ = ["CARD", "read_card", "run_facts", "write_card"]
+__all__ = ["CARD", "as_rows", "read_card", "run_facts", "write_card"]
 
 CARD = "assets.extra/model_card.json"
 TEXT = "assets.extra/model_card.md"
+SECTIONS = (
+    "sizes", "vocabularies", "training", "data", "defaults", "limits", "versions", "configuration",
+)  # fmt: skip
+SHOWN = 8  # tokens of a vocabulary
 PACKAGES = ("tensorflow", "keras", "tensorflow-text", "numpy")
 
 
@@ -50,6 +56,10 @@ def write_card(path, translator, about: dict) -> None:
     card = about | {
         "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "sizes": _sizes(path, translator),
+        "vocabularies": {
+            "source": _vocabulary(translator.source_tokenizer),
+            "target": _vocabulary(translator.target_tokenizer),
+        },
         "defaults": translator.defaults(),
         "limits": translator.caps,
         "versions": {"keras_s2s": __version__, "python": platform.python_version()}
@@ -75,35 +85,40 @@ def _sizes(path, translator):
         "parameters": sum(
             int(weight.value.shape.num_elements()) for weight in translator.model.weights
         ),
-        "source_vocabulary": translator.source_tokenizer.size,
-        "target_vocabulary": translator.target_tokenizer.size,
         "bytes": sum(one.stat().st_size for one in files),
     }
+
+
+def _vocabulary(tokenizer):
+    """Kind and size of a tokenizer, the digest of its tokens, and some of them."""
+    digest = hashlib.sha256("\n".join(tokenizer.vocabulary).encode()).hexdigest()
+    first = list(tokenizer.vocabulary[len(SPECIAL_PIECES) :][:SHOWN])
+    return {"kind": tokenizer.kind, "size": tokenizer.size, "sha256": digest, "tokens": first}
 
 
 def _markdown(card):
     sections = [f"# {card.get('name', 'A sequence-to-sequence model')}\n"]
     sections.append(f"Exported {card['exported']} by keras_s2s {card['versions']['keras_s2s']}.\n")
-    for title in ("sizes", "training", "data", "defaults", "limits", "versions", "configuration"):
+    for title in SECTIONS:
         if card.get(title):
             sections.append(f"## {title.capitalize()}\n\n{_table(card[title])}")
     return "\n".join(sections)
 
 
 def _table(values):
-    rows = [f"| {name} | {_cell(value)} |" for name, value in _flat(values)]
+    rows = [f"| {name} | {_cell(value)} |" for name, value in as_rows(values)]
     return "\n".join(["| | |", "| --- | --- |", *rows]) + "\n"
 
 
-def _flat(values, before=""):
-    """Names with dots between and what they stand for, without what is empty."""
+def as_rows(values: dict, before: str = ""):
+    """(name with dots between, text) of what is in a nested dict, without what is empty."""
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}.")
+            yield from as_rows(value, f"{before}{name}.")
         elif value not in (None, "", [], {}):
-            yield before + name, value
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield before + name, text
 
 
-def _cell(value):
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _cell(text):
     return text.replace("|", "\\|").replace("\n", " ")

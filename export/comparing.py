@@ -16,6 +16,8 @@ RELATIVE = 1e-6  # sums over long targets: float32 has seven digits
 class NotProven(UserError):
     """An export that is not what it was made from, or that a stock server cannot run."""
 
+    status = 1
+
 
 @dataclass(frozen=True)
 class Difference:

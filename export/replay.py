@@ -39,7 +39,9 @@ def main(directory, place) -> None:
         with tf.compat.v1.Session(graph=tf.Graph(), config=config) as session:
             graph = tf.compat.v1.saved_model.load(session, ["serve"], str(directory))
             _answer(session, graph.signature_def, place, outcome)
-            _check_weights(session, place)
+            known = json.loads((place / WEIGHTS).read_text())
+            if known is not None:
+                _check_weights(session, place, set(known))
     except (tf.errors.OpError, ValueError, KeyError, OSError) as error:
         outcome["failure"] = str(getattr(error, "message", error))[:2000]
     (place / OUTCOME).write_text(json.dumps(outcome))
@@ -72,9 +74,8 @@ def _predict(session, signatures, request):
     return reply
 
 
-def _check_weights(session, place):
+def _check_weights(session, place, known):
     """Keeps the values of those that have not the stamp of any weight of the model."""
-    known = set(json.loads((place / WEIGHTS).read_text()))
     nodes = [node for node in session.graph.get_operations() if node.type == "VarHandleOp"]
     with session.graph.as_default():  # all in one run: each prepares the whole graph anew
         readings = [

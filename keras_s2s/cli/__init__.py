@@ -1,7 +1,7 @@
 """The `keras-s2s` command: thin sub-commands, one clear line for a user's mistake.
 
 Each sub-command imports the rooms that it needs when it runs, so that `--help` answers at once.
-Exit status: 0 done, 2 a user's mistake, 130 interrupted.
+Exit status: 0 done, 1 models that should be one differ, 2 a user's mistake, 130 interrupted.
 """
 
 import errno
@@ -17,6 +17,7 @@ from keras_s2s.cli import (
     score,
     train,
     translate,
+    verify,
     vocab,
 )
 from keras_s2s.cli.interrupts import insist
@@ -41,7 +42,7 @@ def main(argv=None) -> int:
             arguments.run(arguments)
         sys.stdout.flush()  # at exit it would be too late to say what went wrong
     except UserError as error:
-        return _fail(error)
+        return _fail(error, error.status)
     except BrokenPipeError:  # whoever read our output has gone
         _forget_output()
     except OSError as error:
@@ -56,9 +57,11 @@ def main(argv=None) -> int:
     return 0
 
 
-def _fail(problem) -> int:
-    print("keras-s2s: error:", " ".join(str(problem).splitlines()), file=sys.stderr)
-    return 2
+def _fail(problem, status=2) -> int:
+    """One line for a mistake; what differs stands under each other."""
+    text = str(problem) if status == 1 else " ".join(str(problem).splitlines())
+    print("keras-s2s: error:", text, file=sys.stderr)
+    return status
 
 
 def _forget_output():
@@ -74,6 +77,6 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"keras-s2s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for room in (vocab, train, derive, translate, score, attend, evaluate, remote):
+    for room in (vocab, train, derive, translate, score, attend, evaluate, remote, verify):
         room.add_commands(commands)
     return parser

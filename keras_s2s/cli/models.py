@@ -9,7 +9,16 @@ from keras_s2s.cli.parsing import number
 from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.config import UserError
 
-__all__ = ["add_model", "add_timeout", "naming", "open_model", "served"]
+__all__ = [
+    "SCHEME",
+    "add_model",
+    "add_timeout",
+    "is_export",
+    "naming",
+    "open_model",
+    "served",
+    "served_client",
+]
 
 SCHEME = "grpc://"
 
@@ -55,7 +64,7 @@ def open_model(arguments):
     elif name.endswith(".tflite"):
         raise UserError(f"{name}: expected a run, a SavedModel or grpc://, came a LiteRT file,"
                         " which cannot be used here yet")  # fmt: skip
-    elif _is_export(Path(name)):
+    elif is_export(Path(name)):
         import_tensorflow()
         kind = _Export(name)
     else:
@@ -68,10 +77,16 @@ def open_model(arguments):
 
 def served(address, name, timeout):
     """A served model, in a `with` block."""
+    full = f"{SCHEME}{address}/{name}"
+    return _Served(served_client(full, timeout), full)
+
+
+def served_client(name, timeout):
+    """The `Client` of grpc://HOST:PORT/NAME."""
     from keras_s2s.serving import Client
 
     with naming():
-        return _Served(Client(address, name, timeout=timeout), f"{SCHEME}{address}/{name}")
+        return Client(*_address(name), timeout=timeout)
 
 
 @contextlib.contextmanager
@@ -179,7 +194,7 @@ def _address(name):
     return address, model
 
 
-def _is_export(path) -> bool:
+def is_export(path) -> bool:
     """Whether a folder is, or holds versions of, a SavedModel; a run with exports in it is not."""
     if not path.is_dir() or (path / "config.yml").exists():
         return False

@@ -11,7 +11,9 @@ __all__ = ["BadValue", "Section", "UserError", "choose_backend", "options", "set
 
 
 class UserError(ValueError):
-    """A user's mistake. Commands print its text as one line and exit with status 2."""
+    """A user's mistake. Commands print its text as one line and exit with `status`."""
+
+    status = 2
 
 
 class BadValue(UserError):

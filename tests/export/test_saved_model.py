@@ -130,7 +130,9 @@ def test_a_card_tells_what_was_exported(published, translator):
     card = read_card(published)
     weights = translator.model.weights
     assert card["sizes"]["parameters"] == sum(int(tf.size(weight)) for weight in weights)
-    assert card["sizes"]["source_vocabulary"] == translator.source_tokenizer.size
+    source = card["vocabularies"]["source"]
+    assert (source["kind"], source["size"]) == ("whitespace", translator.source_tokenizer.size)
+    assert source["tokens"][:2] == ["a", "b"]
     assert card["defaults"]["no_repeat_ngram"] == 3
     assert card["limits"] == translator.caps
     assert card["versions"]["tensorflow"] == tf.__version__

@@ -1,0 +1,93 @@
+"""Models that should be one: the same requests have to get the same answers."""
+
+import tempfile
+from pathlib import Path
+
+from keras_s2s.config import UserError
+from keras_s2s.export.comparing import NotProven, first_difference
+from keras_s2s.export.probes import Material, ask, probes
+from keras_s2s.export.proving import PATIENCE
+from keras_s2s.export.replaying import Replay
+from keras_s2s.export.warmup import WARMUP, read_requests
+
+__all__ = ["export_material", "through_session", "verify"]
+
+TOKENS = 2
+
+
+def verify(models: dict, material: Material) -> int:
+    """Asks every model the requests of a proof, and compares the answers with the first's.
+
+    Args:
+        models: by name, functions of a list of `probes.Probe` that give a dict of arrays for each.
+        material: what the requests are made of; without tokens, those of the first model's
+            answers are taken.
+
+    Returns:
+        The number of requests.
+
+    Raises:
+        NotProven: with the first difference.
+    """
+    first, *others = models
+    if not material.tokens:
+        material = _with_tokens(material, models[first])
+    asked = probes(material)
+    expected = [_readable(answer) for answer in models[first](asked)]
+    for other in others:
+        answers = map(_readable, models[other](asked))
+        for probe, one, two in zip(asked, expected, answers, strict=True):
+            difference = first_difference(probe, one, two)
+            if difference:
+                raise NotProven(difference.between(first, other))
+    return len(asked)
+
+
+def through_session(path):
+    """The function for `verify` of a SavedModel's directory, run by a fresh process."""
+
+    def answers(asked):
+        with (
+            tempfile.TemporaryDirectory() as place,
+            Replay(path, place, asked) as process,
+        ):
+            return process.answers(10 * PATIENCE)
+
+    return answers
+
+
+def export_material(path) -> Material:
+    """The texts and targets of an export's warm-up requests.
+
+    Raises:
+        UserError: there are none.
+    """
+    requests = Path(path) / WARMUP
+    if not requests.is_file():
+        raise UserError(f"{requests}: expected warm-up requests to take texts from, came no file")
+    asked = read_requests(requests)
+    texts = max((probe.inputs["text"] for probe in asked), key=len)
+    targets = [x for probe in asked for x in probe.inputs.get("target", ())]
+    return Material(tuple(dict.fromkeys(texts)), tuple(dict.fromkeys(targets)) or ("a",), ())
+
+
+def _with_tokens(material, answers):
+    (found,) = answers([ask("translate", material.texts, outputs=("tokens",))])
+    tokens = [token for token in dict.fromkeys(found["tokens"].ravel()) if token]
+    return Material(material.texts, material.targets, tuple(tokens[:TOKENS]) or ("a",))
+
+
+def _readable(answer):
+    """Strings as a client has them: bytes that are no UTF-8 are replaced."""
+    return {
+        name: _decoded(value) if value.dtype.kind == "O" else value
+        for name, value in answer.items()
+    }
+
+
+def _decoded(array):
+    decoded = array.copy()
+    flat = decoded.reshape(-1)
+    for i, value in enumerate(flat):
+        flat[i] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return decoded

@@ -1,0 +1,146 @@
+"""The commands about what a model is: `verify` and `inspect`."""
+
+import contextlib
+import itertools
+import json
+from pathlib import Path
+
+from keras_s2s.cli.lines import Output
+from keras_s2s.cli.models import SCHEME, add_timeout, is_export, naming, served_client
+from keras_s2s.cli.options import add_checkpoint_option
+from keras_s2s.cli.parsing import add_command
+from keras_s2s.cli.quiet import import_tensorflow
+from keras_s2s.config import UserError
+
+__all__ = ["add_commands"]
+
+MOST_LINES = 100
+KINDS = "a run, a SavedModel's directory or base path, or grpc://HOST:PORT/NAME"
+
+
+def add_commands(commands) -> None:
+    """Adds `verify` and `inspect` to the parser's sub-commands."""
+    parser = add_command(commands, "verify", _verify, "check that models give the same answers")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help=KINDS)
+    parser.add_argument(
+        "--input", metavar="FILE", help=f"further texts to ask, one a line (the first {MOST_LINES})"
+    )
+    add_timeout(parser)
+    add_checkpoint_option(parser)
+
+    parser = add_command(commands, "inspect", _inspect, "show what a run or an export holds")
+    parser.add_argument("path", metavar="PATH", help="a run, or the directory of an export")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    add_checkpoint_option(parser)
+
+
+def _verify(arguments):
+    names = arguments.models
+    if len(set(names)) < max(2, len(names)):
+        raise UserError(f"MODEL: expected two or more different ones, came {' '.join(names)}")
+    import_tensorflow()
+    from keras_s2s.export.verifying import verify
+
+    with contextlib.ExitStack() as stack:
+        models, materials = {}, []
+        for name in names:
+            answers, material = _opened(name, arguments, stack)
+            models[name] = answers
+            materials += [material] if material else []
+        count = verify(models, _material(materials, arguments.input))
+    print(f"{' = '.join(names)}: {count} requests, all answers equal")
+
+
+def _opened(name, arguments, stack):
+    """The function of requests that `verify` takes, and what the model offers to ask, or None."""
+    from keras_s2s.export import materials, proving, verifying
+
+    if name.startswith(SCHEME):
+        client = stack.enter_context(served_client(name, arguments.timeout))
+        return _by_calls(client), None
+    if is_export(Path(name)):
+        from keras_s2s.serving.local import find_version
+
+        with naming():
+            path, _ = find_version(name)
+        return verifying.through_session(path), verifying.export_material(path)
+    from keras_s2s.translator import Translator
+
+    translator = Translator.load(name, arguments.checkpoint)
+    material = materials.material_of(translator, materials.run_pairs(name))
+    return lambda asked: [proving.in_process(translator, probe) for probe in asked], material
+
+
+def _by_calls(client):
+    def answers(asked):
+        with naming():
+            return [
+                client.predict(probe.signature, probe.inputs, outputs=probe.outputs)
+                for probe in asked
+            ]
+
+    return answers
+
+
+def _material(found, path):
+    """What to ask: what the first model has, and the lines of a file."""
+    from keras_s2s.export.probes import Material
+
+    base = found[0] if found else Material(("a",), ("a",), ())
+    if path is None:
+        return base
+    with open(path, "rb") as file:
+        lines = [line.rstrip(b"\r\n") for line in itertools.islice(file, MOST_LINES)]
+    return Material((*base.texts, *lines), base.targets, base.tokens)
+
+
+def _inspect(arguments):
+    import_tensorflow()
+    from keras_s2s.export.inspecting import describe_export, describe_run
+
+    if is_export(Path(arguments.path)):
+        from keras_s2s.serving.local import find_version
+
+        with naming():
+            found = describe_export(find_version(arguments.path)[0])
+    else:
+        found = describe_run(arguments.path, arguments.checkpoint)
+    with Output() as output:
+        if arguments.json:
+            output.write(json.dumps(found, ensure_ascii=False))
+        else:
+            for line in _lines(found):
+                output.write(line)
+
+
+def _lines(found):
+    """What was found as text."""
+    from keras_s2s.export.cards import as_rows
+
+    yield f"{found['path']}: {found['kind']}, {sum(found['files'].values()):,} bytes"
+    yield from ("", "files", *_columns([(f"{n:,}", name) for name, n in found["files"].items()]))
+    for name, signature in found.get("signatures", {}).items():
+        rows = [("takes", *_tensor(*one)) for one in signature["inputs"].items()]
+        rows += [("gives", *_tensor(*one)) for one in signature["outputs"].items()]
+        yield from ("", f"signature {name}", *_columns(rows))
+    for title in ("operations", *found["card"]):
+        values = found["card"].get(title, found.get(title))
+        if isinstance(values, dict) and values:
+            yield from ("", title, *_columns(list(as_rows(values))))
+        elif values not in (None, {}):
+            yield from ("", f"{title}: {values}")
+
+
+def _tensor(name, field):
+    shape = field["shape"] and ["?" if size is None else str(size) for size in field["shape"]]
+    form = f"{field['dtype']} [{', '.join(shape)}]" if shape is not None else field["dtype"]
+    return name, form, f"= {field['default']!r}" if "default" in field else ""
+
+
+def _columns(rows):
+    """Lines of cells under each other; the last of a row is as wide as it is."""
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    for *cells, last in rows:
+        aligned = [f"{cell:>{w}}" if cell[:1].isdigit() else f"{cell:{w}}" for cell, w in
+                   zip(cells, widths, strict=True)]  # fmt: skip
+        yield "  ".join(["", *aligned, last]).rstrip()
