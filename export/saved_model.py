@@ -75,11 +75,8 @@ def _write(translator, path):
     archive = keras.export.ExportArchive()
     # The tables alone: tracking the model too would store every weight twice.
     archive.track(translator.tables)
-    for name, function in translator.graphs().items():
-        specs = [
-            tf.TensorSpec([None], field.dtype, field.name) for field in SIGNATURES[name].inputs
-        ]
-        archive.add_endpoint(name, function, input_signature=specs)
+    for name, signature in SIGNATURES.items():
+        archive.add_endpoint(name, translator.traced(signature))
     archive.write_out(str(path), verbose=False)
     _set_defaults(path / "saved_model.pb", translator)
     settle_loops(path / "saved_model.pb")

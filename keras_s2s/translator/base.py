@@ -97,6 +97,8 @@ class Translator:
 
     def prepare(self) -> None:
         """Lays weights out for speed; from here on the model's own must not change any more."""
+        if not hasattr(self.tables, "search"):
+            self._compiled.clear()  # what was traced before reads the model's own
         self.tables.search = self.model.prepare_search()
 
     def save(self, run) -> None:
@@ -206,7 +208,7 @@ class Translator:
             wrong = sorted(given.keys() ^ fields.keys())
             raise ValueError(f"inputs: expected {list(fields)}, came {wrong} too many or too few")
         columns = [tf.constant(given[name], field.dtype) for name, field in fields.items()]
-        found = self._concrete(SIGNATURES[signature])(*columns)
+        found = self._traced(SIGNATURES[signature])[1](*columns)
         return {name: value.numpy() for name, value in found.items()}
 
     def variables(self) -> list:
@@ -221,8 +223,20 @@ class Translator:
         }
 
     def graphs(self) -> dict:
-        """For each signature the function of tensors, in the order of its inputs, to export."""
+        """For each signature the function of tensors, in the order of its inputs."""
         return {name: self._function(signature) for name, signature in SIGNATURES.items()}
+
+    def traced(self, signature):
+        """The `tf.function` of a signature, traced for batches of any size; an export holds it."""
+        return self._traced(signature)[0]
+
+    def _traced(self, signature):
+        if signature.name not in self._compiled:
+            specs = [tf.TensorSpec([None], field.dtype, field.name) for field in signature.inputs]
+            # With an input_signature it would be traced again by every second use.
+            made = tf.function(self._function(signature), autograph=False)
+            self._compiled[signature.name] = made, made.get_concrete_function(*specs)
+        return self._compiled[signature.name]
 
     def _function(self, signature):
         if signature is SERVING_DEFAULT:
@@ -272,15 +286,8 @@ class Translator:
         found, problems = replies.split(rows, replies.hypotheses)
         return self._answer(texts, found, problems, errors)
 
-    def _concrete(self, signature):
-        if signature.name not in self._compiled:
-            specs = [tf.TensorSpec([None], field.dtype, field.name) for field in signature.inputs]
-            traced = tf.function(self._function(signature), input_signature=specs, autograph=False)
-            self._compiled[signature.name] = traced.get_concrete_function()
-        return self._compiled[signature.name]
-
     def _rows(self, signature, texts, options, batch_size):
-        run = self._concrete(signature)
+        _, run = self._traced(signature)
         given = self.defaults(signature) | {k: v for k, v in options.items() if v is not None}
         return batching.run(run, signature, texts, given, batch_size)
 

@@ -49,13 +49,22 @@ def fails(translator, path, place):
 
 
 def test_a_callback_into_python_publishes_nothing(translator, tmp_path, monkeypatch):
-    graphs = translator.graphs()
-    score = graphs["score"]
+    traced = translator.traced
 
-    def with_callback(text, *columns):
-        return score(tf.numpy_function(lambda x: x, [text], tf.string), *columns)
+    def with_callback(signature):
+        score = traced(signature)
+        if signature.name != "score":
+            return score
 
-    monkeypatch.setattr(translator, "graphs", lambda: graphs | {"score": with_callback})
+        def function(text, *columns):
+            return score(tf.numpy_function(lambda x: x, [text], tf.string), *columns)
+
+        made = tf.function(function, autograph=False)
+        specs = [tf.TensorSpec([None], tf.string, field.name) for field in signature.inputs]
+        made.get_concrete_function(*specs)
+        return made
+
+    monkeypatch.setattr(translator, "traced", with_callback)
     with pytest.raises(NotProven, match="operation PyFunc .*: a callback into Python"):
         export_translator(translator, tmp_path)
     assert os.listdir(tmp_path) == []
