@@ -7,6 +7,7 @@ import importlib
 
 _ROOMS = {
     "NotProven": "comparing",
+    "Variant": "saved_model",
     "export_ctranslate2": "ctranslate2",
     "export_saved_model": "saved_model",
     "export_translator": "saved_model",

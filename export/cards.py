@@ -17,7 +17,8 @@ __all__ = ["CARD", "as_rows", "read_card", "run_facts", "write_card"]
 CARD = "assets.extra/model_card.json"
 TEXT = "assets.extra/model_card.md"
 SECTIONS = (
-    "sizes", "vocabularies", "training", "data", "defaults", "limits", "versions", "configuration",
+    "variant", "sizes", "vocabularies", "training", "data", "defaults", "limits", "versions",
+    "configuration",
 )  # fmt: skip
 SHOWN = 8  # tokens of a vocabulary
 PACKAGES = ("tensorflow", "keras", "tensorflow-text", "numpy")

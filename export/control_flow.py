@@ -18,7 +18,9 @@ __all__ = ["settle_loops"]
 LOOPS = dict.fromkeys(("While", "StatelessWhile"), ("cond", "body"))
 BRANCHES = dict.fromkeys(("If", "StatelessIf"), ("then_branch", "else_branch"))
 FLOW = LOOPS | BRANCHES
-CALLS = (*FLOW, "Case", "StatelessCase", "PartitionedCall", "StatefulPartitionedCall")
+CALLS = (
+    *FLOW, "BatchFunction", "Case", "StatelessCase", "PartitionedCall", "StatefulPartitionedCall",
+)  # fmt: skip
 LOWERED = "_lower_using_switch_merge"
 EXECUTOR, SINGLE = "_executor", b"SINGLE_THREADED_EXECUTOR"
 

@@ -332,33 +332,6 @@ def test_export_refuses_a_version_that_exists(place, served, capsys):
     assert sorted(path.name for path in base.iterdir()) == ["1", "2"]
 
 
-def test_a_run_its_export_and_what_is_served_are_one(place, served, capsys, tmp_path):
-    texts = tmp_path / "texts"
-    texts.write_text("ab\nba ba\n")
-    names = place / "run", place / "export" / "tiny", f"grpc://{served}/tiny"
-    said = run(capsys, "verify", *names, "--input", texts)
-    assert said.endswith(f"{names[2]}: 11 requests, all answers equal\n")
-    assert "expected two or more different ones" in fails(capsys, "verify", names[0], names[0])
-    assert "none: expected" in fails(capsys, "verify", names[0], place / "none")
-
-
-def test_inspect_shows_what_is_there(place, served, capsys):
-    base = place / "export" / "tiny"
-    text = run(capsys, "inspect", base)
-    assert text.startswith(f"{base / '1'}: SavedModel, ")
-    assert "\nsignature serving_default\n" in text and "beam_size" in text
-    found = json.loads(run(capsys, "inspect", base / "1", "--json"))
-    assert found["files"]["saved_model.pb"] == (base / "1" / "saved_model.pb").stat().st_size
-    assert found["signatures"]["serving_default"]["inputs"] == {
-        "text": {"dtype": "string", "shape": [None]}
-    }
-    assert found["card"]["training"]["checkpoint"] == "best"
-    found = json.loads(run(capsys, "inspect", place / "run", "--json"))
-    assert found["kind"] == "run" and "config.yml" in found["files"]
-    assert found["card"]["vocabularies"]["source"]["size"] > 4
-    assert "none: expected" in fails(capsys, "inspect", place / "none")
-
-
 def test_training_publishes_its_best(place, capsys, tmp_path):
     words = ("train", place / "tiny.yml", "export.when=best", "export.keep=1")
     run(capsys, *words, "--run-dir", tmp_path / "run")

@@ -1,5 +1,9 @@
 """The commands about served models: `export`, `serve` and `predict`."""
 
+import contextlib
+import tempfile
+from pathlib import Path
+
 from keras_s2s.cli.lines import Output, aligned
 from keras_s2s.cli.models import add_timeout, served
 from keras_s2s.cli.options import add_checkpoint_option
@@ -27,6 +31,11 @@ def _add_export(parser):
     add("directory", metavar="DIR", help="the base path: DIR/VERSION is made")
     number = integer(1, 2**63 - 1)  # what TensorFlow Serving can read
     add("--version", type=number, metavar="N", help="default: one more than the highest there")
+    kinds = ("float16", "bfloat16", "int8")
+    add("--weights", choices=kinds, help="how matrices are stored (default: float32)")
+    more = "answer requests that wait at the same time together, without a flag of the server"
+    add("--batching", action="store_true", help=more)
+    add("--average", type=integer(2), metavar="N", help="the mean of RUN's last N checkpoints")
     add_checkpoint_option(parser)
 
 
@@ -55,13 +64,30 @@ def _export(arguments):
     import_tensorflow()
     from keras_s2s.export import export_saved_model
 
-    path = export_saved_model(
-        arguments.run_dir,
-        arguments.directory,
-        version=arguments.version,
-        checkpoint=arguments.checkpoint,
-    )
+    with _averaged(arguments.run_dir, arguments.average) as run:
+        path = export_saved_model(
+            run,
+            arguments.directory,
+            version=arguments.version,
+            checkpoint=arguments.checkpoint,
+            weights=arguments.weights,
+            batching=arguments.batching,
+        )
     print(path)
+
+
+@contextlib.contextmanager
+def _averaged(run, count):
+    """The run, or one of the mean of its last `count` checkpoints."""
+    if count is None:
+        yield run
+        return
+    from keras_s2s.training import average_checkpoints
+
+    with tempfile.TemporaryDirectory() as place:
+        mean = Path(place) / Path(run).absolute().name
+        average_checkpoints([run], mean, last=count)
+        yield mean
 
 
 def _serve(arguments):

@@ -208,7 +208,7 @@ class Translator:
             wrong = sorted(given.keys() ^ fields.keys())
             raise ValueError(f"inputs: expected {list(fields)}, came {wrong} too many or too few")
         columns = [tf.constant(given[name], field.dtype) for name, field in fields.items()]
-        found = self._traced(SIGNATURES[signature])[1](*columns)
+        found = self._traced(SIGNATURES[signature])(*columns)
         return {name: value.numpy() for name, value in found.items()}
 
     def variables(self) -> list:
@@ -226,16 +226,16 @@ class Translator:
         """For each signature the function of tensors, in the order of its inputs."""
         return {name: self._function(signature) for name, signature in SIGNATURES.items()}
 
-    def traced(self, signature):
-        """The `tf.function` of a signature, traced for batches of any size; an export holds it."""
-        return self._traced(signature)[0]
+    def adopt(self, signature, concrete) -> None:
+        """Calls `concrete` from here on: what an export traced of `graphs`, and holds."""
+        self._compiled[signature.name] = concrete
 
     def _traced(self, signature):
+        """The signature's function, traced for batches of any size."""
         if signature.name not in self._compiled:
             specs = [tf.TensorSpec([None], field.dtype, field.name) for field in signature.inputs]
-            # With an input_signature it would be traced again by every second use.
-            made = tf.function(self._function(signature), autograph=False)
-            self._compiled[signature.name] = made, made.get_concrete_function(*specs)
+            made = tf.function(self._function(signature), input_signature=specs, autograph=False)
+            self._compiled[signature.name] = made.get_concrete_function()
         return self._compiled[signature.name]
 
     def _function(self, signature):
@@ -287,7 +287,7 @@ class Translator:
         return self._answer(texts, found, problems, errors)
 
     def _rows(self, signature, texts, options, batch_size):
-        _, run = self._traced(signature)
+        run = self._traced(signature)
         given = self.defaults(signature) | {k: v for k, v in options.items() if v is not None}
         return batching.run(run, signature, texts, given, batch_size)
 

@@ -14,6 +14,7 @@ from keras_s2s.export.materials import material_of
 from keras_s2s.export.probes import ask
 from keras_s2s.export.proving import in_process, prove
 from keras_s2s.export.verifying import export_material, through_session, verify
+from keras_s2s.export.warmup import WARMUP, warmup_requests, write_requests
 from keras_s2s.tokenizers import train
 from keras_s2s.translator import Translator
 from tests.conformance import models
@@ -38,8 +39,13 @@ def written(translator, tmp_path_factory):
     """An export that no proof has seen."""
     path = tmp_path_factory.mktemp("written") / "1"
     path.mkdir()
-    saved_model._write_all(translator, path, material_of(translator, PAIRS), {})
+    write_plainly(translator, path)
     return path
+
+
+def write_plainly(translator, path):
+    saved_model._write(translator, path)
+    write_requests(path / WARMUP, warmup_requests(material_of(translator, PAIRS)))
 
 
 def fails(translator, path, place):
@@ -49,22 +55,12 @@ def fails(translator, path, place):
 
 
 def test_a_callback_into_python_publishes_nothing(translator, tmp_path, monkeypatch):
-    traced = translator.traced
+    graphs = translator.graphs()
 
-    def with_callback(signature):
-        score = traced(signature)
-        if signature.name != "score":
-            return score
+    def with_callback(text, *columns):
+        return graphs["score"](tf.numpy_function(lambda x: x, [text], tf.string), *columns)
 
-        def function(text, *columns):
-            return score(tf.numpy_function(lambda x: x, [text], tf.string), *columns)
-
-        made = tf.function(function, autograph=False)
-        specs = [tf.TensorSpec([None], tf.string, field.name) for field in signature.inputs]
-        made.get_concrete_function(*specs)
-        return made
-
-    monkeypatch.setattr(translator, "traced", with_callback)
+    monkeypatch.setattr(translator, "graphs", lambda: graphs | {"score": with_callback})
     with pytest.raises(NotProven, match="operation PyFunc .*: a callback into Python"):
         export_translator(translator, tmp_path)
     assert os.listdir(tmp_path) == []

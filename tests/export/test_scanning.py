@@ -31,7 +31,7 @@ def test_a_callback_into_python(tmp_path, inside):
         return tf.ensure_shape(tf.numpy_function(lambda x: x, [text], tf.string), [None])
 
     def function(text):
-        found = tf.while_loop(lambda x: True, call, (text,)) if inside else call(text)
+        found = tf.while_loop(lambda x: True, call, [text])[0] if inside else call(text)
         return {"text": found}
 
     with pytest.raises(NotProven, match=r"operation PyFunc \(node .* of function .*\): a callback"):
