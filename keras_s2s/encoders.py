@@ -154,7 +154,7 @@ class TransformerEncoder(Encoder):
         `Memory` with values [B, S, D], summary the mean over real tokens, no states.
 
     Raises:
-        ValueError: for another `norm` or `positions`, sizes that do not do (`units` is even and a
+        ValueError: for another `norm` or `positions`, numbers that do not do (`units` is even and a
             multiple of `num_heads`), or inputs of another width.
 
     Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.1.
@@ -164,7 +164,7 @@ class TransformerEncoder(Encoder):
                  activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
                  scaled=True, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        check_stack(units, num_layers, num_heads, hidden_units, positions)
+        check_stack(units, num_layers, num_heads, hidden_units, epsilon, positions, scaled)
         self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
         self.hidden_units, self.norm = hidden_units, norm
         self.activation, self.dropout, self.width = activation, dropout, units

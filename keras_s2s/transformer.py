@@ -17,19 +17,25 @@ __all__ = [
 ]
 
 
-def check_stack(units, num_layers, num_heads, hidden_units, positions="sinusoidal"):
+def check_stack(units, num_layers, num_heads, hidden_units, epsilon=1e-6, positions="sinusoidal",
+                scaled=True):  # fmt: skip
     """Refuses what no stack of layers over sinusoidal positions can have.
 
     Raises:
         ValueError: naming the argument that is not a positive integer (`hidden_units` may be
-            None), an odd `units`, or other `positions`.
+            None), an odd `units`, or another argument that stands for nothing.
     """
     inner = {} if hidden_units is None else {"hidden_units": hidden_units}
     check_sizes(units=units, num_layers=num_layers, num_heads=num_heads, **inner)
     if units % 2:
         raise ValueError(f"units: expected an even width for sinusoidal positions, came {units}")
     if positions not in POSITIONS:
-        raise ValueError(f"positions: expected one of {POSITIONS}, came {positions!r}")
+        raise ValueError(f"positions: expected one of {', '.join(POSITIONS)}, came {positions!r}")
+    number = isinstance(epsilon, int | float) and not isinstance(epsilon, bool)
+    if not number or not 0 < epsilon < 1:
+        raise ValueError(f"epsilon: expected a number between 0 and 1, came {epsilon!r}")
+    if not isinstance(scaled, bool):
+        raise ValueError(f"scaled: expected True or False, came {scaled!r}")
 
 
 def head_names(num_layers, num_heads):

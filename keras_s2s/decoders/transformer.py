@@ -51,7 +51,7 @@ class TransformerDecoder(Decoder):
                  activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
                  scaled=True, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        check_stack(units, num_layers, num_heads, hidden_units, positions)
+        check_stack(units, num_layers, num_heads, hidden_units, epsilon, positions, scaled)
         self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
         self.hidden_units, self.norm = hidden_units, norm
         self.activation, self.dropout, self.width = activation, dropout, units
