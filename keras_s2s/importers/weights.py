@@ -1,4 +1,4 @@
-"""Files of weights: safetensors, read as what they are, and PyTorch's, by PyTorch."""
+"""Weights by name and shape, from safetensors or from PyTorch's files."""
 
 import json
 import math
@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import UserError
+from keras_s2s.importers.pytorch import read_pytorch
 
 __all__ = ["Weights", "read_safetensors", "read_weights"]
 
@@ -69,7 +70,7 @@ def read_weights(directory) -> Weights:
     """The weights in `model.safetensors` of a directory, else in `pytorch_model.bin`.
 
     Raises:
-        UserError: there is neither, the file is damaged, or it needs PyTorch, which is not there.
+        UserError: there is neither, or the file is damaged.
     """
     directory = Path(directory)
     if (directory / SAFETENSORS).is_file():
@@ -77,7 +78,7 @@ def read_weights(directory) -> Weights:
         return Weights(path, read_safetensors(path))
     if (directory / PYTORCH).is_file():
         path = directory / PYTORCH
-        return Weights(path, _read_pytorch(path))
+        return Weights(path, read_pytorch(path))
     raise UserError(f"{directory}: expected {SAFETENSORS} or {PYTORCH}, came neither")
 
 
@@ -113,21 +114,3 @@ def _array(name, about, data):
         there = f"came {last - first} at {first} of {len(data)}"
         raise UserError(f"{name}: expected {size} bytes within the file, {there}")
     return data[first:last].view(TYPES[kind]).reshape(shape)
-
-
-def _read_pytorch(path):
-    try:
-        import torch
-    except ImportError:
-        convert = "M.from_pretrained('.').save_pretrained('.')"
-        raise UserError(
-            f"{path}: expected {SAFETENSORS} beside it, or PyTorch to read it, came neither; where"
-            " Transformers and PyTorch are, convert it in its directory:"
-            f' python -c "from transformers import MarianMTModel as M; {convert}"'
-        ) from None
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: tensor.float().numpy() for name, tensor in found.items()}
-    except Exception as error:  # whatever a damaged file does to zip, pickle and PyTorch
-        said = " ".join(str(error).split())
-        raise UserError(f"{path}: expected weights of PyTorch, came: {said:.200}") from None

@@ -1,7 +1,6 @@
 """Marian's models: the same numbers, ids and texts after the import, and every mistake named."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -261,15 +260,6 @@ def test_a_run_that_is_there_stays(tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(UserError, match="run: expected a directory that does not exist yet"):
         import_marian(tmp_path / "marian", tmp_path / "run")
-
-
-def test_weights_of_pytorch_need_it(tmp_path, monkeypatch):
-    twin.write(tmp_path / "marian")
-    directory = tmp_path / "marian"
-    (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(UserError, match=r"bin: expected model.* convert it .*save_pretrained"):
-        import_marian(directory, tmp_path / "run")
 
 
 def test_positions_that_are_computed_may_be_stored_and_a_vocabulary_rounded(tmp_path):

@@ -16,6 +16,8 @@ import tensorflow as tf
 
 from keras_s2s.data import make_example
 from keras_s2s.importers import import_marian
+from keras_s2s.importers.pytorch import read_pytorch
+from keras_s2s.importers.weights import read_safetensors
 from keras_s2s.translator import Translator
 from tests.importers import marian_twin as twin
 
@@ -47,11 +49,11 @@ def case(tmp_path_factory):
     reference = json.loads((directory / "reference.json").read_text())
     run = import_marian(directory, directory.with_name("run"))
     vocabulary = json.loads((directory / "vocab.json").read_text())
-    return Translator.load(run), reference, vocabulary
+    return Translator.load(run), reference, vocabulary, directory
 
 
 def test_ids(case):
-    translator, reference, vocabulary = case
+    translator, reference, vocabulary, _ = case
     names = {number: piece for piece, number in vocabulary.items()}
     source = translator.source_tokenizer
     for (text, _), expected in zip(pairs(), reference["source_ids"]):
@@ -60,7 +62,7 @@ def test_ids(case):
 
 
 def test_logits(case):
-    translator, reference, vocabulary = case
+    translator, reference, vocabulary, _ = case
     source, target = translator.source_tokenizer, translator.target_tokenizer
     texts = list(zip(*pairs()[: len(reference["logits"])]))
     pieces = (side.pieces(tf.constant(one)) for side, one in zip((source, target), texts))
@@ -77,9 +79,18 @@ def test_logits(case):
 
 
 def test_texts_and_scores_of_a_beam(case):
-    translator, reference, _ = case
+    translator, reference, *_ = case
     texts = [text for text, _ in pairs()[: len(reference["texts"])]]
     found = [best for best, *_ in translator.decode(texts)]
     assert [one.text for one in found] == reference["texts"]
     assert len(set(reference["texts"])) > 25
     np.testing.assert_allclose([one.score for one in found], reference["scores"], atol=1e-4)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_weights_in_the_formats_of_pytorch(case, zipped):
+    expected = read_safetensors(case[-1] / "model.safetensors")
+    found = read_pytorch(case[-1] / f"zipped-{zipped}.bin")
+    assert found.keys() >= expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)

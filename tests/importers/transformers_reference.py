@@ -1,6 +1,7 @@
 """Run by a Python that has Transformers: writes a trained Marian model and what it gives.
 
-Called with the directory of `marian_twin.write`; adds model.safetensors and reference.json.
+Called with the directory of `marian_twin.write`; adds model.safetensors, the weights
+in both of PyTorch's formats, and reference.json.
 """
 
 import json
@@ -58,6 +59,9 @@ def main(directory):
         decoder_start_token_id=pad, eos_token_id=0, forced_eos_token_id=0, renormalize_logits=True,
     )  # fmt: skip
     model.save_pretrained(directory)
+    for zipped in (True, False):
+        path = directory / f"zipped-{zipped}.bin"
+        torch.save(model.state_dict(), path, _use_new_zipfile_serialization=zipped)
     rows = rows[:ROWS]
     source, read, labels, mask = batch(tokenizer, rows, pad)
     with torch.no_grad():
