@@ -192,7 +192,8 @@ class _Settings:
 
     def normalizes_without_padding(self):
         """Whether probabilities are those among all but the padding, which is never chosen."""
-        return self.generation.get("renormalize_logits") is True and bool(self._bad_words())
+        renormalizes = self.generation.get("renormalize_logits") is True
+        return renormalizes and [self.raw["pad_token_id"]] in self._bad_words()
 
 
 def _find(path, names, name):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_s2s.config import UserError
+from keras_s2s.tokenizers import SPECIAL_PIECES
 
 __all__ = ["Arranged", "Special", "arrange", "read_json", "read_names"]
 
@@ -23,7 +24,8 @@ class Arranged(NamedTuple):
 
     Attributes:
         rows: for each of our ids the other's: pad, unknown, start and end, then all that are left.
-        pieces: of our ids 4, 5, ...
+        pieces: of our ids 4, 5, ... An id without a piece, or whose piece spells like a special
+            one of ours, has a name that no text is cut into.
     """
 
     rows: list[int]
@@ -47,11 +49,10 @@ def read_json(path) -> dict:
     return found
 
 
-def read_names(path, size: int) -> list[str]:
+def read_names(path, size: int) -> list[str | None]:
     """The pieces of a `{piece: id}` file in the order of their ids.
 
-    An id below `size` without a piece, as rounded sizes have them, gets a name that no text is cut
-    into.
+    An id below `size` may be without a piece, None, as rounded sizes have them.
 
     Raises:
         UserError: naming the file and the piece whose id is none or stands twice.
@@ -65,10 +66,10 @@ def read_names(path, size: int) -> list[str]:
             problem = f"expected an id of its own, came {number}, which {names[number]!r} has"
             raise UserError(f"{path}: {piece!r}: {problem}")
         names[number] = piece
-    return [f"<id {n}>" if name is None else name for n, name in enumerate(names)]
+    return names
 
 
-def arrange(names: list[str], special: Special) -> Arranged:
+def arrange(names: list[str | None], special: Special) -> Arranged:
     """Puts a vocabulary into our order.
 
     Our start has a row of its own, so that it is never confused with padding: a copy of what the
@@ -76,4 +77,6 @@ def arrange(names: list[str], special: Special) -> Arranged:
     """
     own = {special.pad, special.unknown, special.end}
     others = [number for number in range(len(names)) if number not in own]
-    return Arranged([*special, *others], [names[number] for number in others])
+    nameless = {None, "", *SPECIAL_PIECES}
+    pieces = [f"<id {n}>" if names[n] in nameless else names[n] for n in others]
+    return Arranged([*special, *others], pieces)

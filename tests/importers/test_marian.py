@@ -12,6 +12,7 @@ from keras_s2s.data import make_example
 from keras_s2s.export import export_translator
 from keras_s2s.importers import import_marian
 from keras_s2s.importers.marian import ASIDE
+from keras_s2s.importers.vocabularies import Special, arrange
 from keras_s2s.training import train
 from keras_s2s.training.sessions import prepare
 from keras_s2s.translator import Translator
@@ -284,3 +285,18 @@ def test_half_precision_is_read(tmp_path):
     model = Translator.load(import_marian(directory, tmp_path / "run")).model
     expected = arrays["model.shared.weight"].astype("float32")
     np.testing.assert_array_equal(model.source.table.numpy()[3], expected[0])
+
+
+def test_ids_in_our_order():
+    names = ["</s>", "<unk>", "a", "<s>", None, "", "b", "<pad>"]
+    made = arrange(names, Special(7, 1, 7, 0))
+    assert made.rows == [7, 1, 7, 0, 2, 3, 4, 5, 6]
+    assert made.pieces == ["a", "<id 3>", "<id 4>", "<id 5>", "b"]
+    # a start that is no padding keeps its own row too
+    assert arrange(names, Special(7, 1, 3, 0)).rows == [7, 1, 3, 0, 2, 3, 4, 5, 6]
+
+
+def test_what_else_must_not_be_written_is_said(tmp_path, caplog):
+    twin.write(tmp_path / "marian", search={"bad_words_ids": [[5], [6, 7]]})
+    import_marian(tmp_path / "marian", tmp_path / "run")
+    assert "bad_words_ids: only the padding is left out, the others are not" in caplog.text
