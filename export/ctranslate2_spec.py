@@ -48,6 +48,12 @@ def check_parts(model):
             )
     for part in ("encoder", "decoder"):
         _activation(part, getattr(model, part))
+    one, other = (getattr(model, part).epsilon for part in ("encoder", "decoder"))
+    if one != other:
+        raise UserError(
+            f"model.decoder.epsilon: expected the encoder's, {one}, as CTranslate2 has only one,"
+            f" came {other}"
+        )
 
 
 def make_spec(translator):
@@ -68,7 +74,9 @@ def make_spec(translator):
         (spec.encoder, model.source, model.encoder),
         (spec.decoder, model.target, model.decoder),
     ):
-        own.position_encodings.encodings = sinusoidal(tf.range(positions), stack.units).numpy()
+        signal = sinusoidal(tf.range(positions), stack.units, stack.positions)
+        own.position_encodings.encodings = signal.numpy()
+        own.scale_embeddings = stack.scaled
         _set_stack(own, stack)
         embeddings = own.embeddings[0] if isinstance(own.embeddings, list) else own.embeddings
         embeddings.weight = _read(table.table)
@@ -144,7 +152,7 @@ def _describe(spec, translator):
     config.unk_token, config.eos_token = names[special.unknown], names[special.end]
     config.bos_token = config.decoder_start_token = names[special.start]
     config.add_source_eos = True
-    config.layer_norm_epsilon = translator.model.encoder.layers[0].self_norm.epsilon
+    config.layer_norm_epsilon = translator.model.encoder.epsilon
 
 
 def _free(name, taken):

@@ -7,18 +7,22 @@ import tensorflow as tf
 from keras_s2s.config import SpecialIds
 from keras_s2s.linear import check_sizes
 
-__all__ = ["TokenEmbedding", "sinusoidal"]
+__all__ = ["POSITIONS", "TokenEmbedding", "place", "sinusoidal"]
+
+POSITIONS = ("sinusoidal", "vaswani")  # how the wave lengths run, see `sinusoidal`
 
 
-def sinusoidal(positions, units):
+def sinusoidal(positions, units, kind="sinusoidal"):
     """Sinusoidal position signal: sines in the first half of the width, cosines in the second.
 
-    The wave lengths run geometrically from 2 pi to 10,000 * 2 pi. Computed in float32: bfloat16
-    counts exactly only to 256.
+    The wave lengths run geometrically from 2 pi to 10,000 * 2 pi, which the longest reaches, or in
+    "vaswani" would with one more, as the paper's formula has it and Marian's models. Computed in
+    float32: bfloat16 counts exactly only to 256.
 
     Args:
         positions: int tensor [N].
         units: width D, even.
+        kind: one of `POSITIONS`.
 
     Returns:
         float32 tensor [N, D].
@@ -31,9 +35,27 @@ def sinusoidal(positions, units):
     if units % 2:
         raise ValueError(f"units: expected an even width for sinusoidal positions, came {units}")
     half = units // 2
-    rates = np.power(10000.0, -np.arange(half) / max(half - 1, 1)).astype("float32")
+    steps = max(half - 1, 1) if kind == "sinusoidal" else half
+    rates = np.power(10000.0, -np.arange(half) / steps).astype("float32")
     angles = tf.expand_dims(tf.cast(positions, tf.float32), 1) * rates  # [N, D / 2]
     return tf.concat([tf.sin(angles), tf.cos(angles)], 1)
+
+
+def place(inputs, positions, kind="sinusoidal", scaled=True):
+    """Vectors with their positions in them, as a Transformer's first layer takes them.
+
+    Args:
+        inputs: float tensor [..., N, D].
+        positions: int tensor [N].
+        kind: one of `POSITIONS`.
+        scaled: whether the vectors are multiplied by the square root of D.
+
+    Returns:
+        float tensor [..., N, D].
+    """
+    units = inputs.shape[-1]
+    signal = tf.cast(sinusoidal(positions, units, kind), inputs.dtype)  # [N, D]
+    return (inputs * units**0.5 if scaled else inputs) + signal
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

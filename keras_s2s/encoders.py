@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_s2s import recurrent
-from keras_s2s.embeddings import sinusoidal
+from keras_s2s.embeddings import place
 from keras_s2s.linear import Dropout, check_sizes
 from keras_s2s.transformer import TransformerLayer, check_stack, head_names, make_norm
 
@@ -131,7 +131,7 @@ class RecurrentEncoder(Encoder):
 
 @keras.saving.register_keras_serializable("keras_s2s")
 class TransformerEncoder(Encoder):
-    """Transformer layers over the scaled source vectors plus sinusoidal positions.
+    """Transformer layers over the source vectors, scaled, plus sinusoidal positions.
 
     Args:
         units: width D; the source vectors must have it too.
@@ -141,6 +141,9 @@ class TransformerEncoder(Encoder):
         norm: `"pre"` (with a final normalisation) or `"post"`.
         activation: Keras name of the feed-forward activation.
         dropout: share dropped in training.
+        epsilon: added to the variance in normalisations.
+        positions: `"sinusoidal"` or `"vaswani"`, see `keras_s2s.embeddings.sinusoidal`.
+        scaled: whether the vectors are multiplied by the square root of D.
 
     Call arguments:
         inputs: float tensor [B, S, D].
@@ -151,19 +154,21 @@ class TransformerEncoder(Encoder):
         `Memory` with values [B, S, D], summary the mean over real tokens, no states.
 
     Raises:
-        ValueError: for another `norm`, sizes that do not do (`units` is even and a multiple of
-            `num_heads`), or inputs of another width.
+        ValueError: for another `norm` or `positions`, numbers that do not do (`units` is even and a
+            multiple of `num_heads`), or inputs of another width.
 
     Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.1.
     """
 
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
-                 activation="relu", dropout=0.1, **kwargs):  # fmt: skip
+                 activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
+                 scaled=True, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        check_stack(units, num_layers, num_heads, hidden_units)
+        check_stack(units, num_layers, num_heads, hidden_units, epsilon, positions, scaled)
         self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
         self.hidden_units, self.norm = hidden_units, norm
         self.activation, self.dropout, self.width = activation, dropout, units
+        self.epsilon, self.positions, self.scaled = epsilon, positions, scaled
         policy = self.dtype_policy
         self.layers = [
             TransformerLayer(
@@ -174,11 +179,12 @@ class TransformerEncoder(Encoder):
                 norm,
                 activation,
                 dropout,
+                epsilon,
                 dtype=policy,
             )  # fmt: skip
             for _ in range(num_layers)
         ]
-        self.final_norm = make_norm(policy) if norm == "pre" else None
+        self.final_norm = make_norm(policy, epsilon) if norm == "pre" else None
         self.input_dropout = Dropout(dropout, dtype=policy)
         self.attention_names = head_names(num_layers, num_heads)
 
@@ -193,8 +199,7 @@ class TransformerEncoder(Encoder):
                 layer.build((None, None, self.units))
 
     def call(self, inputs, mask, maps="none", training=None):
-        positions = sinusoidal(tf.range(tf.shape(inputs)[1]), self.units)
-        x = inputs * self.units**0.5 + tf.cast(positions, inputs.dtype)
+        x = place(inputs, tf.range(tf.shape(inputs)[1]), self.positions, self.scaled)
         x = self.input_dropout(x, training=training)
         weights = []
         for layer in self.layers:
@@ -206,5 +211,6 @@ class TransformerEncoder(Encoder):
         return Memory(x, mask, masked_mean(x, mask), (), None, attention)
 
     def get_config(self):
-        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
+        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout",
+               "epsilon", "positions", "scaled")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -3,6 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+# What an imported stack may have and ours has not of itself.
+MARIAN = {"epsilon": 0.1, "positions": "vaswani", "scaled": False}
+
 
 def randomise(layer, seed=0, scale=0.5):
     """Fills every weight with normal numbers: biases too, and norms that do something."""
@@ -106,7 +109,7 @@ def cross_attention(layer, x, memory, mask):
 
 def layer_norm(layer, x):
     centred = x - x.mean(-1, keepdims=True)
-    x = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-6)
+    x = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + layer.epsilon)
     return x * np.asarray(layer.gamma) + np.asarray(layer.beta)
 
 
@@ -134,13 +137,20 @@ def transformer_layer(layer, x, mask, memory=None, memory_mask=None):
     return x, *maps
 
 
-def sinusoids(positions, units):
-    """Wave lengths from 2 pi to 10,000 * 2 pi: sines, then cosines."""
+def placed(stack, x):
+    """Vectors [N, D] as the first layer of a stack takes them."""
+    scale = 8**0.5 if stack.scaled else 1.0
+    return x * scale + sinusoids(range(len(x)), 8, stack.positions)
+
+
+def sinusoids(positions, units, kind="sinusoidal"):
+    """Wave lengths from 2 pi to 10,000 * 2 pi, or just short of it: sines, then cosines."""
     half = units // 2
     signal = np.zeros((len(positions), units))
     for row, position in enumerate(positions):
         for i in range(half):
-            angle = position / 10000 ** (i / max(half - 1, 1))
+            last = max(half - 1, 1) if kind == "sinusoidal" else half
+            angle = position / 10000 ** (i / last)
             signal[row, i], signal[row, half + i] = np.sin(angle), np.cos(angle)
     return signal
 

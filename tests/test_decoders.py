@@ -66,15 +66,16 @@ def test_recurrent_decoder(cell, layers):
     assert decoder.attention_names == ["attention"]
 
 
+@pytest.mark.parametrize("options", [{}, references.MARIAN])
 @pytest.mark.parametrize("norm", ["pre", "post"])
-def test_transformer_decoder(norm):
-    decoder, memory = transformer(norm=norm), seen()
+def test_transformer_decoder(norm, options):
+    decoder, memory = transformer(norm=norm, **options), seen()
     x = inputs_of(decoder)
     outputs, maps = run_both(
         lambda x: decoder(x, decoder.prepare(memory, {}), maps="all"), x
     )  # fmt: skip
     for b in range(3):
-        y, own, cross = x[b] * 8**0.5 + references.sinusoids(range(5), 8), [], []
+        y, own, cross = references.placed(decoder, x[b]), [], []
         for layer in decoder.layers:
             y, back, over = references.transformer_layer(
                 layer, y, np.tri(5, dtype=bool), memory.values[b].numpy(), MASK[b]
@@ -105,7 +106,7 @@ def steps(decoder, x, context, max_length=None, run=None):
     "decoder",
     [
         recurrent("gru"), recurrent("gru", 2), recurrent("lstm", bridge="zero"),
-        transformer(), transformer(1, "post"), transformer(3),
+        transformer(), transformer(1, "post"), transformer(3, **references.MARIAN),
     ],
 )  # fmt: skip
 def test_steps_equal_the_whole(decoder, max_length):
@@ -269,8 +270,10 @@ def test_context_keeps_the_source_and_is_never_repeated(make):
 
 @pytest.mark.parametrize("make", [recurrent, transformer])
 def test_configuration_round_trip(make):
-    config = make().get_config()
-    assert type(make()).from_config(config).get_config() == config
+    for options in [{}] + [references.MARIAN] * (make is transformer):
+        config = make(**options).get_config()
+        assert config.items() >= options.items()
+        assert type(make()).from_config(config).get_config() == config
     bridge = Bridge(2, 5, ("h", "c"), "zero").get_config()
     assert Bridge.from_config(bridge).get_config() == bridge
 

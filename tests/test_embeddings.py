@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.embeddings import TokenEmbedding, sinusoidal
+from keras_s2s.embeddings import POSITIONS, TokenEmbedding, place, sinusoidal
 from tests import references
 from tests.references import assert_close, randomise, run_both
 
@@ -15,12 +15,22 @@ def table(size=6, units=4, **options):
     return randomise(layer)
 
 
+@pytest.mark.parametrize("kind", POSITIONS)
 @pytest.mark.parametrize("units", [2, 4, 8])
-def test_sinusoidal_positions(units):
+def test_sinusoidal_positions(units, kind):
     positions = [0, 1, 2, 77, 300]
-    signal = run_both(lambda p: sinusoidal(p, units), tf.constant(positions))
+    signal = run_both(lambda p: sinusoidal(p, units, kind), tf.constant(positions))
     assert signal.dtype == np.float32
-    assert_close(signal, references.sinusoids(positions, units))
+    assert_close(signal, references.sinusoids(positions, units, kind))
+
+
+def test_vectors_are_placed_in_their_own_type():
+    x = tf.cast(tf.ones([2, 3, 4]), tf.bfloat16)
+    for scaled, scale in ((True, 2.0), (False, 1.0)):
+        placed = place(x, tf.range(3), "vaswani", scaled)
+        assert placed.dtype == tf.bfloat16
+        expected = scale + references.sinusoids(range(3), 4, "vaswani")
+        np.testing.assert_allclose(tf.cast(placed[0], tf.float32), expected, atol=0.02)
 
 
 def test_positions_need_an_even_width():

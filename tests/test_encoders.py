@@ -43,7 +43,7 @@ def read_row(encoder, x, length):
 def transform_row(encoder, x, length):
     """One row through the layers, seen without its padding."""
     mask = np.tile(np.arange(len(x)) < length, (len(x), 1))
-    x, maps = x * 8**0.5 + references.sinusoids(range(len(x)), 8), []
+    x, maps = references.placed(encoder, x), []
     for layer in encoder.layers:
         x, seen, _ = references.transformer_layer(layer, x, mask)
         maps.append(seen)
@@ -66,9 +66,10 @@ def test_recurrent_encoder(cell, bidirectional):
     assert memory.source_index is None
 
 
+@pytest.mark.parametrize("options", [{}, references.MARIAN])
 @pytest.mark.parametrize("norm", ["pre", "post"])
-def test_transformer_encoder(norm):
-    encoder, x = transformer(norm), normal(4, 5, 8)
+def test_transformer_encoder(norm, options):
+    encoder, x = transformer(norm, **options), normal(4, 5, 8)
     memory = run_both(lambda x, m: encoder(x, mask=m, maps="all"), x, MASK)
     for b, length in enumerate(LENGTHS):
         values, maps = transform_row(encoder, x[b], length)
@@ -143,8 +144,10 @@ def test_dropout_between_recurrent_layers():
 
 @pytest.mark.parametrize("make", [recurrent, transformer])
 def test_configuration_round_trip(make):
-    config = make().get_config()
-    assert type(make()).from_config(config).get_config() == config
+    for options in [{}] + [references.MARIAN] * (make is transformer):
+        config = make(**options).get_config()
+        assert config.items() >= options.items()
+        assert type(make()).from_config(config).get_config() == config
 
 
 def test_no_mask_is_passed_on_to_keras():

@@ -42,6 +42,7 @@ def test_feed_forward_with_another_activation():
 
 def test_norm():
     layer, x = make_norm("float32"), normal(3, 4) * 1e-3
+    assert (layer.epsilon, make_norm("float32", 0.1).epsilon) == (1e-6, 0.1)
     layer.build((None, 4))
     randomise(layer)
     assert_close(layer(x), references.layer_norm(layer, x))
@@ -133,6 +134,10 @@ def test_heads_must_divide_the_width():
         ((8, 1, 1.5, None), "num_heads: expected a positive integer, came 1.5"),
         ((8, 1, 1, -3), "hidden_units: expected a positive integer, came -3"),
         ((5, 1, 1, None), "units: expected an even width for sinusoidal positions, came 5"),
+        ((8, 1, 1, None, 0), "epsilon: expected a number between 0 and 1, came 0"),
+        ((8, 1, 1, None, "x"), "epsilon: expected a number between 0 and 1, came 'x'"),
+        ((8, 1, 1, None, 0.1, "learned"), "positions: .* of sinusoidal, vaswani, came 'learned'"),
+        ((8, 1, 1, None, 0.1, "vaswani", 2), "scaled: expected True or False, came 2"),
     ],
 )
 def test_sizes_of_a_stack(sizes, message):

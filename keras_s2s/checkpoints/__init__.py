@@ -7,6 +7,7 @@ a process killed at any moment leaves either the checkpoint before or the one af
 
 from keras_s2s.checkpoints.averaging import average
 from keras_s2s.checkpoints.storage import (
+    IMPORTED,
     MANIFEST,
     copy,
     exists,
@@ -19,6 +20,7 @@ from keras_s2s.checkpoints.transfer import Vocabularies, transfer
 from keras_s2s.checkpoints.weights import named_weights, pick
 
 __all__ = [
+    "IMPORTED",
     "MANIFEST",
     "Vocabularies",
     "average",

@@ -12,9 +12,10 @@ import keras
 
 from keras_s2s.config import UserError, replace_file, replacing
 
-__all__ = ["MANIFEST", "copy", "exists", "load", "load_model", "restore", "save"]
+__all__ = ["IMPORTED", "MANIFEST", "copy", "exists", "load", "load_model", "restore", "save"]
 
 MANIFEST = "checkpoint.json"
+IMPORTED = "imported"  # of a run that an importer made: what its training begins with
 # Keras finds a saved class by its registration, that is, once its room is imported.
 ROOMS = ("catalog", "model", "encoders", "decoders", "heads", "embeddings", "losses", "metrics",
          "schedules")  # fmt: skip

@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import os
 import re
+import shutil
 import types
 import typing
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from keras_s2s.config.checks import BadValue, UserError, options
 
-__all__ = ["override", "parse", "read", "replace_file", "replacing"]
+__all__ = ["making", "override", "parse", "read", "replace_file", "replacing"]
 
 
 def parse(cls, raw: dict, places: dict):
@@ -223,3 +224,23 @@ def replacing(path):
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def making(output):
+    """A directory beside `output` that becomes it when all went well.
+
+    Raises:
+        UserError: `output` is there already.
+    """
+    output = Path(output)
+    if output.exists():
+        raise UserError(f"{output}: expected a directory that does not exist yet, came one")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    beside = output.with_name(f".{output.name}.{os.getpid()}.new")
+    beside.mkdir()
+    try:
+        yield beside
+        os.replace(beside, output)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_s2s import masks
 from keras_s2s.decoders.base import Decoder
-from keras_s2s.embeddings import sinusoidal
+from keras_s2s.embeddings import place
 from keras_s2s.linear import Dropout, shape_of
 from keras_s2s.transformer import TransformerLayer, check_stack, head_names, make_norm
 
@@ -26,6 +26,9 @@ class TransformerDecoder(Decoder):
         norm: `"pre"` (with a final normalisation) or `"post"`.
         activation: Keras name of the feed-forward activation.
         dropout: share dropped in training.
+        epsilon: added to the variance in normalisations.
+        positions: `"sinusoidal"` or `"vaswani"`, see `keras_s2s.embeddings.sinusoidal`.
+        scaled: whether the vectors are multiplied by the square root of D.
 
     Call arguments:
         inputs: float tensor [B, T, D], embedded target tokens, the start first.
@@ -37,20 +40,22 @@ class TransformerDecoder(Decoder):
         {"self": float32 [B, A, T, T]} and A = L * H.
 
     Raises:
-        ValueError: for another `norm` or `maps`, sizes that do not do (`units` is even and a
-            multiple of `num_heads`), inputs of another width, a step before `build`.
+        ValueError: for another `norm`, `positions` or `maps`, sizes that do not do (`units` is
+            even and a multiple of `num_heads`), inputs of another width, a step before `build`.
 
     Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.1; alignment: Garg et al. 2019,
     arXiv:1909.02074, section 4.2.
     """
 
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
-                 activation="relu", dropout=0.1, **kwargs):  # fmt: skip
+                 activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
+                 scaled=True, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        check_stack(units, num_layers, num_heads, hidden_units)
+        check_stack(units, num_layers, num_heads, hidden_units, epsilon, positions, scaled)
         self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
         self.hidden_units, self.norm = hidden_units, norm
         self.activation, self.dropout, self.width = activation, dropout, units
+        self.epsilon, self.positions, self.scaled = epsilon, positions, scaled
         policy = self.dtype_policy
         self.layers = [
             TransformerLayer(
@@ -61,11 +66,12 @@ class TransformerDecoder(Decoder):
                 norm,
                 activation,
                 dropout,
+                epsilon,
                 dtype=policy,
             )  # fmt: skip
             for _ in range(num_layers)
         ]
-        self.final_norm = make_norm(policy) if norm == "pre" else None
+        self.final_norm = make_norm(policy, epsilon) if norm == "pre" else None
         self.input_dropout = Dropout(dropout, dtype=policy)
         self.attention_names = head_names(num_layers, num_heads)
 
@@ -143,13 +149,12 @@ class TransformerDecoder(Decoder):
         return self._finish(x), maps_given
 
     def _embed(self, inputs, positions):
-        signal = sinusoidal(positions, self.units)  # [N, D]
-        inputs = self._inputs(inputs)
-        return inputs * self.units**0.5 + tf.cast(signal, inputs.dtype)
+        return place(self._inputs(inputs), positions, self.positions, self.scaled)
 
     def _finish(self, x):
         return self.final_norm(x) if self.final_norm else x
 
     def get_config(self):
-        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
+        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout",
+               "epsilon", "positions", "scaled")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

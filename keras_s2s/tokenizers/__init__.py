@@ -8,6 +8,7 @@ can be exported and served as it is.
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
 from keras_s2s.tokenizers.bytewise import Bytes
 from keras_s2s.tokenizers.files import load, load_pair, save_pair
+from keras_s2s.tokenizers.marian import Marian
 from keras_s2s.tokenizers.subwords import SentencePiece
 from keras_s2s.tokenizers.training import train
 from keras_s2s.tokenizers.wordpiece import WordPiece
@@ -19,6 +20,7 @@ __all__ = [
     "UNKNOWN_ID",
     "Bytes",
     "Characters",
+    "Marian",
     "SentencePiece",
     "Tokenizer",
     "Whitespace",

@@ -31,6 +31,7 @@ class Tokenizer(tf.Module):
 
     Attributes:
         kind: its name in a configuration file.
+        first: the id of the first piece that is not special.
         size: the number V of ids, the four special ones included.
         vocabulary: the V pieces in the order of their ids, the special ones first.
 
@@ -40,15 +41,15 @@ class Tokenizer(tf.Module):
     """
 
     kind = ""
+    first = len(SPECIAL_PIECES)
 
     def __init__(self, vocabulary: Sequence[str], special_tokens: Sequence[str] = ()):
         super().__init__()
         _check(vocabulary, special_tokens)
         self.special_tokens = tuple(special_tokens)
-        first = len(SPECIAL_PIECES)
         self.vocabulary = (*SPECIAL_PIECES, *vocabulary)
         self.size = len(self.vocabulary)
-        ids = tf.range(first, self.size, dtype=tf.int32)
+        ids = tf.range(self.first, self.size, dtype=tf.int32)
         known = tf.constant(list(vocabulary), tf.string, shape=[len(vocabulary)])
         initializer = tf.lookup.KeyValueTensorInitializer(known, ids)
         self._table = tf.lookup.StaticHashTable(initializer, UNKNOWN_ID)

@@ -6,6 +6,7 @@ from pathlib import Path
 from keras_s2s.config import Sampling, UserError, replace_file
 from keras_s2s.tokenizers.base import Tokenizer
 from keras_s2s.tokenizers.bytewise import Bytes
+from keras_s2s.tokenizers.marian import Marian
 from keras_s2s.tokenizers.subwords import SentencePiece
 from keras_s2s.tokenizers.wordpiece import WordPiece
 from keras_s2s.tokenizers.words import Characters, Whitespace, Words
@@ -13,7 +14,8 @@ from keras_s2s.tokenizers.words import Characters, Whitespace, Words
 __all__ = ["load", "load_pair", "save_pair"]
 
 _LISTED = {kind.kind: kind for kind in (Characters, Whitespace, WordPiece, Words)}
-_KINDS = (*_LISTED, SentencePiece.kind, Bytes.kind)
+_NEEDED = {Bytes.kind: {"size"}, Marian.kind: {"size", "file", "vocabulary"}}
+_KINDS = (*_LISTED, SentencePiece.kind, *_NEEDED)
 
 
 def load(directory, name: str) -> Tokenizer:
@@ -76,14 +78,16 @@ def _description(path) -> dict:
 def _complete(described) -> bool:
     if "same_as" in described:
         return described["same_as"] == "source"
-    needed = {"size"} if described.get("kind") == Bytes.kind else {"size", "file"}
-    return described.get("kind") in _KINDS and needed <= described.keys()
+    kind = described.get("kind")
+    return kind in _KINDS and _NEEDED.get(kind, {"size", "file"}) <= described.keys()
 
 
 def _make(described, content: bytes) -> Tokenizer:
     kind, special = described["kind"], described.get("special_tokens", ())
     if kind == Bytes.kind:
         return Bytes(special)
+    if kind == Marian.kind:
+        return Marian(content, described["vocabulary"])
     if kind == SentencePiece.kind:
         sampling = described.get("sampling")
         return SentencePiece(content, special, Sampling(**sampling) if sampling else None)

@@ -36,6 +36,7 @@ class SentencePiece(Tokenizer):
         model: the serialised model, also one that another tool trained.
         special_tokens: texts that are never cut; what the model lacks is added at its end.
         sampling: `Sampling` with alpha for a unigram model, with dropout for a BPE model.
+        vocabulary: the pieces of the ids 4, 5, ... in place of the model's own.
 
     Raises:
         ValueError: the model cannot be read, its pieces cannot be joined again, or it cannot be
@@ -44,12 +45,13 @@ class SentencePiece(Tokenizer):
 
     kind = "sentencepiece"
 
-    def __init__(self, model: bytes, special_tokens=(), sampling: Sampling | None = None):
+    def __init__(self, model: bytes, special_tokens=(), sampling: Sampling | None = None,
+                 vocabulary=None):  # fmt: skip
         proto = protos.read(model)
         if special_tokens and protos.model_type(proto) == "word":
             raise ValueError("special_tokens: expected none for a word model, which finds none")
         protos.add_special_tokens(proto, special_tokens)
-        super().__init__(protos.vocabulary(proto), special_tokens)
+        super().__init__(vocabulary or protos.vocabulary(proto), special_tokens)
         self._model = proto.SerializeToString(deterministic=True)
         self._splitter = _open(self._model)
         self._leading_spaces = protos.leading_spaces(proto)

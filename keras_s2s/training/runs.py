@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from keras_s2s import checkpoints, tokenizers
-from keras_s2s.config import Config, UserError, replace_file
+from keras_s2s import catalog, checkpoints, tokenizers
+from keras_s2s.config import Config, ModelConfig, UserError, replace_file
 from keras_s2s.data import read_pairs, read_side
 
 __all__ = [
@@ -174,7 +174,8 @@ def check_same(config: Config, run_dir) -> None:
 
 def _refuse_best_alone(run_dir):
     best = run_dir / "best"
-    if checkpoints.exists(run_dir / "last") or not checkpoints.exists(best):
+    begun = any(checkpoints.exists(run_dir / name) for name in ("last", checkpoints.IMPORTED))
+    if begun or not checkpoints.exists(best):
         return
     state = checkpoints.load(best)[1]
     if state.get("validations") == 1:  # cut off at the first one, before it wrote `last`
@@ -233,10 +234,12 @@ def _lasting(config):
     """What must stay as it is once there is a checkpoint."""
     raw = config.to_dict()
     data = {key: raw["data"][key] for key in raw["data"] if key not in CHECKED_ELSEWHERE}
+    # a run may be older than an argument, which it then has the default of
+    model = catalog.resolve(ModelConfig(**raw["model"]))
     lasting = {f"training.{key}": raw["training"][key] for key in LASTING}
     if raw["training"]["policy"] != SCALED:  # whose optimizer has variables for the loss's scale
         lasting["training.policy"] = "float32 or mixed_bfloat16"
-    return {"data": data, "model": raw["model"], **lasting}
+    return {"data": data, "model": model, **lasting}
 
 
 def _tokenizing(config):

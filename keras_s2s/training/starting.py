@@ -13,14 +13,17 @@ SHOWN = 6  # weights named in a message
 
 
 def begin(session) -> None:
-    """Fills the weights of a run that has no checkpoint yet, as `training` says.
+    """Fills the weights of a run that has no checkpoint yet, as `training` or an import says.
 
     Raises:
         UserError: nothing in `init_from` fits, or a file of vectors does not do.
     """
     training = session.config.training
+    imported = session.run_dir / checkpoints.IMPORTED
     if training.init_from:
         _begin_from(session, Path(training.init_from))
+    elif checkpoints.exists(imported):
+        _begin_from(session, imported)
     files = [training.source_embeddings, training.target_embeddings]
     if all(files) and files[0] != files[1] and session.model.source is session.model.target:
         expected = "expected none, or that of the source, where model.tie is all"

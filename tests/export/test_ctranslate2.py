@@ -24,6 +24,7 @@ from keras_s2s.heads import SoftmaxHead
 from keras_s2s.model import Seq2Seq
 from keras_s2s.translator import Translator
 from tests.conformance import models
+from tests.references import MARIAN
 
 LETTERS = TokenizerConfig(kind="whitespace", size=None)
 PAIR = tokenizers.train(LETTERS, ["a b c d e f g h i"]), tokenizers.train(LETTERS, ["A B C D E"])
@@ -277,7 +278,8 @@ def test_other_tokens_are_a_difference_unless_the_run_likes_them_as_much(
 
 @pytest.mark.parametrize("name", ["gelu", "silu", "tanh", "sigmoid"])
 def test_activations_a_tied_head_two_norms_and_a_long_source(tmp_path, name):
-    model = make("pre", "post", "output", PAIR, 0.3, activation=name)
+    more = MARIAN if name == "silu" else {}
+    model = make("pre", "post", "output", PAIR, 0.3, activation=name, **more)
     spec = ctranslate2_spec.make_spec(Translator(model, *PAIR))
     ctranslate2_spec.optimize(spec, "float32")
     spec.save(str(tmp_path))
@@ -302,6 +304,13 @@ def test_a_piece_may_spell_like_a_special_token():
     config = spec.config.to_dict()
     assert config["bos_token"] == config["decoder_start_token"] == "<<<s>>>"
     assert (config["eos_token"], config["unk_token"]) == ("<</s>>", "<unk>")
+
+
+def test_two_epsilons_are_refused():
+    model = make("pre", "pre", "none", PAIR)
+    model.decoder.epsilon = 0.1
+    with pytest.raises(UserError, match=r"model\.decoder\.epsilon: expected .* 1e-06, .* came 0.1"):
+        ctranslate2_spec.check_parts(model)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,18 @@ def test_a_run_of_another_model_is_refused(run, corpora, key, value, message):
     assert (run / "config.yml").read_text() == before
 
 
+def test_a_run_that_is_older_than_an_argument_has_its_default(run, corpora):
+    same, config = configuration(corpora, updates=300), run / "config.yml"
+    other = changed(same, model__decoder={"units": 48, "bridge": "zero"})
+    older = config.read_text().replace("    bridge: dense\n", "")
+    config.write_text(older)
+    with pytest.raises(UserError, match="model.decoder.bridge is 'dense' in this run, came 'zero'"):
+        prepare(other, run, io.StringIO())
+    assert config.read_text() == older
+    prepare(same, run, io.StringIO())
+    assert "    bridge: dense\n" in config.read_text()
+
+
 @pytest.mark.parametrize("how", ["another file", "the file changed", "moved"])
 def test_a_run_of_other_data_is_refused_but_not_its_move(run, corpora, tmp_path, how):
     config, copy = configuration(corpora, updates=300), tmp_path / "copy.tsv"

@@ -1,0 +1,86 @@
+"""Hugging Face's Transformer layers (BART's and those made after it) under our weights' names."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_s2s.config import UserError
+
+__all__ = ["Sizes", "assign", "stack"]
+
+# Ours: theirs, side by side where ours are one product.
+DENSE = {
+    "self_attention/input_projection": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "self_attention/output_projection": ("self_attn.out_proj",),
+    "feed_forward/inner": ("fc1",),
+    "feed_forward/outer": ("fc2",),
+}
+CROSS_DENSE = {
+    "cross_attention/query_projection": ("encoder_attn.q_proj",),
+    "cross_attention/memory_projection": ("encoder_attn.k_proj", "encoder_attn.v_proj"),
+    "cross_attention/output_projection": ("encoder_attn.out_proj",),
+}
+NORMS = {"self_norm": "self_attn_layer_norm", "feed_norm": "final_layer_norm"}
+CROSS_NORMS = {"cross_norm": "encoder_attn_layer_norm"}
+
+
+class Sizes(NamedTuple):
+    """Of one stack of layers."""
+
+    layers: int
+    units: int
+    hidden: int
+
+
+def stack(weights, part: str, sizes: Sizes) -> dict:
+    """The arrays of a stack of layers by the names that `checkpoints.named_weights` gives ours.
+
+    Args:
+        weights: a `Weights`.
+        part: encoder or decoder.
+        sizes: of its layers.
+
+    Raises:
+        UserError: naming the weight that is missing or of another shape.
+    """
+    cross = part == "decoder"
+    dense = DENSE | CROSS_DENSE if cross else DENSE
+    norms = NORMS | CROSS_NORMS if cross else NORMS
+    made = {}
+    for number in range(sizes.layers):
+        ours, theirs = f"{part}/layers/{number}", f"model.{part}.layers.{number}"
+        for name, names in dense.items():
+            pair = _dense(weights, [f"{theirs}.{one}" for one in names], sizes)
+            made[f"{ours}/{name}/kernel"], made[f"{ours}/{name}/bias"] = pair
+        for name, other in norms.items():
+            for own, their in (("gamma", "weight"), ("beta", "bias")):
+                found = weights.take(f"{theirs}.{other}.{their}", sizes.units)
+                made[f"{ours}/{name}/{own}"] = found
+    return made
+
+
+def _dense(weights, names, sizes):
+    """Kernel [inputs, outputs] and bias [outputs] of layers side by side."""
+    outputs = sizes.hidden if names[0].endswith("fc1") else sizes.units
+    inputs = sizes.hidden if names[0].endswith("fc2") else sizes.units
+    kernels = [weights.take(f"{name}.weight", outputs, inputs).T for name in names]
+    return (
+        np.concatenate(kernels, 1),
+        np.concatenate([weights.take(f"{name}.bias", outputs) for name in names]),
+    )
+
+
+def assign(variables: dict, arrays: dict) -> None:
+    """Fills every weight of a model.
+
+    Args:
+        variables: by name, as `checkpoints.named_weights` gives them.
+        arrays: by the same names.
+
+    Raises:
+        UserError: a weight that only one of them has.
+    """
+    for name in variables.keys() ^ arrays.keys():
+        raise UserError(f"{name}: expected it in the model and among the weights, came one alone")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])

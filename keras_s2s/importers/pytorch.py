@@ -1,0 +1,126 @@
+"""PyTorch's files of weights, read without PyTorch: pickles that may hold arrays and nothing else.
+
+Two formats. Since 1.6 a zip archive with `data.pkl` and one file a storage. Before, five pickles
+one after the other (a magic number, a version, the machine, the weights, the keys of the storages)
+and then each storage behind its length. Both name storages by persistent ids of the pickle.
+"""
+
+import collections
+import pickle
+import struct
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_s2s.config import UserError
+
+__all__ = ["read_pytorch"]
+
+MAGIC = 0x1950A86A20F9469CFC6C
+TYPES = {
+    "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2",
+    "BFloat16Storage": tf.bfloat16.as_numpy_dtype, "LongStorage": "<i8", "IntStorage": "<i4",
+    "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
+}  # fmt: skip
+
+
+class _Storage(NamedTuple):
+    kind: np.dtype
+    key: str
+
+
+class _Tensor(NamedTuple):
+    """What PyTorch's `_rebuild_tensor_v2` is called with."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple
+    strides: tuple
+    requires_grad: bool = False
+    hooks: object = None
+    metadata: object = None
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows what a dictionary of weights is made of; anything else is refused, not run."""
+
+    KNOWN = {
+        ("collections", "OrderedDict"): collections.OrderedDict,
+        ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
+        ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
+    }
+
+    def find_class(self, module, name):
+        if module == "torch" and name in TYPES:
+            return np.dtype(TYPES[name])
+        if (module, name) not in self.KNOWN:
+            raise UserError(f"expected weights alone, came {module}.{name}")
+        return self.KNOWN[module, name]
+
+    def persistent_load(self, pid):
+        _, kind, key, *_ = pid
+        return _Storage(kind, key)
+
+
+def read_pytorch(path) -> dict:
+    """The arrays of a `pytorch_model.bin` by name.
+
+    Raises:
+        UserError: naming the file, which is damaged or holds more than weights.
+    """
+    try:
+        zipped = zipfile.is_zipfile(path)
+        found, contents = _read_zip(path) if zipped else _read_legacy(path)
+        tensors = {name: one for name, one in found.items() if isinstance(one, _Tensor)}
+        return {name: _array(name, one, contents) for name, one in tensors.items()}
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    except Exception as error:  # a damaged pickle can raise whatever its calls do
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: expected weights of PyTorch, came: {said:.200}") from None
+
+
+def _read_zip(path):
+    """The pickled dictionary, and the bytes of its storages by their keys."""
+    with zipfile.ZipFile(path) as archive:
+        (name,) = [one for one in archive.namelist() if one.endswith("data.pkl")]
+        root = name.removesuffix("data.pkl")
+        order = f"{root}byteorder"
+        if order in archive.namelist() and archive.read(order) != b"little":
+            raise UserError(f"expected little-endian numbers, came {archive.read(order)!r}")
+        with archive.open(name) as file:
+            found = _Unpickler(file).load()
+        start = f"{root}data/"
+        names = [one for one in archive.namelist() if one.startswith(start)]
+        return found, {one.removeprefix(start): archive.read(one) for one in names}
+
+
+def _read_legacy(path):
+    with open(path, "rb") as file:
+        if _Unpickler(file).load() != MAGIC:
+            raise UserError("expected weights of PyTorch, came another pickle")
+        _, machine, found = (_Unpickler(file).load() for _ in range(3))
+        if not machine["little_endian"]:
+            raise UserError("expected little-endian numbers, came big-endian ones")
+        keys = _Unpickler(file).load()
+        kinds = {one.storage.key: one.storage.kind for one in found.values()
+                 if isinstance(one, _Tensor)}  # fmt: skip
+        contents = {}
+        for key in keys:
+            (count,) = struct.unpack("<q", file.read(8))
+            contents[key] = file.read(count * kinds[key].itemsize)
+        return found, contents
+
+
+def _array(name, tensor, contents):
+    """A tensor's numbers, which may be any view of its storage."""
+    numbers = np.frombuffer(contents[tensor.storage.key], tensor.storage.kind)
+    if 0 in tensor.shape:
+        return np.zeros(tensor.shape, "float32")
+    last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides))
+    if not 0 <= tensor.offset <= last < len(numbers) or min(tensor.strides, default=0) < 0:
+        raise UserError(f"{name}: expected at least {last + 1} numbers, came {len(numbers)}")
+    strides = [step * numbers.itemsize for step in tensor.strides]
+    return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides)
