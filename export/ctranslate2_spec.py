@@ -48,12 +48,16 @@ def check_parts(model):
             )
     for part in ("encoder", "decoder"):
         _activation(part, getattr(model, part))
+    epsilons = model.encoder.norm_epsilon, model.decoder.norm_epsilon
+    if epsilons[0] != epsilons[1]:
+        expected = f"expected the encoder's, {epsilons[0]}, for CTranslate2 has one"
+        raise UserError(f"model.decoder.norm_epsilon: {expected}, came {epsilons[1]}")
 
 
 def make_spec(translator):
     """The model of a `Translator` as a `ctranslate2.specs.TransformerSpec`, complete and checked.
 
-    It adds the end to every source by itself, as `data.make_source` does.
+    It adds the end to every source by itself, as `data.make_source` does, if the encoder reads it.
 
     Args:
         translator: a `Translator` of a model that `check_parts` lets pass.
@@ -68,7 +72,8 @@ def make_spec(translator):
         (spec.encoder, model.source, model.encoder),
         (spec.decoder, model.target, model.decoder),
     ):
-        own.position_encodings.encodings = sinusoidal(tf.range(positions), stack.units).numpy()
+        places = tf.range(positions) + stack.first_position
+        own.position_encodings.encodings = sinusoidal(places, stack.units).numpy()
         _set_stack(own, stack)
         embeddings = own.embeddings[0] if isinstance(own.embeddings, list) else own.embeddings
         embeddings.weight = _read(table.table)
@@ -143,7 +148,7 @@ def _describe(spec, translator):
     config = spec.config
     config.unk_token, config.eos_token = names[special.unknown], names[special.end]
     config.bos_token = config.decoder_start_token = names[special.start]
-    config.add_source_eos = True
+    config.add_source_eos = translator.model.encoder.source_end
     config.layer_norm_epsilon = translator.model.encoder.layers[0].self_norm.epsilon
 
 

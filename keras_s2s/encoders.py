@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_s2s import recurrent
+from keras_s2s import masks, recurrent
 from keras_s2s.embeddings import sinusoidal
 from keras_s2s.linear import Dropout, check_sizes
 from keras_s2s.transformer import TransformerLayer, check_stack, head_names, make_norm
@@ -56,6 +56,15 @@ class Encoder(keras.layers.Layer):
     def compute_mask(self, *args, **kwargs):
         return None
 
+    def _set_source_end(self, source_end):
+        if not isinstance(source_end, bool):
+            raise ValueError(f"source_end: expected True or False, came {source_end!r}")
+        self.source_end = source_end
+
+    def _read(self, mask):
+        """The places that are read of those that are real."""
+        return mask if self.source_end else masks.without_last(mask)
+
 
 @keras.saving.register_keras_serializable("keras_s2s")
 class RecurrentEncoder(Encoder):
@@ -69,6 +78,8 @@ class RecurrentEncoder(Encoder):
         cell: `"gru"` or `"lstm"`.
         bidirectional: read in both directions; the memory's width is then 2 U.
         dropout: share dropped of every layer's input in training.
+        source_end: whether the last real token of a source, its end, is read; False leaves it
+            out as if it were padding.
 
     Call arguments:
         inputs: float tensor [B, S, D].
@@ -85,13 +96,15 @@ class RecurrentEncoder(Encoder):
     section 3.2.
     """
 
-    def __init__(self, units, num_layers=1, cell="gru", bidirectional=True, dropout=0.0, **kwargs):
+    def __init__(self, units, num_layers=1, cell="gru", bidirectional=True, dropout=0.0,
+                 source_end=True, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
         check_sizes(units=units, num_layers=num_layers)
         if not isinstance(bidirectional, bool):
             raise ValueError(f"bidirectional: expected True or False, came {bidirectional!r}")
         self.units, self.num_layers, self.cell = units, num_layers, cell
         self.bidirectional, self.dropout = bidirectional, dropout
+        self._set_source_end(source_end)
         self.width = 2 * units if bidirectional else units
         self.forward_cells = self._cells(num_layers)
         self.backward_cells = self._cells(num_layers if bidirectional else 0)
@@ -109,7 +122,7 @@ class RecurrentEncoder(Encoder):
                     cell.build((None, self.width if index else inputs_shape[-1]))
 
     def call(self, inputs, mask, maps="none", training=None):
-        states = {}
+        states, mask = {}, self._read(mask)
         for index in range(self.num_layers):
             inputs = self.input_dropout(inputs, training=training)
             inputs, states[f"layer_{index}"] = self._layer(index, inputs, mask)  # [B, S, width]
@@ -125,7 +138,7 @@ class RecurrentEncoder(Encoder):
         return tf.concat([outputs, back], 2), states
 
     def get_config(self):
-        own = ("units", "num_layers", "cell", "bidirectional", "dropout")
+        own = ("units", "num_layers", "cell", "bidirectional", "dropout", "source_end")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
@@ -141,6 +154,10 @@ class TransformerEncoder(Encoder):
         norm: `"pre"` (with a final normalisation) or `"post"`.
         activation: Keras name of the feed-forward activation.
         dropout: share dropped in training.
+        norm_epsilon: what the normalisations add to a variance.
+        first_position: number of the first token in the position signal.
+        source_end: whether the last real token of a source, its end, is read; False leaves it
+            out as if it were padding.
 
     Call arguments:
         inputs: float tensor [B, S, D].
@@ -158,12 +175,15 @@ class TransformerEncoder(Encoder):
     """
 
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
-                 activation="relu", dropout=0.1, **kwargs):  # fmt: skip
+                 activation="relu", dropout=0.1, norm_epsilon=1e-6, first_position=0,
+                 source_end=True, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        check_stack(units, num_layers, num_heads, hidden_units)
+        check_stack(units, num_layers, num_heads, hidden_units, norm_epsilon, first_position)
         self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
         self.hidden_units, self.norm = hidden_units, norm
         self.activation, self.dropout, self.width = activation, dropout, units
+        self.norm_epsilon, self.first_position = norm_epsilon, first_position
+        self._set_source_end(source_end)
         policy = self.dtype_policy
         self.layers = [
             TransformerLayer(
@@ -174,11 +194,12 @@ class TransformerEncoder(Encoder):
                 norm,
                 activation,
                 dropout,
+                norm_epsilon,
                 dtype=policy,
             )  # fmt: skip
             for _ in range(num_layers)
         ]
-        self.final_norm = make_norm(policy) if norm == "pre" else None
+        self.final_norm = make_norm(policy, norm_epsilon) if norm == "pre" else None
         self.input_dropout = Dropout(dropout, dtype=policy)
         self.attention_names = head_names(num_layers, num_heads)
 
@@ -193,7 +214,9 @@ class TransformerEncoder(Encoder):
                 layer.build((None, None, self.units))
 
     def call(self, inputs, mask, maps="none", training=None):
-        positions = sinusoidal(tf.range(tf.shape(inputs)[1]), self.units)
+        mask = self._read(mask)
+        places = tf.range(tf.shape(inputs)[1]) + self.first_position
+        positions = sinusoidal(places, self.units)  # [S, D]
         x = inputs * self.units**0.5 + tf.cast(positions, inputs.dtype)
         x = self.input_dropout(x, training=training)
         weights = []
@@ -206,5 +229,6 @@ class TransformerEncoder(Encoder):
         return Memory(x, mask, masked_mean(x, mask), (), None, attention)
 
     def get_config(self):
-        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
+        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout",
+               "norm_epsilon", "first_position", "source_end")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -16,17 +16,23 @@ __all__ = [
 ]
 
 
-def check_stack(units, num_layers, num_heads, hidden_units):
-    """Refuses sizes that no stack of layers over sinusoidal positions can have.
+def check_stack(units, num_layers, num_heads, hidden_units, norm_epsilon=1e-6, first_position=0):
+    """Refuses arguments that no stack of layers over sinusoidal positions can have.
 
     Raises:
         ValueError: naming the argument that is not a positive integer (`hidden_units` may be
-            None), or an odd `units`.
+            None), an odd `units`, an epsilon that is not above 0, or a first position that is not
+            an integer of at least 0.
     """
     inner = {} if hidden_units is None else {"hidden_units": hidden_units}
     check_sizes(units=units, num_layers=num_layers, num_heads=num_heads, **inner)
     if units % 2:
         raise ValueError(f"units: expected an even width for sinusoidal positions, came {units}")
+    if isinstance(norm_epsilon, bool) or not norm_epsilon > 0:
+        raise ValueError(f"norm_epsilon: expected a number above 0, came {norm_epsilon!r}")
+    if type(first_position) is not int or first_position < 0:
+        expected = "expected an integer of at least 0"
+        raise ValueError(f"first_position: {expected}, came {first_position!r}")
 
 
 def head_names(num_layers, num_heads):
@@ -59,9 +65,9 @@ class LayerNormalization(keras.layers.LayerNormalization):
         return tf.cast(centred * scale + tf.convert_to_tensor(self.beta), self.compute_dtype)
 
 
-def make_norm(policy):
-    """Layer normalisation as every Transformer part here uses it (epsilon 1e-6)."""
-    return LayerNormalization(epsilon=1e-6, dtype=policy)
+def make_norm(policy, epsilon=1e-6):
+    """Layer normalisation as every Transformer part here uses it."""
+    return LayerNormalization(epsilon=epsilon, dtype=policy)
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -120,6 +126,7 @@ class TransformerLayer(keras.layers.Layer):
         norm: `"pre"` or `"post"`.
         activation: Keras name of the feed-forward activation.
         dropout: share dropped in training, in every part and after it.
+        norm_epsilon: what the normalisations add to a variance.
 
     Call arguments:
         inputs: float tensor [B, N, D].
@@ -139,21 +146,21 @@ class TransformerLayer(keras.layers.Layer):
     """
 
     def __init__(self, units, num_heads, hidden_units, cross=False, norm="pre",
-                 activation="relu", dropout=0.0, **kwargs):  # fmt: skip
+                 activation="relu", dropout=0.0, norm_epsilon=1e-6, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
         if norm not in ("pre", "post"):
             raise ValueError(f"norm: expected 'pre' or 'post', came {norm!r}")
         self.units, self.num_heads, self.hidden_units = units, num_heads, hidden_units
         self.cross, self.norm, self.activation, self.dropout = cross, norm, activation, dropout
-        policy = self.dtype_policy
+        self.norm_epsilon, policy = norm_epsilon, self.dtype_policy
         self.self_attention = SelfAttention(units, num_heads, dropout, dtype=policy)
-        self.self_norm = make_norm(policy)
+        self.self_norm = make_norm(policy, norm_epsilon)
         self.cross_attention = self.cross_norm = None
         if cross:
             self.cross_attention = CrossAttention(units, num_heads, dropout, dtype=policy)
-            self.cross_norm = make_norm(policy)
+            self.cross_norm = make_norm(policy, norm_epsilon)
         self.feed_forward = FeedForward(units, hidden_units, activation, dropout, dtype=policy)
-        self.feed_norm = make_norm(policy)
+        self.feed_norm = make_norm(policy, norm_epsilon)
         self.residual_dropout = Dropout(dropout, dtype=policy)
         self.supports_masking = True
 
@@ -225,5 +232,6 @@ class TransformerLayer(keras.layers.Layer):
         return (x if self.norm == "pre" else norm(x)), kept
 
     def get_config(self):
-        own = ("units", "num_heads", "hidden_units", "cross", "norm", "activation", "dropout")
+        own = ("units", "num_heads", "hidden_units", "cross", "norm", "activation", "dropout",
+               "norm_epsilon")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

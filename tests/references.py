@@ -106,7 +106,7 @@ def cross_attention(layer, x, memory, mask):
 
 def layer_norm(layer, x):
     centred = x - x.mean(-1, keepdims=True)
-    x = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-6)
+    x = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + layer.epsilon)
     return x * np.asarray(layer.gamma) + np.asarray(layer.beta)
 
 

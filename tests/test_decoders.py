@@ -66,15 +66,18 @@ def test_recurrent_decoder(cell, layers):
     assert decoder.attention_names == ["attention"]
 
 
+@pytest.mark.parametrize("options", [{}, {"first_position": 3, "norm_epsilon": 0.1}], ids=str)
 @pytest.mark.parametrize("norm", ["pre", "post"])
-def test_transformer_decoder(norm):
-    decoder, memory = transformer(norm=norm), seen()
+def test_transformer_decoder(norm, options):
+    decoder, memory = transformer(norm=norm, **options), seen()
     x = inputs_of(decoder)
     outputs, maps = run_both(
         lambda x: decoder(x, decoder.prepare(memory, {}), maps="all"), x
     )  # fmt: skip
     for b in range(3):
-        y, own, cross = x[b] * 8**0.5 + references.sinusoids(range(5), 8), [], []
+        first = decoder.first_position
+        y = x[b] * 8**0.5 + references.sinusoids(range(first, first + 5), 8)
+        own, cross = [], []
         for layer in decoder.layers:
             y, back, over = references.transformer_layer(
                 layer, y, np.tri(5, dtype=bool), memory.values[b].numpy(), MASK[b]

@@ -40,8 +40,10 @@ def test_feed_forward_with_another_activation():
     assert FeedForward.from_config(layer.get_config()).get_config() == layer.get_config()
 
 
-def test_norm():
-    layer, x = make_norm("float32"), normal(3, 4) * 1e-3
+@pytest.mark.parametrize("options", [(), (1e-3,)])
+def test_norm(options):
+    layer, x = make_norm("float32", *options), normal(3, 4) * 1e-3
+    assert layer.epsilon == (options[0] if options else 1e-6)
     layer.build((None, 4))
     randomise(layer)
     assert_close(layer(x), references.layer_norm(layer, x))
@@ -133,6 +135,8 @@ def test_heads_must_divide_the_width():
         ((8, 1, 1.5, None), "num_heads: expected a positive integer, came 1.5"),
         ((8, 1, 1, -3), "hidden_units: expected a positive integer, came -3"),
         ((5, 1, 1, None), "units: expected an even width for sinusoidal positions, came 5"),
+        ((8, 1, 1, None, 0.0), "norm_epsilon: expected a number above 0, came 0.0"),
+        ((8, 1, 1, None, 1e-6, -1), "first_position: expected an integer of at least 0, came -1"),
     ],
 )
 def test_sizes_of_a_stack(sizes, message):

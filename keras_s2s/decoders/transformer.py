@@ -26,6 +26,8 @@ class TransformerDecoder(Decoder):
         norm: `"pre"` (with a final normalisation) or `"post"`.
         activation: Keras name of the feed-forward activation.
         dropout: share dropped in training.
+        norm_epsilon: what the normalisations add to a variance.
+        first_position: number of the first token in the position signal.
 
     Call arguments:
         inputs: float tensor [B, T, D], embedded target tokens, the start first.
@@ -45,12 +47,14 @@ class TransformerDecoder(Decoder):
     """
 
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
-                 activation="relu", dropout=0.1, **kwargs):  # fmt: skip
+                 activation="relu", dropout=0.1, norm_epsilon=1e-6, first_position=0,
+                 **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        check_stack(units, num_layers, num_heads, hidden_units)
+        check_stack(units, num_layers, num_heads, hidden_units, norm_epsilon, first_position)
         self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
         self.hidden_units, self.norm = hidden_units, norm
         self.activation, self.dropout, self.width = activation, dropout, units
+        self.norm_epsilon, self.first_position = norm_epsilon, first_position
         policy = self.dtype_policy
         self.layers = [
             TransformerLayer(
@@ -61,11 +65,12 @@ class TransformerDecoder(Decoder):
                 norm,
                 activation,
                 dropout,
+                norm_epsilon,
                 dtype=policy,
             )  # fmt: skip
             for _ in range(num_layers)
         ]
-        self.final_norm = make_norm(policy) if norm == "pre" else None
+        self.final_norm = make_norm(policy, norm_epsilon) if norm == "pre" else None
         self.input_dropout = Dropout(dropout, dtype=policy)
         self.attention_names = head_names(num_layers, num_heads)
 
@@ -143,7 +148,7 @@ class TransformerDecoder(Decoder):
         return self._finish(x), maps_given
 
     def _embed(self, inputs, positions):
-        signal = sinusoidal(positions, self.units)  # [N, D]
+        signal = sinusoidal(positions + self.first_position, self.units)  # [N, D]
         inputs = self._inputs(inputs)
         return inputs * self.units**0.5 + tf.cast(signal, inputs.dtype)
 
@@ -151,5 +156,6 @@ class TransformerDecoder(Decoder):
         return self.final_norm(x) if self.final_norm else x
 
     def get_config(self):
-        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
+        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout",
+               "norm_epsilon", "first_position")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from keras_s2s import checkpoints, tokenizers
+from keras_s2s import catalog, checkpoints, tokenizers
 from keras_s2s.callbacks import Course
 from keras_s2s.config import Config, ModelConfig, UserError
 from keras_s2s.training.compiling import compiled
@@ -128,7 +128,7 @@ def _with_model_of(run, config):
     config = complete(dataclasses.replace(config, model=stored.model) if left_out else config)
     if not stored.model.encoder:  # a run that `Translator.save` wrote: its weights will tell
         return config
-    old, new = ({"model": one.to_dict()["model"]} for one in (stored, config))
+    old, new = ({"model": catalog.resolve(one.model)} for one in (stored, config))
     problems = [
         f"{key} is {was!r} in {run}, came {came!r}"
         for key, was, came in differences(old, new)

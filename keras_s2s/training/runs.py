@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from keras_s2s import checkpoints, tokenizers
+from keras_s2s import catalog, checkpoints, tokenizers
 from keras_s2s.config import Config, UserError, replace_file
 from keras_s2s.data import read_pairs, read_side
 
@@ -236,7 +236,8 @@ def _lasting(config):
     lasting = {f"training.{key}": raw["training"][key] for key in LASTING}
     if raw["training"]["policy"] != SCALED:  # whose optimizer has variables for the loss's scale
         lasting["training.policy"] = "float32 or mixed_bfloat16"
-    return {"data": data, "model": raw["model"], **lasting}
+    # resolved, so that an argument which a stored model knows nothing of has its default
+    return {"data": data, "model": catalog.resolve(config.model), **lasting}
 
 
 def _tokenizing(config):

@@ -275,6 +275,24 @@ def test_other_tokens_are_a_difference_unless_the_run_likes_them_as_much(
     ctranslate2_proof.prove(expected, first.path, "float32")
 
 
+def test_other_first_positions_another_epsilon_and_a_source_without_end(tmp_path):
+    model = make("pre", "pre", "none", PAIR, 0.3, norm_epsilon=0.01, first_position=1)
+    model.encoder.source_end = False
+    spec = ctranslate2_spec.make_spec(Translator(model, *PAIR))
+    spec.save(str(tmp_path))
+    x = {"ids": tf.constant([[4, 5, 6, 3]]), "mask": tf.ones([1, 4], tf.bool)}
+    log_probs, _ = models.whole(model, x, tf.constant([[2, 5, 4]]))
+    names = [side.vocabulary for side in PAIR]
+    engine = ctranslate2.Translator(str(tmp_path), intra_threads=1)
+    texts = [[names[0][i] for i in (4, 5, 6)]], [[names[1][i] for i in (5, 4)]]
+    (given,) = engine.score_batch(*texts)
+    expected = [log_probs[0, place, token] for place, token in enumerate((5, 4, 3))]
+    np.testing.assert_allclose(given.log_probs, expected, atol=2e-5)
+    model.decoder.norm_epsilon = 0.02
+    with pytest.raises(UserError, match=r"decoder\.norm_epsilon: .* encoder's, 0\.01, .* 0\.02"):
+        ctranslate2_spec.check_parts(model)
+
+
 @pytest.mark.parametrize("name", ["gelu", "silu", "tanh", "sigmoid"])
 def test_activations_a_tied_head_two_norms_and_a_long_source(tmp_path, name):
     model = make("pre", "post", "output", PAIR, 0.3, activation=name)
