@@ -5,7 +5,7 @@ writes everything, defaults included. Nothing here needs TensorFlow.
 """
 
 from keras_s2s.config.checks import UserError, choose_backend
-from keras_s2s.config.files import replace_file, replacing
+from keras_s2s.config.files import new_directory, replace_file, replacing
 from keras_s2s.config.sections import (
     Config,
     Corpus,
@@ -31,6 +31,7 @@ __all__ = [
     "Training",
     "UserError",
     "choose_backend",
+    "new_directory",
     "replace_file",
     "replacing",
 ]

@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import os
 import re
+import shutil
 import types
 import typing
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from keras_s2s.config.checks import BadValue, UserError, options
 
-__all__ = ["override", "parse", "read", "replace_file", "replacing"]
+__all__ = ["new_directory", "override", "parse", "read", "replace_file", "replacing"]
 
 
 def parse(cls, raw: dict, places: dict):
@@ -223,3 +224,23 @@ def replacing(path):
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_directory(path):
+    """A directory beside `path` to write to; in the end it becomes `path`, or goes.
+
+    Raises:
+        UserError: there is something of that name.
+    """
+    path = Path(path)
+    if os.path.lexists(path):
+        raise UserError(f"{path}: expected a directory that does not exist yet, came one")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    beside.mkdir()
+    try:
+        yield beside
+        os.replace(beside, path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,8 +1,6 @@
 """Runs made of other runs: the mean of checkpoints, and another vocabulary."""
 
-import contextlib
 import dataclasses
-import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import keras
 
 from keras_s2s import catalog, checkpoints, tokenizers
 from keras_s2s.callbacks import Course
-from keras_s2s.config import Config, ModelConfig, UserError
+from keras_s2s.config import Config, ModelConfig, UserError, new_directory
 from keras_s2s.training.compiling import compiled
 from keras_s2s.training.defaults import complete
 from keras_s2s.training.runs import differences, to_stderr, train_tokenizers
@@ -42,7 +40,7 @@ def average_checkpoints(sources, output, *, last: int | None = None, say=None) -
     steps = [checkpoints.load(source)[1]["step"] for source in sources]
     run = _run_of(sources[0])
     _check_vocabularies(sources, run)
-    with _made(output) as made:
+    with new_directory(output) as made:
         shutil.copytree(run / "tokenizers", made / "tokenizers")
         shutil.copyfile(run / "config.yml", made / "config.yml")
         state = {"step": steps[-1], "averaged": steps}
@@ -104,7 +102,7 @@ def update_vocabulary(run, config: Config, output, *, checkpoint="best", say=Non
     old, config = tokenizers.load_pair(run / "tokenizers"), _with_model_of(run, config)
     donor = checkpoints.load_model(run / checkpoint)
     keras.utils.set_random_seed(config.training.seed)
-    with _made(output) as made:
+    with new_directory(output) as made:
         pair = train_tokenizers(config, made, say)
         model, new = compiled(config, pair), vocabularies(pair)
         done = checkpoints.transfer(donor, model, config.model, vocabularies(old), new)
@@ -137,19 +135,3 @@ def _with_model_of(run, config):
     if problems:
         raise UserError(f"{'; '.join(problems)}; expected the same model")
     return config
-
-
-@contextlib.contextmanager
-def _made(output):
-    """A directory beside `output` that becomes it when all went well."""
-    output = Path(output)
-    if output.exists():
-        raise UserError(f"{output}: expected a directory that does not exist yet, came one")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    beside = output.with_name(f".{output.name}.{os.getpid()}.new")
-    beside.mkdir()
-    try:
-        yield beside
-        os.replace(beside, output)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
