@@ -29,7 +29,8 @@ MODELS = {
 def main(directory):
     """Writes everything."""
     vocabulary = directory / "v.txt"
-    vocabulary.write_text("\n".join(["<blank>", "<s>", "</s>", *(f"w{i}" for i in range(7))]) + "\n")
+    tokens = ["<blank>", "<s>", "</s>", *(f"w{i}" for i in range(7))]
+    vocabulary.write_text("\n".join(tokens) + "\n")
     data = {f"{side}_vocabulary": str(vocabulary) for side in ("source", "target")}
     for name, options in MODELS.items():
         (directory / name).mkdir()
