@@ -5,7 +5,7 @@ import dataclasses
 import yaml
 
 from keras_s2s.config import Config, UserError
-from keras_s2s.importers.opennmt import data, models, optimizing, training
+from keras_s2s.importers.opennmt import data, optimizing, training
 from keras_s2s.importers.opennmt.job import Job
 from keras_s2s.importers.opennmt.keys import IDLE, REFUSED, SAME, SECTIONS
 from keras_s2s.importers.opennmt.report import Report
@@ -62,7 +62,7 @@ def translate(theirs: Theirs, model=None, *, auto: bool = False) -> tuple[dict, 
 
 
 def _with_automatic(theirs, model):
-    automatic = models.automatic(model)
+    automatic = model.automatic()
     mine = {key for key in leaves(automatic) if not theirs.has(key)}
     kept = {key for key in mine if not _replaced(theirs, key)}
     return Theirs(merge(automatic, theirs.raw), theirs.places, kept)

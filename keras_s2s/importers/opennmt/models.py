@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from keras_s2s.config import UserError
 
-__all__ = ["TYPES", "Recurrent", "Transformer", "automatic", "find"]
+__all__ = ["TYPES", "Recurrent", "Transformer", "find"]
 
 NORM_EPSILON = 1e-3  # Keras's own default
 FIRST_POSITION = 1
@@ -191,8 +191,3 @@ def find(name: str) -> Transformer | Recurrent:
         hint = f"; the nearest is {near[0]}" if near else ""
         raise UserError(f"--model-type: expected one of {', '.join(TYPES)}, came {name!r}{hint}")
     return TYPES[name]
-
-
-def automatic(model) -> dict:
-    """The configuration that a model type sets under the user's with `auto_config`."""
-    return model.automatic()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from keras_s2s.config import UserError
 from keras_s2s.config.files import read as read_yaml
 
-__all__ = ["Theirs", "leaves", "read"]
+__all__ = ["Theirs", "from_text", "leaves", "merge", "read"]
 
 WHOLE = ("optimizer_params", "decay_params")  # replaced by a later file, not merged
 ABSENT = object()
@@ -159,7 +159,7 @@ def leaves(raw: dict, path: str = ""):
 
 
 def from_text(text: str):
-    """What a tokenization given as JSON holds, or None."""
+    """The value of JSON text, or None where it is none."""
     try:
         return json.loads(text)
     except ValueError:
