@@ -20,11 +20,11 @@ def export_ctranslate2(run, directory, *, checkpoint="best", quantization=None) 
     """Writes a run's checkpoint for CTranslate2, which then decodes to the same tokens.
 
     The directory holds `model.bin`, `config.json` and the vocabularies, all that CTranslate2 reads,
-    and the run's `tokenizers/`. A source is its tokens, to which CTranslate2 adds the end; sources
-    and targets have at most 2048 tokens, or what the run's caps say if that is more. CTranslate2
-    ranks hypotheses by log_prob / n^length_penalty, the run's score with `length_offset` 0, and
-    does not bar `<pad>` and `<s>` as the run's search does: where a model has not learnt that,
-    there is its option `suppress_sequences`.
+    and the run's `tokenizers/`. A source is its tokens, to which CTranslate2 adds the end if the
+    model reads it; sources and targets have at most 2048 tokens, or what the run's caps say if
+    that is more. CTranslate2 ranks hypotheses by log_prob / n^length_penalty, the run's score with
+    `length_offset` 0, and does not bar `<pad>` and `<s>` as the run's search does: where a model
+    has not learnt that, there is its option `suppress_sequences`.
 
     Before it is published the model is run on probes: in float32 it has to give the run's
     log-probabilities to 5e-4 and the same tokens, greedily and from a beam of 5. One in another

@@ -59,7 +59,7 @@ def check_parts(model):
 def make_spec(translator):
     """The model of a `Translator` as a `ctranslate2.specs.TransformerSpec`, complete and checked.
 
-    It adds the end to every source by itself, as `data.make_source` does.
+    It adds the end to every source by itself, as `data.make_source` does, if the encoder reads it.
 
     Args:
         translator: a `Translator` of a model that `check_parts` lets pass.
@@ -74,7 +74,8 @@ def make_spec(translator):
         (spec.encoder, model.source, model.encoder),
         (spec.decoder, model.target, model.decoder),
     ):
-        signal = sinusoidal(tf.range(positions), stack.units, stack.positions)
+        places = tf.range(positions) + stack.first_position
+        signal = sinusoidal(places, stack.units, stack.positions)
         own.position_encodings.encodings = signal.numpy()
         own.scale_embeddings = stack.scaled
         _set_stack(own, stack)
@@ -151,7 +152,7 @@ def _describe(spec, translator):
     config = spec.config
     config.unk_token, config.eos_token = names[special.unknown], names[special.end]
     config.bos_token = config.decoder_start_token = names[special.start]
-    config.add_source_eos = True
+    config.add_source_eos = translator.model.encoder.source_end
     config.layer_norm_epsilon = translator.model.encoder.epsilon
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_s2s import recurrent
+from keras_s2s import masks, recurrent
 from keras_s2s.embeddings import place
 from keras_s2s.linear import Dropout, check_sizes
 from keras_s2s.transformer import TransformerLayer, check_stack, head_names, make_norm
@@ -56,6 +56,15 @@ class Encoder(keras.layers.Layer):
     def compute_mask(self, *args, **kwargs):
         return None
 
+    def _set_source_end(self, source_end):
+        if not isinstance(source_end, bool):
+            raise ValueError(f"source_end: expected True or False, came {source_end!r}")
+        self.source_end = source_end
+
+    def _read(self, mask):
+        """The places that are read of those that are real."""
+        return mask if self.source_end else masks.without_last(mask)
+
 
 @keras.saving.register_keras_serializable("keras_s2s")
 class RecurrentEncoder(Encoder):
@@ -69,6 +78,8 @@ class RecurrentEncoder(Encoder):
         cell: `"gru"` or `"lstm"`.
         bidirectional: read in both directions; the memory's width is then 2 U.
         dropout: share dropped of every layer's input in training.
+        source_end: whether the last real token of a source, its end, is read; False leaves it
+            out as if it were padding.
 
     Call arguments:
         inputs: float tensor [B, S, D].
@@ -85,13 +96,15 @@ class RecurrentEncoder(Encoder):
     section 3.2.
     """
 
-    def __init__(self, units, num_layers=1, cell="gru", bidirectional=True, dropout=0.0, **kwargs):
+    def __init__(self, units, num_layers=1, cell="gru", bidirectional=True, dropout=0.0,
+                 source_end=True, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
         check_sizes(units=units, num_layers=num_layers)
         if not isinstance(bidirectional, bool):
             raise ValueError(f"bidirectional: expected True or False, came {bidirectional!r}")
         self.units, self.num_layers, self.cell = units, num_layers, cell
         self.bidirectional, self.dropout = bidirectional, dropout
+        self._set_source_end(source_end)
         self.width = 2 * units if bidirectional else units
         self.forward_cells = self._cells(num_layers)
         self.backward_cells = self._cells(num_layers if bidirectional else 0)
@@ -109,7 +122,7 @@ class RecurrentEncoder(Encoder):
                     cell.build((None, self.width if index else inputs_shape[-1]))
 
     def call(self, inputs, mask, maps="none", training=None):
-        states = {}
+        states, mask = {}, self._read(mask)
         for index in range(self.num_layers):
             inputs = self.input_dropout(inputs, training=training)
             inputs, states[f"layer_{index}"] = self._layer(index, inputs, mask)  # [B, S, width]
@@ -125,7 +138,7 @@ class RecurrentEncoder(Encoder):
         return tf.concat([outputs, back], 2), states
 
     def get_config(self):
-        own = ("units", "num_layers", "cell", "bidirectional", "dropout")
+        own = ("units", "num_layers", "cell", "bidirectional", "dropout", "source_end")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
@@ -144,6 +157,9 @@ class TransformerEncoder(Encoder):
         epsilon: added to the variance in normalisations.
         positions: `"sinusoidal"` or `"vaswani"`, see `keras_s2s.embeddings.sinusoidal`.
         scaled: whether the vectors are multiplied by the square root of D.
+        first_position: number of the first token in the position signal.
+        source_end: whether the last real token of a source, its end, is read; False leaves it
+            out as if it were padding.
 
     Call arguments:
         inputs: float tensor [B, S, D].
@@ -162,13 +178,17 @@ class TransformerEncoder(Encoder):
 
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
                  activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
-                 scaled=True, **kwargs):  # fmt: skip
+                 scaled=True, first_position=0, source_end=True, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        check_stack(units, num_layers, num_heads, hidden_units, epsilon, positions, scaled)
+        check_stack(
+            units, num_layers, num_heads, hidden_units, epsilon, positions, scaled, first_position
+        )
         self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
         self.hidden_units, self.norm = hidden_units, norm
         self.activation, self.dropout, self.width = activation, dropout, units
         self.epsilon, self.positions, self.scaled = epsilon, positions, scaled
+        self.first_position = first_position
+        self._set_source_end(source_end)
         policy = self.dtype_policy
         self.layers = [
             TransformerLayer(
@@ -199,7 +219,9 @@ class TransformerEncoder(Encoder):
                 layer.build((None, None, self.units))
 
     def call(self, inputs, mask, maps="none", training=None):
-        x = place(inputs, tf.range(tf.shape(inputs)[1]), self.positions, self.scaled)
+        mask = self._read(mask)
+        places = tf.range(tf.shape(inputs)[1]) + self.first_position
+        x = place(inputs, places, self.positions, self.scaled)
         x = self.input_dropout(x, training=training)
         weights = []
         for layer in self.layers:
@@ -212,5 +234,5 @@ class TransformerEncoder(Encoder):
 
     def get_config(self):
         own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout",
-               "epsilon", "positions", "scaled")  # fmt: skip
+               "epsilon", "positions", "scaled", "first_position", "source_end")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

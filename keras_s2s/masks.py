@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-__all__ = ["causal", "from_lengths"]
+__all__ = ["causal", "from_lengths", "without_last"]
 
 
 def from_lengths(lengths, size=None):
@@ -29,3 +29,15 @@ def causal(length):
     """
     places = tf.range(length)
     return tf.expand_dims(places, 1) >= tf.expand_dims(places, 0)  # [T, T]
+
+
+def without_last(mask):
+    """Takes the last real token of each row for padding.
+
+    Args:
+        mask: bool tensor [B, S], True at a real token, these first.
+
+    Returns:
+        bool tensor [B, S].
+    """
+    return tf.logical_and(mask, tf.pad(mask[:, 1:], [[0, 0], [0, 1]]))

@@ -18,7 +18,7 @@ __all__ = [
 
 
 def check_stack(units, num_layers, num_heads, hidden_units, epsilon=1e-6, positions="sinusoidal",
-                scaled=True):  # fmt: skip
+                scaled=True, first_position=0):  # fmt: skip
     """Refuses what no stack of layers over sinusoidal positions can have.
 
     Raises:
@@ -36,6 +36,9 @@ def check_stack(units, num_layers, num_heads, hidden_units, epsilon=1e-6, positi
         raise ValueError(f"epsilon: expected a number between 0 and 1, came {epsilon!r}")
     if not isinstance(scaled, bool):
         raise ValueError(f"scaled: expected True or False, came {scaled!r}")
+    if type(first_position) is not int or first_position < 0:
+        expected = "expected an integer of at least 0"
+        raise ValueError(f"first_position: {expected}, came {first_position!r}")
 
 
 def head_names(num_layers, num_heads):

@@ -140,7 +140,8 @@ def transformer_layer(layer, x, mask, memory=None, memory_mask=None):
 def placed(stack, x):
     """Vectors [N, D] as the first layer of a stack takes them."""
     scale = 8**0.5 if stack.scaled else 1.0
-    return x * scale + sinusoids(range(len(x)), 8, stack.positions)
+    first = stack.first_position
+    return x * scale + sinusoids(range(first, first + len(x)), 8, stack.positions)
 
 
 def sinusoids(positions, units, kind="sinusoidal"):

@@ -66,7 +66,7 @@ def test_recurrent_decoder(cell, layers):
     assert decoder.attention_names == ["attention"]
 
 
-@pytest.mark.parametrize("options", [{}, references.MARIAN])
+@pytest.mark.parametrize("options", [{}, references.MARIAN, {"first_position": 3}], ids=str)
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_transformer_decoder(norm, options):
     decoder, memory = transformer(norm=norm, **options), seen()

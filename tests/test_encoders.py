@@ -66,7 +66,7 @@ def test_recurrent_encoder(cell, bidirectional):
     assert memory.source_index is None
 
 
-@pytest.mark.parametrize("options", [{}, references.MARIAN])
+@pytest.mark.parametrize("options", [{}, references.MARIAN, {"first_position": 3}], ids=str)
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_transformer_encoder(norm, options):
     encoder, x = transformer(norm, **options), normal(4, 5, 8)
@@ -78,6 +78,18 @@ def test_transformer_encoder(norm, options):
         assert_close(memory.summary[b], mean)
     assert memory.states == ()
     assert memory.attention.shape == (4, 2 * 2, 5, 5)
+
+
+@pytest.mark.parametrize("make", [recurrent, transformer])
+def test_without_its_end_a_source_is_that_without_its_last_token(make):
+    encoder = make()
+    x = normal(4, 5, 3 if make is recurrent else 8)
+    whole = encoder(x, mask=right_padded([4, 2, 0, 0], 5))
+    encoder.source_end = False
+    memory = run_both(lambda x, m: encoder(x, mask=m), x, MASK)
+    np.testing.assert_array_equal(memory.mask, right_padded([4, 2, 0, 0], 5))
+    assert_close((memory.values, memory.summary), (whole.values, whole.summary))
+    tf.nest.map_structure(assert_close, memory.states, whole.states)
 
 
 def test_final_norm_belongs_to_pre_norm():
@@ -165,6 +177,15 @@ def test_no_mask_is_passed_on_to_keras():
             lambda: RecurrentEncoder(4, bidirectional="no"),
             "bidirectional: expected True or False, came 'no'",
         ),
+        (
+            lambda: RecurrentEncoder(4, source_end="no"),
+            "source_end: expected True or False, came 'no'",
+        ),
+        (
+            lambda: TransformerEncoder(8, source_end=None),
+            "source_end: expected True or False, came None",
+        ),
+        (lambda: TransformerEncoder(8, first_position=0.5), "first_position: expected an integer"),
         (lambda: TransformerEncoder(8, 0), "num_layers: expected a positive integer, came 0"),
         (lambda: TransformerEncoder(8, norm="both"), "norm: expected 'pre' or 'post', came 'both'"),
         (lambda: TransformerEncoder(8, num_heads=3), "num_heads: expected a divisor of units"),

@@ -19,6 +19,13 @@ def test_from_lengths_pads_and_cuts_to_a_size():
     assert masks.from_lengths(tf.zeros([0], tf.int32), 4).shape == (0, 4)
 
 
+def test_without_last_takes_a_token_from_every_row():
+    mask = run_both(masks.without_last, masks.from_lengths([3, 0, 1, 4], 4))
+    assert mask.dtype == bool
+    np.testing.assert_array_equal(mask, masks.from_lengths([2, 0, 0, 3], 4))
+    assert masks.without_last(tf.zeros([2, 0], tf.bool)).shape == (2, 0)
+
+
 def test_causal_lets_a_place_see_itself_and_what_came_before():
     mask = run_both(masks.causal, tf.constant(4))
     assert mask.dtype == bool

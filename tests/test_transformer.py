@@ -138,6 +138,10 @@ def test_heads_must_divide_the_width():
         ((8, 1, 1, None, "x"), "epsilon: expected a number between 0 and 1, came 'x'"),
         ((8, 1, 1, None, 0.1, "learned"), "positions: .* of sinusoidal, vaswani, came 'learned'"),
         ((8, 1, 1, None, 0.1, "vaswani", 2), "scaled: expected True or False, came 2"),
+        (
+            (8, 1, 1, None, 0.1, "vaswani", True, -1),
+            "first_position: expected an integer of at least 0, came -1",
+        ),
     ],
 )
 def test_sizes_of_a_stack(sizes, message):

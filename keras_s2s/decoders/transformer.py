@@ -29,6 +29,7 @@ class TransformerDecoder(Decoder):
         epsilon: added to the variance in normalisations.
         positions: `"sinusoidal"` or `"vaswani"`, see `keras_s2s.embeddings.sinusoidal`.
         scaled: whether the vectors are multiplied by the square root of D.
+        first_position: number of the first token in the position signal.
 
     Call arguments:
         inputs: float tensor [B, T, D], embedded target tokens, the start first.
@@ -49,13 +50,16 @@ class TransformerDecoder(Decoder):
 
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
                  activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
-                 scaled=True, **kwargs):  # fmt: skip
+                 scaled=True, first_position=0, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        check_stack(units, num_layers, num_heads, hidden_units, epsilon, positions, scaled)
+        check_stack(
+            units, num_layers, num_heads, hidden_units, epsilon, positions, scaled, first_position
+        )
         self.units, self.num_layers, self.num_heads = units, num_layers, num_heads
         self.hidden_units, self.norm = hidden_units, norm
         self.activation, self.dropout, self.width = activation, dropout, units
         self.epsilon, self.positions, self.scaled = epsilon, positions, scaled
+        self.first_position = first_position
         policy = self.dtype_policy
         self.layers = [
             TransformerLayer(
@@ -149,12 +153,13 @@ class TransformerDecoder(Decoder):
         return self._finish(x), maps_given
 
     def _embed(self, inputs, positions):
-        return place(self._inputs(inputs), positions, self.positions, self.scaled)
+        places = positions + self.first_position
+        return place(self._inputs(inputs), places, self.positions, self.scaled)
 
     def _finish(self, x):
         return self.final_norm(x) if self.final_norm else x
 
     def get_config(self):
         own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout",
-               "epsilon", "positions", "scaled")  # fmt: skip
+               "epsilon", "positions", "scaled", "first_position")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -15,6 +15,8 @@ __all__ = ["from_file"]
 _LISTED = {kind.kind: kind for kind in (Characters, Whitespace, WordPiece, Words)}
 _COUNTED = re.compile(r"(.+)\t[-+.0-9eE]+")  # of a piece; SentencePiece's .vocab has its score
 _BERT = re.compile(r"\[(PAD|UNK|CLS|SEP|MASK|unused\d+)\]")  # ids that no text gives
+_OPENNMT = (b"<blank>", b"<s>", b"</s>")  # the first lines of a file of OpenNMT-tf
+_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # its character for a space
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # what editors put at the start of a file
 
 
@@ -23,7 +25,7 @@ def from_file(config: TokenizerConfig) -> Tokenizer:
 
     Args:
         config: kind, file, special tokens and sampling. Special tokens that the vocabulary lacks
-            come after all others.
+            come after all others. A file of OpenNMT-tf begins with its own, which are left out.
 
     Raises:
         UserError: naming the file, and the line where one is wrong.
@@ -47,8 +49,12 @@ def from_file(config: TokenizerConfig) -> Tokenizer:
 
 def _listed(path, content, kind) -> list[str]:
     places, check = {}, _CHECKS.get(kind, _word)
-    for number, line in enumerate(content.removesuffix(b"\n").split(b"\n"), 1):
+    lines = content.removesuffix(b"\n").split(b"\n")
+    theirs = tuple(line.removesuffix(b"\r") for line in lines[:3]) == _OPENNMT
+    for number, line in list(enumerate(lines, 1))[3 if theirs else 0 :]:
         piece = _piece(line, number, f"{path}:{number}")
+        if theirs and kind == Characters.kind:
+            piece = piece.replace(_SPACE, " ")
         if kind == WordPiece.kind and _BERT.fullmatch(piece):
             continue
         problem = _problem(piece, places, check)

@@ -22,7 +22,9 @@ ENCODERS = {
     "bilstm": lambda **k: RecurrentEncoder(WIDTH, 2, "lstm", **k),
     "lstm": lambda **k: RecurrentEncoder(WIDTH, cell="lstm", bidirectional=False, **k),
     "pre": lambda **k: TransformerEncoder(WIDTH, 2, 2, 16, **k),
-    "post": lambda **k: TransformerEncoder(WIDTH, 1, 2, norm="post", **k),
+    "post": lambda **k: TransformerEncoder(
+        WIDTH, 1, 2, norm="post", epsilon=1e-3, first_position=1, **k
+    ),
 }
 DECODERS = {
     "gru": lambda **k: RecurrentDecoder(WIDTH, **k),
@@ -30,7 +32,9 @@ DECODERS = {
     "lstm": lambda **k: RecurrentDecoder(WIDTH, cell="lstm", **k),
     "lstms": lambda **k: RecurrentDecoder(WIDTH, 2, "lstm", **k),
     "pre": lambda **k: TransformerDecoder(WIDTH, 3, 2, 16, **k),
-    "post": lambda **k: TransformerDecoder(WIDTH, 1, 2, norm="post", **k),
+    "post": lambda **k: TransformerDecoder(
+        WIDTH, 1, 2, norm="post", epsilon=1e-3, first_position=1, **k
+    ),
 }
 HEADS = {
     "softmax": (SoftmaxHead, "none"),

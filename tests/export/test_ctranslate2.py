@@ -278,8 +278,9 @@ def test_other_tokens_are_a_difference_unless_the_run_likes_them_as_much(
 
 @pytest.mark.parametrize("name", ["gelu", "silu", "tanh", "sigmoid"])
 def test_activations_a_tied_head_two_norms_and_a_long_source(tmp_path, name):
-    more = MARIAN if name == "silu" else {}
+    more = {"silu": MARIAN, "tanh": {"first_position": 1}}.get(name, {})
     model = make("pre", "post", "output", PAIR, 0.3, activation=name, **more)
+    model.encoder.source_end = name != "sigmoid"
     spec = ctranslate2_spec.make_spec(Translator(model, *PAIR))
     ctranslate2_spec.optimize(spec, "float32")
     spec.save(str(tmp_path))

@@ -1,0 +1,82 @@
+"""What a model directory says of its model beside the weights: `model_description.py`, not run."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_s2s.config import UserError
+
+__all__ = ["Description", "describe"]
+
+FILE = "model_description.py"
+# Their activations that are ours too; their gelu is an approximation.
+ACTIVATIONS = {"relu": "relu", "swish": "silu", "silu": "silu", "tanh": "tanh", "elu": "elu",
+               "sigmoid": "sigmoid"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Description:
+    """What cannot be read off the weights.
+
+    Attributes:
+        model_type: a name of their catalogue, or None for a model of one's own.
+        heads, dropout: as written; None where they are left out.
+        activation: Keras's name of the feed-forward activation.
+    """
+
+    model_type: str | None = None
+    heads: int | None = None
+    dropout: float | None = None
+    activation: str = "relu"
+
+
+def describe(directory) -> Description:
+    """Reads the description that training left in a model directory; empty where there is none.
+
+    The file is Python, and is parsed and never run: what it computes stays unknown.
+
+    Raises:
+        UserError: it is no Python, or describes what our Transformer cannot be.
+    """
+    path = Path(directory) / FILE
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Description()
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{path}: expected Python, came: {error}") from None
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = _name(call.func)
+        if name == "get_model_from_catalog" and call.args:
+            return Description(model_type=_literal(call.args[0]))
+        if name.endswith("Transformer") or (name == "__init__" and _has_heads(call)):
+            return _transformer(path, call)
+    return Description()
+
+
+def _name(node) -> str:
+    return getattr(node, "attr", getattr(node, "id", ""))
+
+
+def _literal(node):
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _has_heads(call):
+    return any(keyword.arg == "num_heads" for keyword in call.keywords)
+
+
+def _transformer(path, call):
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    if isinstance(given.get("position_encoder_class"), ast.Constant):
+        raise UserError(f"{path}: position_encoder_class: expected sinusoids, came None")
+    activation = _name(given["ffn_activation"]) if "ffn_activation" in given else "relu"
+    if activation not in ACTIVATIONS:
+        expected = f"expected one of {', '.join(ACTIVATIONS)}"
+        raise UserError(f"{path}: ffn_activation: {expected}, came {activation or 'code'}")
+    heads = _literal(given["num_heads"]) if "num_heads" in given else 8
+    dropout = _literal(given["dropout"]) if "dropout" in given else 0.1
+    return Description(None, heads, dropout, ACTIVATIONS[activation])

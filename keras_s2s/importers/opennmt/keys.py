@@ -1,0 +1,107 @@
+"""Keys of an OpenNMT-tf configuration that need no code: what they mean here, or why nothing."""
+
+from typing import NamedTuple
+
+__all__ = ["IDLE", "REFUSED", "SAME", "SECTIONS", "Idle"]
+
+SECTIONS = ("data", "params", "train", "eval", "infer", "score")
+_LENGTHS = "batches hold pairs of like lengths"
+_VALID = "validation takes batches of data.batch_tokens"
+_ALIGNED = "no objective of alignments; keras-s2s attention shows what a model learnt by itself"
+_NOISE = "targets are never disturbed"
+_FLAG = "a flag: keras-s2s"
+_CONTRAST = "no contrastive objective"
+
+# Whatever they say, the same happens here.
+SAME = {
+    "data.export_vocabulary_assets": "an export holds its vocabularies",
+    "train.length_bucket_width": _LENGTHS,
+    "train.sample_buffer_size": "every epoch has an order of its own, over the whole corpus",
+    "train.prefetch_buffer_size": "batches are made ahead",
+    "train.save_summary_steps": "RUN/logs and RUN/metrics.jsonl are written all along",
+    "train.pad_to_bucket_boundary": "shapes may differ from batch to batch, nothing needs padding",
+    "train.batch_size_autotune_scale": "data.memory_limit bounds what batch_tokens: auto may take",
+    "train.batch_size_autotune_timeout": "batch_tokens: auto takes a minute or so",
+    "train.batch_autotune_mode": "it is their own, for the search of a batch size",
+    "eval.batch_size": _VALID,
+    "eval.batch_type": _VALID,
+    "eval.length_bucket_width": _LENGTHS,
+    "infer.length_bucket_width": _LENGTHS,
+    "infer.prefetch_buffer_size": "batches are made ahead",
+    "score.length_bucket_width": _LENGTHS,
+    "score.prefetch_buffer_size": "batches are made ahead",
+}
+
+class Idle(NamedTuple):
+    """A key that asks for nothing with some of its values.
+
+    Attributes:
+        values: these; null is always one.
+        holds: what holds here all the time.
+        instead: why other values have no counterpart, or what to use.
+    """
+
+    values: tuple
+    holds: str
+    instead: str = ""
+
+
+_READS_TRUTH = "training reads the true target at every position"
+_COUNTS = "a schedule counts updates from the first on"
+
+IDLE = {
+    "params.average_loss_in_time": Idle(
+        (True,), "the loss is the mean over tokens", "the loss is always the mean over tokens"
+    ),
+    "params.mask_loss_outliers": Idle(
+        (False,), "every pair counts", "training.on_nan: skip leaves out what is not finite"
+    ),
+    "params.start_decay_steps": Idle((0,), _COUNTS),
+    "params.minimum_learning_rate": Idle((0,), "a schedule has no floor"),
+    "params.scheduled_sampling_type": Idle(("constant",), _READS_TRUTH),
+    "params.scheduled_sampling_read_probability": Idle((1,), _READS_TRUTH),
+    "params.scheduled_sampling_k": Idle((0,), _READS_TRUTH),
+    "params.sampling_topk": Idle(
+        (1,), "a search takes the likeliest", "keras-s2s translate --sample --top-k K draws"
+    ),
+    "params.sampling_temperature": Idle(
+        (1,), "a search takes the likeliest", "keras-s2s translate --sample --temperature T draws"
+    ),
+    "params.decoding_noise": Idle((), _NOISE),
+    "params.regularization": Idle(
+        (), "no weight is penalised", "weights decay by optimizer: adamw and its weight_decay"
+    ),
+    "params.guided_alignment_type": Idle((), "attention is left to itself", _ALIGNED),
+    "params.contrastive_learning": Idle((False,), "likelihood is the objective", _CONTRAST),
+    "train.single_pass": Idle(
+        (False,), "corpora are read again and again", "training ends after training.updates"
+    ),
+    "eval.save_eval_predictions": Idle(
+        (False,), "a validation shows training.samples lines", "keras-s2s translate writes them"
+    ),
+    "eval.export_format": Idle(
+        ("saved_model",), "a SavedModel is published", "export_ctranslate2 of keras_s2s.export"
+    ),
+    "infer.with_scores": Idle((False,), "text is written", f"{_FLAG} translate --format tsv"),
+    "infer.with_alignments": Idle((), "text is written", f"{_FLAG} translate --alignment hard"),
+    "score.with_token_level": Idle((False,), "a line has a figure", f"{_FLAG} score --level token"),
+    "score.with_alignments": Idle((), "figures are written", "keras-s2s attention shows them"),
+}
+
+REFUSED = {
+    "data.train_alignments": _ALIGNED,
+    "data.tagging_scheme": "there is no tagger",
+    "data.sequence_controls": "there is no language model, which it configures",
+    "data.vocabulary": "there is no language model; two sides have source_ and target_vocabulary",
+    "data.tokenization": "there is no language model; two sides have source_ and target_",
+    "data.embedding": "there is no language model; two sides have source_ and target_",
+    "params.guided_alignment_weight": _ALIGNED,
+    "params.max_margin_eta": _CONTRAST,
+    "params.decoding_subword_token": _NOISE,
+    "params.decoding_subword_token_is_spacer": _NOISE,
+    "params.tflite_output_size": "there is no LiteRT file; decoding.max_length bounds a target",
+    "infer.batch_size": f"{_FLAG} translate --batch-size",
+    "infer.batch_type": f"{_FLAG} translate --batch-size counts lines",
+    "score.batch_size": f"{_FLAG} score --batch-size",
+    "score.batch_type": f"{_FLAG} score --batch-size counts lines",
+}

@@ -1,0 +1,193 @@
+"""OpenNMT-tf's model types as our model section, and the values that they configure by themselves.
+
+Facts of OpenNMT-tf 2.32: models/catalog.py, models/transformer.py, layers/.
+"""
+
+import difflib
+from dataclasses import dataclass, replace
+
+from keras_s2s.config import UserError
+
+__all__ = ["TYPES", "Recurrent", "Transformer", "find"]
+
+NORM_EPSILON = 1e-3  # Keras's own default
+FIRST_POSITION = 1
+SHARINGS = ("none", "source_target_input", "target", "all", "auto")  # in the order of their values
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """A Transformer of theirs.
+
+    `layers` are the encoder's and the decoder's; `sharing` is one of `SHARINGS`; `relative` the
+    reach of relative positions, None for sinusoids; `biased` whether the output layer has a bias.
+    """
+
+    layers: tuple[int, int] = (6, 6)
+    units: int = 512
+    heads: int | None = 8
+    hidden: int = 2048
+    norm: str = "pre"
+    activation: str = "relu"
+    dropout: float = 0.1
+    sharing: str = "none"
+    relative: int | None = None
+    biased: bool = True
+
+    def section(self, *, same_vocabulary: bool, source_end: bool) -> dict:
+        """Our model section.
+
+        Args:
+            same_vocabulary: whether both sides name one vocabulary file.
+            source_end: whether sources end with `</s>`.
+        """
+        side = {"kind": "transformer", "units": self.units, "num_heads": self.heads}
+        side |= {"hidden_units": self.hidden, "norm": self.norm, "activation": self.activation}
+        side |= {"epsilon": NORM_EPSILON, "first_position": FIRST_POSITION}
+        return {
+            "embedding": self.units,
+            "tie": self.tie(same_vocabulary),
+            "dropout": self.dropout,
+            "encoder": {**side, "num_layers": self.layers[0], "source_end": source_end},
+            "decoder": {**side, "num_layers": self.layers[1]},
+            "head": {"kind": "softmax"},
+        }
+
+    def tie(self, same_vocabulary: bool) -> str:
+        """Our `model.tie`."""
+        automatic = "all" if same_vocabulary else "output"
+        return {"target": "output", "all": "all", "auto": automatic}.get(self.sharing, "none")
+
+    def remarks(self) -> list[str]:
+        """How our model differs from theirs."""
+        found = []
+        if self.relative is not None:
+            found.append(f"sinusoidal positions in place of relative ones up to {self.relative}")
+        if self.sharing == "source_target_input":
+            found.append("source and target keep an embedding each")
+        if not self.biased:
+            found.append("the output layer has a bias here")
+        return found
+
+    def automatic(self) -> dict:
+        """What `auto_config` sets."""
+        params = {"average_loss_in_time": True, "label_smoothing": 0.1, "optimizer": "LazyAdam"}
+        params |= {"optimizer_params": {"beta_1": 0.9, "beta_2": 0.998}, "learning_rate": 2.0}
+        params |= {"decay_type": "NoamDecay"}
+        params |= {"decay_params": {"model_dim": self.units, "warmup_steps": 8000}}
+        train = {"effective_batch_size": 25000, "batch_size": 3072, "batch_type": "tokens"}
+        train |= {"maximum_features_length": 100, "maximum_labels_length": 100}
+        return _layered(
+            {"params": params},
+            {"train": train | {"keep_checkpoint_max": 8, "average_last_checkpoints": 8}},
+        )
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """A stack of LSTM layers on either side with Luong's attention and input feeding."""
+
+    layers: int
+    units: int
+    bidirectional: bool = False
+    dropout: float = 0.3
+    embedding: int = 512
+
+    def section(self, *, same_vocabulary: bool, source_end: bool) -> dict:
+        """Our model section; arguments as for a Transformer."""
+        side = {"kind": "recurrent", "cell": "lstm", "num_layers": self.layers}
+        own = {"units": self.units // 2 if self.bidirectional else self.units}
+        own |= {"bidirectional": self.bidirectional, "source_end": source_end}
+        return {
+            "embedding": self.embedding,
+            "tie": "none",
+            "dropout": self.dropout,
+            "encoder": {**side, **own},
+            "decoder": {**side, "units": self.units, "bridge": "copy"},
+            "head": {"kind": "softmax"},
+        }
+
+    def remarks(self) -> list[str]:
+        """How our model differs from theirs."""
+        found = ["additive attention in place of Luong's with input feeding"]
+        if self.bidirectional:
+            found.append("each layer reads both directions of the one below")
+        return found
+
+    def automatic(self) -> dict:
+        """What `auto_config` sets."""
+        train = {"batch_size": 64, "maximum_features_length": 80, "maximum_labels_length": 80}
+        params = {"optimizer": "Adam", "learning_rate": 0.0002}
+        return _layered({"params": params, "train": train})
+
+
+@dataclass(frozen=True)
+class _Scaling(Transformer):
+    """The Transformer of Ott et al. 2018, arXiv:1806.00187, in their catalogue."""
+
+    learning_rate: float = 0.001
+    effective: int = 458752
+
+    def automatic(self):
+        params = {"optimizer": "Adam", "learning_rate": self.learning_rate}
+        params |= {"optimizer_params": {"beta_1": 0.9, "beta_2": 0.98, "epsilon": 1e-8}}
+        params |= {"decay_type": "InvSqrtDecay"}
+        params |= {"decay_params": {"warmup_steps": 4000, "initial_learning_rate": 1e-7}}
+        # they write save_checkpoint_steps, which nothing of theirs reads
+        train = {"batch_size": 0, "effective_batch_size": self.effective}
+        train |= {"maximum_features_length": 175, "maximum_labels_length": 175}
+        train |= {"keep_checkpoint_max": 10, "average_last_checkpoints": 10}
+        data = {"source_sequence_controls": {"end": True}}
+        return _layered(super().automatic(), {"data": data, "params": params, "train": train})
+
+
+def _layered(*layers):
+    made = {"params": {"beam_width": 4}, "train": {"sample_buffer_size": -1, "max_step": 500000}}
+    for layer in layers:
+        for section, values in layer.items():
+            made[section] = made.get(section, {}) | values
+    return made
+
+
+_BASE = Transformer()
+_BIG = Transformer(units=1024, heads=16, hidden=4096)
+_SCALING = _Scaling(units=1024, heads=16, hidden=4096, norm="post", dropout=0.3, sharing="auto",
+                    biased=False)  # fmt: skip
+TYPES = {
+    "Transformer": _BASE,
+    "TransformerTiny": Transformer((2, 2), 64, 2, 64),
+    "TransformerBase": _BASE,
+    "TransformerBaseSharedEmbeddings": replace(_BASE, sharing="all"),
+    "TransformerBaseRelative": replace(_BASE, relative=20),
+    "TransformerRelative": replace(_BASE, relative=20),
+    "TransformerBig": _BIG,
+    "TransformerBigSharedEmbeddings": replace(_BIG, sharing="all"),
+    "TransformerBigRelative": replace(_BIG, relative=20),
+    "ScalingNmtEnDe": _SCALING,
+    "ScalingNmtEnFr": replace(_SCALING, dropout=0.1, learning_rate=0.0007, effective=655360),
+    "LuongAttention": Recurrent(4, 1000, dropout=0.2),
+    "NMTSmallV1": Recurrent(2, 512),
+    "NMTMediumV1": Recurrent(4, 512, bidirectional=True),
+    "NMTBigV1": Recurrent(4, 1024, bidirectional=True),
+}
+# Their other types, and why there is none here.
+OTHERS = {
+    "ListenAttendSpell": "it reads vectors through a pyramid; keras-s2s reads text",
+    "LstmCnnCrfTagger": "it labels the tokens of a sequence; keras-s2s writes another one",
+    "GPT2Small": "it is a language model, without a source",
+}
+
+
+def find(name: str) -> Transformer | Recurrent:
+    """The model type of that name.
+
+    Raises:
+        UserError: there is none, or we have no parts for it.
+    """
+    if name in OTHERS:
+        raise UserError(f"--model-type: {name} has no counterpart: {OTHERS[name]}")
+    if name not in TYPES:
+        near = difflib.get_close_matches(name, TYPES, 1)
+        hint = f"; the nearest is {near[0]}" if near else ""
+        raise UserError(f"--model-type: expected one of {', '.join(TYPES)}, came {name!r}{hint}")
+    return TYPES[name]

@@ -1,0 +1,192 @@
+"""OpenNMT-tf's checkpoints: what model they hold, and its weights under our names."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_s2s.config import UserError
+from keras_s2s.importers.opennmt.models import Transformer
+
+__all__ = ["Checkpoint", "sizes", "transformer_weights"]
+
+SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+INPUTTERS = "model/examples_inputter"
+TABLES = {side: f"{INPUTTERS}/{name}_inputter/embedding"
+          for side, name in (("source", "features"), ("target", "labels"))}  # fmt: skip
+OUTPUT = "model/decoder/output_layer"
+SPARE = 30.0  # by how much the logit of a piece that they lack lies below that of the unknown
+
+
+class Checkpoint:
+    """The model's variables in a checkpoint; remembers which were read.
+
+    Args:
+        path: a model directory, whose latest checkpoint it is, or one's prefix (`DIR/ckpt-100`).
+
+    Attributes:
+        shapes: of each variable, by its name from `model/` on.
+        step: updates of the training that wrote it.
+
+    Raises:
+        UserError: there is none, or one of OpenNMT-tf 1.
+    """
+
+    def __init__(self, path):
+        prefix = tf.train.latest_checkpoint(path) if Path(path).is_dir() else str(path)
+        try:
+            self._reader = tf.train.load_checkpoint(prefix or str(path))
+        except (tf.errors.OpError, ValueError) as error:
+            came = str(error).splitlines()[0]
+            raise UserError(f"{path}: expected an OpenNMT-tf checkpoint, came: {came}") from None
+        shapes = self._reader.get_variable_to_shape_map()
+        self.shapes = {name.removesuffix(SUFFIX): list(shape) for name, shape in shapes.items()
+                       if name.startswith("model/") and name.endswith(SUFFIX)
+                       and "/.OPTIMIZER_SLOT/" not in name}  # fmt: skip
+        self.path, self.read = prefix, set()
+        if not any(name in self.shapes for name in TABLES.values()):
+            raise UserError(f"{prefix}: expected a model of OpenNMT-tf 2 that reads text from one"
+                            " file, came other variables")  # fmt: skip
+        number = re.search(r"-(\d+)$", prefix)
+        self.step = int(number[1]) if number else 0
+
+    def __call__(self, name):
+        """The float32 array of a variable.
+
+        Raises:
+            UserError: there is no such variable.
+        """
+        if name not in self.shapes:
+            raise UserError(f"{self.path}: expected a variable {name}, came none")
+        self.read.add(name)
+        return np.asarray(self._reader.get_tensor(name + SUFFIX), np.float32)
+
+    def get(self, name, otherwise):
+        """The array of a variable, or `otherwise` where there is none."""
+        return self(name) if name in self.shapes else otherwise
+
+    def check_all_read(self) -> None:
+        """Refuses a model that has more to it than was read.
+
+        Raises:
+            UserError: naming the first variable that nobody asked for.
+        """
+        left = sorted(self.shapes.keys() - self.read)
+        if left:
+            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            expected = "expected the variables of a Transformer"
+            raise UserError(f"{self.path}: {expected}, came {left[0]}{more}, for which there are"
+                            " no parts here")  # fmt: skip
+
+
+def sizes(checkpoint: Checkpoint, *, heads: int, dropout=0.1, activation="relu") -> Transformer:
+    """The Transformer that a checkpoint holds.
+
+    Args:
+        checkpoint: where the sizes are read.
+        heads, dropout, activation: what the weights do not tell.
+
+    Raises:
+        UserError: it holds another kind of model, or heads that do not divide the width.
+    """
+    shapes = checkpoint.shapes
+    layers = tuple(
+        len({n.split("/")[3] for n in shapes if n.startswith(f"model/{part}/layers/")})
+        for part in ("encoder", "decoder")
+    )
+    inner = "model/encoder/layers/0/ffn/layer/inner/kernel"
+    if not all(layers) or inner not in shapes:
+        raise UserError(f"{checkpoint.path}: expected a Transformer, came another model;"
+                        " there are no parts here for its weights")  # fmt: skip
+    if any(name.endswith("relative_position_keys") for name in shapes):
+        raise UserError(f"{checkpoint.path}: expected sinusoidal positions, came relative ones")
+    units, hidden = shapes[inner]
+    if heads < 1 or units % heads:
+        raise UserError(f"--num-heads: expected a divisor of the width, {units}, came {heads}")
+    own_output = f"{OUTPUT}/kernel" in shapes
+    shared = TABLES["target"] not in shapes
+    sharing = ("source_target_input" if shared else "none") if own_output else (
+        "all" if shared else "target")  # fmt: skip
+    post = "model/encoder/layers/0/ffn/output_layer_norm/gamma" in shapes
+    return Transformer(
+        layers, units, heads, hidden, "post" if post else "pre", activation, dropout, sharing,
+        biased=f"{OUTPUT}/bias" in shapes,
+    )  # fmt: skip
+
+
+def transformer_weights(checkpoint, model: Transformer, rows: dict) -> dict[str, np.ndarray]:
+    """The weights of a `Seq2Seq` by the names of `checkpoints.named_weights`.
+
+    Args:
+        checkpoint: a `Checkpoint`, or another function of names with `get`.
+        model: its sizes.
+        rows: for `source` and `target` their row of each of our ids, -1 for a piece that they do
+            not have.
+
+    Raises:
+        UserError: a variable is missing.
+    """
+    made = {}
+    for part, count in zip(("encoder", "decoder"), model.layers, strict=True):
+        for layer in range(count):
+            ours, theirs = f"{part}/layers/{layer}", f"model/{part}/layers/{layer}"
+            made |= _layer(checkpoint, ours, theirs, model.norm, part == "decoder")
+        if model.norm == "pre":
+            made |= _norm(checkpoint, f"{part}/final_norm", f"model/{part}/layer_norm")
+    source = checkpoint(TABLES["source"])
+    target = checkpoint.get(TABLES["target"], source)
+    made["source/table"] = source[rows["source"]]  # -1 is their last row, the unknown token
+    if model.sharing != "all":
+        made["target/table"] = target[rows["target"]]
+    return made | _head(checkpoint, len(target), model.sharing, np.asarray(rows["target"]))
+
+
+def _layer(read, ours, theirs, norm, cross):
+    name = "input_layer_norm" if norm == "pre" else "output_layer_norm"
+    parts = [("self_attention", "self_attention", "self_norm")]
+    parts += [("cross_attention", "attention/0", "cross_norm")] if cross else []
+    made = {}
+    for own, other, own_norm in parts:
+        made |= _attention(read, f"{ours}/{own}", f"{theirs}/{other}/layer", own)
+        made |= _norm(read, f"{ours}/{own_norm}", f"{theirs}/{other}/{name}")
+    for half in ("inner", "outer"):
+        one = f"{theirs}/ffn/layer/{half}"
+        made |= _dense(f"{ours}/feed_forward/{half}", [_pair(read, one)])
+    return made | _norm(read, f"{ours}/feed_norm", f"{theirs}/ffn/{name}")
+
+
+def _attention(read, ours, theirs, kind):
+    query, keys, values, output = (
+        _pair(read, f"{theirs}/linear_{name}") for name in ("queries", "keys", "values", "output")
+    )
+    if kind == "self_attention":
+        made = _dense(f"{ours}/input_projection", [query, keys, values])
+    else:
+        made = _dense(f"{ours}/query_projection", [query])
+        made |= _dense(f"{ours}/memory_projection", [keys, values])
+    return made | _dense(f"{ours}/output_projection", [output])
+
+
+def _pair(read, name):
+    kernel = read(f"{name}/kernel")
+    return kernel, read.get(f"{name}/bias", np.zeros(kernel.shape[1], np.float32))
+
+
+def _dense(name, pairs):
+    """Several dense layers side by side as one."""
+    kernels, biases = zip(*pairs, strict=True)
+    return {f"{name}/kernel": np.concatenate(kernels, 1), f"{name}/bias": np.concatenate(biases)}
+
+
+def _norm(read, ours, theirs):
+    return {f"{ours}/{name}": read(f"{theirs}/{name}") for name in ("gamma", "beta")}
+
+
+def _head(read, size, sharing, rows):
+    bias = read.get(f"{OUTPUT}/bias", np.zeros(size, np.float32))[rows]
+    bias = np.where(rows < 0, bias - SPARE, bias)
+    if sharing in ("target", "all"):
+        return {"head/bias": bias}
+    kernel = read(f"{OUTPUT}/kernel")[:, rows]
+    return {"head/projection/kernel": kernel, "head/projection/bias": bias}
