@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.export.comparing import NotProven, first_difference
+from keras_s2s.export.comparing import NotProven
 from keras_s2s.export.probes import probes
 from keras_s2s.export.replay import stamp
 from keras_s2s.export.replaying import Replay
 from keras_s2s.export.scanning import scan
+from keras_s2s.export.ties import difference
 from keras_s2s.export.warmup import WARMUP, read_requests
 
 __all__ = ["PATIENCE", "in_process", "prove"]
@@ -24,8 +25,8 @@ def prove(translator, path, place, material) -> None:
 
     The graph is scanned for what a stock server lacks. Then a process that has seen nothing of
     this one loads the export as TensorFlow Serving does and answers the warm-up requests and the
-    `probes`: strings, ids and lengths have to be equal, float values to 1e-4, and every weight
-    to the bit.
+    `probes`: strings, ids and lengths have to be equal (see `ties`), float values to 1e-4, and
+    every weight to the bit.
 
     Args:
         translator: the `Translator` that was exported.
@@ -36,18 +37,22 @@ def prove(translator, path, place, material) -> None:
     Raises:
         NotProven: with the first difference.
     """
+
+    def answers(probes):
+        return [in_process(translator, probe) for probe in probes]
+
     scan(path)
     asked = [*read_requests(Path(path) / WARMUP), *probes(material)]
     weights = translator.variables()
     stamps = [stamp(variable.numpy()) for variable in weights]
     with Replay(path, place, asked, stamps) as other:
         begun = time.monotonic()
-        ours = [in_process(translator, probe) for probe in asked]
+        ours = answers(asked)
         theirs = other.answers(PATIENCE + 10 * (time.monotonic() - begun))
         for probe, one, two in zip(asked, ours, theirs, strict=True):
-            difference = first_difference(probe, one, two)
-            if difference:
-                raise NotProven(difference.between(*NAMES))
+            found = difference(probe, one, two, answers)
+            if found:
+                raise NotProven(found.between(*NAMES))
         for name, value in other.odd_weights().items():
             raise NotProven(_other_weight(name, value, weights))
 

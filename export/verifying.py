@@ -4,10 +4,11 @@ import tempfile
 from pathlib import Path
 
 from keras_s2s.config import UserError
-from keras_s2s.export.comparing import NotProven, first_difference
+from keras_s2s.export.comparing import NotProven
 from keras_s2s.export.probes import Material, ask, probes
 from keras_s2s.export.proving import PATIENCE
 from keras_s2s.export.replaying import Replay
+from keras_s2s.export.ties import difference
 from keras_s2s.export.warmup import WARMUP, read_requests
 
 __all__ = ["export_material", "through_session", "verify"]
@@ -37,9 +38,9 @@ def verify(models: dict, material: Material) -> int:
     for other in others:
         answers = map(_readable, models[other](asked))
         for probe, one, two in zip(asked, expected, answers, strict=True):
-            difference = first_difference(probe, one, two)
-            if difference:
-                raise NotProven(difference.between(first, other))
+            found = difference(probe, one, two, models[first])
+            if found:
+                raise NotProven(found.between(first, other))
     return len(asked)
 
 

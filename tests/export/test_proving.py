@@ -96,10 +96,13 @@ def test_a_weight_that_changes_what_is_said(translator, written, tmp_path):
 
 
 def test_another_tokenizer(translator, written, tmp_path):
-    other = tokenizers(targets="b a c d e f g")
-    assert other[1].size == translator.target_tokenizer.size
-    swapped = Translator(translator.model, translator.source_tokenizer, other[1], Decoding())
-    assert "signature " in fails(swapped, written, tmp_path)
+    source, target = tokenizers(targets=f"b g {TARGETS}")
+    assert target.vocabulary[4:6] == ("b", "g")
+    assert target.size == translator.target_tokenizer.size
+    swapped = Translator(translator.model, source, target, translator.decoding)
+    head, one, other = fails(swapped, written, tmp_path).splitlines()
+    assert head.startswith("signature ") and ": text" in head
+    assert one.split()[2:] != other.split()[2:]
 
 
 def test_a_mask_that_is_dropped(translator, written, tmp_path, monkeypatch):
