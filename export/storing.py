@@ -90,6 +90,8 @@ def _unpack_in(function, recipes):
             node.input[:] = [result if x == readers[name] else x for x in node.input]
         added += nodes
     function.node_def.extend(added)
+    for node in function.node_def:
+        node.attr.pop("_output_shapes", None)  # of three of them they are others now
     _set_strings(function, restore.input[1], [*names, *extra])
     _set_strings(function, restore.input[2], [""] * (len(names) + len(extra)))
 

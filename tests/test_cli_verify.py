@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from keras_s2s.cli import main
 from keras_s2s.serving import Server
@@ -102,6 +103,11 @@ def test_weights_are_stored_in_fewer_bytes(base):
     size = (base / "1" / "variables" / "variables.data-00000-of-00001").stat().st_size
     parameters = json.loads((base / "1" / "assets.extra" / "model_card.json").read_text())
     assert size < 1.8 * parameters["sizes"]["parameters"]  # float32 takes 4 and a table's copy
+
+
+def test_a_loader_that_would_not_unpack_them_says_so(base):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected dtype float does not equal"):
+        tf.saved_model.load(str(base / "1"))
 
 
 def test_batches_in_the_graph_do_not_wait_for_each_other_in_one_thread(base):
