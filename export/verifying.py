@@ -74,7 +74,7 @@ def export_material(path) -> Material:
 
 def _with_tokens(material, answers):
     (found,) = answers([ask("translate", material.texts, outputs=("tokens",))])
-    tokens = [token for token in dict.fromkeys(found["tokens"].ravel()) if token]
+    tokens = [token for token in dict.fromkeys(_readable(found)["tokens"].ravel()) if token]
     return Material(material.texts, material.targets, tuple(tokens[:TOKENS]) or ("a",))
 
 

@@ -29,7 +29,11 @@ def main(path, requests):
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda _: session.run(outputs, feed), range(requests)))
         first = found[0]
-        same = [all(np.array_equal(a, b) for a, b in zip(first, each)) for each in found]
+        # In other company a row's sums are made in another order.
+        same = [
+            np.array_equal(first[0], each[0]) and np.allclose(first[1], each[1], atol=1e-5)
+            for each in found
+        ]
         sys.stdout.write(f"{sum(same)}\n")
 
 
