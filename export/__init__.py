@@ -7,7 +7,7 @@ import importlib
 
 _ROOMS = {
     "NotProven": "comparing",
-    "Variant": "saved_model",
+    "Variant": "variants",
     "export_ctranslate2": "ctranslate2",
     "export_saved_model": "saved_model",
     "export_translator": "saved_model",

@@ -10,7 +10,6 @@ that calls nothing itself runs in the thread that is there, in a fixed order.
 from collections import Counter
 
 from tensorflow.core.framework import types_pb2
-from tensorflow.core.protobuf import saved_model_pb2
 
 __all__ = ["settle_loops"]
 
@@ -25,28 +24,25 @@ LOWERED = "_lower_using_switch_merge"
 EXECUTOR, SINGLE = "_executor", b"SINGLE_THREADED_EXECUTOR"
 
 
-def settle_loops(path):
-    """Lets loops and branches of a SavedModel be calls, and reads weights before a loop.
+def settle_loops(graph):
+    """Lets loops and branches of a served graph be calls, and reads weights before a loop.
 
     Values stay what they are: a served graph assigns to no weight.
 
     Args:
-        path: `pathlib.Path` of a `saved_model.pb`, which is written anew.
+        graph: MetaGraphDef, which is changed.
     """
-    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    for meta_graph in model.meta_graphs:
-        library = meta_graph.graph_def.library.function
-        functions = {f.signature.name: f for f in library}
-        used = Counter(
-            value.func.name for f in library for node in f.node_def for value in node.attr.values()
-        )
-        done = set()
-        for function in library:
-            _read_before_loops(function, functions, used, done)
-        simple = {name for name, f in functions.items() if _is_simple(f, functions)}
-        for nodes in (meta_graph.graph_def.node, *(f.node_def for f in library)):
-            _mark(nodes, simple)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    library = graph.graph_def.library.function
+    functions = {f.signature.name: f for f in library}
+    used = Counter(
+        value.func.name for f in library for node in f.node_def for value in node.attr.values()
+    )
+    done = set()
+    for function in library:
+        _read_before_loops(function, functions, used, done)
+    simple = {name for name, f in functions.items() if _is_simple(f, functions)}
+    for nodes in (graph.graph_def.node, *(f.node_def for f in library)):
+        _mark(nodes, simple)
 
 
 def _is_simple(function, functions):

@@ -4,10 +4,12 @@ from collections import Counter
 from pathlib import Path
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from keras_s2s.config import UserError
 from keras_s2s.export.cards import read_card, run_facts
-from keras_s2s.export.scanning import TEXT_OPERATIONS, operations, read_graph
+from keras_s2s.export.graph_file import read_graph
+from keras_s2s.export.scanning import TEXT_OPERATIONS, operations
 from keras_s2s.tokenizers import load_pair
 
 __all__ = ["describe_export", "describe_run"]
@@ -24,11 +26,7 @@ def describe_export(path) -> dict:
     path = Path(path)
     try:
         graph = read_graph(path)
-    except (OSError, ValueError, IndexError, tf.errors.OpError) as error:
-        raise UserError(f"{path / 'saved_model.pb'}: expected a SavedModel: {error}") from None
-    except Exception as error:  # of protobuf, whose class depends on its implementation
-        if type(error).__name__ != "DecodeError":
-            raise
+    except (OSError, IndexError, DecodeError) as error:
         raise UserError(f"{path / 'saved_model.pb'}: expected a SavedModel: {error}") from None
     signatures = {
         name: _signature(signature)

@@ -14,11 +14,10 @@ import numpy as np
 from keras_s2s.export.comparing import NotProven
 from keras_s2s.export.probes import ask
 from keras_s2s.export.replay import stamp
+from keras_s2s.signatures import MISSING_SCORE
 
-__all__ = ["KINDS", "Packed", "check_drift", "drift", "pack", "packed", "unpack"]
+__all__ = ["Packed", "check_drift", "drift", "pack", "packed", "unpack"]
 
-# How far the mean log-probability of a target token may move, in nats.
-KINDS = {"float16": 0.005, "bfloat16": 0.05, "int8": 0.1}
 HALVES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 LEVELS = 127.0
 
@@ -45,7 +44,7 @@ def pack(array, kind, keep_last=False) -> Packed:
 
     Args:
         array: float32.
-        kind: one of `KINDS`.
+        kind: one of `variants.WEIGHTS`.
         keep_last: leave the last row as it is: a bias, whose sizes are others than weights'.
     """
     array, last = (array[:-1], array[-1:]) if keep_last else (array, None)
@@ -113,7 +112,7 @@ def drift(translator, pairs):
 
     def look():
         log_probs = translator.predict("score", probe.inputs)["token_log_probs"]
-        return log_probs, log_probs > -1e8  # -1e9 pads
+        return log_probs, log_probs > MISSING_SCORE / 2
 
     before, real = look()
     return lambda: float(np.abs(look()[0] - before)[real].mean())

@@ -1,13 +1,11 @@
 """What a stock TensorFlow Serving could not run or batch, found in the graph before it runs."""
 
-from pathlib import Path
-
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_s2s.export.comparing import NotProven
+from keras_s2s.export.graph_file import read_graph
 
-__all__ = ["operations", "read_graph", "scan"]
+__all__ = ["TEXT_OPERATIONS", "operations", "scan"]
 
 # Of tensorflow_text, which the stock server links beside TensorFlow's own operations.
 TEXT_OPERATIONS = frozenset((
@@ -28,12 +26,6 @@ TEXT_OPERATIONS = frozenset((
 ))  # fmt: skip
 CALLBACKS = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
 XLA = "_XlaMustCompile"
-
-
-def read_graph(path):
-    """The only MetaGraphDef of a SavedModel's directory."""
-    data = (Path(path) / "saved_model.pb").read_bytes()
-    return saved_model_pb2.SavedModel.FromString(data).meta_graphs[0]
 
 
 def operations(graph):

@@ -3,7 +3,6 @@
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import node_def_pb2
-from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_s2s.export.packing import Packed
 from keras_s2s.export.replay import stamp
@@ -13,15 +12,17 @@ __all__ = ["store"]
 SCALE, LAST = "/.PACKED/SCALE", "/.PACKED/LAST"
 
 
-def store(path, packed: dict) -> None:
-    """Rewrites the variables and the graph of the SavedModel in the directory `path`.
+def store(path, graph, packed: dict | None) -> None:
+    """Rewrites the variables of the SavedModel in the directory `path`, and changes its graph.
 
     The restore function of the graph, which TensorFlow Serving and a Session run, casts, scales
     and joins what it reads. `tf.saved_model.load` restores variables without it, and fails.
 
     Args:
         path: `pathlib.Path` of the directory.
-        packed: {`replay.stamp` of a weight: its `packing.Packed`}; other weights stay.
+        graph: its MetaGraphDef.
+        packed: {`replay.stamp` of a weight: its `packing.Packed`}; other weights stay,
+            and all without any.
     """
     if not packed:
         return
@@ -36,10 +37,7 @@ def store(path, packed: dict) -> None:
             recipes[name] = one
             tensors |= _parts(name, one)
     _write_bundle(prefix, tensors)
-    graph_file = path / "saved_model.pb"
-    model = saved_model_pb2.SavedModel.FromString(graph_file.read_bytes())
-    _unpack_in(_restore_function(model.meta_graphs[0]), recipes)
-    graph_file.write_bytes(model.SerializeToString(deterministic=True))
+    _unpack_in(_restore_function(graph), recipes)
 
 
 def _parts(name, one: Packed):
@@ -76,22 +74,21 @@ def _unpack_in(function, recipes):
     (restore,) = (node for node in function.node_def if node.op == "RestoreV2")
     names = _strings(function, restore.input[1])
     kinds = restore.attr["dtypes"].list.type
-    readers = {name: f"{restore.name}:tensors:{i}" for i, name in enumerate(names)}
-    added, extra = [], {}
+    added, extra, results = [], {}, {}
     for name, one in recipes.items():
         number = names.index(name)
+        read = f"{restore.name}:tensors:{number}"
         kinds[number] = tf.as_dtype(one.values.dtype).as_datatype_enum
         for suffix, value in ((SCALE, one.scale), (LAST, one.last)):
             if value is not None:
                 extra[name + suffix] = f"{restore.name}:tensors:{len(names) + len(extra)}"
                 kinds.append(tf.float32.as_datatype_enum)
-        nodes, result = _chain(f"unpack_{number}", readers[name], one, extra, name)
-        for node in function.node_def:
-            node.input[:] = [result if x == readers[name] else x for x in node.input]
+        nodes, results[read] = _chain(f"unpack_{number}", read, one, extra, name)
         added += nodes
-    function.node_def.extend(added)
     for node in function.node_def:
+        node.input[:] = [results.get(x, x) for x in node.input]
         node.attr.pop("_output_shapes", None)  # of three of them they are others now
+    function.node_def.extend(added)
     _set_strings(function, restore.input[1], [*names, *extra])
     _set_strings(function, restore.input[2], [""] * (len(names) + len(extra)))
 

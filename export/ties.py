@@ -9,12 +9,13 @@ import numpy as np
 
 from keras_s2s.export.comparing import TOLERANCE, first_difference
 from keras_s2s.export.probes import Probe, ask
+from keras_s2s.signatures import MISSING_SCORE
 
 __all__ = ["difference"]
 
 MOST = 2  # rows of a request
 SEARCHES = ("translate", "sample")
-PADS = {"token_log_probs": -1e9, "score": -1e9, "log_prob": -1e9}
+PADS = dict.fromkeys(("token_log_probs", "score", "log_prob"), MISSING_SCORE)
 
 
 def difference(probe, one: dict, other: dict, answers):
@@ -38,7 +39,7 @@ def _chosen_otherwise(probe, row, found, answers):
     wanted = {"tokens", "lengths", "log_prob", "error"}
     if probe.signature not in SEARCHES or not wanted <= found.keys() or found["error"][row]:
         return False
-    real = found["log_prob"][row] > PADS["log_prob"] / 2  # [K]
+    real = found["log_prob"][row] > MISSING_SCORE / 2  # [K]
     if not real.any():
         return False
     tokens = [[x for x in line if x] for line in found["tokens"][row][real]]  # "" pads

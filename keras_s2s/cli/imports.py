@@ -69,7 +69,7 @@ def _import_marian(arguments):
             option = f"--{name.replace('_', '-')}"
             raise UserError(f"{option}: expected none for a Hugging Face directory, came one")
     import_tensorflow()
-    from keras_s2s.importers import import_marian
+    from keras_s2s.importers.marian import import_marian
 
     run = import_marian(arguments.model, arguments.run_dir)
     if arguments.json:

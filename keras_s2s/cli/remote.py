@@ -12,6 +12,7 @@ from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.cli.translate import Search, add_options, line_files
 from keras_s2s.cli.windows import stream
 from keras_s2s.config import UserError
+from keras_s2s.export.variants import WEIGHTS
 
 __all__ = ["add_commands"]
 
@@ -31,8 +32,7 @@ def _add_export(parser):
     add("directory", metavar="DIR", help="the base path: DIR/VERSION is made")
     number = integer(1, 2**63 - 1)  # what TensorFlow Serving can read
     add("--version", type=number, metavar="N", help="default: one more than the highest there")
-    kinds = ("float16", "bfloat16", "int8")
-    add("--weights", choices=kinds, help="how matrices are stored (default: float32)")
+    add("--weights", choices=WEIGHTS, help="how matrices are stored (default: float32)")
     more = "answer requests that wait at the same time together, without a flag of the server"
     add("--batching", action="store_true", help=more)
     add("--average", type=integer(2), metavar="N", help="the mean of RUN's last N checkpoints")

@@ -234,7 +234,7 @@ def making(output):
         UserError: `output` is there already.
     """
     output = Path(output)
-    if output.exists():
+    if os.path.lexists(output):
         raise UserError(f"{output}: expected a directory that does not exist yet, came one")
     output.parent.mkdir(parents=True, exist_ok=True)
     beside = output.with_name(f".{output.name}.{os.getpid()}.new")

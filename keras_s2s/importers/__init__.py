@@ -1,5 +1,4 @@
-"""Models of other toolkits as run directories: translated with, trained, exported like our own."""
+"""Models of other toolkits as run directories: translated with, trained, exported like our own.
 
-from keras_s2s.importers.marian import import_marian
-
-__all__ = ["import_marian"]
+Nothing is loaded here: OpenNMT-tf's configurations are read without TensorFlow.
+"""

@@ -78,9 +78,12 @@ def assign(variables: dict, arrays: dict) -> None:
         arrays: by the same names.
 
     Raises:
-        UserError: a weight that only one of them has.
+        UserError: a weight that only one of them has, or of another shape.
     """
     for name in variables.keys() ^ arrays.keys():
         raise UserError(f"{name}: expected it in the model and among the weights, came one alone")
     for name, variable in variables.items():
+        if tuple(variable.shape) != arrays[name].shape:
+            expected = f"expected {list(variable.shape)}"
+            raise UserError(f"{name}: {expected}, came {list(arrays[name].shape)}")
         variable.assign(arrays[name])

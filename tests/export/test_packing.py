@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 
-from keras_s2s.config import Decoding, TokenizerConfig, UserError
+from keras_s2s.config import Decoding, UserError
 from keras_s2s.export import NotProven, export_translator
 from keras_s2s.export.packing import check_drift, drift, pack, packed, unpack
-from keras_s2s.tokenizers import train
-from keras_s2s.translator import Translator
-from tests.conformance import models
+from tests.export.tiny import make_translator
 
 RNG = np.random.default_rng(0)
 
@@ -54,10 +52,7 @@ def test_a_bias_in_the_last_row_stays_to_the_bit(kind):
 
 @pytest.fixture(scope="module")
 def translator():
-    letters = TokenizerConfig(kind="whitespace", size=None)
-    source, target = train(letters, ["a b c d e f g h i"]), train(letters, ["a b c d e f g"])
-    model = models.make("gru", "gru", "softmax")
-    return Translator(model, source, target, Decoding(beam_size=2, max_length=5))
+    return make_translator(Decoding(beam_size=2, max_length=5))
 
 
 def test_a_model_has_its_own_weights_again(translator):

@@ -8,30 +8,22 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import attention
-from keras_s2s.config import Decoding, TokenizerConfig
+from keras_s2s.config import Decoding
 from keras_s2s.export import NotProven, export_translator, saved_model
 from keras_s2s.export.materials import material_of
 from keras_s2s.export.probes import ask
 from keras_s2s.export.proving import in_process, prove
 from keras_s2s.export.verifying import export_material, through_session, verify
 from keras_s2s.export.warmup import WARMUP, warmup_requests, write_requests
-from keras_s2s.tokenizers import train
 from keras_s2s.translator import Translator
-from tests.conformance import models
+from tests.export.tiny import TARGETS, make_translator, tokenizers
 
 PAIRS = [("a b c", "b c"), ("d e f g", "e a")]
-SOURCES, TARGETS = "a b c d e f g h i", "a b c d e f g"
-
-
-def tokenizers(sources=SOURCES, targets=TARGETS):
-    letters = TokenizerConfig(kind="whitespace", size=None)
-    return train(letters, [sources]), train(letters, [targets])
 
 
 @pytest.fixture(scope="module")
 def translator():
-    model = models.make("gru", "gru", "softmax")
-    return Translator(model, *tokenizers(), Decoding(beam_size=3, max_length=20))
+    return make_translator(Decoding(beam_size=3, max_length=20))
 
 
 @pytest.fixture(scope="module")

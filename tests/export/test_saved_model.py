@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from keras_s2s.config import Decoding, TokenizerConfig, UserError
+from keras_s2s.config import Decoding, UserError
 from keras_s2s.export import export_saved_model, export_translator
 from keras_s2s.export.cards import read_card
+from keras_s2s.export.graph_file import read_graph
 from keras_s2s.export.warmup import WARMUP, read_requests
 from keras_s2s.signatures import SIGNATURES
-from keras_s2s.tokenizers import train
-from keras_s2s.translator import Translator
-from tests.conformance import models
+from tests.export.tiny import make_translator
 
 DECODING = Decoding(
     beam_size=3, num_hypotheses=2, no_repeat_ngram=3, disallowed=["a", "b c"],
@@ -27,21 +25,13 @@ DECODING = Decoding(
 
 @pytest.fixture(scope="module")
 def translator():
-    letters = TokenizerConfig(kind="whitespace", size=None)
-    source, target = train(letters, ["a b c d e f g h i"]), train(letters, ["a b c d e f g"])
-    model = models.make("gru", "gru", "softmax")
-    return Translator(model, source, target, DECODING, dictionary={"a": "b"})
+    return make_translator(DECODING, dictionary={"a": "b"})
 
 
 @pytest.fixture(scope="module")
 def published(translator, tmp_path_factory):
     directory = tmp_path_factory.mktemp("served")
     return export_translator(translator, directory)
-
-
-def meta_graph(path):
-    data = (path / "saved_model.pb").read_bytes()
-    return saved_model_pb2.SavedModel.FromString(data).meta_graphs[0]
 
 
 def test_a_version_and_nothing_else_is_left(published):
@@ -51,7 +41,7 @@ def test_a_version_and_nothing_else_is_left(published):
 
 
 def test_signatures_names_types_and_defaults(published, translator):
-    found = meta_graph(published).signature_def
+    found = read_graph(published).signature_def
     for name, signature in SIGNATURES.items():
         for fields, given in (
             (signature.inputs, found[name].inputs),
@@ -92,7 +82,7 @@ def test_weights_are_stored_once(published, translator):
 
 
 def test_loops_are_calls_and_what_calls_nothing_runs_in_one_thread(published):
-    library = {f.signature.name: f for f in meta_graph(published).graph_def.library.function}
+    library = {f.signature.name: f for f in read_graph(published).graph_def.library.function}
     flow = [n for f in library.values() for n in f.node_def if n.op.endswith(("While", "If"))]
     assert not any(node.attr["_lower_using_switch_merge"].b for node in flow)
     kinds = set()

@@ -3,22 +3,18 @@
 import numpy as np
 import pytest
 
-from keras_s2s.config import Decoding, TokenizerConfig
+from keras_s2s.config import Decoding
 from keras_s2s.export.probes import ask
 from keras_s2s.export.proving import in_process
 from keras_s2s.export.ties import difference
-from keras_s2s.tokenizers import train
-from keras_s2s.translator import Translator
-from tests.conformance import models
+from tests.export.tiny import make_translator
 
 TEXTS = ["a b c", "i h g f e d", "c", "d e"]
 
 
 @pytest.fixture(scope="module")
 def answers():
-    letters = TokenizerConfig(kind="whitespace", size=None)
-    source, target = train(letters, ["a b c d e f g h i"]), train(letters, ["a b c d e f g"])
-    translator = Translator(models.make("gru", "gru", "softmax"), source, target, Decoding())
+    translator = make_translator(Decoding())
     return lambda asked: [in_process(translator, probe) for probe in asked]
 
 

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.data import make_example
-from keras_s2s.importers import import_marian
+from keras_s2s.importers.marian import import_marian
 from keras_s2s.importers.pytorch import read_pytorch
 from keras_s2s.importers.weights import read_safetensors
 from keras_s2s.translator import Translator

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from keras_s2s.config import UserError
-from keras_s2s.importers import import_marian
+from keras_s2s.importers.marian import import_marian
 from keras_s2s.importers.pytorch import MAGIC, TYPES, read_pytorch
 from keras_s2s.translator import Translator
 from tests.importers import marian_twin as twin

@@ -148,7 +148,7 @@ def _prepare_opennmt(options):
 
 
 def _lines(path):
-    return gzip.open(path).read().decode().split("\n")[:-1]
+    return gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]
 
 
 def _pieces(work):

@@ -1,13 +1,11 @@
 """An OpenNMT-tf model directory as a run directory."""
 
 import dataclasses
-import os
 from pathlib import Path
-
-import numpy as np
 
 from keras_s2s import catalog, checkpoints, tokenizers
 from keras_s2s.config import Config, ModelConfig, TokenizerConfig, UserError, making
+from keras_s2s.importers.layers import assign
 from keras_s2s.importers.opennmt import models
 from keras_s2s.importers.opennmt.config import translate
 from keras_s2s.importers.opennmt.description import describe
@@ -43,24 +41,24 @@ def import_run(source, run, theirs: Theirs, *, model_type=None, heads=None, auto
         UserError: `run` exists; a file is missing or not as expected; or the model is one that
             our parts cannot be.
     """
-    run = Path(run)
-    if os.path.lexists(run):
-        raise UserError(f"{run}: expected a directory that does not exist yet, came one")
-    checkpoint = Checkpoint(source)
-    model = _model(checkpoint, source, model_type, heads)
-    ours, report = translate(theirs, model, auto=auto)
-    config = Config.from_dict(ours)
-    vocabularies = {side: their_vocabulary(theirs, side) for side in SIDES}
-    _check_sizes(checkpoint, theirs, vocabularies)
-    config, pair = _tokenizers(config, vocabularies)
-    rows = {side: rows_of(tokenizer, vocabularies[side])
-            for side, tokenizer in zip(SIDES, pair, strict=True)}  # fmt: skip
-    _check_sharing(theirs, model, rows)
-    config = dataclasses.replace(config, model=ModelConfig(**catalog.resolve(config.model)))
-    made = catalog.build(config.model, *(tokenizer.size for tokenizer in pair))
-    _assign(made, transformer_weights(checkpoint, model, rows))
-    checkpoint.check_all_read()
-    _write(run, made, pair, config, checkpoint.step)
+    with making(run) as beside:
+        checkpoint = Checkpoint(source)
+        model = _model(checkpoint, source, model_type, heads)
+        ours, report = translate(theirs, model, auto=auto)
+        vocabularies = {side: their_vocabulary(theirs, side) for side in SIDES}
+        _check_sizes(checkpoint, theirs, vocabularies)
+        config, pair = _tokenizers(Config.from_dict(ours), vocabularies)
+        rows = {side: rows_of(tokenizer, vocabularies[side])
+                for side, tokenizer in zip(SIDES, pair, strict=True)}  # fmt: skip
+        _check_sharing(theirs, model, rows)
+        config = dataclasses.replace(config, model=ModelConfig(**catalog.resolve(config.model)))
+        made = catalog.build(config.model, *(tokenizer.size for tokenizer in pair))
+        weights = transformer_weights(checkpoint, model, rows)
+        assign(checkpoints.named_weights(made), weights)
+        checkpoint.check_all_read()
+        tokenizers.save_pair(beside / "tokenizers", *pair)
+        checkpoints.save(made, beside / "best", {"step": checkpoint.step})
+        config.save(beside / "config.yml")
     return report
 
 
@@ -163,22 +161,3 @@ def _check_sharing(theirs, model, rows):
     if model.sharing == "all" and rows["source"] != rows["target"]:
         expected = "expected that of the source, whose embedding is shared"
         raise theirs.wrong("data.target_vocabulary", expected)
-
-
-def _assign(model, weights: dict[str, np.ndarray]):
-    named = checkpoints.named_weights(model)
-    if named.keys() != weights.keys():
-        wrong = sorted(named.keys() ^ weights.keys())
-        raise ValueError(f"weights: expected those of the model, came others: {wrong[:3]}")
-    for name, value in weights.items():
-        if list(named[name].shape) != list(value.shape):
-            expected = f"expected {list(named[name].shape)}"
-            raise UserError(f"{name}: {expected}, came {list(value.shape)}")
-        named[name].assign(value)
-
-
-def _write(run, model, pair, config, step):
-    with making(run) as beside:
-        tokenizers.save_pair(beside / "tokenizers", *pair)
-        checkpoints.save(model, beside / "best", {"step": step})
-        config.save(beside / "config.yml")

@@ -1,0 +1,33 @@
+"""How an export may differ from the plain one."""
+
+from dataclasses import dataclass
+
+from keras_s2s.config import UserError
+
+__all__ = ["WEIGHTS", "Variant"]
+
+# How matrices may be stored, and how far the mean log-probability of a target token may then
+# move, in nats.
+WEIGHTS = {"float16": 0.005, "bfloat16": 0.05, "int8": 0.1}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How an export differs from the plain one.
+
+    Attributes:
+        weights: `"float16"`, `"bfloat16"` or `"int8"`, how matrices are stored, see `packing`;
+            None is float32.
+        batching: whether requests at the same time share batches, see `batching`.
+
+    Raises:
+        UserError: another name for `weights`.
+    """
+
+    weights: str | None = None
+    batching: bool = False
+
+    def __post_init__(self):
+        if self.weights not in (None, *WEIGHTS):
+            expected = f"weights: expected one of {', '.join(WEIGHTS)}"
+            raise UserError(f"{expected}, came {self.weights!r}")
