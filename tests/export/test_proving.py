@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s import attention
+from keras_s2s.attention import functions
 from keras_s2s.config import Decoding
 from keras_s2s.export import NotProven, export_translator, saved_model
 from keras_s2s.export.materials import material_of
@@ -98,8 +98,8 @@ def test_another_tokenizer(translator, written, tmp_path):
 
 
 def test_a_mask_that_is_dropped(translator, written, tmp_path, monkeypatch):
-    softmax = attention.masked_softmax
-    monkeypatch.setattr(attention, "masked_softmax", lambda scores, mask=None: softmax(scores))
+    softmax = functions.masked_softmax
+    monkeypatch.setattr(functions, "masked_softmax", lambda scores, mask=None: softmax(scores))
     # traced anew
     careless = Translator(translator.model, *tokenizers(), Decoding(beam_size=3, max_length=20))
     said = fails(careless, written, tmp_path)

@@ -6,6 +6,7 @@ import inspect
 import keras
 import tensorflow as tf
 
+from keras_s2s.catalog.presets import DEFAULT, PRESETS
 from keras_s2s.config import ModelConfig, UserError
 from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
 from keras_s2s.embeddings import TokenEmbedding
@@ -13,7 +14,7 @@ from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
 from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
 from keras_s2s.model import Seq2Seq
 
-__all__ = ["KINDS", "PRESETS", "build", "resolve", "with_policy"]
+__all__ = ["KINDS", "build", "resolve", "with_policy"]
 
 KINDS = {
     "encoder": {"recurrent": RecurrentEncoder, "transformer": TransformerEncoder},
@@ -21,43 +22,6 @@ KINDS = {
     "head": {"softmax": SoftmaxHead, "pointer_generator": PointerGeneratorHead},
 }
 SHARED = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
-
-
-def _recurrent(cell, units, layers=1, dropout=0.2, head="softmax"):
-    sizes = {"kind": "recurrent", "cell": cell, "units": units, "num_layers": layers}
-    sizes["dropout"] = dropout
-    return {
-        "embedding": units,
-        "encoder": {**sizes, "bidirectional": True},
-        "decoder": sizes,
-        "head": {"kind": head},
-    }
-
-
-def _transformer(units, layers, heads, hidden, dropout=0.1, norm="pre", head="softmax"):
-    side = {"kind": "transformer", "units": units, "num_layers": layers, "num_heads": heads}
-    side |= {"hidden_units": hidden, "norm": norm, "dropout": dropout}
-    return {
-        "embedding": units,
-        "tie": "output",
-        "encoder": side,
-        "decoder": dict(side),
-        "head": {"kind": head},
-    }
-
-
-PRESETS = {
-    "gru": _recurrent("gru", 256),
-    "gru_small": _recurrent("gru", 128),
-    "lstm": _recurrent("lstm", 256),
-    "lstm_stacked": _recurrent("lstm", 256, layers=2, dropout=0.3),
-    "pointer_generator": _recurrent("lstm", 256, head="pointer_generator"),
-    "transformer_tiny": _transformer(128, 4, 4, 256, dropout=0.3),
-    "transformer_small": _transformer(256, 4, 4, 1024),
-    "transformer_base": _transformer(512, 6, 8, 2048, norm="post"),
-    "transformer_pointer_generator": _transformer(256, 4, 4, 1024, head="pointer_generator"),
-}
-DEFAULT = "gru"
 
 
 def resolve(model: ModelConfig) -> dict:

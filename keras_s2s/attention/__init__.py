@@ -1,0 +1,26 @@
+"""Attention: how a query picks from a memory. Pure functions, and thin layers over them.
+
+Weights are float32 whatever the policy, and the weights of a row without a single real token are
+zero, so that an empty row gives zeros and no NaN.
+"""
+
+from keras_s2s.attention.additive import AdditiveAttention
+from keras_s2s.attention.functions import (
+    additive_scores,
+    dot_product_attention,
+    masked_softmax,
+    merge_heads,
+    split_heads,
+)
+from keras_s2s.attention.multi_head import CrossAttention, SelfAttention
+
+__all__ = [
+    "AdditiveAttention",
+    "CrossAttention",
+    "SelfAttention",
+    "additive_scores",
+    "dot_product_attention",
+    "masked_softmax",
+    "merge_heads",
+    "split_heads",
+]

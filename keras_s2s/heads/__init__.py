@@ -1,0 +1,23 @@
+"""Heads: decoder outputs -> float32 logits over what may come next.
+
+A head is called as `head(outputs, inputs, attention, context)` by training and by every search
+alike. Heads are float32 whatever the policy: a bfloat16 vocabulary layer picks another token in
+some three of a hundred rows.
+"""
+
+from keras_s2s.heads.base import Head, log_normalizer
+from keras_s2s.heads.pointer_generator import (
+    PointerGeneratorHead,
+    copy_distribution,
+    spread_over_source,
+)
+from keras_s2s.heads.softmax import SoftmaxHead
+
+__all__ = [
+    "Head",
+    "PointerGeneratorHead",
+    "SoftmaxHead",
+    "copy_distribution",
+    "log_normalizer",
+    "spread_over_source",
+]

@@ -1,0 +1,142 @@
+"""What every head is, and its layout for a search."""
+
+import keras
+import tensorflow as tf
+
+from keras_s2s.linear import Linear, shape_of, wide_product
+
+ABSENT = -1e9  # logit of a column that stands for no token
+
+
+def log_normalizer(logits, row_max=None):
+    """log sum exp over the last axis, safe for logits of any size.
+
+    The largest probability is exp(max - normaliser): softmax has a kernel of its own, so this
+    takes two thirds of the time of `tf.reduce_logsumexp`.
+
+    Args:
+        logits: float32 tensor [..., V].
+        row_max: float32 tensor [...], the largest of each row, where it is known already.
+
+    Returns:
+        float32 tensor [...].
+    """
+    if row_max is None:
+        row_max = tf.reduce_max(logits, -1)
+    return row_max - tf.math.log(tf.reduce_max(tf.nn.softmax(logits), -1))
+
+
+class Head(keras.layers.Layer):
+    """What every head is: outputs [B, N, D] -> logits [B, N, V'].
+
+    Args:
+        vocabulary_size: number of target tokens V.
+        tied: weights come from an embedding's table, given by `tie`, and only the bias is here.
+
+    Attributes:
+        vocabulary_size: number of target tokens V.
+        copies: whether logits go on beyond V with one column for each source position, and the
+            source needs `copy_ids`.
+        needs_attention: whether it reads the alignment map.
+    """
+
+    copies = False
+    needs_attention = False
+
+    def __init__(self, vocabulary_size, tied=False, **kwargs):
+        # Arguments pass uncast: ids stay ids, and a half-precision output is widened here.
+        super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
+        self.vocabulary_size, self.tied = vocabulary_size, tied
+        self.projection = self._table = self._search = None
+
+    def tie(self, embedding):
+        """Uses the transposed table of a `TokenEmbedding` as output weights [V, D].
+
+        Raises:
+            ValueError: when the table has another number of tokens, or when the head has been
+                built with weights of its own.
+        """
+        if self.built and not self.tied:
+            raise ValueError("tie: expected a head without weights, came one that is built")
+        if embedding.vocabulary_size != self.vocabulary_size:
+            raise ValueError(
+                f"tie: expected an embedding of {self.vocabulary_size} tokens,"
+                f" came {embedding.vocabulary_size}"
+            )
+        self.tied = True
+        # Behind a function: the table belongs to the model, and is saved there alone.
+        self._table = lambda: embedding
+
+    def _build_vocabulary(self, width):
+        if self.tied:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.vocabulary_size,), initializer="zeros"
+            )
+        else:
+            self.projection = Linear(self.vocabulary_size, dtype="float32")
+            self.projection.build((None, width))
+
+    def prepare_search(self, multiple=1):
+        """Copies the vocabulary's weights in the layout that decodes fastest.
+
+        A product with a transposed table takes up to twice the time. `search_logits` uses the
+        copy, training and `call` do not. The copy is neither saved nor kept up to date: for a model
+        whose weights are final. A second call brings it up to date.
+
+        Args:
+            multiple: columns are padded to a multiple of it, with a bias of -1e9.
+
+        Returns:
+            list of the one `tf.Variable` made, [D + 1, V'], the bias in its last row: added within
+            the product it takes no pass over the logits. An export must track it.
+        """
+        weights, bias = (tf.convert_to_tensor(x) for x in self._vocabulary())
+        more = -self.vocabulary_size % multiple
+        kernel = tf.pad(tf.transpose(weights) if self.tied else weights, [[0, 0], [0, more]])
+        bias = tf.pad(bias, [[0, more]], constant_values=ABSENT)
+        kernel = tf.concat([kernel, tf.expand_dims(bias, 0)], 0)
+        made = self._search() if self._search else None
+        if made is not None and made.shape == kernel.shape:
+            made.assign(kernel)
+        else:
+            made = tf.Variable(kernel, trainable=False)
+        self._search = lambda: made  # behind a function: not part of what Keras saves
+        return [made]
+
+    def search_logits(self, outputs, inputs=None, attention=None, context=None):
+        """What the call gives, from the weights that `prepare_search` laid out if it did.
+
+        Args:
+            outputs, inputs, attention, context: as for the call.
+
+        Returns:
+            float32 tensor [B, N, V'], with -1e9 in columns beyond those of the call.
+        """
+        if self._search is None:
+            return self(outputs, inputs, attention, context)
+        kernel = tf.convert_to_tensor(self._search())
+        flat = tf.reshape(tf.cast(outputs, tf.float32), [-1, kernel.shape[0] - 1])  # [B * N, D]
+        flat = tf.pad(flat, [[0, 0], [0, 1]], constant_values=1.0)  # for the bias
+        logits = tf.reshape(tf.matmul(flat, kernel), [*shape_of(outputs, 2), kernel.shape[1]])
+        return self._finish(logits, outputs, inputs, attention, context)
+
+    def _finish(self, logits, outputs, inputs, attention, context):
+        """What the head makes of the vocabulary's logits."""
+        return logits
+
+    def _vocabulary(self):
+        if not self.tied:
+            return self.projection.kernel, self.projection.bias
+        if self._table is None:
+            raise ValueError("tied: expected tie(embedding) before the first call, came none")
+        return self._table().table, self.bias
+
+    def _vocabulary_logits(self, outputs):
+        weights, bias = self._vocabulary()
+        # Outputs in half precision mean a mixed policy: its gradients may be so too.
+        weights, bias = tf.convert_to_tensor(weights), tf.convert_to_tensor(bias)
+        return wide_product(tf.cast(outputs, tf.float32), weights, bias, self.tied, outputs.dtype)
+
+    def get_config(self):
+        own = {"vocabulary_size": self.vocabulary_size, "tied": self.tied}
+        return {**super().get_config(), **own}
