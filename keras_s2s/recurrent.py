@@ -8,9 +8,17 @@ one position, and both then run the same code.
 import keras
 import tensorflow as tf
 
-from keras_s2s.linear import Linear
+from keras_s2s.linear import Linear, make_norm
 
-__all__ = ["GRUCell", "LSTMCell", "cell", "run", "unroll"]
+__all__ = [
+    "GRUCell",
+    "LSTMCell",
+    "LayerNormGRUCell",
+    "LayerNormLSTMCell",
+    "cell",
+    "run",
+    "unroll",
+]
 
 
 class _Cell(keras.layers.Layer):
@@ -39,6 +47,10 @@ class _Cell(keras.layers.Layer):
         """The input's share of the gates: [..., D] -> [..., gates * units]."""
         return self.input_projection(inputs)
 
+    def recur(self, hidden, kept=None):
+        """The state's share of the gates: [N, U], and [N, U] or None -> [N, gates * U]."""
+        return self.recurrent_projection(hidden if kept is None else hidden * kept)
+
     def initial_states(self, batch):
         """Zeros: a dict of [B, units] for each of `state_names`."""
         zeros = tf.zeros([batch, self.units], self.compute_dtype)
@@ -61,6 +73,7 @@ class GRUCell(_Cell):
     Call arguments:
         projected: float tensor [N, 3 U], from `project`.
         states: {"h": float tensor [N, U]}.
+        kept: float tensor [N, U], factors of h in the recurrent product alone; None for 1.
 
     Output:
         output [N, U] and the new states.
@@ -72,10 +85,10 @@ class GRUCell(_Cell):
     gates = 3
     state_names = ("h",)
 
-    def call(self, projected, states):
+    def call(self, projected, states, kept=None):
         hidden = states["h"]
         update_x, reset_x, new_x = tf.split(projected, 3, -1)
-        update_h, reset_h, new_h = tf.split(self.recurrent_projection(hidden), 3, -1)
+        update_h, reset_h, new_h = tf.split(self.recur(hidden, kept), 3, -1)
         update = tf.sigmoid(update_x + update_h)
         new = tf.tanh(new_x + tf.sigmoid(reset_x + reset_h) * new_h)
         hidden = new + update * (hidden - new)
@@ -95,6 +108,7 @@ class LSTMCell(_Cell):
     Call arguments:
         projected: float tensor [N, 4 U], from `project`.
         states: {"h": float tensor [N, U], "c": float tensor [N, U]}.
+        kept: float tensor [N, U], factors of h in the recurrent product alone; None for 1.
 
     Output:
         output [N, U] and the new states.
@@ -106,22 +120,112 @@ class LSTMCell(_Cell):
     gates = 4
     state_names = ("h", "c")
 
-    def call(self, projected, states):
-        gates = projected + self.recurrent_projection(states["h"])
+    def call(self, projected, states, kept=None):
+        gates = projected + self.recur(states["h"], kept)
         enter, forget, new, leave = tf.split(gates, 4, -1)
         memory = tf.sigmoid(forget + 1.0) * states["c"] + tf.sigmoid(enter) * tf.tanh(new)
-        hidden = tf.sigmoid(leave) * tf.tanh(memory)
+        hidden = tf.sigmoid(leave) * tf.tanh(self.expose(memory))
         return hidden, {"h": hidden, "c": memory}
 
+    def expose(self, memory):
+        """What the output gate lets out: [N, U] -> [N, U]."""
+        return memory
 
-CELLS = {"gru": GRUCell, "lstm": LSTMCell}
+
+class _LayerNorm(_Cell):
+    """Normalises both products, gate group by gate group, before they are added up."""
+
+    groups = ()  # gates of each group
+
+    def __init__(self, units, **kwargs):
+        super().__init__(units, **kwargs)
+        policy = self.dtype_policy
+        self.input_norms = [make_norm(policy, 1e-5) for _ in self.groups]
+        self.recurrent_norms = [make_norm(policy, 1e-5) for _ in self.groups]
+
+    def build(self, inputs_shape, states_shape=None):
+        super().build(inputs_shape, states_shape)
+        for norms in (self.input_norms, self.recurrent_norms):
+            for norm, count in zip(norms, self.groups):
+                if not norm.built:
+                    norm.build((None, count * self.units))
+
+    def project(self, inputs):
+        return self._normalise(super().project(inputs), self.input_norms)
+
+    def recur(self, hidden, kept=None):
+        return self._normalise(super().recur(hidden, kept), self.recurrent_norms)
+
+    def _normalise(self, products, norms):
+        parts = tf.split(products, [count * self.units for count in self.groups], -1)
+        return tf.concat([norm(part) for norm, part in zip(norms, parts)], -1)
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class LayerNormGRUCell(_LayerNorm, GRUCell):
+    """`GRUCell` whose products are normalised: LN(W x) and LN(U h), [z; r] apart from n.
+
+    Args:
+        units: width U of the state.
+
+    Call arguments:
+        projected, states, kept: as for `GRUCell`, float tensors [N, 3 U], [N, U] and [N, U].
+
+    Output:
+        output [N, U] and the new states.
+
+    Reference: Ba et al. 2016, arXiv:1607.06450, equations 27 to 29 (appendix).
+    """
+
+    groups = (2, 1)
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class LayerNormLSTMCell(_LayerNorm, LSTMCell):
+    """`LSTMCell` whose products are normalised, LN(W x) + LN(U h), and what its memory lets out.
+
+    h' = o * tanh(LN(c')).
+
+    Args:
+        units: width U of the state.
+
+    Call arguments:
+        projected, states, kept: as for `LSTMCell`, float tensors [N, 4 U], [N, U] and [N, U].
+
+    Output:
+        output [N, U] and the new states.
+
+    Reference: Ba et al. 2016, arXiv:1607.06450, equations 20 to 22.
+    """
+
+    groups = (4,)
+
+    def __init__(self, units, **kwargs):
+        super().__init__(units, **kwargs)
+        self.memory_norm = make_norm(self.dtype_policy, 1e-5)
+
+    def build(self, inputs_shape, states_shape=None):
+        super().build(inputs_shape, states_shape)
+        if not self.memory_norm.built:
+            self.memory_norm.build((None, self.units))
+
+    def expose(self, memory):
+        return self.memory_norm(memory)
+
+
+CELLS = {
+    "gru": GRUCell,
+    "lstm": LSTMCell,
+    "layer_norm_gru": LayerNormGRUCell,
+    "layer_norm_lstm": LayerNormLSTMCell,
+}
 
 
 def cell(kind, units, **kwargs):
     """A cell by name.
 
     Args:
-        kind: `"gru"` or `"lstm"`.
+        kind: `"gru"`, `"lstm"`, `"layer_norm_gru"` or `"layer_norm_lstm"`.
         units: width of its state.
 
     Raises:
@@ -175,7 +279,7 @@ def _same_shapes(new, old):
     return [tf.cast(tf.ensure_shape(n, o.shape), o.dtype) for n, o in zip(new, old)]
 
 
-def run(cell, inputs, mask, reverse=False):
+def run(cell, inputs, mask, reverse=False, kept=None):
     """A cell over a batch of sequences; where `mask` is False the states stand still.
 
     With padding on the right and `reverse` the states stay zero until the last real token.
@@ -185,6 +289,8 @@ def run(cell, inputs, mask, reverse=False):
         inputs: float tensor [B, S, D].
         mask: bool tensor [B, S], True = a real token.
         reverse: read from right to left.
+        kept: float tensor [B, U], factors of h in every recurrent product, which is how
+            variational dropout has it (Gal and Ghahramani 2016, arXiv:1512.05287, section 4).
 
     Returns:
         outputs [B, S, U], zero at padding, and the final states, a dict of [B, U].
@@ -194,9 +300,9 @@ def run(cell, inputs, mask, reverse=False):
 
     def advance(here, states):
         projected, real = here
-        outputs, new = cell(projected, states)
-        kept = {name: tf.where(real, new[name], states[name]) for name in states}
-        return tf.where(real, outputs, tf.zeros_like(outputs)), kept
+        outputs, new = cell(projected, states, kept=kept)
+        new = {name: tf.where(real, new[name], states[name]) for name in states}
+        return tf.where(real, outputs, tf.zeros_like(outputs)), new
 
     like = tf.TensorSpec([None, cell.units], cell.compute_dtype)
     return unroll(advance, (projected, tf.expand_dims(mask, 2)), states, like, reverse)

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_s2s.attention import CrossAttention, SelfAttention
 from keras_s2s.embeddings import POSITIONS
-from keras_s2s.linear import Dropout, Linear, check_sizes
+from keras_s2s.linear import Dropout, LayerNormalization, Linear, check_sizes, make_norm
 
 __all__ = [
     "FeedForward",
@@ -48,32 +48,6 @@ def head_names(num_layers, num_heads):
         for layer in range(num_layers)
         for head in range(num_heads)
     ]
-
-
-@keras.saving.register_keras_serializable("keras_s2s")
-class LayerNormalization(keras.layers.LayerNormalization):
-    """`keras.layers.LayerNormalization` over the last axis, in fewer passes over the inputs.
-
-    Call arguments:
-        inputs: float tensor [..., D].
-
-    Output:
-        tensor of the inputs' shape, in the layer's compute type.
-
-    Reference: Ba et al. 2016, arXiv:1607.06450.
-    """
-
-    def call(self, inputs):
-        x = tf.cast(inputs, tf.float32)
-        centred = x - tf.reduce_mean(x, -1, keepdims=True)
-        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
-        scale = tf.math.rsqrt(variance + self.epsilon) * tf.convert_to_tensor(self.gamma)
-        return tf.cast(centred * scale + tf.convert_to_tensor(self.beta), self.compute_dtype)
-
-
-def make_norm(policy, epsilon=1e-6):
-    """Layer normalisation as every Transformer part here uses it."""
-    return LayerNormalization(epsilon=epsilon, dtype=policy)
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

@@ -172,10 +172,36 @@ def lstm_step(cell, projected, states):
     return {"h": sigmoid(o) * np.tanh(c), "c": c}
 
 
+def layer_norm_gru_step(cell, x, states):
+    """Ba et al. 2016, appendix: update and reset normalised together, the candidate alone."""
+    units, h = cell.units, states["h"]
+    x, own = linear(cell.input_projection, x), linear(cell.recurrent_projection, h)
+    gates = [
+        layer_norm(norms[0], part[: 2 * units])
+        for norms, part in ((cell.input_norms, x), (cell.recurrent_norms, own))
+    ]
+    z, r = np.split(sigmoid(sum(gates)), 2)
+    new = layer_norm(cell.input_norms[1], x[2 * units :])
+    new = np.tanh(new + r * layer_norm(cell.recurrent_norms[1], own[2 * units :]))
+    return {"h": z * h + (1 - z) * new}
+
+
+def layer_norm_lstm_step(cell, x, states):
+    """Ba et al. 2016, equations 20 to 22, the forget gate open by 1."""
+    gates = layer_norm(cell.input_norms[0], linear(cell.input_projection, x))
+    own = linear(cell.recurrent_projection, states["h"])
+    i, f, g, o = np.split(gates + layer_norm(cell.recurrent_norms[0], own), 4)
+    c = sigmoid(f + 1) * states["c"] + sigmoid(i) * np.tanh(g)
+    return {"h": sigmoid(o) * np.tanh(layer_norm(cell.memory_norm, c)), "c": c}
+
+
 STEPS = {"gru": gru_step, "lstm": lstm_step}
+NORMED = {"layer_norm_gru": layer_norm_gru_step, "layer_norm_lstm": layer_norm_lstm_step}
 
 
 def cell_step(kind, cell, x, states):
+    if kind in NORMED:
+        return NORMED[kind](cell, x, states)
     return STEPS[kind](cell, linear(cell.input_projection, x), states)
 
 

@@ -10,14 +10,24 @@ from keras_s2s.catalog.presets import DEFAULT, PRESETS
 from keras_s2s.config import ModelConfig, UserError
 from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
 from keras_s2s.embeddings import TokenEmbedding
-from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
+from keras_s2s.encoders import (
+    GNMTEncoder,
+    PyramidalEncoder,
+    RecurrentEncoder,
+    TransformerEncoder,
+)
 from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
 from keras_s2s.model import Seq2Seq
 
 __all__ = ["KINDS", "build", "resolve", "with_policy"]
 
 KINDS = {
-    "encoder": {"recurrent": RecurrentEncoder, "transformer": TransformerEncoder},
+    "encoder": {
+        "recurrent": RecurrentEncoder,
+        "transformer": TransformerEncoder,
+        "pyramidal": PyramidalEncoder,
+        "gnmt": GNMTEncoder,
+    },
     "decoder": {"recurrent": RecurrentDecoder, "transformer": TransformerDecoder},
     "head": {"softmax": SoftmaxHead, "pointer_generator": PointerGeneratorHead},
 }

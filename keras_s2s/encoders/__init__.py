@@ -1,7 +1,16 @@
 """Encoders: source vectors -> `Memory`, the one thing that decoders see of a source."""
 
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
-from keras_s2s.encoders.recurrent import RecurrentEncoder
+from keras_s2s.encoders.pyramidal import PyramidalEncoder
+from keras_s2s.encoders.recurrent import GNMTEncoder, RecurrentEncoder
 from keras_s2s.encoders.transformer import TransformerEncoder
 
-__all__ = ["Encoder", "Memory", "RecurrentEncoder", "TransformerEncoder", "masked_mean"]
+__all__ = [
+    "Encoder",
+    "GNMTEncoder",
+    "Memory",
+    "PyramidalEncoder",
+    "RecurrentEncoder",
+    "TransformerEncoder",
+    "masked_mean",
+]

@@ -18,6 +18,7 @@ class Memory(NamedTuple):
         states: nest of final states [B, ...] that a decoder may copy; empty where there are none.
         source_index: int32 tensor [B, M], the source position of each place; None when M = S.
         attention: float32 tensor [B, A, S, S], self-attention maps; None unless asked for.
+        keys: float tensor [B, M, D], what a query is compared with where that is not `values`.
     """
 
     values: tf.Tensor
@@ -26,6 +27,7 @@ class Memory(NamedTuple):
     states: Any = ()
     source_index: tf.Tensor | None = None
     attention: tf.Tensor | None = None
+    keys: tf.Tensor | None = None
 
 
 def masked_mean(values, mask):
@@ -41,7 +43,10 @@ class Encoder(keras.layers.Layer):
     Attributes:
         width: last axis of the memory's values and summary.
         attention_names: list of A strings, of the self-attention maps.
+        shortens: whether M is less than S.
     """
+
+    shortens = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -52,9 +57,14 @@ class Encoder(keras.layers.Layer):
         return None
 
     def _set_source_end(self, source_end):
-        if not isinstance(source_end, bool):
-            raise ValueError(f"source_end: expected True or False, came {source_end!r}")
+        self._check_switches(source_end=source_end)
         self.source_end = source_end
+
+    @staticmethod
+    def _check_switches(**switches):
+        for name, value in switches.items():
+            if not isinstance(value, bool):
+                raise ValueError(f"{name}: expected True or False, came {value!r}")
 
     def _read(self, mask):
         """The places that are read of those that are real."""

@@ -9,7 +9,12 @@ import tensorflow as tf
 
 from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
 from keras_s2s.embeddings import TokenEmbedding
-from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
+from keras_s2s.encoders import (
+    GNMTEncoder,
+    PyramidalEncoder,
+    RecurrentEncoder,
+    TransformerEncoder,
+)
 from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
 from keras_s2s.model import Seq2Seq
 
@@ -36,12 +41,24 @@ DECODERS = {
         WIDTH, 1, 2, norm="post", epsilon=1e-3, first_position=1, **k
     ),
 }
+# Each of these stands under one decoder or over one encoder, and under one head: MORE has them.
+MORE_ENCODERS = {
+    "deep": lambda **k: RecurrentEncoder(WIDTH, 3, "layer_norm_lstm", residual=True, **k),
+    "pyramid": lambda **k: PyramidalEncoder(WIDTH, 3, "layer_norm_gru", **k),
+    "gnmt": lambda **k: GNMTEncoder(WIDTH, 4, **k),
+}
+MORE_DECODERS = {}
 HEADS = {
     "softmax": (SoftmaxHead, "none"),
     "tied": (SoftmaxHead, "output"),
     "pointer": (PointerGeneratorHead, "none"),
 }
-ALL = list(itertools.product(ENCODERS, DECODERS, HEADS))
+MORE = [
+    ("deep", "pre", "pointer"),
+    ("pyramid", "gru", "pointer"),
+    ("gnmt", "lstms", "softmax"),
+]
+CORE = list(itertools.product(ENCODERS, DECODERS, HEADS))
 
 
 def _pairwise():
@@ -51,7 +68,25 @@ def _pairwise():
     return [(e, d, heads[(i + j) % len(heads)]) for (i, e), (j, d) in rows]
 
 
-PAIRWISE = _pairwise()
+def _more():
+    """What else there is with every other part, heads in turn; what MORE names is among it."""
+    rows = [(e, d) for e in MORE_ENCODERS for d in [*DECODERS]]
+    rows += [(e, d) for d in MORE_DECODERS for e in ENCODERS if e not in MORE_ENCODERS]
+    heads = itertools.cycle(HEADS)
+    return sorted({*MORE, *((e, d, head) for (e, d), head in zip(rows, heads))})
+
+
+PAIRWISE = [*_pairwise(), *MORE]
+ENCODERS |= MORE_ENCODERS
+DECODERS |= MORE_DECODERS
+ALL = [*CORE, *_more()]
+SELF_MAPS = ("pre", "post")  # the decoders that look at themselves
+
+
+def has_maps(encoder):
+    """Whether an encoder of the table has self-attention maps."""
+    return bool(ENCODERS[encoder]().attention_names)
+
 
 
 def over_models(function):

@@ -147,8 +147,8 @@ def check_exports(cases, tmp_path):
                     assert (len(shape), shape[0]) == (len(output.shape), rows), output.name
         maps = {key.rpartition("/")[2] for key in outputs if key.startswith("attention/")}
         encoder, decoder, _ = name.split("-")
-        assert ("encoder_attention" in maps) == (encoder in ("pre", "post"))
-        assert ("decoder_attention" in maps) == (decoder in ("pre", "post"))
+        assert ("encoder_attention" in maps) == models.has_maps(encoder)
+        assert ("decoder_attention" in maps) == (decoder in models.SELF_MAPS)
 
 
 FAST = [("pre", "pre", "pointer")]  # all that a model can have

@@ -60,5 +60,5 @@ def test_all_maps_are_named_and_sum_to_one(encoder, decoder, head):
     for attention in maps.values():
         assert attention.dtype == tf.float32
         np.testing.assert_allclose(tf.reduce_sum(attention, -1), 1.0, atol=1e-5)
-    assert ("self" in maps) == (decoder in ("pre", "post"))
-    assert ("encoder" in maps) == (encoder in ("pre", "post"))
+    assert ("self" in maps) == (decoder in models.SELF_MAPS)
+    assert ("encoder" in maps) == models.has_maps(encoder)
