@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_s2s.config import SpecialIds, UserError
 from keras_s2s.decoders import TransformerDecoder
+from keras_s2s.embeddings import POSITIONS as SINUSOIDS
 from keras_s2s.embeddings import TokenEmbedding, sinusoidal
 from keras_s2s.encoders import TransformerEncoder
 from keras_s2s.heads import SoftmaxHead
@@ -48,6 +49,12 @@ def check_parts(model):
             )
     for part in ("encoder", "decoder"):
         _activation(part, getattr(model, part))
+        came = getattr(model, part).positions
+        if came not in SINUSOIDS:
+            raise UserError(
+                f"model.{part}.positions: expected one of {', '.join(SINUSOIDS)}, which the export"
+                f" to CTranslate2 knows, came {came!r}"
+            )
     one, other = (getattr(model, part).epsilon for part in ("encoder", "decoder"))
     if one != other:
         raise UserError(

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_s2s.config import SpecialIds
 from keras_s2s.linear import check_sizes
 
-__all__ = ["POSITIONS", "TokenEmbedding", "place", "sinusoidal"]
+__all__ = ["POSITIONS", "LearnedPositions", "TokenEmbedding", "place", "sinusoidal"]
 
 POSITIONS = ("sinusoidal", "vaswani")  # how the wave lengths run, see `sinusoidal`
 
@@ -41,21 +41,66 @@ def sinusoidal(positions, units, kind="sinusoidal"):
     return tf.concat([tf.sin(angles), tf.cos(angles)], 1)
 
 
-def place(inputs, positions, kind="sinusoidal", scaled=True):
+def place(inputs, positions, kind="sinusoidal", scaled=True, table=None):
     """Vectors with their positions in them, as a Transformer's first layer takes them.
 
     Args:
         inputs: float tensor [..., N, D].
         positions: int tensor [N].
-        kind: one of `POSITIONS`.
+        kind: one of `POSITIONS`, or anything else for no sinusoids.
         scaled: whether the vectors are multiplied by the square root of D.
+        table: `LearnedPositions` whose vectors are added.
 
     Returns:
         float tensor [..., N, D].
     """
     units = inputs.shape[-1]
-    signal = tf.cast(sinusoidal(positions, units, kind), inputs.dtype)  # [N, D]
-    return (inputs * units**0.5 if scaled else inputs) + signal
+    inputs = inputs * units**0.5 if scaled else inputs
+    if table is not None:
+        return inputs + tf.cast(table(positions), inputs.dtype)
+    if kind not in POSITIONS:
+        return inputs
+    return inputs + tf.cast(sinusoidal(positions, units, kind), inputs.dtype)
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class LearnedPositions(keras.layers.Layer):
+    """A learned vector for every position, always float32.
+
+    Args:
+        units: width D.
+        max_length: number of positions; the last vector stands for all beyond.
+
+    Call arguments:
+        positions: int tensor [N].
+
+    Output:
+        float32 tensor [N, D].
+
+    Raises:
+        ValueError: for sizes that are not positive integers.
+
+    Reference: Gehring et al. 2017, arXiv:1705.03122, section 3.1.
+    """
+
+    def __init__(self, units, max_length=1024, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        check_sizes(units=units, max_length=max_length)
+        self.units, self.max_length = units, max_length
+
+    def build(self, positions_shape=None):
+        self.table = self.add_weight(
+            name="table",
+            shape=(self.max_length, self.units),
+            initializer=keras.initializers.RandomNormal(stddev=self.units**-0.5),
+        )
+
+    def call(self, positions):
+        last = self.max_length - 1
+        return tf.gather(tf.convert_to_tensor(self.table), tf.minimum(positions, last))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units, "max_length": self.max_length}
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

@@ -4,7 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.attention import CrossAttention, SelfAttention
-from keras_s2s.embeddings import POSITIONS
+from keras_s2s.attention.positions import RELATIVE, make_position
+from keras_s2s.embeddings import POSITIONS, LearnedPositions
 from keras_s2s.linear import Dropout, LayerNormalization, Linear, check_sizes, make_norm
 
 __all__ = [
@@ -13,13 +14,16 @@ __all__ = [
     "TransformerLayer",
     "check_stack",
     "head_names",
+    "make_layers",
     "make_norm",
+    "make_table",
+    "split_positions",
 ]
 
 
 def check_stack(units, num_layers, num_heads, hidden_units, epsilon=1e-6, positions="sinusoidal",
                 scaled=True, first_position=0):  # fmt: skip
-    """Refuses what no stack of layers over sinusoidal positions can have.
+    """Refuses what no stack of layers can have.
 
     Raises:
         ValueError: naming the argument that is not a positive integer (`hidden_units` may be
@@ -27,10 +31,9 @@ def check_stack(units, num_layers, num_heads, hidden_units, epsilon=1e-6, positi
     """
     inner = {} if hidden_units is None else {"hidden_units": hidden_units}
     check_sizes(units=units, num_layers=num_layers, num_heads=num_heads, **inner)
-    if units % 2:
+    kind, _ = split_positions(positions)
+    if units % 2 and kind in POSITIONS:
         raise ValueError(f"units: expected an even width for sinusoidal positions, came {units}")
-    if positions not in POSITIONS:
-        raise ValueError(f"positions: expected one of {', '.join(POSITIONS)}, came {positions!r}")
     number = isinstance(epsilon, int | float) and not isinstance(epsilon, bool)
     if not number or not 0 < epsilon < 1:
         raise ValueError(f"epsilon: expected a number between 0 and 1, came {epsilon!r}")
@@ -39,6 +42,76 @@ def check_stack(units, num_layers, num_heads, hidden_units, epsilon=1e-6, positi
     if type(first_position) is not int or first_position < 0:
         expected = "expected an integer of at least 0"
         raise ValueError(f"first_position: {expected}, came {first_position!r}")
+
+
+def split_positions(positions):
+    """The kind of positions of a stack, and what else is said of them.
+
+    Args:
+        positions: a kind, or a dict of `kind` and the arguments of its class: `"sinusoidal"` and
+            `"vaswani"` (see `keras_s2s.embeddings.sinusoidal`), `"none"`, `"learned"`
+            (`LearnedPositions`: max_length), `"relative"` (`RelativePosition`: max_distance),
+            `"t5"` (`BucketPosition`: num_buckets, max_distance), `"rotary"` (`RotaryPosition`:
+            base), `"alibi"` (`AlibiPosition`).
+
+    Returns:
+        the kind, and a dict of the arguments.
+
+    Raises:
+        ValueError: for another kind.
+    """
+    options = dict(positions) if isinstance(positions, dict) else {"kind": positions}
+    kind, kinds = options.pop("kind", None), [*POSITIONS, "none", "learned", *RELATIVE]
+    if kind not in kinds:
+        raise ValueError(f"positions: expected one of {', '.join(kinds)}, came {kind!r}")
+    if options and kind in (*POSITIONS, "none"):
+        raise ValueError(f"positions: {kind} has no arguments, came {', '.join(options)}")
+    return kind, options
+
+
+def make_layers(stack, cross):
+    """The layers of an encoder or, with `cross`, of a decoder that sees what stands before alone.
+
+    Args:
+        stack: a layer with the arguments of `TransformerEncoder` as attributes.
+        cross: whether they attend to a memory.
+
+    Returns:
+        list of `TransformerLayer`s, float tensors [B, N, D] -> [B, N, D].
+
+    Raises:
+        ValueError: as for `TransformerLayer`, or for arguments of positions that do not do.
+    """
+    kind, options = split_positions(stack.positions)
+    policy, size = stack.dtype_policy, stack.units // stack.num_heads
+
+    def position():
+        if kind not in RELATIVE:
+            return None
+        return make_position(kind, stack.num_heads, size, cross, policy, **options)
+
+    shared = position() if kind == "t5" else None
+    return [
+        TransformerLayer(
+            stack.units,
+            stack.num_heads,
+            stack.hidden_units or 4 * stack.units,
+            cross,
+            stack.norm,
+            stack.activation,
+            stack.dropout,
+            stack.epsilon,
+            shared or position(),
+            dtype=policy,
+        )
+        for _ in range(stack.num_layers)
+    ]
+
+
+def make_table(units, positions):
+    """`LearnedPositions` [N] -> [N, D] of what a stack says of its positions, or None."""
+    kind, options = split_positions(positions)
+    return LearnedPositions(units, **options) if kind == "learned" else None
 
 
 def head_names(num_layers, num_heads):
@@ -107,6 +180,7 @@ class TransformerLayer(keras.layers.Layer):
         activation: Keras name of the feed-forward activation.
         dropout: share dropped in training, in every part and after it.
         epsilon: added to the variance in normalisations.
+        position: of the self-attention, see `SelfAttention`.
 
     Call arguments:
         inputs: float tensor [B, N, D].
@@ -126,7 +200,8 @@ class TransformerLayer(keras.layers.Layer):
     """
 
     def __init__(self, units, num_heads, hidden_units, cross=False, norm="pre",
-                 activation="relu", dropout=0.0, epsilon=1e-6, **kwargs):  # fmt: skip
+                 activation="relu", dropout=0.0, epsilon=1e-6, position=None,
+                 **kwargs):  # fmt: skip
         super().__init__(**kwargs)
         if norm not in ("pre", "post"):
             raise ValueError(f"norm: expected 'pre' or 'post', came {norm!r}")
@@ -134,7 +209,7 @@ class TransformerLayer(keras.layers.Layer):
         self.cross, self.norm, self.activation, self.dropout = cross, norm, activation, dropout
         self.epsilon = epsilon
         policy = self.dtype_policy
-        self.self_attention = SelfAttention(units, num_heads, dropout, dtype=policy)
+        self.self_attention = SelfAttention(units, num_heads, dropout, position, dtype=policy)
         self.self_norm = make_norm(policy, epsilon)
         self.cross_attention = self.cross_norm = None
         if cross:
@@ -215,4 +290,11 @@ class TransformerLayer(keras.layers.Layer):
     def get_config(self):
         own = ("units", "num_heads", "hidden_units", "cross", "norm", "activation", "dropout",
                "epsilon")  # fmt: skip
-        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+        position = keras.saving.serialize_keras_object(self.self_attention.position)
+        own = {name: getattr(self, name) for name in own}
+        return {**super().get_config(), **own, "position": position}
+
+    @classmethod
+    def from_config(cls, config):
+        position = keras.saving.deserialize_keras_object(config["position"])
+        return cls(**{**config, "position": position})

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.embeddings import POSITIONS, TokenEmbedding, place, sinusoidal
+from keras_s2s.embeddings import (
+    POSITIONS,
+    LearnedPositions,
+    TokenEmbedding,
+    place,
+    sinusoidal,
+)
 from tests import references
 from tests.references import assert_close, randomise, run_both
 
@@ -77,3 +83,19 @@ def test_sizes_are_checked(sizes):
 def test_unknown_must_be_in_the_vocabulary():
     with pytest.raises(ValueError, match="unknown: expected an id of 0 to 5, came 6"):
         TokenEmbedding(6, 4, unknown=6)
+
+
+def test_learned_positions():
+    table = LearnedPositions(4, 3, dtype="mixed_bfloat16")
+    table.build()
+    rows = table.get_weights()[0]
+    assert rows.shape == (3, 4)
+    given = table(tf.constant([2, 0, 7]))
+    np.testing.assert_array_equal(given, rows[[2, 0, 2]])  # the last stands for all beyond
+    assert given.dtype == tf.float32
+    assert LearnedPositions.from_config(table.get_config()).get_config() == table.get_config()
+    x = np.ones((2, 3, 4), "float32")
+    np.testing.assert_allclose(place(x, tf.range(3), "learned", True, table)[1], 2 + rows)
+    np.testing.assert_allclose(place(x, tf.range(3), "learned", False, table)[1], 1 + rows)
+    for kind in ("none", "rotary"):
+        np.testing.assert_array_equal(place(x, tf.range(3), kind, False), x)

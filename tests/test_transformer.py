@@ -136,7 +136,12 @@ def test_heads_must_divide_the_width():
         ((5, 1, 1, None), "units: expected an even width for sinusoidal positions, came 5"),
         ((8, 1, 1, None, 0), "epsilon: expected a number between 0 and 1, came 0"),
         ((8, 1, 1, None, "x"), "epsilon: expected a number between 0 and 1, came 'x'"),
-        ((8, 1, 1, None, 0.1, "learned"), "positions: .* of sinusoidal, vaswani, came 'learned'"),
+        ((8, 1, 1, None, 0.1, "learnt"), "positions: .* of sinusoidal, vaswani, .*, came 'learnt'"),
+        ((8, 1, 1, None, 0.1, ["t5"]), r"positions: expected one of .*, came \['t5'\]"),
+        (
+            (8, 1, 1, None, 0.1, {"kind": "none", "base": 2}),
+            "positions: none has no arguments, came base",
+        ),
         ((8, 1, 1, None, 0.1, "vaswani", 2), "scaled: expected True or False, came 2"),
         (
             (8, 1, 1, None, 0.1, "vaswani", True, -1),

@@ -102,6 +102,8 @@ class SelfAttention(Attention):
         units: width D, a multiple of `num_heads`.
         num_heads: number of heads H.
         dropout: share of attention weights dropped in training.
+        position: a `SelfPosition` for H heads of width D / H; None when the vectors themselves
+            say where they stand.
 
     Call arguments:
         inputs: float tensor [B, N, D].
@@ -113,12 +115,14 @@ class SelfAttention(Attention):
     Raises:
         ValueError: when `num_heads` does not divide `units`.
 
-    Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.
+    Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.2; positions: see
+    `keras_s2s.attention.positions`.
     """
 
-    def __init__(self, units, num_heads, dropout=0.0, **kwargs):
+    def __init__(self, units, num_heads, dropout=0.0, position=None, **kwargs):
         super().__init__(**kwargs)
         self.units, self.num_heads, self.dropout = units, num_heads, dropout
+        self.position = position
         self._scale = self._heads_of(units, num_heads)
         self.input_projection = Linear(3 * units, dtype=self.dtype_policy)
         self.output_projection = Linear(units, dtype=self.dtype_policy)
@@ -131,6 +135,8 @@ class SelfAttention(Attention):
         ):
             if not layer.built:
                 layer.build((None, width))
+        if self.position is not None and not self.position.built:
+            self.position.build()
 
     def call(self, inputs, mask=None, training=None):
         query, keys, values = functions.split_heads(
@@ -139,8 +145,28 @@ class SelfAttention(Attention):
         if mask is not None:
             mask = tf.expand_dims(mask, 1)  # [B, 1, N, N]
         query = query * self._scale
-        outputs, weights = _attend(query, keys, values, mask, self.weight_dropout, training)
+        if self.position is None:
+            outputs, weights = _attend(query, keys, values, mask, self.weight_dropout, training)
+        else:
+            places = tf.range(tf.shape(query)[2])
+            keys = self.position.turn(keys, places)
+            outputs, weights = self._attend_by_place(
+                query, keys, values, mask, (places, places), training
+            )
         return self.output_projection(functions.merge_heads(outputs)), weights
+
+    def _attend_by_place(self, query, keys, values, mask, places, training=False):
+        """Attention with positions: the keys are turned already, `places` are [Q] and [N]."""
+        query = self.position.turn(query, places[0])
+        scores = tf.matmul(query, keys, transpose_b=True)
+        bias = self.position.bias(query, *places)
+        if bias is not None:
+            scores = tf.cast(scores, tf.float32) + bias
+        weights = functions.masked_softmax(scores, mask)  # [..., H, Q, N]
+        kept = self.weight_dropout(weights, training=training)
+        outputs = tf.matmul(tf.cast(kept, values.dtype), values)
+        more = self.position.values(kept, *places)
+        return (outputs if more is None else outputs + tf.cast(more, outputs.dtype)), weights
 
     def initial_cache(self, batch, num_hypotheses, max_length=None):
         """An empty cache. Without `max_length` it grows by a place a step; with it, it has that
@@ -172,18 +198,30 @@ class SelfAttention(Attention):
         size = self.units // self.num_heads
         projected = tf.reshape(self.input_projection(inputs), [*sizes, 3, self.num_heads, 1, size])
         query, keys, values = tf.unstack(projected, num=3, axis=2)  # [B, K, H, 1, d]
+        here = tf.reshape(position, [1])
+        if self.position is not None:
+            keys = self.position.turn(keys, here)
         cache = _write(cache, keys, values, position)
         mask = None
         if "filled" in cache:
             mask = tf.expand_dims(tf.expand_dims(cache["filled"], 2), 2)  # [B, K, 1, 1, t]
-        outputs, _ = functions.dot_product_attention(
-            query * self._scale, cache["keys"], cache["values"], mask
-        )
+        query, seen = query * self._scale, (cache["keys"], cache["values"], mask)
+        if self.position is None:
+            outputs, _ = functions.dot_product_attention(query, *seen)
+        else:
+            places = tf.range(tf.shape(cache["keys"])[3])
+            outputs, _ = self._attend_by_place(query, *seen, (here, places))
         return self.output_projection(tf.reshape(outputs, [-1, self.units])), cache
 
     def get_config(self):
         own = {"units": self.units, "num_heads": self.num_heads, "dropout": self.dropout}
+        own["position"] = keras.saving.serialize_keras_object(self.position)
         return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config):
+        position = keras.saving.deserialize_keras_object(config["position"])
+        return cls(**{**config, "position": position})
 
 
 def _attend(query, keys, values, mask, dropout, training):

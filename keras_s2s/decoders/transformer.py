@@ -7,7 +7,14 @@ from keras_s2s import masks
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.embeddings import place
 from keras_s2s.linear import Dropout, shape_of
-from keras_s2s.transformer import TransformerLayer, check_stack, head_names, make_norm
+from keras_s2s.transformer import (
+    check_stack,
+    head_names,
+    make_layers,
+    make_norm,
+    make_table,
+    split_positions,
+)
 
 __all__ = ["TransformerDecoder"]
 
@@ -27,9 +34,11 @@ class TransformerDecoder(Decoder):
         activation: Keras name of the feed-forward activation.
         dropout: share dropped in training.
         epsilon: added to the variance in normalisations.
-        positions: `"sinusoidal"` or `"vaswani"`, see `keras_s2s.embeddings.sinusoidal`.
+        positions: a kind or a dict of `kind` and its arguments, such as `"sinusoidal"`,
+            `"learned"`, `"relative"`, `"t5"`, `"rotary"` or `"alibi"`, see
+            `keras_s2s.transformer.split_positions`.
         scaled: whether the vectors are multiplied by the square root of D.
-        first_position: number of the first token in the position signal.
+        first_position: number of the first token in a signal added to the vectors.
 
     Call arguments:
         inputs: float tensor [B, T, D], embedded target tokens, the start first.
@@ -41,8 +50,9 @@ class TransformerDecoder(Decoder):
         {"self": float32 [B, A, T, T]} and A = L * H.
 
     Raises:
-        ValueError: for another `norm`, `positions` or `maps`, sizes that do not do (`units` is
-            even and a multiple of `num_heads`), inputs of another width, a step before `build`.
+        ValueError: for another `norm`, `positions` or `maps`, sizes that do not do (`units` is a
+            multiple of `num_heads` and even with sinusoids), inputs of another width, a step
+            before `build`.
 
     Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.1; alignment: Garg et al. 2019,
     arXiv:1909.02074, section 4.2.
@@ -61,20 +71,9 @@ class TransformerDecoder(Decoder):
         self.epsilon, self.positions, self.scaled = epsilon, positions, scaled
         self.first_position = first_position
         policy = self.dtype_policy
-        self.layers = [
-            TransformerLayer(
-                units,
-                num_heads,
-                hidden_units or 4 * units,
-                True,
-                norm,
-                activation,
-                dropout,
-                epsilon,
-                dtype=policy,
-            )  # fmt: skip
-            for _ in range(num_layers)
-        ]
+        self.layers = make_layers(self, True)
+        self.position_kind, _ = split_positions(positions)
+        self.position_table = make_table(units, positions)
         self.final_norm = make_norm(policy, epsilon) if norm == "pre" else None
         self.input_dropout = Dropout(dropout, dtype=policy)
         self.attention_names = head_names(num_layers, num_heads)
@@ -89,8 +88,9 @@ class TransformerDecoder(Decoder):
         for layer in self.layers:
             if not layer.built:
                 layer.build((None, None, self.units), memory_shape)
-        if self.final_norm and not self.final_norm.built:
-            self.final_norm.build((None, None, self.units))
+        for layer in (self.final_norm, self.position_table):
+            if layer is not None and not layer.built:
+                layer.build((None, None, self.units))
 
     def alignment(self, attention):
         first = self._guide * self.num_heads
@@ -154,7 +154,9 @@ class TransformerDecoder(Decoder):
 
     def _embed(self, inputs, positions):
         places = positions + self.first_position
-        return place(self._inputs(inputs), places, self.positions, self.scaled)
+        return place(
+            self._inputs(inputs), places, self.position_kind, self.scaled, self.position_table
+        )
 
     def _finish(self, x):
         return self.final_norm(x) if self.final_norm else x

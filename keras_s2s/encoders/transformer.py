@@ -6,7 +6,14 @@ import tensorflow as tf
 from keras_s2s.embeddings import place
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
 from keras_s2s.linear import Dropout
-from keras_s2s.transformer import TransformerLayer, check_stack, head_names, make_norm
+from keras_s2s.transformer import (
+    check_stack,
+    head_names,
+    make_layers,
+    make_norm,
+    make_table,
+    split_positions,
+)
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -22,9 +29,11 @@ class TransformerEncoder(Encoder):
         activation: Keras name of the feed-forward activation.
         dropout: share dropped in training.
         epsilon: added to the variance in normalisations.
-        positions: `"sinusoidal"` or `"vaswani"`, see `keras_s2s.embeddings.sinusoidal`.
+        positions: a kind or a dict of `kind` and its arguments, such as `"sinusoidal"`,
+            `"learned"`, `"relative"`, `"t5"`, `"rotary"` or `"alibi"`, see
+            `keras_s2s.transformer.split_positions`.
         scaled: whether the vectors are multiplied by the square root of D.
-        first_position: number of the first token in the position signal.
+        first_position: number of the first token in a signal added to the vectors.
         source_end: whether the last real token of a source, its end, is read; False leaves it
             out as if it were padding.
 
@@ -37,8 +46,8 @@ class TransformerEncoder(Encoder):
         `Memory` with values [B, S, D], summary the mean over real tokens, no states.
 
     Raises:
-        ValueError: for another `norm` or `positions`, numbers that do not do (`units` is even and a
-            multiple of `num_heads`), or inputs of another width.
+        ValueError: for another `norm` or `positions`, numbers that do not do (`units` is a multiple
+            of `num_heads` and even with sinusoids), or inputs of another width.
 
     Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.1.
     """
@@ -57,20 +66,9 @@ class TransformerEncoder(Encoder):
         self.first_position = first_position
         self._set_source_end(source_end)
         policy = self.dtype_policy
-        self.layers = [
-            TransformerLayer(
-                units,
-                num_heads,
-                hidden_units or 4 * units,
-                False,
-                norm,
-                activation,
-                dropout,
-                epsilon,
-                dtype=policy,
-            )  # fmt: skip
-            for _ in range(num_layers)
-        ]
+        self.layers = make_layers(self, False)
+        self.position_kind, _ = split_positions(positions)
+        self.position_table = make_table(units, positions)
         self.final_norm = make_norm(policy, epsilon) if norm == "pre" else None
         self.input_dropout = Dropout(dropout, dtype=policy)
         self.attention_names = head_names(num_layers, num_heads)
@@ -81,14 +79,15 @@ class TransformerEncoder(Encoder):
                 f"inputs: expected source vectors of width {self.units} (units),"
                 f" came {inputs_shape[-1]}"
             )
-        for layer in [*self.layers, *([self.final_norm] if self.final_norm else [])]:
+        parts = [*self.layers, self.final_norm, self.position_table]
+        for layer in (part for part in parts if part is not None):
             if not layer.built:
                 layer.build((None, None, self.units))
 
     def call(self, inputs, mask, maps="none", training=None):
         mask = self._read(mask)
         places = tf.range(tf.shape(inputs)[1]) + self.first_position
-        x = place(inputs, places, self.positions, self.scaled)
+        x = place(inputs, places, self.position_kind, self.scaled, self.position_table)
         x = self.input_dropout(x, training=training)
         weights = []
         for layer in self.layers:

@@ -21,6 +21,7 @@ from keras_s2s.model import Seq2Seq
 WIDTH, SOURCE_SIZE, TARGET_SIZE = 8, 13, 11
 BATCH, SOURCE, TARGET = 4, 5, 6
 
+BUCKETS = {"kind": "t5", "num_buckets": 4, "max_distance": 3}
 ENCODERS = {
     "bigru": lambda **k: RecurrentEncoder(WIDTH, **k),
     "gru": lambda **k: RecurrentEncoder(WIDTH, 2, bidirectional=False, **k),
@@ -46,8 +47,23 @@ MORE_ENCODERS = {
     "deep": lambda **k: RecurrentEncoder(WIDTH, 3, "layer_norm_lstm", residual=True, **k),
     "pyramid": lambda **k: PyramidalEncoder(WIDTH, 3, "layer_norm_gru", **k),
     "gnmt": lambda **k: GNMTEncoder(WIDTH, 4, **k),
+    "learned": lambda **k: TransformerEncoder(WIDTH, 1, 2, positions="learned", **k),
+    "relative": lambda **k: TransformerEncoder(
+        WIDTH, 1, 2, positions={"kind": "relative", "max_distance": 2}, **k
+    ),
+    "t5": lambda **k: TransformerEncoder(WIDTH, 2, 2, positions=BUCKETS, **k),
+    "rotary": lambda **k: TransformerEncoder(WIDTH, 1, 2, positions="rotary", **k),
+    "alibi": lambda **k: TransformerEncoder(WIDTH, 1, 2, positions="alibi", **k),
 }
-MORE_DECODERS = {}
+MORE_DECODERS = {
+    "learned": lambda **k: TransformerDecoder(WIDTH, 1, 2, positions="learned", **k),
+    "relative": lambda **k: TransformerDecoder(
+        WIDTH, 1, 2, positions={"kind": "relative", "max_distance": 2}, **k
+    ),
+    "t5": lambda **k: TransformerDecoder(WIDTH, 2, 2, positions=BUCKETS, **k),
+    "rotary": lambda **k: TransformerDecoder(WIDTH, 1, 2, positions="rotary", **k),
+    "alibi": lambda **k: TransformerDecoder(WIDTH, 1, 2, positions="alibi", **k),
+}
 HEADS = {
     "softmax": (SoftmaxHead, "none"),
     "tied": (SoftmaxHead, "output"),
@@ -57,7 +73,13 @@ MORE = [
     ("deep", "pre", "pointer"),
     ("pyramid", "gru", "pointer"),
     ("gnmt", "lstms", "softmax"),
+    ("learned", "learned", "softmax"),
+    ("relative", "relative", "softmax"),
+    ("t5", "t5", "softmax"),
+    ("rotary", "rotary", "softmax"),
+    ("alibi", "alibi", "softmax"),
 ]
+FAST_OF_MORE = ("test_steps_equal_the_whole", "test_padding_changes_nothing")
 CORE = list(itertools.product(ENCODERS, DECODERS, HEADS))
 
 
@@ -80,7 +102,7 @@ PAIRWISE = [*_pairwise(), *MORE]
 ENCODERS |= MORE_ENCODERS
 DECODERS |= MORE_DECODERS
 ALL = [*CORE, *_more()]
-SELF_MAPS = ("pre", "post")  # the decoders that look at themselves
+SELF_MAPS = ("pre", "post", "learned", "relative", "t5", "rotary", "alibi")  # look at themselves
 
 
 def has_maps(encoder):
@@ -91,8 +113,9 @@ def has_maps(encoder):
 
 def over_models(function):
     """Runs a test over the pairwise list, and in the slow tier over the full product."""
+    fast = PAIRWISE if function.__name__ in FAST_OF_MORE else PAIRWISE[: -len(MORE)]
     cases = [
-        pytest.param(*case, id="-".join(case), marks=[] if case in PAIRWISE else pytest.mark.slow)
+        pytest.param(*case, id="-".join(case), marks=[] if case in fast else pytest.mark.slow)
         for case in ALL
     ]
     return pytest.mark.parametrize(("encoder", "decoder", "head"), cases)(function)
