@@ -12,6 +12,7 @@ __all__ = [
     "FeedForward",
     "LayerNormalization",
     "TransformerLayer",
+    "check_absolute",
     "check_stack",
     "head_names",
     "make_layers",
@@ -67,6 +68,21 @@ def split_positions(positions):
     if options and kind in (*POSITIONS, "none"):
         raise ValueError(f"positions: {kind} has no arguments, came {', '.join(options)}")
     return kind, options
+
+
+def check_absolute(positions):
+    """The kind of positions of a part without self-attention, which can only add to the vectors.
+
+    Raises:
+        ValueError: for another kind.
+    """
+    kind, _ = split_positions(positions)
+    if kind in RELATIVE:
+        kinds = ", ".join((*POSITIONS, "none", "learned"))
+        raise ValueError(
+            f"positions: expected one of {kinds} without self-attention, came {positions!r}"
+        )
+    return kind
 
 
 def make_layers(stack, cross):

@@ -8,10 +8,12 @@ import tensorflow as tf
 
 from keras_s2s.catalog.presets import DEFAULT, PRESETS
 from keras_s2s.config import ModelConfig, UserError
-from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
+from keras_s2s.decoders import ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder
 from keras_s2s.embeddings import TokenEmbedding
 from keras_s2s.encoders import (
+    ConvolutionalEncoder,
     GNMTEncoder,
+    MeanEncoder,
     PyramidalEncoder,
     RecurrentEncoder,
     TransformerEncoder,
@@ -27,8 +29,14 @@ KINDS = {
         "transformer": TransformerEncoder,
         "pyramidal": PyramidalEncoder,
         "gnmt": GNMTEncoder,
+        "mean": MeanEncoder,
+        "convolutional": ConvolutionalEncoder,
     },
-    "decoder": {"recurrent": RecurrentDecoder, "transformer": TransformerDecoder},
+    "decoder": {
+        "recurrent": RecurrentDecoder,
+        "transformer": TransformerDecoder,
+        "convolutional": ConvolutionalDecoder,
+    },
     "head": {"softmax": SoftmaxHead, "pointer_generator": PointerGeneratorHead},
 }
 SHARED = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
@@ -62,9 +70,9 @@ def resolve(model: ModelConfig) -> dict:
 
 
 def _embedding(model, preset, found):
-    """A Transformer reads vectors of its own width; elsewhere the preset says."""
+    """Some parts read vectors of their own width; elsewhere the preset says."""
     for part in ("encoder", "decoder"):
-        if found[part]["kind"] == "transformer":
+        if KINDS[part][found[part]["kind"]].reads_own_width:
             return found[part]["units"]
     own = model.encoder or {}
     return own.get("units", preset["embedding"])

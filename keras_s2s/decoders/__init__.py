@@ -7,7 +7,8 @@ gives there.
 """
 
 from keras_s2s.decoders.base import Decoder
+from keras_s2s.decoders.convolutional import ConvolutionalDecoder
 from keras_s2s.decoders.recurrent import Bridge, RecurrentDecoder
 from keras_s2s.decoders.transformer import TransformerDecoder
 
-__all__ = ["Bridge", "Decoder", "RecurrentDecoder", "TransformerDecoder"]
+__all__ = ["Bridge", "ConvolutionalDecoder", "Decoder", "RecurrentDecoder", "TransformerDecoder"]

@@ -19,7 +19,10 @@ class Decoder(keras.layers.Layer):
     Attributes:
         width: last axis of the outputs.
         attention_names: list of A strings.
+        reads_own_width: whether the target vectors must be of the width `units`.
     """
+
+    reads_own_width = False
 
     def __init__(self, **kwargs):
         # The context carries float32 leaves that must stay so: no cast on the way in.

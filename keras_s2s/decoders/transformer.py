@@ -58,6 +58,8 @@ class TransformerDecoder(Decoder):
     arXiv:1909.02074, section 4.2.
     """
 
+    reads_own_width = True
+
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
                  activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
                  scaled=True, first_position=0, **kwargs):  # fmt: skip

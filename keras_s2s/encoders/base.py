@@ -44,9 +44,11 @@ class Encoder(keras.layers.Layer):
         width: last axis of the memory's values and summary.
         attention_names: list of A strings, of the self-attention maps.
         shortens: whether M is less than S.
+        reads_own_width: whether the source vectors must be of the width `units`.
     """
 
     shortens = False
+    reads_own_width = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -55,6 +57,13 @@ class Encoder(keras.layers.Layer):
 
     def compute_mask(self, *args, **kwargs):
         return None
+
+    def _check_width(self, inputs_shape):
+        if inputs_shape[-1] != self.units:
+            raise ValueError(
+                f"inputs: expected source vectors of width {self.units} (units),"
+                f" came {inputs_shape[-1]}"
+            )
 
     def _set_source_end(self, source_end):
         self._check_switches(source_end=source_end)

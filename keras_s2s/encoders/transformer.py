@@ -52,6 +52,8 @@ class TransformerEncoder(Encoder):
     Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.1.
     """
 
+    reads_own_width = True
+
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
                  activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
                  scaled=True, first_position=0, source_end=True, **kwargs):  # fmt: skip
@@ -74,11 +76,7 @@ class TransformerEncoder(Encoder):
         self.attention_names = head_names(num_layers, num_heads)
 
     def build(self, inputs_shape):
-        if inputs_shape[-1] != self.units:
-            raise ValueError(
-                f"inputs: expected source vectors of width {self.units} (units),"
-                f" came {inputs_shape[-1]}"
-            )
+        self._check_width(inputs_shape)
         parts = [*self.layers, self.final_norm, self.position_table]
         for layer in (part for part in parts if part is not None):
             if not layer.built:

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
+from keras_s2s.decoders import ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder
 from keras_s2s.embeddings import TokenEmbedding
 from keras_s2s.encoders import (
+    ConvolutionalEncoder,
     GNMTEncoder,
+    MeanEncoder,
     PyramidalEncoder,
     RecurrentEncoder,
     TransformerEncoder,
@@ -47,6 +49,9 @@ MORE_ENCODERS = {
     "deep": lambda **k: RecurrentEncoder(WIDTH, 3, "layer_norm_lstm", residual=True, **k),
     "pyramid": lambda **k: PyramidalEncoder(WIDTH, 3, "layer_norm_gru", **k),
     "gnmt": lambda **k: GNMTEncoder(WIDTH, 4, **k),
+    "mean": lambda **k: MeanEncoder(WIDTH, "sinusoidal", **k),
+    "conv": lambda **k: ConvolutionalEncoder(6, 2, **k),
+    "convs": lambda **k: ConvolutionalEncoder(WIDTH, 2, 2, "none", paired=1, **k),
     "learned": lambda **k: TransformerEncoder(WIDTH, 1, 2, positions="learned", **k),
     "relative": lambda **k: TransformerEncoder(
         WIDTH, 1, 2, positions={"kind": "relative", "max_distance": 2}, **k
@@ -56,6 +61,8 @@ MORE_ENCODERS = {
     "alibi": lambda **k: TransformerEncoder(WIDTH, 1, 2, positions="alibi", **k),
 }
 MORE_DECODERS = {
+    "conv": lambda **k: ConvolutionalDecoder(WIDTH, 2, **k),
+    "convs": lambda **k: ConvolutionalDecoder(WIDTH, 1, 1, "sinusoidal", **k),
     "learned": lambda **k: TransformerDecoder(WIDTH, 1, 2, positions="learned", **k),
     "relative": lambda **k: TransformerDecoder(
         WIDTH, 1, 2, positions={"kind": "relative", "max_distance": 2}, **k
@@ -73,6 +80,9 @@ MORE = [
     ("deep", "pre", "pointer"),
     ("pyramid", "gru", "pointer"),
     ("gnmt", "lstms", "softmax"),
+    ("mean", "convs", "tied"),
+    ("conv", "conv", "pointer"),
+    ("convs", "conv", "softmax"),
     ("learned", "learned", "softmax"),
     ("relative", "relative", "softmax"),
     ("t5", "t5", "softmax"),

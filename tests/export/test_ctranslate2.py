@@ -319,6 +319,7 @@ def test_two_epsilons_are_refused():
     [
         (("gru", "pre", "softmax"), r"model\.encoder: expected TransformerEncoder, .*RecurrentEnc"),
         (("pre", "gru", "softmax"), r"model\.decoder: expected TransformerDecoder, .*RecurrentDec"),
+        (("rotary", "pre", "softmax"), r"model\.encoder\.positions: expected one of .* 'rotary'"),
         (("pre", "pre", "pointer"), r"model\.head: expected SoftmaxHead, .* came PointerGenerator"),
     ],
 )

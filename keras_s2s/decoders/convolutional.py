@@ -1,0 +1,146 @@
+"""The convolutional decoder with its cache of the last inputs."""
+
+import keras
+import tensorflow as tf
+
+from keras_s2s.attention import dot_product_attention
+from keras_s2s.convolutions import HALF, GatedConvolution
+from keras_s2s.decoders.base import Decoder
+from keras_s2s.embeddings import place
+from keras_s2s.linear import Dropout, Linear, check_sizes, shape_of
+from keras_s2s.transformer import check_absolute, make_table
+
+__all__ = ["ConvolutionalDecoder"]
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class ConvolutionalDecoder(Decoder):
+    """Causal gated convolutions, each followed by an attention of its own to the memory.
+
+    With g = W (y + p) + b, h^0 = g and for each layer: v = GLU(conv(h)), d = (W_d v + b_d + g)
+    sqrt(1/2), c = sqrt(m) sum_j softmax_j(d k_j) v_j over the m real places of the memory,
+    h' = ((W_o c + b_o + v) sqrt(1/2) + h) sqrt(1/2). The alignment is the mean of the layers' maps.
+
+    Args:
+        units: width U of the layers and the output.
+        num_layers: number of layers.
+        kernel_size: number k of places that a layer's output sees, its own the last.
+        positions: what is added to the vectors, see `keras_s2s.encoders.MeanEncoder`.
+        dropout: share dropped of the vectors and of every layer's input in training.
+
+    Call arguments:
+        inputs: float tensor [B, T, D], embedded target tokens, the start first.
+        context: from `prepare`.
+        maps: `"none"`, `"alignment"` or `"all"`.
+
+    Output:
+        float tensor [B, T, U] and None or {"cross": float32 [B, A, T, M]}, with `"all"` A = the
+        number of layers.
+
+    Raises:
+        ValueError: for other positions or `maps`, sizes that are not positive integers, or a step
+            before `build`.
+
+    Reference: Gehring et al. 2017, arXiv:1705.03122, sections 3.2 to 3.4 (weights are not
+    normalised; a memory of another width is brought to U by a dense layer).
+    """
+
+    def __init__(self, units, num_layers=4, kernel_size=3, positions="learned", dropout=0.1,
+                 **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        check_sizes(units=units, num_layers=num_layers, kernel_size=kernel_size)
+        self.units, self.num_layers, self.kernel_size = units, num_layers, kernel_size
+        self.positions, self.dropout, self.width = positions, dropout, units
+        self.position_kind = check_absolute(positions)
+        self.attention_names = [f"layer {index + 1}" for index in range(num_layers)]
+        policy = self.dtype_policy
+        self.position_table = self.memory_projection = None
+        self.input_dropout = Dropout(dropout, dtype=policy)
+        self.input_projection = Linear(units, dtype=policy)
+        self.layers = [
+            GatedConvolution(units, kernel_size, True, dropout, dtype=policy)
+            for _ in range(num_layers)
+        ]
+        self.queries = [Linear(units, dtype=policy) for _ in range(num_layers)]
+        self.outputs = [Linear(units, dtype=policy) for _ in range(num_layers)]
+
+    def build(self, inputs_shape, context_shape):
+        width, memory = inputs_shape[-1], context_shape["memory"]["values"][-1]
+        if self.position_table is None:
+            self.position_table = make_table(width, self.positions)
+        if self.memory_projection is None and memory != self.units:
+            self.memory_projection = Linear(self.units, dtype=self.dtype_policy)
+        own = (None, None, self.units)
+        parts = [(self.input_projection, (None, width))]
+        parts += [(layer, own) for layer in (*self.layers, *self.queries, *self.outputs)]
+        for layer, shape in (*parts, (self.memory_projection, (None, memory))):
+            if layer is not None and not layer.built:
+                layer.build(shape)
+        if self.position_table is not None and not self.position_table.built:
+            self.position_table.build()
+
+    def alignment(self, attention):
+        return tf.reduce_mean(attention, 1, keepdims=True)
+
+    def prepare(self, memory, source, training=False):
+        context = super().prepare(memory, source, training)
+        keys = memory.values if memory.keys is None else memory.keys
+        seen = {"keys": keys, "values": memory.values}
+        if self.memory_projection is not None:
+            seen = {name: self.memory_projection(x) for name, x in seen.items()}  # [B, M, U]
+        count = tf.reduce_sum(tf.cast(memory.mask, tf.float32), 1)
+        seen["scale"] = tf.cast(tf.reshape(tf.sqrt(count), [-1, 1, 1]), self.compute_dtype)
+        return {**context, "seen": seen}
+
+    def initial_state(self, context, num_hypotheses, max_length=None):
+        batch = tf.shape(context["memory"]["mask"])[0]
+        shape = [batch, num_hypotheses, (self.kernel_size - 1) * self.units]
+        zeros = tf.zeros(shape, self.compute_dtype)
+        return {f"layer_{index}": zeros for index in range(self.num_layers)}
+
+    def step(self, inputs, position, context, state, training=False, maps="none"):
+        sizes, new = shape_of(inputs, 2), {}
+        flat = tf.reshape(self._inputs(inputs), [-1, inputs.shape[-1]])  # [B * K, D]
+
+        def convolve(index, x):
+            name, width = f"layer_{index}", (self.kernel_size - 1) * self.units
+            rows = sizes[0] * sizes[1]  # said in full: the width is 0 for k = 1
+            x, before = tf.reshape(x, [rows, self.units]), tf.reshape(state[name], [rows, width])
+            out, before = self.layers[index].step(x, before)
+            new[name] = tf.reshape(before, [*sizes, width])
+            return tf.reshape(out, [*sizes, self.units])
+
+        x = tf.reshape(self._embed(flat, tf.reshape(position, [1])), [*sizes, self.units])
+        outputs, attention = self._run(x, context, convolve)
+        return outputs, new, self.select(attention, maps)
+
+    def call(self, inputs, context, maps="none", training=None):
+        x = self._embed(self._inputs(inputs), tf.range(tf.shape(inputs)[1]), training)
+
+        def convolve(index, x):
+            return self.layers[index](x, training=training)
+
+        outputs, attention = self._run(x, context, convolve)
+        cross = self.select(attention, maps)
+        return outputs, None if cross is None else {"cross": cross}
+
+    def _embed(self, inputs, places, training=False):
+        x = place(inputs, places, self.position_kind, False, self.position_table)
+        return self.input_projection(self.input_dropout(x, training=training))
+
+    def _run(self, embedded, context, convolve):
+        """All layers over [B, N, U]: the last one's output, and weights [B, A, N, M]."""
+        x, weights, seen = embedded, [], context["seen"]
+        mask = tf.expand_dims(context["memory"]["mask"], 1)  # [B, 1, M]
+        for index in range(self.num_layers):
+            out = convolve(index, x)
+            query = (self.queries[index](out) + embedded) * HALF
+            found, map_ = dot_product_attention(query, seen["keys"], seen["values"], mask)
+            out = (self.outputs[index](found * seen["scale"]) + out) * HALF
+            x = (out + x) * HALF
+            weights.append(map_)
+        return x, tf.stack(weights, 1)
+
+    def get_config(self):
+        own = ("units", "num_layers", "kernel_size", "positions", "dropout")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
