@@ -7,7 +7,15 @@ import tensorflow as tf
 from keras_s2s.config import SpecialIds
 from keras_s2s.linear import check_sizes
 
-__all__ = ["POSITIONS", "LearnedPositions", "TokenEmbedding", "place", "sinusoidal"]
+__all__ = [
+    "POSITIONS",
+    "FactoredEmbedding",
+    "LearnedPositions",
+    "ParallelEmbedding",
+    "TokenEmbedding",
+    "place",
+    "sinusoidal",
+]
 
 POSITIONS = ("sinusoidal", "vaswani")  # how the wave lengths run, see `sinusoidal`
 
@@ -155,3 +163,108 @@ class TokenEmbedding(keras.layers.Layer):
     def get_config(self):
         own = ("vocabulary_size", "units", "unknown")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+class _Embeddings(keras.layers.Layer):
+    """Several tables in one layer, always float32; no table can be shared with a target's."""
+
+    vocabulary_size = None
+
+    def __init__(self, embeddings, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        if not isinstance(embeddings, list | tuple) or not embeddings:
+            raise ValueError(f"embeddings: expected a list of embeddings, came {embeddings!r}")
+        self.embeddings = list(embeddings)
+
+    def build(self, inputs_shape=None):
+        for embedding in self.embeddings:
+            if not embedding.built:
+                embedding.build()
+
+    def _check_widths(self):
+        widths = [embedding.units for embedding in self.embeddings]
+        if len(set(widths)) > 1:
+            raise ValueError(f"embeddings: expected one width, came {widths}")
+        return widths[0]
+
+    def get_config(self):
+        parts = [keras.saving.serialize_keras_object(part) for part in self.embeddings]
+        return {**super().get_config(), "embeddings": parts}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        parts = [
+            keras.saving.deserialize_keras_object(part, custom_objects)
+            for part in config["embeddings"]
+        ]
+        return cls(**{**config, "embeddings": parts})
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class FactoredEmbedding(_Embeddings):
+    """Vectors of tokens with factors: case, part of speech, each with a table of its own.
+
+    Args:
+        embeddings: list of F `TokenEmbedding`s, the tokens' own first.
+        combine: `"sum"` or `"concat"` of the F vectors.
+
+    Call arguments:
+        inputs: int tensor of ids [B, S, F].
+
+    Output:
+        float32 tensor [B, S, D], D the tables' width or the sum of their widths.
+
+    Raises:
+        ValueError: for another `combine`, or tables of several widths that are added up.
+
+    Reference: Sennrich and Haddow 2016, arXiv:1606.02892, equation 3 (concatenated).
+    """
+
+    def __init__(self, embeddings, combine="concat", **kwargs):
+        super().__init__(embeddings, **kwargs)
+        if combine not in ("sum", "concat"):
+            raise ValueError(f"combine: expected 'sum' or 'concat', came {combine!r}")
+        self.combine = combine
+        if combine == "sum":
+            self.units = self._check_widths()
+        else:
+            self.units = sum(embedding.units for embedding in self.embeddings)
+
+    def call(self, inputs):
+        parts = tf.unstack(inputs, num=len(self.embeddings), axis=2)
+        vectors = [embedding(ids) for embedding, ids in zip(self.embeddings, parts)]
+        return tf.concat(vectors, 2) if self.combine == "concat" else tf.add_n(vectors)
+
+    def get_config(self):
+        return {**super().get_config(), "combine": self.combine}
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class ParallelEmbedding(_Embeddings):
+    """Vectors of several sources, for a `ParallelEncoder`.
+
+    A model's source dict then has a list of `ids`, and `mask` (and `copy_ids`) of all sources in
+    a row: [B, S] with S the sum of the S_i.
+
+    Args:
+        embeddings: list of `TokenEmbedding`s of one width, one a source; the same one may stand
+            there twice.
+
+    Call arguments:
+        inputs: list of int tensors of ids [B, S_i].
+
+    Output:
+        list of float32 tensors [B, S_i, D].
+
+    Raises:
+        ValueError: for tables of several widths.
+
+    Reference: Zoph and Knight 2016, arXiv:1601.00710.
+    """
+
+    def __init__(self, embeddings, **kwargs):
+        super().__init__(embeddings, **kwargs)
+        self.units = self._check_widths()
+
+    def call(self, inputs):
+        return [embedding(ids) for embedding, ids in zip(self.embeddings, inputs)]

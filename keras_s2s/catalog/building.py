@@ -9,13 +9,15 @@ import tensorflow as tf
 from keras_s2s.catalog.presets import DEFAULT, PRESETS
 from keras_s2s.config import ModelConfig, UserError
 from keras_s2s.decoders import ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder
-from keras_s2s.embeddings import TokenEmbedding
+from keras_s2s.embeddings import ParallelEmbedding, TokenEmbedding
 from keras_s2s.encoders import (
     ConvolutionalEncoder,
     GNMTEncoder,
     MeanEncoder,
+    ParallelEncoder,
     PyramidalEncoder,
     RecurrentEncoder,
+    SequentialEncoder,
     TransformerEncoder,
 )
 from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
@@ -31,6 +33,8 @@ KINDS = {
         "gnmt": GNMTEncoder,
         "mean": MeanEncoder,
         "convolutional": ConvolutionalEncoder,
+        "sequential": SequentialEncoder,
+        "parallel": ParallelEncoder,
     },
     "decoder": {
         "recurrent": RecurrentDecoder,
@@ -51,7 +55,7 @@ def resolve(model: ModelConfig) -> dict:
 
     Returns:
         dict of `embedding`, `tie`, `encoder`, `decoder`, `head`; each part holds `kind` and every
-        argument of its class.
+        argument of its class; a composition's `encoders` are a list of such parts.
 
     Raises:
         UserError: naming the key: an unknown preset, kind or argument, with the nearest real one.
@@ -61,8 +65,8 @@ def resolve(model: ModelConfig) -> dict:
     preset = PRESETS[model.preset or DEFAULT]
     found = {part: _part(part, preset[part], getattr(model, part) or {}) for part in KINDS}
     for part in ("encoder", "decoder"):
-        if model.dropout is not None and "dropout" not in (getattr(model, part) or {}):
-            found[part]["dropout"] = model.dropout
+        if model.dropout is not None:
+            _set_dropout(found[part], getattr(model, part) or {}, model.dropout)
     tie = preset.get("tie", "none") if model.tie is None else model.tie
     found["tie"] = {True: "output", False: "none"}.get(tie, tie)
     found["embedding"] = model.embedding or _embedding(model, preset, found)
@@ -72,33 +76,63 @@ def resolve(model: ModelConfig) -> dict:
 def _embedding(model, preset, found):
     """Some parts read vectors of their own width; elsewhere the preset says."""
     for part in ("encoder", "decoder"):
-        if KINDS[part][found[part]["kind"]].reads_own_width:
-            return found[part]["units"]
+        for first in _readers(found[part]):
+            if KINDS[part][first["kind"]].reads_own_width:
+                return first["units"]
     own = model.encoder or {}
     return own.get("units", preset["embedding"])
 
 
-def _part(part, preset, own):
+def _readers(part):
+    """The parts of a composition that read the embedded source; any other part is its own."""
+    if "encoders" not in part:
+        return [part]
+    firsts = part["encoders"][:1] if part["kind"] == "sequential" else part["encoders"]
+    return [reader for first in firsts for reader in _readers(first)]
+
+
+def _set_dropout(part, own, rate):
+    """The model's rate where a part has one and does not say its own."""
+    if "dropout" in part and "dropout" not in own:
+        part["dropout"] = rate
+    for inner, own_inner in zip(part.get("encoders", []), own.get("encoders", [])):
+        _set_dropout(inner, own_inner, rate)
+
+
+def _part(part, preset, own, place=None):
     """One part: the preset's arguments under the configuration's own, checked and complete."""
-    kind = own.get("kind", preset["kind"])
+    place, kind = place or f"model.{part}", own.get("kind", preset["kind"])
     if kind not in list(KINDS[part]):  # a list: `kind` may be anything that YAML can say
-        raise UserError(_unknown(f"model.{part}.kind", kind, KINDS[part]))
+        raise UserError(_unknown(f"{place}.kind", kind, KINDS[part]))
     defaults = _arguments(KINDS[part][kind])
     base = preset if kind == preset["kind"] else {k: preset[k] for k in SHARED if k in preset}
     known = {k: v for k, v in base.items() if k in defaults}
     for key in own:
         if key != "kind" and key not in defaults:
-            raise UserError(_unknown(f"model.{part}", key, defaults, what="key"))
+            raise UserError(_unknown(place, key, defaults, what="key"))
     units = own.get("units", 1)
     if isinstance(units, bool) or not isinstance(units, int) or units < 1:
         expected = "expected an integer of at least 1"
-        raise UserError(f"model.{part}.units: {expected}, came {units!r}")
+        raise UserError(f"{place}.units: {expected}, came {units!r}")
     share = own.get("dropout", 0.0)
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
         raise UserError(
-            f"model.{part}.dropout: expected a number of at least 0 and below 1, came {share!r}"
+            f"{place}.dropout: expected a number of at least 0 and below 1, came {share!r}"
         )
-    return {"kind": kind, **defaults, **known, **own}
+    found = {"kind": kind, **defaults, **known, **own}
+    if "encoders" in defaults:
+        found["encoders"] = _inner(found["encoders"], preset, f"{place}.encoders")
+    return found
+
+
+def _inner(encoders, preset, place):
+    """The parts of a composition."""
+    if not isinstance(encoders, list) or not encoders:
+        raise UserError(f"{place}: expected a list of encoders, came {encoders!r}")
+    for own in encoders:
+        if not isinstance(own, dict):
+            raise UserError(f"{place}: expected a list of encoders with their keys, came {own!r}")
+    return [_part("encoder", preset, own, f"{place}.{i}") for i, own in enumerate(encoders)]
 
 
 def _arguments(cls):
@@ -122,7 +156,7 @@ def _unknown(place, came, known, what="one"):
 
 def build(
     model: ModelConfig,
-    source_size: int,
+    source_size: int | list[int],
     target_size: int,
     *,
     label_smoothing: float = 0.0,
@@ -132,7 +166,8 @@ def build(
 
     Args:
         model: the configuration's `model` section.
-        source_size, target_size: vocabulary sizes, the four special ids included.
+        source_size, target_size: vocabulary sizes, the four special ids included; a list of the
+            former for a parallel encoder of several sources, see `ParallelEmbedding`.
         label_smoothing: see `keras_s2s.losses.cross_entropy`.
         policy: Keras dtype policy of the layers between embeddings and head.
 
@@ -142,20 +177,14 @@ def build(
     Raises:
         UserError: naming the key whose value does not do.
     """
-    found = resolve(model)
     try:
-        encoder, decoder = (
-            _make(part, found[part], dtype=policy) for part in ("encoder", "decoder")
-        )
-        source = TokenEmbedding(source_size, found["embedding"])
-        target = TokenEmbedding(target_size, found["embedding"])
-        head = _make("head", found["head"], vocabulary_size=target_size)
-        made = Seq2Seq(
-            source, encoder, target, decoder, head, found["tie"], label_smoothing, dtype=policy
-        )
+        made = _assemble(resolve(model), source_size, target_size, label_smoothing, policy)
         made.build()
         # What only shows when a source meets the parts, such as states that cannot be copied.
-        made.begin({"ids": tf.zeros([1, 1], tf.int32), "mask": tf.ones([1, 1], tf.bool)}, 1)
+        ids, mask = tf.zeros([1, 1], tf.int32), tf.ones([1, 1], tf.bool)
+        if isinstance(source_size, list):
+            ids, mask = [ids] * len(source_size), tf.repeat(mask, len(source_size), 1)
+        made.begin({"ids": ids, "mask": mask}, 1)
     except UserError:
         raise
     except (ValueError, TypeError) as error:
@@ -163,8 +192,24 @@ def build(
     return made
 
 
+def _assemble(found, source_size, target_size, label_smoothing, policy):
+    """The model of a complete description, not built."""
+    encoder, decoder = (_make(part, found[part], dtype=policy) for part in ("encoder", "decoder"))
+    if isinstance(source_size, list):
+        source = ParallelEmbedding([TokenEmbedding(n, found["embedding"]) for n in source_size])
+    else:
+        source = TokenEmbedding(source_size, found["embedding"])
+    target = TokenEmbedding(target_size, found["embedding"])
+    head = _make("head", found["head"], vocabulary_size=target_size)
+    return Seq2Seq(
+        source, encoder, target, decoder, head, found["tie"], label_smoothing, dtype=policy
+    )
+
+
 def _make(part, description, **more):
     arguments = {k: v for k, v in description.items() if k != "kind"}
+    if "encoders" in arguments:
+        arguments["encoders"] = [_make(part, inner, **more) for inner in arguments["encoders"]]
     try:
         return KINDS[part][description["kind"]](**arguments, **more)
     except (ValueError, TypeError) as error:

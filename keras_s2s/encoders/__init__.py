@@ -1,6 +1,7 @@
 """Encoders: source vectors -> `Memory`, the one thing that decoders see of a source."""
 
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
+from keras_s2s.encoders.compositions import ParallelEncoder, SequentialEncoder
 from keras_s2s.encoders.convolutional import ConvolutionalEncoder
 from keras_s2s.encoders.mean import MeanEncoder
 from keras_s2s.encoders.pyramidal import PyramidalEncoder
@@ -13,8 +14,10 @@ __all__ = [
     "GNMTEncoder",
     "MeanEncoder",
     "Memory",
+    "ParallelEncoder",
     "PyramidalEncoder",
     "RecurrentEncoder",
+    "SequentialEncoder",
     "TransformerEncoder",
     "masked_mean",
 ]

@@ -43,7 +43,7 @@ class Encoder(keras.layers.Layer):
     Attributes:
         width: last axis of the memory's values and summary.
         attention_names: list of A strings, of the self-attention maps.
-        shortens: whether M is less than S.
+        shortens: whether the places of the memory are others than the positions of the source.
         reads_own_width: whether the source vectors must be of the width `units`.
     """
 

@@ -13,8 +13,10 @@ from keras_s2s.encoders import (
     ConvolutionalEncoder,
     GNMTEncoder,
     MeanEncoder,
+    ParallelEncoder,
     PyramidalEncoder,
     RecurrentEncoder,
+    SequentialEncoder,
     TransformerEncoder,
 )
 from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
@@ -52,6 +54,24 @@ MORE_ENCODERS = {
     "mean": lambda **k: MeanEncoder(WIDTH, "sinusoidal", **k),
     "conv": lambda **k: ConvolutionalEncoder(6, 2, **k),
     "convs": lambda **k: ConvolutionalEncoder(WIDTH, 2, 2, "none", paired=1, **k),
+    "cascade": lambda **k: SequentialEncoder(
+        [
+            TransformerEncoder(WIDTH, 1, 2, **k),
+            PyramidalEncoder(4, 2, **k),
+            PyramidalEncoder(4, 2, **k),
+        ],
+        **k,
+    ),
+    "columns": lambda **k: ParallelEncoder(
+        [
+            RecurrentEncoder(4, **k),
+            SequentialEncoder([PyramidalEncoder(4, 2, **k), RecurrentEncoder(4, **k)], **k),
+        ],
+        **k,
+    ),
+    "depth": lambda **k: ParallelEncoder(
+        [RecurrentEncoder(4, **k), TransformerEncoder(WIDTH, 1, 2, **k)], "depth", **k
+    ),
     "learned": lambda **k: TransformerEncoder(WIDTH, 1, 2, positions="learned", **k),
     "relative": lambda **k: TransformerEncoder(
         WIDTH, 1, 2, positions={"kind": "relative", "max_distance": 2}, **k
@@ -83,6 +103,9 @@ MORE = [
     ("mean", "convs", "tied"),
     ("conv", "conv", "pointer"),
     ("convs", "conv", "softmax"),
+    ("cascade", "pre", "pointer"),
+    ("columns", "gru", "pointer"),
+    ("depth", "lstm", "softmax"),
     ("learned", "learned", "softmax"),
     ("relative", "relative", "softmax"),
     ("t5", "t5", "softmax"),

@@ -1,0 +1,229 @@
+"""Encoders made of encoders: one after the other, and side by side."""
+
+import keras
+import tensorflow as tf
+
+from keras_s2s.encoders.base import Encoder, Memory, masked_mean
+
+COMBINE = ("time", "sum", "depth")
+
+
+class _Composition(Encoder):
+    """What compositions share: a list of encoders as an argument."""
+
+    def __init__(self, encoders, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(encoders, list | tuple) or not encoders:
+            raise ValueError(f"encoders: expected a list of encoders, came {encoders!r}")
+        for encoder in encoders:
+            if not isinstance(encoder, Encoder):
+                raise ValueError(
+                    f"encoders: expected a list of encoders, came {type(encoder).__name__} in it"
+                )
+        self.encoders = list(encoders)
+
+    def get_config(self):
+        encoders = [keras.saving.serialize_keras_object(encoder) for encoder in self.encoders]
+        return {**super().get_config(), "encoders": encoders}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        encoders = [
+            keras.saving.deserialize_keras_object(encoder, custom_objects)
+            for encoder in config["encoders"]
+        ]
+        return cls(**{**config, "encoders": encoders})
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class SequentialEncoder(_Composition):
+    """Encoders of which each reads the memory of the one before; the last one's is the memory.
+
+    Self-attention maps are of the encoders that read the whole length of the source.
+
+    Args:
+        encoders: list of encoders, the first of which reads the source.
+
+    Call arguments:
+        inputs: float tensor [B, S, D].
+        mask: bool tensor [B, S], True = a real token.
+        maps: `"all"` also gives self-attention maps.
+
+    Output:
+        `Memory` of the last encoder, source_index [B, M] over the positions of the source.
+
+    Raises:
+        ValueError: for anything but a list of encoders.
+
+    Reference: Chen et al. 2018, arXiv:1804.09849, section 4.2 (cascaded encoders).
+    """
+
+    def __init__(self, encoders, **kwargs):
+        super().__init__(encoders, **kwargs)
+        self.width = self.encoders[-1].width
+        self.shortens = any(encoder.shortens for encoder in self.encoders)
+        self.attention_names = [
+            f"encoder {number} {name}"
+            for number, encoder in enumerate(self._with_maps(), 1)
+            for name in encoder.attention_names
+        ]
+
+    def _with_maps(self):
+        """The encoders up to the first that shortens."""
+        for encoder in self.encoders:
+            yield encoder
+            if encoder.shortens:
+                return
+
+    def build(self, inputs_shape):
+        for encoder in self.encoders:
+            if not encoder.built:
+                encoder.build(inputs_shape)
+            inputs_shape = (None, None, encoder.width)
+
+    def call(self, inputs, mask, maps="none", training=None):
+        index, seen, asked = None, [], list(self._with_maps())
+        for number, encoder in enumerate(self.encoders):
+            wanted = maps if number < len(asked) else "none"
+            memory = encoder(inputs, mask=mask, maps=wanted, training=training)
+            inputs, mask = memory.values, memory.mask
+            seen += [] if memory.attention is None else [memory.attention]
+            if memory.source_index is None:
+                continue
+            if index is not None:
+                index = tf.gather(index, memory.source_index, batch_dims=1)
+            index = memory.source_index if index is None else index  # [B, M]
+        attention = tf.concat(seen, 1) if seen else None
+        return memory._replace(source_index=index, attention=attention)
+
+
+def _keys(memories):
+    """The keys of each memory; None where all of them are its values."""
+    if all(memory.keys is None for memory in memories):
+        return None
+    return [memory.values if memory.keys is None else memory.keys for memory in memories]
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class ParallelEncoder(_Composition):
+    """Encoders side by side over one source, or each over a source of its own.
+
+    With several sources, `inputs` is a list of their vectors and `mask` all of their masks in a
+    row; positions of the source are then counted over all of them, and the memory's places too.
+
+    Args:
+        encoders: list of encoders.
+        combine: `"time"`: the places of all memories in a row, which must be of one width;
+            `"sum"`: the sum, place by place; `"depth"`: all vectors of a place side by side. The
+            last two need one source and memories of one length.
+
+    Call arguments:
+        inputs: float tensor [B, S, D], or a list of tensors [B, S_i, D] with S the sum of S_i.
+        mask: bool tensor [B, S], True = a real token.
+        maps: `"all"` also gives self-attention maps, of one source alone.
+
+    Output:
+        `Memory` with values [B, M, D'], a summary combined as a place is (with `"time"` the mean
+        over all places), and the states of all encoders side by side with `"depth"`, added up
+        with `"sum"`, if they fit, otherwise and with `"time"` none.
+
+    Raises:
+        ValueError: for another `combine`, widths that differ where they may not, as many sources
+            as there are not encoders, or several sources that are not combined over time.
+
+    Reference: Chen et al. 2018, arXiv:1804.09849, section 4.2 (multi-column encoders); several
+    sources: Zoph and Knight 2016, arXiv:1601.00710; over time: Libovicky and Helcl 2017,
+    arXiv:1704.06567, section 3 (flat).
+    """
+
+    def __init__(self, encoders, combine="time", **kwargs):
+        super().__init__(encoders, **kwargs)
+        if combine not in COMBINE:
+            raise ValueError(f"combine: expected one of {', '.join(COMBINE)}, came {combine!r}")
+        widths = [encoder.width for encoder in self.encoders]
+        if combine != "depth" and len(set(widths)) > 1:
+            raise ValueError(f"encoders: expected one width to combine by {combine}, came {widths}")
+        if combine != "time" and len({encoder.shortens for encoder in self.encoders}) > 1:
+            raise ValueError(f"encoders: expected memories of one length to combine by {combine}")
+        self.combine = combine
+        self.width = sum(widths) if combine == "depth" else widths[0]
+        self.shortens = combine == "time" or any(encoder.shortens for encoder in self.encoders)
+        self.attention_names = [
+            f"encoder {number} {name}"
+            for number, encoder in enumerate(self.encoders, 1)
+            for name in encoder.attention_names
+        ]
+
+    def build(self, inputs_shape):
+        shapes = inputs_shape if isinstance(inputs_shape[0], list | tuple) else [inputs_shape]
+        shapes = list(shapes) * (len(self.encoders) if len(shapes) == 1 else 1)
+        for encoder, shape in zip(self.encoders, shapes):
+            if not encoder.built:
+                encoder.build(shape)
+
+    def call(self, inputs, mask, maps="none", training=None):
+        several = isinstance(inputs, list | tuple)
+        offsets = [0] * len(self.encoders)
+        if several:
+            parts, offsets = self._apart(inputs, mask)
+        else:
+            parts = [(inputs, mask)] * len(self.encoders)
+        wanted = "none" if several else maps
+        memories = [
+            encoder(x, mask=m, maps=wanted, training=training)
+            for encoder, (x, m) in zip(self.encoders, parts)
+        ]
+        seen = [memory.attention for memory in memories if memory.attention is not None]
+        combined = self._in_a_row(memories, offsets) if self.combine == "time" else None
+        combined = combined or self._place_by_place(memories)
+        return combined._replace(attention=tf.concat(seen, 1) if seen else None)
+
+    def _apart(self, inputs, mask):
+        """Each source with its part of the mask, and where its positions begin."""
+        if self.combine != "time" or len(inputs) != len(self.encoders):
+            raise ValueError(
+                f"inputs: expected one source, or {len(self.encoders)} to combine over time, came"
+                f" {len(inputs)} to combine by {self.combine}"
+            )
+        lengths = [tf.shape(x)[1] for x in inputs]
+        offsets = tf.unstack(tf.cumsum(tf.stack(lengths), exclusive=True), num=len(lengths))
+        return list(zip(inputs, tf.split(mask, lengths, 1))), offsets
+
+    @staticmethod
+    def _in_a_row(memories, offsets):
+        index = []
+        for memory, offset in zip(memories, offsets):
+            places = memory.source_index
+            if places is None:
+                shape = tf.shape(memory.mask)
+                places = tf.broadcast_to(tf.expand_dims(tf.range(shape[1]), 0), shape)
+            index.append(places + offset)
+        values, mask = (tf.concat(x, 1) for x in zip(*(memory[:2] for memory in memories)))
+        keys = _keys(memories)
+        keys = None if keys is None else tf.concat(keys, 1)
+        summary = masked_mean(values, mask)
+        return Memory(values, mask, summary, source_index=tf.concat(index, 1), keys=keys)
+
+    def _place_by_place(self, memories):
+        def joined(leaves):
+            return tf.concat(leaves, -1) if self.combine == "depth" else tf.add_n(leaves)
+
+        first, states = memories[0], ()
+        shapes = [
+            tf.nest.map_structure(lambda leaf: leaf.shape[-1], memory.states) for memory in memories
+        ]
+        if all(shape == shapes[0] for shape in shapes):
+            states = tf.nest.map_structure(
+                lambda *leaves: joined(leaves), *(memory.states for memory in memories)
+            )
+        values = joined([memory.values for memory in memories])
+        summary = joined([memory.summary for memory in memories])
+        mask = first.mask
+        for memory in memories[1:]:
+            mask = tf.logical_and(mask, memory.mask)
+        keys = _keys(memories)
+        keys = None if keys is None else joined(keys)
+        return Memory(values, mask, summary, states, first.source_index, keys=keys)
+
+    def get_config(self):
+        return {**super().get_config(), "combine": self.combine}
