@@ -23,6 +23,8 @@ def shrunk(preset, **more):
     sizes = {"units": 8}
     if preset.startswith("transformer"):
         sizes |= {"num_heads": 2, "hidden_units": 12, "num_layers": 1}
+    if preset in ("gnmt", "convs2s"):
+        sizes |= {"num_layers": 3}
     return ModelConfig(preset=preset, encoder=dict(sizes), decoder=dict(sizes), **more)
 
 
@@ -46,8 +48,9 @@ def batch():
     return {"source": source, "target": y}, y
 
 
-# Shrunk, these three are like another preset but for a number.
-ALIKE = ("gru_small", "lstm", "transformer_small")
+# Shrunk, these are like another preset but for a number, or stand in the conformance tests.
+ALIKE = ("gru_small", "lstm", "rnnsearch", "transformer_small", "transformer_big",
+         "transformer_t5", "transformer_rotary", "transformer_alibi")  # fmt: skip
 EACH = [pytest.param(p, marks=[pytest.mark.slow] * (p in ALIKE), id=p) for p in PRESETS]
 over_presets = pytest.mark.parametrize("preset", EACH)
 
@@ -76,6 +79,12 @@ SIZES = {
     "transformer_tiny": transformer_size(128, 4, 256, 2),
     "transformer_small": transformer_size(256, 4, 1024, 2),
     "transformer_base": transformer_size(512, 6, 2048, 0),
+    "transformer_big": transformer_size(1024, 6, 4096, 0),
+    "transformer_rotary": transformer_size(512, 6, 2048, 2),
+    "transformer_alibi": transformer_size(512, 6, 2048, 2),
+    "transformer_t5": transformer_size(512, 6, 2048, 2) + 2 * 32 * 8,
+    "transformer_relative": transformer_size(512, 6, 2048, 0) + 12 * 2 * 33 * 64,
+    "rnnsearch": gru_size(1000, 620),
 }
 
 

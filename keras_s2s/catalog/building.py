@@ -23,7 +23,7 @@ from keras_s2s.encoders import (
 from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
 from keras_s2s.model import Seq2Seq
 
-__all__ = ["KINDS", "build", "resolve", "with_policy"]
+__all__ = ["KINDS", "assemble", "build", "resolve", "with_policy"]
 
 KINDS = {
     "encoder": {
@@ -178,7 +178,7 @@ def build(
         UserError: naming the key whose value does not do.
     """
     try:
-        made = _assemble(resolve(model), source_size, target_size, label_smoothing, policy)
+        made = assemble(resolve(model), source_size, target_size, label_smoothing, policy)
         made.build()
         # What only shows when a source meets the parts, such as states that cannot be copied.
         ids, mask = tf.zeros([1, 1], tf.int32), tf.ones([1, 1], tf.bool)
@@ -192,8 +192,12 @@ def build(
     return made
 
 
-def _assemble(found, source_size, target_size, label_smoothing, policy):
-    """The model of a complete description, not built."""
+def assemble(found, source_size, target_size, label_smoothing=0.0, policy="float32") -> Seq2Seq:
+    """The model of a complete description, not built; arguments as of `build`.
+
+    Args:
+        found: from `resolve`.
+    """
     encoder, decoder = (_make(part, found[part], dtype=policy) for part in ("encoder", "decoder"))
     if isinstance(source_size, list):
         source = ParallelEmbedding([TokenEmbedding(n, found["embedding"]) for n in source_size])

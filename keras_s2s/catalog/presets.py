@@ -1,4 +1,4 @@
-"""The presets: systems of the papers, in their sizes."""
+"""The presets: systems of the papers, in their sizes, and where each comes from."""
 
 
 def _recurrent(cell, units, layers=1, dropout=0.2, head="softmax"):
@@ -12,9 +12,10 @@ def _recurrent(cell, units, layers=1, dropout=0.2, head="softmax"):
     }
 
 
-def _transformer(units, layers, heads, hidden, dropout=0.1, norm="pre", head="softmax"):
+def _transformer(units, layers, heads, hidden, dropout=0.1, norm="pre", head="softmax",
+                 positions="sinusoidal"):  # fmt: skip
     side = {"kind": "transformer", "units": units, "num_layers": layers, "num_heads": heads}
-    side |= {"hidden_units": hidden, "norm": norm, "dropout": dropout}
+    side |= {"hidden_units": hidden, "norm": norm, "dropout": dropout, "positions": positions}
     return {
         "embedding": units,
         "tie": "output",
@@ -24,15 +25,71 @@ def _transformer(units, layers, heads, hidden, dropout=0.1, norm="pre", head="so
     }
 
 
+def _gnmt(units, layers, dropout=0.2):
+    sizes = {"cell": "lstm", "units": units, "num_layers": layers, "dropout": dropout}
+    return {
+        "embedding": units,
+        "encoder": {"kind": "gnmt", **sizes},
+        "decoder": {"kind": "recurrent", **sizes},
+        "head": {"kind": "softmax"},
+    }
+
+
+def _convolutional(units, layers, kernel_size=3, dropout=0.2):
+    side = {"kind": "convolutional", "units": units, "num_layers": layers}
+    side |= {"kernel_size": kernel_size, "dropout": dropout}
+    return {
+        "embedding": units,
+        "encoder": side,
+        "decoder": dict(side),
+        "head": {"kind": "softmax"},
+    }
+
+
+_BASE = {"units": 512, "layers": 6, "heads": 8, "hidden": 2048}
+
 PRESETS = {
     "gru": _recurrent("gru", 256),
     "gru_small": _recurrent("gru", 128),
     "lstm": _recurrent("lstm", 256),
     "lstm_stacked": _recurrent("lstm", 256, layers=2, dropout=0.3),
+    "rnnsearch": {**_recurrent("gru", 1000, dropout=0.0), "embedding": 620},
+    "gnmt": _gnmt(1024, 8),
+    "convs2s": _convolutional(512, 20),
     "pointer_generator": _recurrent("lstm", 256, head="pointer_generator"),
     "transformer_tiny": _transformer(128, 4, 4, 256, dropout=0.3),
     "transformer_small": _transformer(256, 4, 4, 1024),
-    "transformer_base": _transformer(512, 6, 8, 2048, norm="post"),
+    "transformer_base": _transformer(**_BASE, norm="post"),
+    "transformer_big": _transformer(1024, 6, 16, 4096, dropout=0.3, norm="post"),
+    "transformer_relative": _transformer(
+        **_BASE, norm="post", positions={"kind": "relative", "max_distance": 16}
+    ),
+    "transformer_t5": _transformer(**_BASE, positions="t5"),
+    "transformer_rotary": _transformer(**_BASE, positions="rotary"),
+    "transformer_alibi": _transformer(**_BASE, positions="alibi"),
     "transformer_pointer_generator": _transformer(256, 4, 4, 1024, head="pointer_generator"),
 }
 DEFAULT = "gru"
+
+_BAHDANAU = "Bahdanau et al. 2015, arXiv:1409.0473"
+_VASWANI = "Vaswani et al. 2017, arXiv:1706.03762"
+_SEE = "See et al. 2017, arXiv:1704.04368"
+PAPERS = {
+    "gru": f"after {_BAHDANAU}",
+    "gru_small": f"after {_BAHDANAU}",
+    "lstm": f"after {_BAHDANAU}",
+    "lstm_stacked": f"after {_BAHDANAU}",
+    "rnnsearch": f"{_BAHDANAU}, appendix A.2 (tanh in place of maxout)",
+    "gnmt": "Wu et al. 2016, arXiv:1609.08144 (decoder without residuals)",
+    "convs2s": "Gehring et al. 2017, arXiv:1705.03122, WMT'16 English-Romanian",
+    "pointer_generator": _SEE,
+    "transformer_tiny": f"after {_VASWANI}",
+    "transformer_small": f"after {_VASWANI}",
+    "transformer_base": f"{_VASWANI}, table 3",
+    "transformer_big": f"{_VASWANI}, table 3",
+    "transformer_relative": "Shaw et al. 2018, arXiv:1803.02155",
+    "transformer_t5": "positions of Raffel et al. 2020, arXiv:1910.10683",
+    "transformer_rotary": "positions of Su et al. 2021, arXiv:2104.09864",
+    "transformer_alibi": "positions of Press et al. 2022, arXiv:2108.12409",
+    "transformer_pointer_generator": f"copying of {_SEE}",
+}

@@ -11,6 +11,7 @@ import sys
 from keras_s2s import __version__
 from keras_s2s.cli import (
     attend,
+    catalog,
     derive,
     evaluate,
     imports,
@@ -78,6 +79,8 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"keras-s2s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for room in (vocab, train, derive, translate, score, attend, evaluate, remote, imports, verify):
+    for room in (
+        vocab, train, derive, translate, score, attend, evaluate, remote, imports, verify, catalog,
+    ):  # fmt: skip
         room.add_commands(commands)
     return parser

@@ -1,0 +1,42 @@
+"""The command that lists the presets: `catalog`."""
+
+import json
+
+from keras_s2s.cli.parsing import add_command, integer
+from keras_s2s.cli.quiet import import_tensorflow
+
+__all__ = ["add_commands"]
+
+_VOCABULARY = 32000
+
+
+def add_commands(commands) -> None:
+    """Adds `catalog` to the parser's sub-commands."""
+    summary = "list the presets of models: name, number of parameters, paper"
+    parser = add_command(commands, "catalog", _catalog, summary)
+    parser.add_argument(
+        "--vocabulary",
+        type=integer(4, bits=31),
+        default=_VOCABULARY,
+        metavar="N",
+        help=f"tokens of either side, for the parameters (default: {_VOCABULARY})",
+    )
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+
+
+def _catalog(arguments):
+    import_tensorflow()
+    from keras_s2s.catalog import listing
+
+    rows = listing(arguments.vocabulary)
+    if arguments.json:
+        print(json.dumps({"vocabulary": arguments.vocabulary, "presets": rows}))
+        return
+    print(f"parameters with {arguments.vocabulary:,} tokens on either side")
+    name, size = (max(len(_cell(row[key])) for row in rows) for key in ("name", "parameters"))
+    for row in rows:
+        print(f"{row['name']:{name}}  {_cell(row['parameters']):>{size}}  {row['paper']}")
+
+
+def _cell(value):
+    return f"{value:,}" if isinstance(value, int) else value

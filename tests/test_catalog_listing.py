@@ -1,0 +1,51 @@
+"""The list of presets: every one counted and named, in Python and on the command line."""
+
+import json
+
+import pytest
+
+from keras_s2s.catalog import PAPERS, PRESETS, build, count_parameters, listing
+from keras_s2s.cli import main
+from keras_s2s.config import ModelConfig, UserError
+from tests.test_catalog import SIZES, SOURCE_SIZE, V, shrunk
+
+
+@pytest.mark.parametrize("preset", ["gru", "gnmt", "convs2s", "transformer_relative"])
+def test_parameters_are_those_of_the_model(preset):
+    config = shrunk(preset)
+    assert count_parameters(config, SOURCE_SIZE, V) == build(config, SOURCE_SIZE, V).count_params()
+
+
+@pytest.mark.parametrize("preset", list(SIZES))
+def test_parameters_by_hand(preset):
+    assert count_parameters(ModelConfig(preset=preset), SOURCE_SIZE, V) == SIZES[preset]
+
+
+def test_a_model_that_cannot_be():
+    with pytest.raises(UserError, match="model.preset: .*the nearest is 'gnmt'"):
+        count_parameters(ModelConfig(preset="gmnt"), SOURCE_SIZE, V)
+
+
+def test_every_preset_names_its_paper():
+    assert list(PAPERS) == list(PRESETS)
+    assert all("arXiv:" in paper for paper in PAPERS.values())
+
+
+def test_the_command(capsys):
+    assert main(["catalog", "--vocabulary", "100", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"vocabulary": 100, "presets": listing(100)}
+    assert main(["catalog", "--vocabulary", "100"]) == 0
+    first, *rows = capsys.readouterr().out.splitlines()
+    assert first == "parameters with 100 tokens on either side"
+    assert len(rows) == len(PRESETS)
+    for row, preset in zip(rows, found["presets"], strict=True):
+        name, parameters, paper = row.split(maxsplit=2)
+        assert (name, paper) == (preset["name"], preset["paper"])
+        assert int(parameters.replace(",", "")) == preset["parameters"]
+
+
+def test_a_vocabulary_that_cannot_be(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["catalog", "--vocabulary", "3"])
+    assert "expected a whole number of at least 4, came 3" in capsys.readouterr().err
