@@ -1,7 +1,6 @@
 """The layers of a Transformer: feed-forward part, encoder layer, decoder layer."""
 
 import keras
-import tensorflow as tf
 
 from keras_s2s.attention import CrossAttention, SelfAttention
 from keras_s2s.attention.positions import RELATIVE, make_position

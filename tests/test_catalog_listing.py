@@ -9,6 +9,8 @@ from keras_s2s.cli import main
 from keras_s2s.config import ModelConfig, UserError
 from tests.test_catalog import SIZES, SOURCE_SIZE, V, shrunk
 
+FAST = ("transformer_relative", "rnnsearch")
+
 
 @pytest.mark.parametrize("preset", ["gru", "gnmt", "convs2s", "transformer_relative"])
 def test_parameters_are_those_of_the_model(preset):
@@ -16,7 +18,10 @@ def test_parameters_are_those_of_the_model(preset):
     assert count_parameters(config, SOURCE_SIZE, V) == build(config, SOURCE_SIZE, V).count_params()
 
 
-@pytest.mark.parametrize("preset", list(SIZES))
+@pytest.mark.parametrize(
+    "preset",
+    [pytest.param(p, marks=[] if p in FAST else pytest.mark.slow) for p in SIZES],
+)
 def test_parameters_by_hand(preset):
     assert count_parameters(ModelConfig(preset=preset), SOURCE_SIZE, V) == SIZES[preset]
 
@@ -32,17 +37,23 @@ def test_every_preset_names_its_paper():
 
 
 def test_the_command(capsys):
-    assert main(["catalog", "--vocabulary", "100", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found == {"vocabulary": 100, "presets": listing(100)}
+    found = listing(100)
+    assert [row["name"] for row in found] == list(PRESETS)
     assert main(["catalog", "--vocabulary", "100"]) == 0
     first, *rows = capsys.readouterr().out.splitlines()
     assert first == "parameters with 100 tokens on either side"
     assert len(rows) == len(PRESETS)
-    for row, preset in zip(rows, found["presets"], strict=True):
+    for row, preset in zip(rows, found, strict=True):
         name, parameters, paper = row.split(maxsplit=2)
         assert (name, paper) == (preset["name"], preset["paper"])
         assert int(parameters.replace(",", "")) == preset["parameters"]
+
+
+@pytest.mark.slow
+def test_the_command_as_json(capsys):
+    assert main(["catalog", "--vocabulary", "100", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"vocabulary": 100, "presets": listing(100)}
 
 
 def test_a_vocabulary_that_cannot_be(capsys):

@@ -76,8 +76,8 @@ def test_places_in_a_row():
 
 @pytest.mark.parametrize("combine", ["sum", "depth"])
 def test_place_by_place(combine):
-    parts = [RecurrentEncoder(2), RecurrentEncoder(2), ConvolutionalEncoder(4, 1)]
-    for parts in (parts[:2], parts[1:]):
+    three = [RecurrentEncoder(2), RecurrentEncoder(2), ConvolutionalEncoder(4, 1)]
+    for parts in (three[:2], three[1:]):
         encoder, x = made(ParallelEncoder(parts, combine)), normal(4, 5, 4)
         memory = run_both(lambda x, m, e=encoder: e(x, mask=m), x, MASK)
         own = [part(x, mask=MASK) for part in parts]
@@ -168,13 +168,12 @@ def test_each_source_has_a_say_and_padding_has_none():
         given = model({"source": {**x, "ids": [tf.constant(z) for z in other]}, "target": y})
         changed = np.abs(given - plain).max((1, 2)) > 1e-5
         assert changed.tolist() == [b == where[0] for b in range(3)]
-    wide = {
-        "ids": [tf.pad(ids, [[0, 0], [0, 2]]) for ids in x["ids"]],
-        "mask": np.concatenate([np.pad(m, [(0, 0), (0, 2)]) for m in np.split(x["mask"], [4], 1)], 1),
-        "copy_ids": np.concatenate(
-            [np.pad(c, [(0, 0), (0, 2)]) for c in np.split(x["copy_ids"], [4], 1)], 1
-        ),
-    }  # fmt: skip
+
+    def widened(row):
+        return np.concatenate([np.pad(x, [(0, 0), (0, 2)]) for x in np.split(row, [4], 1)], 1)
+
+    wide = {"ids": [tf.pad(ids, [[0, 0], [0, 2]]) for ids in x["ids"]]}
+    wide |= {name: widened(x[name]) for name in ("mask", "copy_ids")}
     given = model({"source": wide, "target": y})
     assert_close(given[..., :8], plain[..., :8])
 
@@ -244,8 +243,9 @@ def test_nested_descriptions():
     assert (gnmt["units"], gnmt["cell"], gnmt["source_end"]) == (256, "lstm", True)
     assert found["embedding"] == 8  # as the Transformer reads it
     assert "dropout" not in found["encoder"]
-    assert resolve(ModelConfig(**{k: found[k] for k in ("encoder", "embedding")}))["encoder"] == (
-        found["encoder"]
+    assert (
+        resolve(ModelConfig(**{k: found[k] for k in ("encoder", "embedding")}))["encoder"]
+        == (found["encoder"])
     )
 
 

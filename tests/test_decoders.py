@@ -287,7 +287,7 @@ def test_a_decoder_takes_no_cast_of_its_context():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RecurrentDecoder(5, cell="rnn"), "cell: expected one of gru, lstm, .*, came 'rnn'"),
+        (lambda: RecurrentDecoder(5, cell="rnn"), "cell: expected one of gru, .*, came 'rnn'"),
         (
             lambda: RecurrentDecoder(5, bridge="mean"),
             "bridge: expected 'dense', 'copy' or 'zero', came 'mean'",

@@ -170,7 +170,7 @@ def test_no_mask_is_passed_on_to_keras():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RecurrentEncoder(4, cell="rnn"), "cell: expected one of gru, lstm, .*, came 'rnn'"),
+        (lambda: RecurrentEncoder(4, cell="rnn"), "cell: expected one of gru, .*, came 'rnn'"),
         (lambda: RecurrentEncoder(0), "units: expected a positive integer, came 0"),
         (lambda: RecurrentEncoder(4, 0), "num_layers: expected a positive integer, came 0"),
         (

@@ -133,7 +133,7 @@ def test_half_precision_follows_the_policy(kind):
 
 
 def test_unknown_cell():
-    with pytest.raises(ValueError, match="cell: expected one of gru, lstm, .*, came 'rnn'"):
+    with pytest.raises(ValueError, match="cell: expected one of gru, .*, came 'rnn'"):
         recurrent.cell("rnn", 4)
 
 

@@ -44,11 +44,9 @@ class SelfPosition(keras.layers.Layer):
 
     def bias(self, query, query_places, key_places):
         """float32 [..., H or 1, Q, N], added to the scores of scaled queries; None for nothing."""
-        return None
 
     def values(self, weights, query_places, key_places):
         """[..., H, Q, d], added to the attended values; None for nothing."""
-        return None
 
     def get_config(self):
         own = {"num_heads": self.num_heads, "size": self.size, "causal": self.causal}

@@ -57,7 +57,8 @@ class ConvolutionalEncoder(Encoder):
         self.position_table = None
         self.input_dropout = Dropout(dropout, dtype=self.dtype_policy)
         self.input_projection = Linear(units, dtype=self.dtype_policy)
-        self.layers, self.more_layers = self._convolutions(num_layers), self._convolutions(paired or 0)
+        self.layers = self._convolutions(num_layers)
+        self.more_layers = self._convolutions(paired or 0)
 
     def _convolutions(self, count):
         return [

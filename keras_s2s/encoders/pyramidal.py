@@ -37,9 +37,8 @@ class PyramidalEncoder(RecurrentEncoder):
 
     def __init__(self, units, num_layers=4, cell="lstm", bidirectional=True, dropout=0.0,
                  source_end=True, variational=False, **kwargs):  # fmt: skip
-        super().__init__(
-            units, num_layers, cell, bidirectional, dropout, source_end, False, variational, **kwargs
-        )
+        kwargs |= {"residual": False, "variational": variational}
+        super().__init__(units, num_layers, cell, bidirectional, dropout, source_end, **kwargs)
 
     def _width_before(self, index, inputs_width):
         return 2 * self.width if index else inputs_width

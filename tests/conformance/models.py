@@ -143,7 +143,6 @@ def has_maps(encoder):
     return bool(ENCODERS[encoder]().attention_names)
 
 
-
 def over_models(function):
     """Runs a test over the pairwise list, and in the slow tier over the full product."""
     fast = PAIRWISE if function.__name__ in FAST_OF_MORE else PAIRWISE[: -len(MORE)]
