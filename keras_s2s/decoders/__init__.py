@@ -7,7 +7,18 @@ gives there.
 """
 
 from keras_s2s.decoders.base import Decoder
-from keras_s2s.decoders.recurrent import Bridge, RecurrentDecoder
+from keras_s2s.decoders.bridges import Bridge
+from keras_s2s.decoders.luong import LuongDecoder, PlainDecoder
+from keras_s2s.decoders.recurrent import ConditionalDecoder, GNMTDecoder, RecurrentDecoder
 from keras_s2s.decoders.transformer import TransformerDecoder
 
-__all__ = ["Bridge", "Decoder", "RecurrentDecoder", "TransformerDecoder"]
+__all__ = [
+    "Bridge",
+    "ConditionalDecoder",
+    "Decoder",
+    "GNMTDecoder",
+    "LuongDecoder",
+    "PlainDecoder",
+    "RecurrentDecoder",
+    "TransformerDecoder",
+]

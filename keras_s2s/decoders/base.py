@@ -19,7 +19,10 @@ class Decoder(keras.layers.Layer):
     Attributes:
         width: last axis of the outputs.
         attention_names: list of A strings.
+        attends: whether there is attention to the memory, and so an alignment to use.
     """
+
+    attends = True
 
     def __init__(self, **kwargs):
         # The context carries float32 leaves that must stay so: no cast on the way in.
