@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_s2s.attention import functions
 from keras_s2s.attention.memory import MemoryAttention, build_all, places
-from keras_s2s.linear import Linear, check_sizes
+from keras_s2s.linear import Linear, check_sizes, shape_of
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -162,7 +162,8 @@ class LocationAttention(_Looking):
         build_all((self.feature, self.filters))
 
     def _features(self, seen):
-        found = self.convolution(seen)  # [B * K, M, F]
+        # The reshape is for batches of no rows, of which oneDNN gives the input's shape.
+        found = tf.reshape(self.convolution(seen), [*shape_of(seen, 2), self.filters])
         return self.feature(tf.cast(found, self.compute_dtype))  # [B * K, M, A]
 
     def _remember(self, seen, weights):

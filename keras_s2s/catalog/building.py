@@ -8,7 +8,14 @@ import tensorflow as tf
 
 from keras_s2s.catalog.presets import DEFAULT, PRESETS
 from keras_s2s.config import ModelConfig, UserError
-from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
+from keras_s2s.decoders import (
+    ConditionalDecoder,
+    GNMTDecoder,
+    LuongDecoder,
+    PlainDecoder,
+    RecurrentDecoder,
+    TransformerDecoder,
+)
 from keras_s2s.embeddings import TokenEmbedding
 from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
 from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
@@ -18,7 +25,14 @@ __all__ = ["KINDS", "build", "resolve", "with_policy"]
 
 KINDS = {
     "encoder": {"recurrent": RecurrentEncoder, "transformer": TransformerEncoder},
-    "decoder": {"recurrent": RecurrentDecoder, "transformer": TransformerDecoder},
+    "decoder": {
+        "recurrent": RecurrentDecoder,
+        "conditional": ConditionalDecoder,
+        "luong": LuongDecoder,
+        "gnmt": GNMTDecoder,
+        "plain": PlainDecoder,
+        "transformer": TransformerDecoder,
+    },
     "head": {"softmax": SoftmaxHead, "pointer_generator": PointerGeneratorHead},
 }
 SHARED = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")

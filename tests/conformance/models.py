@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
+from keras_s2s.decoders import (
+    ConditionalDecoder,
+    GNMTDecoder,
+    LuongDecoder,
+    PlainDecoder,
+    RecurrentDecoder,
+    TransformerDecoder,
+)
 from keras_s2s.embeddings import TokenEmbedding
 from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
 from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
@@ -36,19 +43,46 @@ DECODERS = {
         WIDTH, 1, 2, norm="post", epsilon=1e-3, first_position=1, **k
     ),
 }
+# Variations: in the fast tier each meets one encoder and one head.
+VARIED = {
+    "luong": lambda **k: LuongDecoder(WIDTH, 2, **k),
+    "parallel": lambda **k: LuongDecoder(
+        WIDTH, 2, "gru", {"kind": "multi_head", "num_heads": 2}, False, residual_from=2, **k
+    ),
+    "coverage": lambda **k: LuongDecoder(WIDTH, 1, "gru", "coverage", False, **k),
+    "location": lambda **k: RecurrentDecoder(
+        WIDTH, attention={"kind": "location", "filters": 2, "kernel_size": 3}, **k
+    ),
+    "monotonic": lambda **k: RecurrentDecoder(WIDTH, 2, attention="monotonic", **k),
+    "gated": lambda **k: RecurrentDecoder(WIDTH, attention="gated", **k),
+    "cgru": lambda **k: ConditionalDecoder(WIDTH, 2, residual_from=2, **k),
+    "gnmt": lambda **k: GNMTDecoder(WIDTH, 3, bridge="dense", **k),
+    "cho": lambda **k: RecurrentDecoder(WIDTH, attention="none", **k),
+    "plain": lambda **k: PlainDecoder(WIDTH, 2, **k),
+}
+DECODERS |= VARIED
+WITHOUT_ATTENTION = ("cho", "plain")
 HEADS = {
     "softmax": (SoftmaxHead, "none"),
     "tied": (SoftmaxHead, "output"),
     "pointer": (PointerGeneratorHead, "none"),
 }
-ALL = list(itertools.product(ENCODERS, DECODERS, HEADS))
+ALL = [
+    case
+    for case in itertools.product(ENCODERS, DECODERS, HEADS)
+    if not (case[1] in WITHOUT_ATTENTION and case[2] == "pointer")
+]
 
 
 def _pairwise():
     """For every encoder and decoder one head, so that every pair of parts occurs."""
-    heads = list(HEADS)
-    rows = itertools.product(enumerate(ENCODERS), enumerate(DECODERS))
-    return [(e, d, heads[(i + j) % len(heads)]) for (i, e), (j, d) in rows]
+    heads, encoders = list(HEADS), list(ENCODERS)
+    rows = itertools.product(enumerate(encoders), enumerate(d for d in DECODERS if d not in VARIED))
+    pairs = [(e, d, heads[(i + j) % len(heads)]) for (i, e), (j, d) in rows]
+    for i, decoder in enumerate(VARIED):
+        able = heads[:2] if decoder in WITHOUT_ATTENTION else heads
+        pairs.append((encoders[i % len(encoders)], decoder, able[i % len(able)]))
+    return pairs
 
 
 PAIRWISE = _pairwise()

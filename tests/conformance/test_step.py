@@ -83,7 +83,7 @@ class Stepper(keras.Model):
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("head", ["tied", "pointer"])
-@pytest.mark.parametrize("decoder", ["gru", "lstms", "pre"])
+@pytest.mark.parametrize("decoder", ["gru", "lstms", "pre", "location", "monotonic"])
 def test_steps_inside_a_models_call(decoder, head, policy):
     model = models.make("pre", decoder, head, policy)
     x, ids = models.source(), models.target()
