@@ -10,28 +10,36 @@ from keras_s2s.catalog.presets import DEFAULT, PRESETS
 from keras_s2s.config import ModelConfig, UserError
 from keras_s2s.decoders import (
     ConditionalDecoder,
+    FastTransformerDecoder,
     GNMTDecoder,
     LuongDecoder,
+    NoisyStatesDecoder,
     PlainDecoder,
     RecurrentDecoder,
     TransformerDecoder,
 )
 from keras_s2s.embeddings import TokenEmbedding
-from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
+from keras_s2s.encoders import NoisyStatesEncoder, RecurrentEncoder, TransformerEncoder
 from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
 from keras_s2s.model import Seq2Seq
 
 __all__ = ["KINDS", "build", "resolve", "with_policy"]
 
 KINDS = {
-    "encoder": {"recurrent": RecurrentEncoder, "transformer": TransformerEncoder},
+    "encoder": {
+        "recurrent": RecurrentEncoder,
+        "noisy": NoisyStatesEncoder,
+        "transformer": TransformerEncoder,
+    },
     "decoder": {
         "recurrent": RecurrentDecoder,
         "conditional": ConditionalDecoder,
         "luong": LuongDecoder,
         "gnmt": GNMTDecoder,
         "plain": PlainDecoder,
+        "noisy": NoisyStatesDecoder,
         "transformer": TransformerDecoder,
+        "fast_transformer": FastTransformerDecoder,
     },
     "head": {"softmax": SoftmaxHead, "pointer_generator": PointerGeneratorHead},
 }
@@ -68,7 +76,7 @@ def resolve(model: ModelConfig) -> dict:
 def _embedding(model, preset, found):
     """A Transformer reads vectors of its own width; elsewhere the preset says."""
     for part in ("encoder", "decoder"):
-        if found[part]["kind"] == "transformer":
+        if found[part]["kind"] in ("transformer", "fast_transformer"):
             return found[part]["units"]
     own = model.encoder or {}
     return own.get("units", preset["embedding"])

@@ -8,7 +8,9 @@ gives there.
 
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.decoders.bridges import Bridge
+from keras_s2s.decoders.fast import FastTransformerDecoder
 from keras_s2s.decoders.luong import LuongDecoder, PlainDecoder
+from keras_s2s.decoders.noisy import NoisyStatesDecoder
 from keras_s2s.decoders.recurrent import ConditionalDecoder, GNMTDecoder, RecurrentDecoder
 from keras_s2s.decoders.transformer import TransformerDecoder
 
@@ -16,8 +18,10 @@ __all__ = [
     "Bridge",
     "ConditionalDecoder",
     "Decoder",
+    "FastTransformerDecoder",
     "GNMTDecoder",
     "LuongDecoder",
+    "NoisyStatesDecoder",
     "PlainDecoder",
     "RecurrentDecoder",
     "TransformerDecoder",

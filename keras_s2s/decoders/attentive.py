@@ -42,12 +42,15 @@ class CellDecoder(Decoder):
         self.attention = make_attention(attention, inner, dtype=policy)
         self.attends = self.attention.attends
         self.attention_names = list(self.attention.map_names)
-        self.cells = [recurrent.cell(cell, units, dtype=policy) for _ in range(num_layers)]
+        self.cells = [self._make_cell() for _ in range(num_layers)]
         self.gates = self.cells[0].gates * units
         self.state_bridge = Bridge(
             num_layers, units, self.cells[0].state_names, bridge, dtype=policy
         )
         self.input_dropout = Dropout(dropout, dtype=policy)
+
+    def _make_cell(self):
+        return recurrent.cell(self.cell, self.units, dtype=self.dtype_policy)
 
     def build(self, inputs_shape, context_shape):
         width, memory = inputs_shape[-1], context_shape["memory"]["values"][-1]

@@ -3,7 +3,6 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s import recurrent
 from keras_s2s.decoders.attentive import CellDecoder
 from keras_s2s.linear import Linear
 
@@ -125,7 +124,7 @@ class ConditionalDecoder(_Reading):
         super().__init__(
             units, num_layers, cell, bridge, dropout, residual_from, attention, **kwargs
         )
-        self.second = recurrent.cell(cell, units, dtype=self.dtype_policy)
+        self.second = self._make_cell()
 
     def _parts(self, width, memory):
         # The second cell's input is the context, which takes the place of a projection.

@@ -148,7 +148,7 @@ class TransformerDecoder(Decoder):
         if attention is None:
             return self._finish(x), None
         maps_given = {"cross": attention}
-        if maps == "all":
+        if maps == "all" and own[0] is not None:
             maps_given["self"] = tf.concat(own, 1)
         return self._finish(x), maps_given
 

@@ -9,14 +9,16 @@ import tensorflow as tf
 
 from keras_s2s.decoders import (
     ConditionalDecoder,
+    FastTransformerDecoder,
     GNMTDecoder,
     LuongDecoder,
+    NoisyStatesDecoder,
     PlainDecoder,
     RecurrentDecoder,
     TransformerDecoder,
 )
 from keras_s2s.embeddings import TokenEmbedding
-from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
+from keras_s2s.encoders import NoisyStatesEncoder, RecurrentEncoder, TransformerEncoder
 from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
 from keras_s2s.model import Seq2Seq
 
@@ -43,6 +45,10 @@ DECODERS = {
         WIDTH, 1, 2, norm="post", epsilon=1e-3, first_position=1, **k
     ),
 }
+VARIED_ENCODERS = {
+    "noisy": lambda **k: NoisyStatesEncoder(WIDTH, 2, source_units=WIDTH, **k),
+    "noisy_chain": lambda **k: NoisyStatesEncoder(WIDTH, recurrent=True, **k),
+}
 # Variations: in the fast tier each meets one encoder and one head.
 VARIED = {
     "luong": lambda **k: LuongDecoder(WIDTH, 2, **k),
@@ -59,8 +65,13 @@ VARIED = {
     "gnmt": lambda **k: GNMTDecoder(WIDTH, 3, bridge="dense", **k),
     "cho": lambda **k: RecurrentDecoder(WIDTH, attention="none", **k),
     "plain": lambda **k: PlainDecoder(WIDTH, 2, **k),
+    "noisy": lambda **k: NoisyStatesDecoder(WIDTH, 2, recurrent=True, read_context=True, **k),
+    "written": lambda **k: NoisyStatesDecoder(WIDTH, attention="linear", **k),
+    "average": lambda **k: FastTransformerDecoder(WIDTH, 2, 2, 16, "post", history="average", **k),
+    "ssru": lambda **k: FastTransformerDecoder(WIDTH, 2, 2, 16, **k),
 }
 DECODERS |= VARIED
+ENCODERS |= VARIED_ENCODERS
 WITHOUT_ATTENTION = ("cho", "plain")
 HEADS = {
     "softmax": (SoftmaxHead, "none"),
@@ -76,13 +87,13 @@ ALL = [
 
 def _pairwise():
     """For every encoder and decoder one head, so that every pair of parts occurs."""
-    heads, encoders = list(HEADS), list(ENCODERS)
+    heads, encoders = list(HEADS), [e for e in ENCODERS if e not in VARIED_ENCODERS]
     rows = itertools.product(enumerate(encoders), enumerate(d for d in DECODERS if d not in VARIED))
     pairs = [(e, d, heads[(i + j) % len(heads)]) for (i, e), (j, d) in rows]
     for i, decoder in enumerate(VARIED):
         able = heads[:2] if decoder in WITHOUT_ATTENTION else heads
         pairs.append((encoders[i % len(encoders)], decoder, able[i % len(able)]))
-    return pairs
+    return [*pairs, *zip(VARIED_ENCODERS, ("noisy", "gru"), heads)]
 
 
 PAIRWISE = _pairwise()
