@@ -16,7 +16,7 @@ from keras_s2s.attention import (
     NoAttention,
     make_attention,
 )
-from keras_s2s.encoders import Memory
+from keras_s2s.encoders import Memory, masked_mean
 from tests import references
 from tests.references import (
     assert_close,
@@ -278,14 +278,14 @@ def test_none_is_the_summary_at_every_position():
 def test_called_as_a_layer_it_stands_at_the_first_position(kind):
     layer = made(make_attention(kind, 8), 8, 8)
     values, queries = tf.constant(normal(3, 5, 8)), tf.constant(normal(3, K, 8, seed=3))
-    memory = Memory(values, tf.constant(MASK), tf.zeros([3, 8]))
+    mean = masked_mean(values, tf.constant(MASK))
+    memory = Memory(values, tf.constant(MASK), mean)
     known = {"values": values, "mask": memory.mask, **layer.prepare(memory)}
     state = layer.initial_state(known, K)
     state = tf.nest.map_structure(lambda x: tf.reshape(x, [3 * K, -1]), state)
     seen, weights, _ = layer.attend(tf.reshape(queries, [3 * K, 8]), (3, K), known, state)
-    if kind == "none":
-        return assert_close(layer(queries, values, mask=memory.mask)[1], weights[:, 0], 0)
-    arguments = (values,) if kind == "multi_head" else (layer.project(values), values)
+    alone = kind in ("multi_head", "none")
+    arguments = (values,) if alone else (layer.project(values), values)
     called, maps = layer(queries, *arguments, mask=memory.mask)
     weights = weights if kind == "multi_head" else weights[:, 0]
     assert_close((tf.reshape(called, [3 * K, -1]), maps), (seen, weights), 1e-6)

@@ -46,8 +46,9 @@ def batch():
     return {"source": source, "target": y}, y
 
 
-# Shrunk, these three are like another preset but for a number.
-ALIKE = ("gru_small", "lstm", "transformer_small")
+# Shrunk, these are like another preset but for a number, or their parts have tests of their own.
+ALIKE = ("gru_small", "lstm", "transformer_small", "rnnsearch", "sutskever", "cho", "nematus")
+ALIKE += ("noisy_linear", "transformer_ssru")
 EACH = [pytest.param(p, marks=[pytest.mark.slow] * (p in ALIKE), id=p) for p in PRESETS]
 over_presets = pytest.mark.parametrize("preset", EACH)
 

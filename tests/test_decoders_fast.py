@@ -8,7 +8,15 @@ from keras_s2s.decoders import FastTransformerDecoder
 from keras_s2s.decoders.fast import SSRU, AverageAttention
 from keras_s2s.encoders import Memory
 from tests import references
-from tests.references import assert_close, linear, normal, randomise, right_padded, run_both, sigmoid
+from tests.references import (
+    assert_close,
+    linear,
+    normal,
+    randomise,
+    right_padded,
+    run_both,
+    sigmoid,
+)
 
 MASK = right_padded([4, 2, 0], 4)
 

@@ -1,5 +1,7 @@
 """The presets: systems of the papers, in their sizes."""
 
+from keras_s2s.catalog.papers import SYSTEMS
+
 
 def _recurrent(cell, units, layers=1, dropout=0.2, head="softmax"):
     sizes = {"kind": "recurrent", "cell": cell, "units": units, "num_layers": layers}
@@ -34,5 +36,6 @@ PRESETS = {
     "transformer_small": _transformer(256, 4, 4, 1024),
     "transformer_base": _transformer(512, 6, 8, 2048, norm="post"),
     "transformer_pointer_generator": _transformer(256, 4, 4, 1024, head="pointer_generator"),
+    **SYSTEMS,
 }
 DEFAULT = "gru"

@@ -84,9 +84,9 @@ class NoisyStatesDecoder(CellDecoder):
         seen, weights, new = self._attend(last, sizes, memory, state, training)
         if self.read_context:
             projected = projected + self.context_projection(seen)
-        for index, cell in enumerate(self.cells):
-            if index:
-                projected = cell.project(self.input_dropout(top, training=training))
+        top, new["layer_0"] = self.cells[0](projected, state["layer_0"], training=training)
+        for index, cell in enumerate(self.cells[1:], 1):
+            projected = cell.project(self.input_dropout(top, training=training))
             top, new[f"layer_{index}"] = cell(projected, state[f"layer_{index}"], training=training)
         return (last, seen)[: 1 + self.read_context], weights, new
 
