@@ -6,9 +6,9 @@ import tensorflow as tf
 from keras_s2s import recurrent
 from keras_s2s.decoders.transformer import TransformerDecoder
 from keras_s2s.linear import Linear
-from keras_s2s.transformer import FeedForward
+from keras_s2s.transformer import FeedForward, TransformerLayer
 
-__all__ = ["SSRU", "AverageAttention", "FastTransformerDecoder"]
+__all__ = ["SSRU", "AverageAttention", "AverageLayer", "FastTransformerDecoder", "SSRULayer"]
 
 
 class _History(keras.layers.Layer):
@@ -147,7 +147,23 @@ class SSRU(_History):
         return tf.cast(tf.nn.relu(cells), self.compute_dtype)
 
 
-HISTORIES = ("average", "ssru")
+@keras.saving.register_keras_serializable("keras_s2s")
+class AverageLayer(TransformerLayer):
+    """A `TransformerLayer`, [B, N, D] -> [B, N, D], with average attention for self-attention."""
+
+    def _look_back(self, units, num_heads, dropout, *args, **kwargs):
+        return AverageAttention(units, self.hidden_units, dropout, **kwargs)
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class SSRULayer(TransformerLayer):
+    """A `TransformerLayer`, [B, N, D] -> [B, N, D], with an SSRU for self-attention."""
+
+    def _look_back(self, units, *args, **kwargs):
+        return SSRU(units, **kwargs)
+
+
+HISTORIES = {"average": AverageLayer, "ssru": SSRULayer}
 ABSOLUTE = ("sinusoidal", "vaswani", "none", "learned")
 
 
@@ -185,28 +201,19 @@ class FastTransformerDecoder(TransformerDecoder):
 
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
                  dropout=0.1, history="ssru", positions="sinusoidal", **kwargs):  # fmt: skip
+        if history not in HISTORIES:
+            raise ValueError(f"history: expected 'average' or 'ssru', came {history!r}")
+        self.history, self.layer_class = history, HISTORIES[history]
         super().__init__(
             units, num_layers, num_heads, hidden_units, norm, dropout=dropout, positions=positions,
             **kwargs,
         )  # fmt: skip
-        if history not in HISTORIES:
-            raise ValueError(f"history: expected 'average' or 'ssru', came {history!r}")
         kind = positions.get("kind") if isinstance(positions, dict) else positions
         if kind not in ABSOLUTE:
             raise ValueError(
                 f"positions: expected one of {', '.join(ABSOLUTE)} without self-attention,"
                 f" came {positions!r}"
             )
-        self.history = history
-        for layer in self.layers:
-            del layer.self_attention
-            layer.self_attention = self._history()
-
-    def _history(self):
-        if self.history == "ssru":
-            return SSRU(self.units, dtype=self.dtype_policy)
-        hidden = self.hidden_units or 4 * self.units
-        return AverageAttention(self.units, hidden, self.dropout, dtype=self.dtype_policy)
 
     def get_config(self):
         own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "dropout", "history",

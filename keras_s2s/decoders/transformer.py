@@ -48,6 +48,8 @@ class TransformerDecoder(Decoder):
     arXiv:1909.02074, section 4.2.
     """
 
+    layer_class = TransformerLayer
+
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
                  activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
                  scaled=True, first_position=0, **kwargs):  # fmt: skip
@@ -62,7 +64,7 @@ class TransformerDecoder(Decoder):
         self.first_position = first_position
         policy = self.dtype_policy
         self.layers = [
-            TransformerLayer(
+            self.layer_class(
                 units,
                 num_heads,
                 hidden_units or 4 * units,
