@@ -43,8 +43,8 @@ class Seq2Seq(Updates):
         "encoder": [B, A, S, S], where the parts have such maps}}.
 
     Raises:
-        ValueError: for another `tie`, tables that cannot be tied, or a `label_smoothing` outside
-            of [0, 1).
+        ValueError: for another `tie`, tables that cannot be tied, a head that needs attention over
+            a decoder that has none, or a `label_smoothing` outside of [0, 1).
     """
 
     def __init__(self, source, encoder, target, decoder, head, tie="none", label_smoothing=0.0,
@@ -66,6 +66,11 @@ class Seq2Seq(Updates):
         self.source, self.encoder, self.target = source, encoder, target
         self.decoder, self.head = decoder, head
         self.tie, self.label_smoothing = tie, label_smoothing
+        if head.needs_attention and not decoder.attends:
+            raise ValueError(
+                f"head: {type(head).__name__} expected a decoder with attention, came"
+                f" {type(decoder).__name__} without"
+            )
         if tie != "none":
             if target.units != decoder.width:
                 raise ValueError(

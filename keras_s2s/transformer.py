@@ -84,12 +84,13 @@ def check_absolute(positions):
     return kind
 
 
-def make_layers(stack, cross):
+def make_layers(stack, cross, layer_class=None):
     """The layers of an encoder or, with `cross`, of a decoder that sees what stands before alone.
 
     Args:
         stack: a layer with the arguments of `TransformerEncoder` as attributes.
         cross: whether they attend to a memory.
+        layer_class: what they are, when not `TransformerLayer`.
 
     Returns:
         list of `TransformerLayer`s, float tensors [B, N, D] -> [B, N, D].
@@ -107,7 +108,7 @@ def make_layers(stack, cross):
 
     shared = position() if kind == "t5" else None
     return [
-        TransformerLayer(
+        (layer_class or TransformerLayer)(
             stack.units,
             stack.num_heads,
             stack.hidden_units or 4 * stack.units,
@@ -224,7 +225,7 @@ class TransformerLayer(keras.layers.Layer):
         self.cross, self.norm, self.activation, self.dropout = cross, norm, activation, dropout
         self.epsilon = epsilon
         policy = self.dtype_policy
-        self.self_attention = SelfAttention(units, num_heads, dropout, position, dtype=policy)
+        self.self_attention = self._look_back(units, num_heads, dropout, position, dtype=policy)
         self.self_norm = make_norm(policy, epsilon)
         self.cross_attention = self.cross_norm = None
         if cross:
@@ -234,6 +235,10 @@ class TransformerLayer(keras.layers.Layer):
         self.feed_norm = make_norm(policy, epsilon)
         self.residual_dropout = Dropout(dropout, dtype=policy)
         self.supports_masking = True
+
+    def _look_back(self, *args, **kwargs):
+        """What shows a place the others; a sub-class may have something else for it."""
+        return SelfAttention(*args, **kwargs)
 
     def build(self, inputs_shape, memory_shape=None):
         shape = (None, None, self.units)

@@ -48,9 +48,10 @@ def batch():
     return {"source": source, "target": y}, y
 
 
-# Shrunk, these are like another preset but for a number, or stand in the conformance tests.
-ALIKE = ("gru_small", "lstm", "rnnsearch", "transformer_small", "transformer_big",
-         "transformer_t5", "transformer_rotary", "transformer_alibi")  # fmt: skip
+# Shrunk, these are like another preset but for a number, or their parts have tests of their own.
+ALIKE = ("gru_small", "lstm", "transformer_small", "rnnsearch", "sutskever", "cho", "nematus",
+         "noisy_linear", "transformer_ssru", "transformer_big", "transformer_t5",
+         "transformer_rotary", "transformer_alibi")  # fmt: skip
 EACH = [pytest.param(p, marks=[pytest.mark.slow] * (p in ALIKE), id=p) for p in PRESETS]
 over_presets = pytest.mark.parametrize("preset", EACH)
 

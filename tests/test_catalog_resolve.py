@@ -41,6 +41,23 @@ def test_resolve_puts_the_own_keys_over_the_preset():
     assert found["decoder"]["num_layers"] == 2
 
 
+def test_a_decoder_of_another_kind_with_its_attention():
+    attention = {"kind": "location", "filters": 4}
+    decoder = {"kind": "luong", "input_feeding": False, "attention": attention}
+    found = resolve(ModelConfig(preset="gru", decoder=decoder))["decoder"]
+    assert (found["cell"], found["units"], found["attention"]) == ("gru", 256, attention)
+    built = build(ModelConfig(preset="gru", decoder={**decoder, "units": 8}), SOURCE_SIZE, V)
+    assert built.decoder.attention.filters == 4
+    assert "attention_units" not in found
+
+
+def test_the_width_of_an_input_in_the_memory_is_that_of_the_embedding():
+    found = resolve(ModelConfig(preset="noisy_gated", embedding=20))
+    assert found["encoder"]["source_units"] == 20
+    assert found["decoder"]["attention"] == {"kind": "gated", "source_units": 20}
+    assert PRESETS["noisy_gated"]["encoder"]["source_units"] == "embedding"
+
+
 def test_parts_of_another_kind_keep_only_what_both_know():
     found = resolve(ModelConfig(preset="lstm", encoder={"kind": "transformer", "num_layers": 3}))
     assert "cell" not in found["encoder"]
@@ -73,7 +90,7 @@ def test_width_of_the_embeddings(config, width):
         ),
         (
             {"encoder": {"kind": "recurent"}},
-            "model.encoder.kind: expected one of recurrent, .*, came 'recurent';"
+            "model.encoder.kind: expected one of recurrent, .*transformer, came 'recurent';"
             " the nearest is 'recurrent'",
         ),
         (
@@ -136,6 +153,19 @@ TRANSFORMER = {"kind": "transformer", "units": 8}
         (
             {"decoder": {**TRANSFORMER, "activation": "rel"}},
             "model.decoder: Could not interpret activation function identifier: rel",
+        ),
+        (
+            {"decoder": {"attention": "locations"}},
+            "model.decoder: attention: expected one of additive, .*; the nearest is 'location'",
+        ),
+        (
+            {"decoder": {"kind": "luong", "attention": {"kind": "location", "filter": 3}}},
+            "model.decoder: attention.filter: unknown key of 'location', expected one of units,",
+        ),
+        (
+            {"decoder": {"kind": "plain"}, "head": {"kind": "pointer_generator"}},
+            "model: head: PointerGeneratorHead expected a decoder with attention, came"
+            " PlainDecoder without",
         ),
         ({"tie": "al"}, "model: tie: expected 'none', 'output' or 'all', came 'al'"),
         ({"tie": "all"}, "model: tie: 'all' needs one vocabulary for both sides, came 11 and 9"),

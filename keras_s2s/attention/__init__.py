@@ -4,7 +4,8 @@ Weights are float32 whatever the policy, and the weights of a row without a sing
 zero, so that an empty row gives zeros and no NaN.
 """
 
-from keras_s2s.attention.additive import AdditiveAttention
+from keras_s2s.attention.additive import AdditiveAttention, CoverageAttention, LocationAttention
+from keras_s2s.attention.dot import DotAttention
 from keras_s2s.attention.functions import (
     additive_scores,
     dot_product_attention,
@@ -12,14 +13,34 @@ from keras_s2s.attention.functions import (
     merge_heads,
     split_heads,
 )
+from keras_s2s.attention.gated import GatedAttention, LinearAttention
+from keras_s2s.attention.kinds import (
+    ATTENTIONS,
+    MultiHeadAttention,
+    NoAttention,
+    make_attention,
+)
+from keras_s2s.attention.memory import MemoryAttention
+from keras_s2s.attention.monotonic import MonotonicAttention
 from keras_s2s.attention.multi_head import CrossAttention, SelfAttention
 
 __all__ = [
+    "ATTENTIONS",
     "AdditiveAttention",
+    "CoverageAttention",
     "CrossAttention",
+    "DotAttention",
+    "GatedAttention",
+    "LinearAttention",
+    "LocationAttention",
+    "MemoryAttention",
+    "MonotonicAttention",
+    "MultiHeadAttention",
+    "NoAttention",
     "SelfAttention",
     "additive_scores",
     "dot_product_attention",
+    "make_attention",
     "masked_softmax",
     "merge_heads",
     "split_heads",

@@ -8,12 +8,23 @@ import tensorflow as tf
 
 from keras_s2s.catalog.presets import DEFAULT, PRESETS
 from keras_s2s.config import ModelConfig, UserError
-from keras_s2s.decoders import ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder
+from keras_s2s.decoders import (
+    ConditionalDecoder,
+    ConvolutionalDecoder,
+    FastTransformerDecoder,
+    GNMTDecoder,
+    LuongDecoder,
+    NoisyStatesDecoder,
+    PlainDecoder,
+    RecurrentDecoder,
+    TransformerDecoder,
+)
 from keras_s2s.embeddings import ParallelEmbedding, TokenEmbedding
 from keras_s2s.encoders import (
     ConvolutionalEncoder,
     GNMTEncoder,
     MeanEncoder,
+    NoisyStatesEncoder,
     ParallelEncoder,
     PyramidalEncoder,
     RecurrentEncoder,
@@ -33,17 +44,26 @@ KINDS = {
         "gnmt": GNMTEncoder,
         "mean": MeanEncoder,
         "convolutional": ConvolutionalEncoder,
+        "noisy": NoisyStatesEncoder,
         "sequential": SequentialEncoder,
         "parallel": ParallelEncoder,
     },
     "decoder": {
         "recurrent": RecurrentDecoder,
+        "conditional": ConditionalDecoder,
+        "luong": LuongDecoder,
+        "gnmt": GNMTDecoder,
+        "plain": PlainDecoder,
+        "noisy": NoisyStatesDecoder,
         "transformer": TransformerDecoder,
+        "fast_transformer": FastTransformerDecoder,
         "convolutional": ConvolutionalDecoder,
     },
     "head": {"softmax": SoftmaxHead, "pointer_generator": PointerGeneratorHead},
 }
-SHARED = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
+SHARED = (
+    "units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout", "cell",
+)  # fmt: skip
 
 
 def resolve(model: ModelConfig) -> dict:
@@ -70,7 +90,17 @@ def resolve(model: ModelConfig) -> dict:
     tie = preset.get("tie", "none") if model.tie is None else model.tie
     found["tie"] = {True: "output", False: "none"}.get(tie, tie)
     found["embedding"] = model.embedding or _embedding(model, preset, found)
+    for part in ("encoder", "decoder"):
+        found[part] = _place_embedding(found[part], found["embedding"])
     return found
+
+
+def _place_embedding(part, width):
+    """`source_units: embedding` of a part, or of the attention in it, as the number that it is."""
+    if not isinstance(part, dict):
+        return part
+    placed = {key: _place_embedding(value, width) for key, value in part.items()}
+    return placed | ({"source_units": width} if part.get("source_units") == "embedding" else {})
 
 
 def _embedding(model, preset, found):

@@ -1,5 +1,7 @@
 """The presets: systems of the papers, in their sizes, and where each comes from."""
 
+from keras_s2s.catalog.papers import SYSTEMS
+
 
 def _recurrent(cell, units, layers=1, dropout=0.2, head="softmax"):
     sizes = {"kind": "recurrent", "cell": cell, "units": units, "num_layers": layers}
@@ -30,7 +32,7 @@ def _gnmt(units, layers, dropout=0.2):
     return {
         "embedding": units,
         "encoder": {"kind": "gnmt", **sizes},
-        "decoder": {"kind": "recurrent", **sizes},
+        "decoder": {"kind": "gnmt", **sizes},
         "head": {"kind": "softmax"},
     }
 
@@ -53,7 +55,6 @@ PRESETS = {
     "gru_small": _recurrent("gru", 128),
     "lstm": _recurrent("lstm", 256),
     "lstm_stacked": _recurrent("lstm", 256, layers=2, dropout=0.3),
-    "rnnsearch": {**_recurrent("gru", 1000, dropout=0.0), "embedding": 620},
     "gnmt": _gnmt(1024, 8),
     "convs2s": _convolutional(512, 20),
     "pointer_generator": _recurrent("lstm", 256, head="pointer_generator"),
@@ -68,6 +69,7 @@ PRESETS = {
     "transformer_rotary": _transformer(**_BASE, positions="rotary"),
     "transformer_alibi": _transformer(**_BASE, positions="alibi"),
     "transformer_pointer_generator": _transformer(256, 4, 4, 1024, head="pointer_generator"),
+    **SYSTEMS,
 }
 DEFAULT = "gru"
 
@@ -79,8 +81,7 @@ PAPERS = {
     "gru_small": f"after {_BAHDANAU}",
     "lstm": f"after {_BAHDANAU}",
     "lstm_stacked": f"after {_BAHDANAU}",
-    "rnnsearch": f"{_BAHDANAU}, appendix A.2 (tanh in place of maxout)",
-    "gnmt": "Wu et al. 2016, arXiv:1609.08144 (decoder without residuals)",
+    "gnmt": "Wu et al. 2016, arXiv:1609.08144",
     "convs2s": "Gehring et al. 2017, arXiv:1705.03122, WMT'16 English-Romanian",
     "pointer_generator": _SEE,
     "transformer_tiny": f"after {_VASWANI}",
@@ -92,4 +93,13 @@ PAPERS = {
     "transformer_rotary": "positions of Su et al. 2021, arXiv:2104.09864",
     "transformer_alibi": "positions of Press et al. 2022, arXiv:2108.12409",
     "transformer_pointer_generator": f"copying of {_SEE}",
+    "rnnsearch": f"{_BAHDANAU}, appendix A.2 (tanh in place of maxout)",
+    "luong": "Luong et al. 2015, arXiv:1508.04025, section 4.1",
+    "sutskever": "Sutskever et al. 2014, arXiv:1409.3215, section 3.4",
+    "cho": "Cho et al. 2014, arXiv:1406.1078, section 4.1",
+    "nematus": "Sennrich et al. 2016, arXiv:1606.02891, section 2.1",
+    "noisy_gated": "an introductory article's model, see NoisyStatesDecoder",
+    "noisy_linear": "an introductory article's model, see NoisyStatesDecoder",
+    "transformer_aan": "Zhang et al. 2018, arXiv:1805.00631, section 4",
+    "transformer_ssru": "Kim et al. 2019, D19-5632, a shallow student",
 }

@@ -7,8 +7,24 @@ gives there.
 """
 
 from keras_s2s.decoders.base import Decoder
+from keras_s2s.decoders.bridges import Bridge
 from keras_s2s.decoders.convolutional import ConvolutionalDecoder
-from keras_s2s.decoders.recurrent import Bridge, RecurrentDecoder
+from keras_s2s.decoders.fast import FastTransformerDecoder
+from keras_s2s.decoders.luong import LuongDecoder, PlainDecoder
+from keras_s2s.decoders.noisy import NoisyStatesDecoder
+from keras_s2s.decoders.recurrent import ConditionalDecoder, GNMTDecoder, RecurrentDecoder
 from keras_s2s.decoders.transformer import TransformerDecoder
 
-__all__ = ["Bridge", "ConvolutionalDecoder", "Decoder", "RecurrentDecoder", "TransformerDecoder"]
+__all__ = [
+    "Bridge",
+    "ConditionalDecoder",
+    "ConvolutionalDecoder",
+    "Decoder",
+    "FastTransformerDecoder",
+    "GNMTDecoder",
+    "LuongDecoder",
+    "NoisyStatesDecoder",
+    "PlainDecoder",
+    "RecurrentDecoder",
+    "TransformerDecoder",
+]

@@ -59,6 +59,7 @@ class TransformerDecoder(Decoder):
     """
 
     reads_own_width = True
+    layer_class = TransformerLayer
 
     def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
                  activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
@@ -73,7 +74,7 @@ class TransformerDecoder(Decoder):
         self.epsilon, self.positions, self.scaled = epsilon, positions, scaled
         self.first_position = first_position
         policy = self.dtype_policy
-        self.layers = make_layers(self, True)
+        self.layers = make_layers(self, True, self.layer_class)
         self.position_kind, _ = split_positions(positions)
         self.position_table = make_table(units, positions)
         self.final_norm = make_norm(policy, epsilon) if norm == "pre" else None
@@ -150,7 +151,7 @@ class TransformerDecoder(Decoder):
         if attention is None:
             return self._finish(x), None
         maps_given = {"cross": attention}
-        if maps == "all":
+        if maps == "all" and own[0] is not None:
             maps_given["self"] = tf.concat(own, 1)
         return self._finish(x), maps_given
 

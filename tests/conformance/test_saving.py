@@ -15,7 +15,7 @@ from keras_s2s.export import export_translator
 from keras_s2s.signatures import SIGNATURES
 from keras_s2s.tokenizers import train
 from keras_s2s.translator import Translator
-from tests.conformance import models
+from tests.conformance import models, parts
 from tests.conformance.models import over_models
 from tests.search.mixed_rows import BAD, BAD_SAMPLES, GOOD, SAMPLES, inputs, mixed
 
@@ -147,8 +147,8 @@ def check_exports(cases, tmp_path):
                     assert (len(shape), shape[0]) == (len(output.shape), rows), output.name
         maps = {key.rpartition("/")[2] for key in outputs if key.startswith("attention/")}
         encoder, decoder, _ = name.split("-")
-        assert ("encoder_attention" in maps) == models.has_maps(encoder)
-        assert ("decoder_attention" in maps) == (decoder in models.SELF_MAPS)
+        assert ("encoder_attention" in maps) == bool(parts.ENCODERS[encoder]().attention_names)
+        assert ("decoder_attention" in maps) == (decoder in parts.SELF_MAPS)
 
 
 FAST = [("pre", "pre", "pointer")]  # all that a model can have
@@ -159,6 +159,6 @@ def test_exports_answer_through_a_session(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("encoder", list(models.ENCODERS))
+@pytest.mark.parametrize("encoder", list(parts.ENCODERS))
 def test_every_export_answers_through_a_session(encoder, tmp_path):
-    check_exports([case for case in models.PAIRWISE if case[0] == encoder], tmp_path)
+    check_exports([case for case in parts.PAIRWISE + parts.MORE if case[0] == encoder], tmp_path)

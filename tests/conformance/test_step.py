@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance import models
+from tests.conformance import models, parts
 from tests.conformance.models import over_models
 
 OUTPUTS, ATTENTION = 1e-4, 1e-5
@@ -44,7 +44,7 @@ def test_three_hypotheses_reordered_after_every_step(encoder, decoder, head):
         np.testing.assert_allclose(np.stack(came, 2)[:, k], expected, atol=OUTPUTS)
 
 
-@pytest.mark.parametrize("decoder", list(models.DECODERS))
+@pytest.mark.parametrize("decoder", list(parts.DECODERS))
 def test_a_state_of_fixed_size_gives_the_same(decoder):
     model, x, ids = models.make("bigru", decoder, "softmax"), models.source(), models.target()
     ids = tf.expand_dims(ids, 1)
@@ -83,7 +83,7 @@ class Stepper(keras.Model):
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("head", ["tied", "pointer"])
-@pytest.mark.parametrize("decoder", ["gru", "lstms", "pre"])
+@pytest.mark.parametrize("decoder", ["gru", "lstms", "pre", "location", "monotonic"])
 def test_steps_inside_a_models_call(decoder, head, policy):
     model = models.make("pre", decoder, head, policy)
     x, ids = models.source(), models.target()

@@ -1,0 +1,82 @@
+"""Recurrent systems of the papers in their sizes, and Transformers with fast decoders."""
+
+__all__ = ["SYSTEMS"]
+
+
+def _recurrent(cell, units, layers=1, dropout=0.0, bidirectional=True, **decoder):
+    """An encoder of cells, and a decoder of the same sizes with what it has of its own."""
+    sizes = {"cell": cell, "units": units, "num_layers": layers, "dropout": dropout}
+    return {
+        "embedding": units,
+        "encoder": {"kind": "recurrent", **sizes, "bidirectional": bidirectional},
+        "decoder": {**sizes, **decoder},
+        "head": {"kind": "softmax"},
+    }
+
+
+def rnnsearch():
+    """Bahdanau et al. 2015, arXiv:1409.0473, appendix A.2.3."""
+    return {**_recurrent("gru", 1000, kind="recurrent", attention_units=1000), "embedding": 620}
+
+
+def luong():
+    """Luong et al. 2015, arXiv:1508.04025, section 4.1: global attention, input feeding."""
+    return _recurrent(
+        "lstm", 1000, 4, 0.2, False, kind="luong", attention="general", bridge="copy"
+    )  # fmt: skip
+
+
+def sutskever():
+    """Sutskever et al. 2014, arXiv:1409.3215, section 3.4; it reads sources reversed."""
+    return _recurrent("lstm", 1000, 4, 0.0, False, kind="plain", bridge="copy")
+
+
+def cho():
+    """Cho et al. 2014, arXiv:1406.1078, section 4.1: the summary at every position."""
+    found = _recurrent("gru", 1000, bidirectional=False, kind="recurrent", attention="none")
+    return {**found, "embedding": 100}
+
+
+def nematus():
+    """Sennrich et al. 2016, arXiv:1606.02891, section 2.1: the conditional GRU."""
+    found = _recurrent("gru", 1024, dropout=0.1, kind="conditional")
+    return {**found, "embedding": 500}
+
+
+def noisy(attention):
+    """The introductory article's model in one of its forms; as written it has neither
+    `recurrent` nor `read_context`, without which the source cannot reach the output."""
+    attention = {"kind": attention, "source_units": "embedding"}
+    encoder = {"kind": "noisy", "units": 256, "num_layers": 2, "source_units": "embedding"}
+    decoder = {"kind": "noisy", "units": 256, "num_layers": 2, "attention": attention}
+    return {
+        "embedding": 256,
+        "encoder": {**encoder, "recurrent": True},
+        "decoder": {**decoder, "recurrent": True, "read_context": True},
+        "head": {"kind": "softmax"},
+    }
+
+
+def fast(history, layers):
+    """A base Transformer (Vaswani et al. 2017) under a fast decoder of so many layers."""
+    side = {"units": 512, "num_heads": 8, "hidden_units": 2048, "norm": "post", "dropout": 0.1}
+    return {
+        "embedding": 512,
+        "tie": "output",
+        "encoder": {"kind": "transformer", "num_layers": 6, **side},
+        "decoder": {"kind": "fast_transformer", "num_layers": layers, "history": history, **side},
+        "head": {"kind": "softmax"},
+    }
+
+
+SYSTEMS = {
+    "rnnsearch": rnnsearch(),
+    "luong": luong(),
+    "sutskever": sutskever(),
+    "cho": cho(),
+    "nematus": nematus(),
+    "noisy_gated": noisy("gated"),
+    "noisy_linear": noisy("linear"),
+    "transformer_aan": fast("average", 6),  # Zhang et al. 2018, arXiv:1805.00631, section 4
+    "transformer_ssru": fast("ssru", 2),  # Kim et al. 2019, D19-5632, a shallow student
+}
