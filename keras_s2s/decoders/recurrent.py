@@ -155,7 +155,7 @@ class RecurrentDecoder(Decoder):
 
     def prepare(self, memory, source, training=False):
         context = super().prepare(memory, source, training)
-        context["keys"] = self.attention.project(memory.values)  # [B, M, A]
+        context["keys"] = self.attention.project(memory.compared)  # [B, M, A]
         self.state_bridge.check(memory.states)  # here, where Keras adds nothing to the message
         context["initial"] = self.state_bridge(memory.summary, states=memory.states)
         return context
