@@ -252,11 +252,17 @@ class TransformerLayer(keras.layers.Layer):
     def compute_mask(self, *args, **kwargs):
         return None
 
-    def project(self, memory, mask):
-        """What the layer needs of a memory [B, M, D_m]; None without cross-attention."""
+    def project(self, memory, mask, keys=None):
+        """What the layer needs of a memory [B, M, D_m]; None without cross-attention.
+
+        Args:
+            memory: float tensor [B, M, D_m].
+            mask: bool tensor [B, M].
+            keys: float tensor [B, M, D_m], in place of `memory` for what queries are compared with.
+        """
         if not self.cross:
             return None
-        keys, values = self.cross_attention.project(memory)
+        keys, values = self.cross_attention.project(memory, keys)
         return {"keys": keys, "values": values, "mask": mask}
 
     def call(self, inputs, memory=None, mask=None, training=None):

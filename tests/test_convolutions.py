@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.convolutions import GatedConvolution
-from keras_s2s.decoders import ConvolutionalDecoder
+from keras_s2s.decoders import ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder
 from keras_s2s.encoders import ConvolutionalEncoder, MeanEncoder, Memory
 from tests import references
 from tests.references import (
@@ -163,6 +163,29 @@ def test_convolutional_decoder(width, keys):
     assert_close(alignment, maps["cross"].mean(1, keepdims=True))
     assert decoder(y, decoder.prepare(memory, {}))[1] is None
     assert (decoder.memory_projection is None) == (width == 4)
+
+
+@pytest.mark.parametrize(
+    "decoder", [RecurrentDecoder(4), TransformerDecoder(4, 2, 2), ConvolutionalDecoder(4, 2)]
+)
+def test_keys_decide_the_weights_and_values_what_is_read(decoder):
+    decoder.build((None, None, 4), {"memory": {"values": (None, None, 4)}})
+    randomise(decoder)
+    y, values, keys = normal(4, 1, 4), normal(4, 5, 4, seed=1), normal(4, 5, 4, seed=2)
+    summary = normal(4, 4, seed=3)
+
+    def run(values, keys):
+        context = decoder.prepare(Memory(values, tf.constant(MASK), summary, keys=keys), {})
+        outputs, maps = decoder(y, context, maps="all")
+        return outputs.numpy(), maps["cross"].numpy()[:, 0]
+
+    outputs, first = run(values, keys)
+    others, same = run(values + 1, keys)
+    assert_close(same, first)
+    assert np.abs(others - outputs).max() > 1e-3
+    assert np.abs(run(values, keys + normal(4, 5, 4, seed=4))[1] - first).max() > 1e-3
+    for given, expected in zip(run(values, values), run(values, None)):
+        assert_close(given, expected)
 
 
 def test_dropout_in_training_alone():

@@ -53,7 +53,7 @@ class MultiHeadAttention(MemoryAttention):
         return self.units
 
     def prepare(self, memory):
-        keys, values = self.cross.project(memory.values)
+        keys, values = self.cross.project(memory.values, memory.keys)
         return {"keys": keys, "head_values": values}
 
     def attend(self, query, sizes, memory, state, training=False):

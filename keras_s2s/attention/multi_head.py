@@ -53,9 +53,13 @@ class CrossAttention(Attention):
             if not layer.built:
                 layer.build((None, width))
 
-    def project(self, memory):
-        """Keys and values of a memory: [B, M, D_m] -> twice [B, H, M, D / H]."""
-        return functions.split_heads(self.memory_projection(memory), 2, self.num_heads)
+    def project(self, memory, keys=None):
+        """Keys and values of a memory, or of the two: [B, M, D_m] -> twice [B, H, M, D / H]."""
+        own, values = functions.split_heads(self.memory_projection(memory), 2, self.num_heads)
+        if keys is None:
+            return own, values
+        own, _ = functions.split_heads(self.memory_projection(keys), 2, self.num_heads)
+        return own, values
 
     def call(self, query, keys, values, mask=None, training=None):
         (query,) = functions.split_heads(

@@ -84,8 +84,7 @@ class ConvolutionalDecoder(Decoder):
 
     def prepare(self, memory, source, training=False):
         context = super().prepare(memory, source, training)
-        keys = memory.values if memory.keys is None else memory.keys
-        seen = {"keys": keys, "values": memory.values}
+        seen = {"keys": memory.compared, "values": memory.values}
         if self.memory_projection is not None:
             seen = {name: self.memory_projection(x) for name, x in seen.items()}  # [B, M, U]
         count = tf.reduce_sum(tf.cast(memory.mask, tf.float32), 1)

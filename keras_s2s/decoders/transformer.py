@@ -114,7 +114,7 @@ class TransformerDecoder(Decoder):
     def prepare(self, memory, source, training=False):
         context = super().prepare(memory, source, training)
         context["layers"] = {
-            f"layer_{i}": layer.project(memory.values, memory.mask)
+            f"layer_{i}": layer.project(memory.values, memory.mask, memory.keys)
             for i, layer in enumerate(self.layers)
         }
         return context

@@ -29,6 +29,11 @@ class Memory(NamedTuple):
     attention: tf.Tensor | None = None
     keys: tf.Tensor | None = None
 
+    @property
+    def compared(self):
+        """What a query is compared with [B, M, D]: the keys, or the values where there are none."""
+        return self.values if self.keys is None else self.keys
+
 
 def masked_mean(values, mask):
     """Mean over the real places: [B, M, D], [B, M] -> [B, D]; zeros for an empty row."""

@@ -101,7 +101,7 @@ def _keys(memories):
     """The keys of each memory; None where all of them are its values."""
     if all(memory.keys is None for memory in memories):
         return None
-    return [memory.values if memory.keys is None else memory.keys for memory in memories]
+    return [memory.compared for memory in memories]
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
