@@ -44,10 +44,14 @@ class CellDecoder(Decoder):
         self.attention_names = list(self.attention.map_names)
         self.cells = [self._make_cell() for _ in range(num_layers)]
         self.gates = self.cells[0].gates * units
+        self._make_projections()  # here: an optimizer's state is saved in the order of the weights
         self.state_bridge = Bridge(
             num_layers, units, self.cells[0].state_names, bridge, dtype=policy
         )
         self.input_dropout = Dropout(dropout, dtype=policy)
+
+    def _make_projections(self):
+        """Makes what enters the cells beside their inputs, if there is any."""
 
     def _make_cell(self):
         return recurrent.cell(self.cell, self.units, dtype=self.dtype_policy)

@@ -16,13 +16,10 @@ class _Reading(CellDecoder):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        policy = self.dtype_policy
-        self.context_projection = Linear(self.gates, use_bias=False, dtype=policy)
-        self.readout = Linear(self.units, activation="tanh", dtype=policy)
+        self.readout = Linear(self.units, activation="tanh", dtype=self.dtype_policy)
 
     def _parts(self, width, memory):
-        readout = self.units + memory + width
-        return [(self.context_projection, (None, memory)), (self.readout, (None, readout))]
+        return [(self.readout, (None, self.units + memory + width))]
 
     def _widths(self, context):
         return self.units, self._context_width(context)
@@ -76,6 +73,12 @@ class RecurrentDecoder(_Reading):
                          attention_units, **kwargs)  # fmt: skip
         self.attention_units = attention_units
 
+    def _make_projections(self):
+        self.context_projection = Linear(self.gates, use_bias=False, dtype=self.dtype_policy)
+
+    def _parts(self, width, memory):
+        return [(self.context_projection, (None, memory)), *super()._parts(width, memory)]
+
     def _advance(self, projected, state, memory, sizes, training):
         last = state[f"layer_{self.num_layers - 1}"]["h"]  # [B * K, U]
         seen, weights, new = self._attend(last, sizes, memory, state, training)
@@ -127,9 +130,7 @@ class ConditionalDecoder(_Reading):
         self.second = self._make_cell()
 
     def _parts(self, width, memory):
-        # The second cell's input is the context, which takes the place of a projection.
-        (_, (readout, shape)) = super()._parts(width, memory)
-        return [(self.second, (None, memory)), (readout, shape)]
+        return [(self.second, (None, memory)), *super()._parts(width, memory)]
 
     def _advance(self, projected, state, memory, sizes, training):
         query, between = self.cells[0](projected, state["layer_0"])
