@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_s2s import losses
 from keras_s2s.heads import spread_over_source
+from keras_s2s.objectives import Criterion
 from keras_s2s.updates import Updates, token_weights
 
 __all__ = ["Seq2Seq"]
@@ -46,6 +47,8 @@ class Seq2Seq(Updates):
         ValueError: for another `tie`, tables that cannot be tied, or a `label_smoothing` outside
             of [0, 1).
     """
+
+    criterion = None
 
     def __init__(self, source, encoder, target, decoder, head, tie="none", label_smoothing=0.0,
                  **kwargs):  # fmt: skip
@@ -202,19 +205,49 @@ class Seq2Seq(Updates):
             multiple = 16 * max(1, round((self.vocabulary_size / 2) ** 0.5 / 16))
         return self.head.prepare_search(multiple)
 
+    @property
+    def smoothing(self):
+        """The `label_smoothing` that holds: none for a head whose columns are positions."""
+        return self.label_smoothing if self.head.smooths else 0.0
+
     def objectives(self):
-        """The objectives whose sum `fit` minimises, see `keras_s2s.losses`."""
-        return [losses.cross_entropy(self.label_smoothing, self.vocabulary_size)]
+        """The objectives whose sum is the loss, see `keras_s2s.losses`; in training
+        `configure_objectives` puts others in their place."""
+        return [losses.cross_entropy(self.smoothing, self.vocabulary_size)]
+
+    def configure_objectives(self, settings) -> None:
+        """Has `fit` minimise other objectives; call after `compile`. A validation does not see it.
+
+        Updates are then made as `configure_updates` says.
+
+        Args:
+            settings: `config.Objectives`.
+
+        Raises:
+            ValueError: an objective over the attention of a decoder without any; replicas.
+        """
+        criterion = None if settings.plain else Criterion(settings, self)
+        if criterion is not None or self.criterion is not None:
+            self.configure_updates(self.batches_per_update)
+        self.criterion = criterion
+
+    def _training_outputs(self, x, y, sample_weight):
+        if self.criterion is None:
+            return super()._training_outputs(x, y, sample_weight)
+        return self.criterion.outputs(x, y, sample_weight)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         logits = y_pred["logits"] if isinstance(y_pred, dict) else y_pred
         if self._compile_loss is not None:
             return super().compute_loss(x, y, logits, sample_weight, training)
         weights = token_weights(y, sample_weight)  # [B, T]
-        total = 0.0
-        for objective in self.objectives():
-            value, count = objective(x, y, logits, weights)
-            total += value / tf.maximum(count, 1.0)
+        total, terms = 0.0, [(1.0, logits, objective) for objective in self.objectives()]
+        if training and self.criterion is not None:
+            terms = [(factor, y_pred, objective) for factor, objective in self.criterion.terms]
+        for factor, outputs, objective in terms:
+            value, count = objective(x, y, outputs, weights)
+            value = value / tf.maximum(count, 1.0)
+            total += value if factor == 1.0 else factor * value
         # Keras adds up the replicas' gradients, and does not divide a loss computed here.
         total /= tf.distribute.get_strategy().num_replicas_in_sync
         return total + sum(self._aggregate_additional_loss(loss) for loss in self.losses)

@@ -38,10 +38,12 @@ class Head(keras.layers.Layer):
         copies: whether logits go on beyond V with one column for each source position, and the
             source needs `copy_ids`.
         needs_attention: whether it reads the alignment map.
+        smooths: whether label smoothing makes sense: its columns are a vocabulary.
     """
 
     copies = False
     needs_attention = False
+    smooths = True
 
     def __init__(self, vocabulary_size, tied=False, **kwargs):
         # Arguments pass uncast: ids stay ids, and a half-precision output is widened here.
