@@ -58,8 +58,8 @@ class Corpus(Section):
     `weights` is a file aligned with the two, one number a line. A pair's weight, 1 unless given,
     multiplies its loss. `alignments` is another one, of word alignments such as `0-0 1-2` (Pharaoh:
     source and target word, from 0, words being set apart by white space), for
-    `training.objectives.guided_alignment`. Files are UTF-8, plain or `.gz`; relative paths start at the working
-    directory, others (gs://, s3://, ...) are read by TensorFlow.
+    `training.objectives.guided_alignment`. Files are UTF-8, plain or `.gz`; relative paths start at
+    the working directory, others (gs://, s3://, ...) are read by TensorFlow.
 
     `weight` is how many times an epoch goes through the corpus: 2 shows every pair twice, 0.5
     every pair in one of two epochs.

@@ -62,5 +62,5 @@ def omit_words(target, y, weights, places=None):
     before = tf.minimum(here + tf.cast(here > places, tf.int32), last)
     kept = (here < tf.expand_dims(real - 1, 1)) & (tf.expand_dims(real, 1) > 1)
     left = tf.where(kept, tf.gather(weights, behind, batch_dims=1), 0.0)
-    target, y = (tf.gather(ids, index, batch_dims=1) for ids, index in ((target, before), (y, behind)))
-    return target, y, left
+    target = tf.gather(target, before, batch_dims=1)
+    return target, tf.gather(y, behind, batch_dims=1), left
