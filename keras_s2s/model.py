@@ -23,7 +23,7 @@ class Seq2Seq(Updates):
     Args:
         source: layer for source ids, a `TokenEmbedding`.
         encoder: an `Encoder`.
-        target: layer for target ids, a `TokenEmbedding`.
+        target: layer for target ids, a `TokenEmbedding`; of a pointer network a `PointerEmbedding`.
         decoder: a `Decoder`.
         head: a `Head`.
         tie: `"none"`; `"output"`: the head uses the target embedding's table; `"all"`: source and
@@ -44,8 +44,8 @@ class Seq2Seq(Updates):
         "encoder": [B, A, S, S], where the parts have such maps}}.
 
     Raises:
-        ValueError: for another `tie`, tables that cannot be tied, or a `label_smoothing` outside
-            of [0, 1).
+        ValueError: for another `tie`, tables that cannot be tied, a `label_smoothing` outside of
+            [0, 1), or a pointer network with one of its two parts alone.
     """
 
     criterion = None
@@ -69,6 +69,7 @@ class Seq2Seq(Updates):
         self.source, self.encoder, self.target = source, encoder, target
         self.decoder, self.head = decoder, head
         self.tie, self.label_smoothing = tie, label_smoothing
+        self._check_pointers()
         if tie != "none":
             if target.units != decoder.width:
                 raise ValueError(
@@ -77,6 +78,19 @@ class Seq2Seq(Updates):
                 )
             head.tie(target)
         self.objectives()  # a bad label_smoothing is said here and not by the first step
+
+    def _check_pointers(self):
+        points, came = getattr(self.target, "points", False), type(self.target).__name__
+        if self.head.points and not points:
+            raise ValueError(f"target: expected a PointerEmbedding for this head, came a {came}")
+        if points and not self.head.points:
+            expected = "expected a PointerNetworkHead over a PointerEmbedding"
+            raise ValueError(f"head: {expected}, came a {type(self.head).__name__}")
+        if points and self.target.memory_units != self.encoder.width:
+            raise ValueError(
+                f"target: expected memory_units of the encoder's width {self.encoder.width},"
+                f" came {self.target.memory_units}"
+            )
 
     @property
     def copies(self):
@@ -141,7 +155,9 @@ class Seq2Seq(Updates):
     def _read(self, source, maps="none", training=False):
         vectors = self.source(source["ids"])  # [B, S, E]
         memory = self.encoder(vectors, mask=source["mask"], maps=maps, training=training)
-        return memory, self.decoder.prepare(memory, source, training=training)
+        context = self.decoder.prepare(memory, source, training=training)
+        self.head.check(context)
+        return memory, context
 
     def begin(self, source, num_hypotheses, max_length=None):
         """Reads the source: all that a search needs before its first step.

@@ -9,9 +9,14 @@ import tensorflow as tf
 from keras_s2s.catalog.presets import DEFAULT, PRESETS
 from keras_s2s.config import ModelConfig, UserError
 from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
-from keras_s2s.embeddings import TokenEmbedding
+from keras_s2s.embeddings import PointerEmbedding, TokenEmbedding
 from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
-from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
+from keras_s2s.heads import (
+    AdaptiveSoftmaxHead,
+    PointerGeneratorHead,
+    PointerNetworkHead,
+    SoftmaxHead,
+)
 from keras_s2s.model import Seq2Seq
 
 __all__ = ["KINDS", "build", "resolve", "with_policy"]
@@ -19,7 +24,12 @@ __all__ = ["KINDS", "build", "resolve", "with_policy"]
 KINDS = {
     "encoder": {"recurrent": RecurrentEncoder, "transformer": TransformerEncoder},
     "decoder": {"recurrent": RecurrentDecoder, "transformer": TransformerDecoder},
-    "head": {"softmax": SoftmaxHead, "pointer_generator": PointerGeneratorHead},
+    "head": {
+        "softmax": SoftmaxHead,
+        "adaptive_softmax": AdaptiveSoftmaxHead,
+        "pointer_generator": PointerGeneratorHead,
+        "pointer_network": PointerNetworkHead,
+    },
 }
 SHARED = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
 
@@ -45,7 +55,10 @@ def resolve(model: ModelConfig) -> dict:
     for part in ("encoder", "decoder"):
         if model.dropout is not None and "dropout" not in (getattr(model, part) or {}):
             found[part]["dropout"] = model.dropout
-    tie = preset.get("tie", "none") if model.tie is None else model.tie
+    tie = model.tie
+    if tie is None:
+        ties = KINDS["head"][found["head"]["kind"]].ties
+        tie = preset.get("tie", "none") if ties else "none"
     found["tie"] = {True: "output", False: "none"}.get(tie, tie)
     found["embedding"] = model.embedding or _embedding(model, preset, found)
     return found
@@ -130,8 +143,7 @@ def build(
             _make(part, found[part], dtype=policy) for part in ("encoder", "decoder")
         )
         source = TokenEmbedding(source_size, found["embedding"])
-        target = TokenEmbedding(target_size, found["embedding"])
-        head = _make("head", found["head"], vocabulary_size=target_size)
+        target, head = _target(found, encoder, target_size)
         made = Seq2Seq(
             source, encoder, target, decoder, head, found["tie"], label_smoothing, dtype=policy
         )
@@ -143,6 +155,14 @@ def build(
     except (ValueError, TypeError) as error:
         raise UserError(f"model: {error}") from error
     return made
+
+
+def _target(found, encoder, size):
+    """The target's embedding and the head; a pointer network has no vocabulary but the source."""
+    if not KINDS["head"][found["head"]["kind"]].points:
+        head = _make("head", found["head"], vocabulary_size=size)
+        return TokenEmbedding(size, found["embedding"]), head
+    return PointerEmbedding(found["embedding"], encoder.width), _make("head", found["head"])
 
 
 def _make(part, description, **more):

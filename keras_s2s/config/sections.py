@@ -306,7 +306,7 @@ class Config(Section):
         aligned = any(corpus is not None and corpus.alignments for corpus in every)
         if self.training.objectives.guided_alignment and train is not None and not aligned:
             expected = "expected a corpus of data.train with alignments"
-            self.training.objectives.refuse("guided_alignment", f"{expected}, came none")
+            self.refuse("training.objectives.guided_alignment", f"{expected}, came none")
 
     @classmethod
     def load(cls, path, overrides=()) -> "Config":

@@ -38,6 +38,10 @@ def check_buildable(config: Config) -> None:
         Criterion(config.training.objectives, model)
     except ValueError as error:
         raise UserError(f"training.objectives.{error}") from None
+    noise = config.data.noise
+    if model.head.points and (noise.drop or noise.replace):
+        expected = "expected no drop and no replace for a pointer network, which points at words"
+        raise UserError(f"data.noise: {expected}, came {noise}")
     del model
     gc.collect()  # a model is full of cycles, and the next one may need its memory
 

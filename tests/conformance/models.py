@@ -8,9 +8,14 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
-from keras_s2s.embeddings import TokenEmbedding
+from keras_s2s.embeddings import PointerEmbedding, TokenEmbedding
 from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
-from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
+from keras_s2s.heads import (
+    AdaptiveSoftmaxHead,
+    PointerGeneratorHead,
+    PointerNetworkHead,
+    SoftmaxHead,
+)
 from keras_s2s.model import Seq2Seq
 
 WIDTH, SOURCE_SIZE, TARGET_SIZE = 8, 13, 11
@@ -40,6 +45,8 @@ HEADS = {
     "softmax": (SoftmaxHead, "none"),
     "tied": (SoftmaxHead, "output"),
     "pointer": (PointerGeneratorHead, "none"),
+    "adaptive": (lambda size: AdaptiveSoftmaxHead(size, [5, 8], 2), "none"),
+    "network": (lambda size: PointerNetworkHead(units=6), "points"),
 }
 ALL = list(itertools.product(ENCODERS, DECODERS, HEADS))
 
@@ -67,10 +74,13 @@ def make(encoder, decoder, head, policy="float32"):
     """A built model with weights large enough that every part matters."""
     keras.utils.set_random_seed(3)
     kind, tie = HEADS[head]
+    encoder, target = ENCODERS[encoder](dtype=policy), TokenEmbedding(TARGET_SIZE, WIDTH)
+    if tie == "points":
+        target, tie = PointerEmbedding(WIDTH, encoder.width), "none"
     model = Seq2Seq(
         TokenEmbedding(SOURCE_SIZE, WIDTH),
-        ENCODERS[encoder](dtype=policy),
-        TokenEmbedding(TARGET_SIZE, WIDTH),
+        encoder,
+        target,
         DECODERS[decoder](dtype=policy),
         kind(TARGET_SIZE),
         tie,
@@ -98,6 +108,14 @@ def source(lengths=(SOURCE, 3, 1, 2), width=SOURCE, seed=7):
     }
 
 
+def fitted(model, x):
+    """A source for this model: a pointer network's copies are its own positions."""
+    if not model.head.points:
+        return x
+    places = 4 + tf.range(tf.shape(x["mask"])[1])
+    return {**x, "copy_ids": tf.where(x["mask"], places, 0)}
+
+
 def target(batch=BATCH, length=TARGET, seed=11):
     """Target ids [B, T] that begin with the start; some are copies beyond the vocabulary."""
     ids = np.random.default_rng(seed).integers(4, TARGET_SIZE + 1, (batch, length))
@@ -108,13 +126,13 @@ def target(batch=BATCH, length=TARGET, seed=11):
 
 def whole(model, x, ids, maps="alignment"):
     """Log-probabilities [B, T, V'] and attention maps of the teacher-forced call."""
-    outputs = model({"source": x, "target": ids}, maps=maps)
+    outputs = model({"source": fitted(model, x), "target": ids}, maps=maps)
     return tf.nn.log_softmax(outputs["logits"]).numpy(), outputs["attention"]
 
 
 def stepped(model, x, ids, max_length=None):
     """The same from `begin` and `next`: ids [B, K, T] -> [B, K, T, V'], [B, K, T, S]."""
-    context, state = model.begin(x, ids.shape[1], max_length)
+    context, state = model.begin(fitted(model, x), ids.shape[1], max_length)
     rows, maps = [], []
     for position in range(ids.shape[2]):
         here = tf.constant(position)
