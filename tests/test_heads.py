@@ -291,7 +291,7 @@ PLACES = np.array([[4, 5, 6, 5, 3], [4, 5, 3, 0, 0], [0, 0, 0, 0, 0]], "int32")
 
 
 def network():
-    head = PointerNetworkHead(units=7)
+    head = PointerNetworkHead(attention_units=7)
     head.build((None, None, 8), None, None, {"memory": {"values": (None, None, 4)}})
     return randomise(head)
 

@@ -7,7 +7,7 @@ from keras_s2s.attention import AdditiveAttention
 from keras_s2s.config import SpecialIds
 from keras_s2s.heads.base import Head
 from keras_s2s.heads.pointer_generator import LOG_EPSILON, copy_distribution
-from keras_s2s.linear import shape_of
+from keras_s2s.linear import check_sizes, shape_of
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -20,7 +20,7 @@ class PointerNetworkHead(Head):
 
     Args:
         vocabulary_size: 4, the special tokens.
-        units: width A of the hidden layer; D when None.
+        attention_units: width A of the hidden layer; D when None.
 
     Call arguments:
         outputs: float tensor [B, N, D] of the decoder.
@@ -42,7 +42,8 @@ class PointerNetworkHead(Head):
     points = True
     smooths = False
 
-    def __init__(self, vocabulary_size=len(SpecialIds()), units=None, tied=False, **kwargs):
+    def __init__(self, vocabulary_size=len(SpecialIds()), attention_units=None, tied=False,
+                 **kwargs):  # fmt: skip
         if tied:
             raise ValueError(_NO_TIE)
         if vocabulary_size != len(SpecialIds()):
@@ -50,8 +51,9 @@ class PointerNetworkHead(Head):
                 f"vocabulary_size: expected {len(SpecialIds())}, the special tokens, for a pointer"
                 f" network, came {vocabulary_size}"
             )
+        check_sizes(attention_units=1 if attention_units is None else attention_units)
         super().__init__(vocabulary_size, **kwargs)
-        self.units = units
+        self.attention_units = attention_units
         self.pointer = None
 
     def tie(self, embedding):
@@ -72,7 +74,7 @@ class PointerNetworkHead(Head):
     def build(self, outputs_shape, inputs_shape=None, attention_shape=None, context_shape=None):
         width, memory = outputs_shape[-1], context_shape["memory"]["values"][-1]
         if self.pointer is None:
-            self.pointer = AdditiveAttention(self.units or width, dtype="float32")
+            self.pointer = AdditiveAttention(self.attention_units or width, dtype="float32")
         if not self.pointer.built:
             self.pointer.build((None, None, width), None, (None, None, memory))
 
@@ -93,7 +95,7 @@ class PointerNetworkHead(Head):
         return []  # there is no vocabulary
 
     def get_config(self):
-        return {**super().get_config(), "units": self.units}
+        return {**super().get_config(), "attention_units": self.attention_units}
 
 
 _NO_TIE = "tie: expected 'none' for a pointer network, which has no vocabulary"

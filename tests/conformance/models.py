@@ -46,7 +46,7 @@ HEADS = {
     "tied": (SoftmaxHead, "output"),
     "pointer": (PointerGeneratorHead, "none"),
     "adaptive": (lambda size: AdaptiveSoftmaxHead(size, [5, 8], 2), "none"),
-    "network": (lambda size: PointerNetworkHead(units=6), "points"),
+    "network": (lambda size: PointerNetworkHead(attention_units=6), "points"),
 }
 ALL = list(itertools.product(ENCODERS, DECODERS, HEADS))
 
