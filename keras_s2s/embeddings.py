@@ -5,13 +5,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
-from keras_s2s.linear import check_sizes
+from keras_s2s.linear import Linear, check_sizes
 
 __all__ = [
     "POSITIONS",
     "FactoredEmbedding",
     "LearnedPositions",
     "ParallelEmbedding",
+    "PointerEmbedding",
     "TokenEmbedding",
     "place",
     "sinusoidal",
@@ -136,6 +137,8 @@ class TokenEmbedding(keras.layers.Layer):
     Reference for the tied use: Press and Wolf 2017, arXiv:1608.05859.
     """
 
+    points = False  # whether ids are places of the source
+
     def __init__(self, vocabulary_size, units, unknown=SpecialIds().unknown, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
         check_sizes(vocabulary_size=vocabulary_size, units=units)
@@ -163,6 +166,67 @@ class TokenEmbedding(keras.layers.Layer):
     def get_config(self):
         own = ("vocabulary_size", "units", "unknown")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class PointerEmbedding(TokenEmbedding):
+    """The target of a pointer network: an id of 4 + s reads as the memory at source position s.
+
+    The special tokens have vectors of their own. A memory of another width is projected.
+
+    Args:
+        units: width D.
+        memory_units: width of the memory; D when None.
+        vocabulary_size: 4, the special tokens.
+
+    Call arguments:
+        inputs: int tensor of ids of special tokens, any shape [...]; others read as unknown.
+
+    Output:
+        float32 tensor [..., D].
+
+    Raises:
+        ValueError: for sizes that are not positive integers; from `embed`, without a context.
+
+    Reference: Vinyals et al. 2015, arXiv:1506.03134, section 2.3.
+    """
+
+    points = True
+
+    def __init__(self, units, memory_units=None, vocabulary_size=len(SpecialIds()), **kwargs):
+        super().__init__(vocabulary_size, units, **kwargs)
+        self.memory_units = units if memory_units is None else memory_units
+        check_sizes(memory_units=self.memory_units)
+        self.projection = None
+        if self.memory_units != units:
+            self.projection = Linear(units, dtype="float32")
+
+    def build(self, inputs_shape=None):
+        super().build(inputs_shape)
+        if self.projection is not None and not self.projection.built:
+            self.projection.build((None, self.memory_units))
+
+    def embed(self, ids, context=None):
+        """Vectors of target ids: [B, N] -> float32 [B, N, D].
+
+        Args:
+            ids: int tensor [B, N].
+            context: the decoder's; reads `memory` and `source["mask"]`.
+        """
+        if context is None:
+            raise ValueError("context: expected the memory that ids point into, came none")
+        values = tf.cast(context["memory"]["values"], tf.float32)  # [B, S, D_m]
+        positions, last = ids - self.vocabulary_size, tf.shape(values)[1] - 1
+        inside = tf.clip_by_value(positions, 0, last)
+        real = tf.gather(context["source"]["mask"], inside, batch_dims=1)
+        pointed = (positions >= 0) & (positions <= last) & real
+        there = tf.gather(values, inside, batch_dims=1)  # [B, N, D_m]
+        if self.projection is not None:
+            there = self.projection(there)
+        return tf.where(tf.expand_dims(pointed, 2), there, self(ids))
+
+    def get_config(self):
+        return {**super().get_config(), "memory_units": self.memory_units}
 
 
 class _Embeddings(keras.layers.Layer):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_s2s import losses
 from keras_s2s.heads import spread_over_source
+from keras_s2s.objectives import Criterion
 from keras_s2s.updates import Updates, token_weights
 
 __all__ = ["Seq2Seq"]
@@ -22,7 +23,7 @@ class Seq2Seq(Updates):
     Args:
         source: layer for source ids, a `TokenEmbedding`.
         encoder: an `Encoder`.
-        target: layer for target ids, a `TokenEmbedding`.
+        target: layer for target ids, a `TokenEmbedding`; of a pointer network a `PointerEmbedding`.
         decoder: a `Decoder`.
         head: a `Head`.
         tie: `"none"`; `"output"`: the head uses the target embedding's table; `"all"`: source and
@@ -43,9 +44,12 @@ class Seq2Seq(Updates):
         "encoder": [B, A, S, S], where the parts have such maps}}.
 
     Raises:
-        ValueError: for another `tie`, tables that cannot be tied, a head that needs attention over
-            a decoder that has none, or a `label_smoothing` outside of [0, 1).
+        ValueError: for another `tie`, tables that cannot be tied, a `label_smoothing` outside of
+            [0, 1), a head that needs attention over a decoder that has none, or a pointer network
+            with one of its two parts alone.
     """
+
+    criterion = None
 
     def __init__(self, source, encoder, target, decoder, head, tie="none", label_smoothing=0.0,
                  **kwargs):  # fmt: skip
@@ -71,6 +75,7 @@ class Seq2Seq(Updates):
                 f"head: {type(head).__name__} expected a decoder with attention, came"
                 f" {type(decoder).__name__} without"
             )
+        self._check_pointers()
         if tie != "none":
             if target.units != decoder.width:
                 raise ValueError(
@@ -79,6 +84,19 @@ class Seq2Seq(Updates):
                 )
             head.tie(target)
         self.objectives()  # a bad label_smoothing is said here and not by the first step
+
+    def _check_pointers(self):
+        points, came = getattr(self.target, "points", False), type(self.target).__name__
+        if self.head.points and not points:
+            raise ValueError(f"target: expected a PointerEmbedding for this head, came a {came}")
+        if points and not self.head.points:
+            expected = "expected a PointerNetworkHead over a PointerEmbedding"
+            raise ValueError(f"head: {expected}, came a {type(self.head).__name__}")
+        if points and self.target.memory_units != self.encoder.width:
+            raise ValueError(
+                f"target: expected memory_units of the encoder's width {self.encoder.width},"
+                f" came {self.target.memory_units}"
+            )
 
     @property
     def copies(self):
@@ -143,7 +161,9 @@ class Seq2Seq(Updates):
     def _read(self, source, maps="none", training=False):
         vectors = self.source(source["ids"])  # [B, S, E]
         memory = self.encoder(vectors, mask=source["mask"], maps=maps, training=training)
-        return memory, self.decoder.prepare(memory, source, training=training)
+        context = self.decoder.prepare(memory, source, training=training)
+        self.head.check(context)
+        return memory, context
 
     def begin(self, source, num_hypotheses, max_length=None):
         """Reads the source: all that a search needs before its first step.
@@ -207,19 +227,49 @@ class Seq2Seq(Updates):
             multiple = 16 * max(1, round((self.vocabulary_size / 2) ** 0.5 / 16))
         return self.head.prepare_search(multiple)
 
+    @property
+    def smoothing(self):
+        """The `label_smoothing` that holds: none for a head whose columns are positions."""
+        return self.label_smoothing if self.head.smooths else 0.0
+
     def objectives(self):
-        """The objectives whose sum `fit` minimises, see `keras_s2s.losses`."""
-        return [losses.cross_entropy(self.label_smoothing, self.vocabulary_size)]
+        """The objectives whose sum is the loss, see `keras_s2s.losses`; in training
+        `configure_objectives` puts others in their place."""
+        return [losses.cross_entropy(self.smoothing, self.vocabulary_size)]
+
+    def configure_objectives(self, settings) -> None:
+        """Has `fit` minimise other objectives; call after `compile`. A validation does not see it.
+
+        Updates are then made as `configure_updates` says.
+
+        Args:
+            settings: `config.Objectives`.
+
+        Raises:
+            ValueError: an objective over the attention of a decoder without any; replicas.
+        """
+        criterion = None if settings.plain else Criterion(settings, self)
+        if criterion is not None or self.criterion is not None:
+            self.configure_updates(self.batches_per_update)
+        self.criterion = criterion
+
+    def _training_outputs(self, x, y, sample_weight):
+        if self.criterion is None:
+            return super()._training_outputs(x, y, sample_weight)
+        return self.criterion.outputs(x, y, sample_weight)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         logits = y_pred["logits"] if isinstance(y_pred, dict) else y_pred
         if self._compile_loss is not None:
             return super().compute_loss(x, y, logits, sample_weight, training)
         weights = token_weights(y, sample_weight)  # [B, T]
-        total = 0.0
-        for objective in self.objectives():
-            value, count = objective(x, y, logits, weights)
-            total += value / tf.maximum(count, 1.0)
+        total, terms = 0.0, [(1.0, logits, objective) for objective in self.objectives()]
+        if training and self.criterion is not None:
+            terms = [(factor, y_pred, objective) for factor, objective in self.criterion.terms]
+        for factor, outputs, objective in terms:
+            value, count = objective(x, y, outputs, weights)
+            value = value / tf.maximum(count, 1.0)
+            total += value if factor == 1.0 else factor * value
         # Keras adds up the replicas' gradients, and does not divide a loss computed here.
         total /= tf.distribute.get_strategy().num_replicas_in_sync
         return total + sum(self._aggregate_additional_loss(loss) for loss in self.losses)

@@ -132,7 +132,7 @@ class Updates(keras.Model):
         """(loss, its gradients, the tokens it is of, whether it is finite) of one batch."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            y_pred = self(x, training=True)
+            y_pred = self._training_outputs(x, y, sample_weight)
             loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, variables)
@@ -147,6 +147,10 @@ class Updates(keras.Model):
         for variable, value in zip(self.metrics_variables, before, strict=True):
             variable.assign(tf.where(finite, variable, value))
         return tf.cast(loss, tf.float32), gradients, count, finite
+
+    def _training_outputs(self, x, y, sample_weight):
+        """What `compute_loss` takes of a batch in training."""
+        return self(x, training=True)
 
     def test_step(self, data):
         if self.vitals is None:

@@ -39,11 +39,18 @@ def shared(preset):
     return tiny(preset, dropout=0.5)
 
 
-def batch():
+def columns(model):
+    """The width V' of the logits."""
+    return model.vocabulary_size + (S if model.copies else 0)
+
+
+def batch(model=None):
     rng = np.random.default_rng(0)
     mask = right_padded([S, 2, 1], S)
     ids = np.where(mask, rng.integers(1, V, (3, S)), 0).astype("int32")
     source = {"ids": ids, "mask": mask, "copy_ids": np.where(ids == 5, V + 1, ids)}
+    if model is not None and model.head.points:
+        source["copy_ids"] = np.where(mask, 4 + np.arange(S), 0).astype("int32")
     y = rng.integers(1, V, (3, T)).astype("int32")
     return {"source": source, "target": y}, y
 
@@ -100,15 +107,16 @@ def test_real_size(preset):
     model = build(ModelConfig(preset=preset), SOURCE_SIZE, V)
     assert model.built
     assert model.count_params() == SIZES.get(preset, model.count_params())
-    x, _ = batch()
-    assert model(x).shape == (3, T, V + S if model.copies else V)
+    x, _ = batch(model)
+    assert model(x).shape == (3, T, columns(model))
 
 
 @over_presets
 def test_tiny_size(preset):
-    model, (x, _) = shared(preset), batch()
+    model = shared(preset)
+    x, _ = batch(model)
     logits = model(x)
-    assert logits.shape == (3, T, V + S if model.copies else V)
+    assert logits.shape == (3, T, columns(model))
     assert np.isfinite(logits).all()
     assert model.copies == ("pointer" in preset)
     assert all(layer.built for layer in model._flatten_layers())
@@ -116,7 +124,8 @@ def test_tiny_size(preset):
 
 @over_presets
 def test_gradients_reach_every_weight(preset):
-    model, (x, y) = shared(preset), batch()
+    model = shared(preset)
+    x, y = batch(model)
     with tf.GradientTape() as tape:
         loss = model.compute_loss(x, y, model(x, training=True))
     gradients = tape.gradient(loss, [w.value for w in model.trainable_weights])
@@ -127,7 +136,8 @@ def test_gradients_reach_every_weight(preset):
 
 @over_presets
 def test_dropout_in_training_alone(preset):
-    model, (x, _) = shared(preset), batch()
+    model = shared(preset)
+    x, _ = batch(model)
     assert_close(model(x, training=False), model(x), 0)
     first, second = model(x, training=True), model(x, training=True)
     assert np.abs(first - second).max() > 1e-3
@@ -156,7 +166,8 @@ over_ties = pytest.mark.parametrize(("preset", "tie"), TIED)
 @over_ties
 def test_keras_file_round_trip(preset, tie, tmp_path):
     sizes = (V, V) if tie == "all" else (SOURCE_SIZE, V)
-    model, (x, _) = tiny(preset, sizes, tie=tie, label_smoothing=0.2), batch()
+    model = tiny(preset, sizes, tie=tie, label_smoothing=0.2)
+    x, _ = batch(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert_close(loaded(x), model(x), 1e-6)
@@ -187,7 +198,8 @@ def test_weights_alone_round_trip(preset, tmp_path):
 def test_with_policy(preset, tie):
     sizes = (V, V) if tie == "all" else (SOURCE_SIZE, V)
     policy = "mixed_float16" if preset.startswith("transformer") else "mixed_bfloat16"
-    mixed, (x, _) = tiny(preset, sizes, policy, tie=tie, label_smoothing=0.1), batch()
+    mixed = tiny(preset, sizes, policy, tie=tie, label_smoothing=0.1)
+    x, _ = batch(mixed)
     mixed.compile("adam")
     plain = with_policy(mixed)
     assert {layer.dtype_policy.name for layer in plain._flatten_layers()} == {"float32"}

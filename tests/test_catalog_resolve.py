@@ -202,3 +202,25 @@ def test_what_cannot_be_built(config, message):
 def test_arguments_of_build(options, message):
     with pytest.raises(UserError, match=message):
         build(ModelConfig(), **({"source_size": SOURCE_SIZE, "target_size": V} | options))
+
+
+def test_a_head_without_ties_takes_none_of_its_preset():
+    for kind in ("adaptive_softmax", "pointer_network"):
+        assert resolve(ModelConfig(preset="transformer_tiny", head={"kind": kind}))["tie"] == "none"
+    config = ModelConfig(preset="transformer_tiny", head={"kind": "adaptive_softmax"}, tie=True)
+    with pytest.raises(UserError, match="model: tie: expected 'none' for adaptive_softmax"):
+        build(config, SOURCE_SIZE, V)
+    config = ModelConfig(head={"kind": "pointer_network", "attention_units": 0})
+    with pytest.raises(UserError, match="model.head: attention_units: expected a positive integer"):
+        build(config, SOURCE_SIZE, V)
+
+
+def test_sizes_of_the_papers():
+    see, vinyals = (resolve(ModelConfig(preset=f"pointer_{p}")) for p in ("generator", "network"))
+    assert (see["embedding"], see["decoder"]["attention_units"]) == (128, 512)
+    for found in (see, vinyals):
+        assert {found[part]["units"] for part in ("encoder", "decoder")} == {256}
+        assert {found[part]["cell"] for part in ("encoder", "decoder")} == {"lstm"}
+        assert found["encoder"]["dropout"] == found["decoder"]["dropout"] == 0.0
+    assert not vinyals["encoder"]["bidirectional"]
+    assert vinyals["decoder"]["bridge"] == "copy"

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_s2s.embeddings import (
     POSITIONS,
     LearnedPositions,
+    PointerEmbedding,
     TokenEmbedding,
     place,
     sinusoidal,
@@ -99,3 +100,40 @@ def test_learned_positions():
     np.testing.assert_allclose(place(x, tf.range(3), "learned", False, table)[1], 1 + rows)
     for kind in ("none", "rotary"):
         np.testing.assert_array_equal(place(x, tf.range(3), kind, False), x)
+
+
+# The target of a pointer network
+
+
+def pointers(units=4, memory_units=None):
+    layer = PointerEmbedding(units, memory_units)
+    layer.build()
+    return randomise(layer)
+
+
+def test_pointers_read_the_memory():
+    layer = pointers()
+    values = references.normal(2, 3, 4)
+    mask = tf.constant([[True, True, True], [True, False, False]])
+    context = {"memory": {"values": tf.constant(values)}, "source": {"mask": mask}}
+    ids = tf.constant([[2, 4, 6], [3, 4, 5]])
+    given = run_both(lambda ids: layer.embed(ids, context), ids)
+    table = layer.table.numpy()
+    expected = [[table[2], values[0, 0], values[0, 2]], [table[3], values[1, 0], table[1]]]
+    assert_close(given, expected)  # a place that is padding reads as unknown
+    beyond = layer.embed(tf.constant([[7, -1], [99, 0]]), context)
+    assert_close(beyond.numpy(), [[table[1], table[1]], [table[1], table[0]]])
+
+
+def test_pointers_into_a_memory_of_another_width():
+    layer, values = pointers(4, 6), references.normal(1, 2, 6)
+    mask = tf.ones([1, 2], tf.bool)
+    context = {"memory": {"values": tf.constant(values)}, "source": {"mask": mask}}
+    given = layer.embed(tf.constant([[5]]), context)
+    assert_close(given.numpy()[0, 0], references.linear(layer.projection, values[0, 1]))
+    config = layer.get_config()
+    assert PointerEmbedding.from_config(config).get_config() == config
+    with pytest.raises(ValueError, match="context: expected the memory .* came none"):
+        layer.embed(tf.constant([[5]]))
+    with pytest.raises(ValueError, match="memory_units: expected a positive integer, came 0"):
+        PointerEmbedding(4, 0)

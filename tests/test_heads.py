@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from keras_s2s.embeddings import TokenEmbedding
 from keras_s2s.heads import (
+    AdaptiveSoftmaxHead,
     PointerGeneratorHead,
+    PointerNetworkHead,
     SoftmaxHead,
     copy_distribution,
     log_normalizer,
@@ -229,3 +231,98 @@ def test_configuration_round_trip(kind):
     for head in (kind(V), tied(kind)[0]):
         config = head.get_config()
         assert kind.from_config(config).get_config() == config
+
+
+# Adaptive softmax
+
+
+def adaptive(size=20, **more):
+    head = AdaptiveSoftmaxHead(size, **{"cutoffs": [5, 12], "factor": 2, **more})
+    head.build((None, None, 8))
+    return randomise(head)
+
+
+def test_adaptive_softmax():
+    head, x = adaptive(), normal(3, 2, 8)
+    given = run_both(head, x)
+    first = references.log_softmax(linear(head.head, x))
+    assert first.shape[-1] == 5 + 2
+    for word in range(20):
+        expected = first[..., word] if word < 5 else None
+        for number, (start, end) in enumerate([(5, 12), (12, 20)]):
+            if start <= word < end:
+                inner = linear(head.reductions[number], x)
+                assert inner.shape[-1] == 8 // 2 ** (number + 1)
+                inside = references.log_softmax(linear(head.tails[number], inner))
+                expected = first[..., 5 + number] + inside[..., word - start]
+        assert_close(given[..., word], expected)
+    assert_close(np.exp(given).sum(-1), np.ones((3, 2)))
+    assert_close(head.search_logits(x), given, 0)
+    assert head.prepare_search(16) == []
+
+
+def test_adaptive_softmax_of_small_vocabularies():
+    head = adaptive(6, cutoffs=[5, 12])
+    assert head(normal(1, 1, 8)).shape == (1, 1, 6)
+    assert [tail.units for tail in head.tails] == [1]
+    plain = adaptive(5)
+    assert plain.tails == []
+    expected = references.log_softmax(linear(plain.head, normal(1, 1, 8)))
+    assert_close(plain(normal(1, 1, 8)), expected)
+    assert adaptive(100, cutoffs=None).sizes == [40, 50]
+
+
+def test_adaptive_softmax_refuses():
+    for cutoffs in ([5, 5], [7, 3], [0, 4], [2.5]):
+        with pytest.raises(ValueError, match="cutoffs: expected rising positive integers, came"):
+            AdaptiveSoftmaxHead(9, cutoffs)
+    with pytest.raises(ValueError, match="factor: expected a positive integer, came 0"):
+        AdaptiveSoftmaxHead(9, factor=0)
+    with pytest.raises(ValueError, match="tie: expected 'none' for adaptive_softmax, whose rare"):
+        AdaptiveSoftmaxHead(V).tie(TokenEmbedding(V, 8))
+    config = adaptive().get_config()
+    assert AdaptiveSoftmaxHead.from_config(config).get_config() == config
+
+
+# Pointer network
+
+# Row 0 has the token of place 1 again at place 3; 3 is the end.
+PLACES = np.array([[4, 5, 6, 5, 3], [4, 5, 3, 0, 0], [0, 0, 0, 0, 0]], "int32")
+
+
+def network():
+    head = PointerNetworkHead(attention_units=7)
+    head.build((None, None, 8), None, None, {"memory": {"values": (None, None, 4)}})
+    return randomise(head)
+
+
+def test_pointer_network():
+    head, outputs = network(), inputs()[0]
+    seen = context(copy_ids=PLACES, mask=tf.constant(MASK))
+    given = run_both(lambda x: head(x, None, None, seen), outputs)
+    assert given.shape == (3, 2, 4 + S)
+    pointer, values = head.pointer, seen["memory"]["values"].numpy()
+    for b, n in np.ndindex(2, 2):
+        _, weights = references.additive_attention(pointer, outputs[b, n], values[b], MASK[b])
+        expected = np.zeros(4 + S)
+        for place in range(S):
+            expected[PLACES[b, place]] += weights[place]
+        assert_close(np.exp(given[b, n]), expected, 1e-6)
+        assert expected[3] > 1e-3
+    assert np.isfinite(given).all()
+    assert_close(head.search_logits(outputs, None, None, seen), given, 0)
+
+
+def test_pointer_network_refuses():
+    outputs = inputs()[0]
+    with pytest.raises(ValueError, match=r"source: expected 'copy_ids' .*, came none"):
+        network()(outputs, None, None, context(mask=tf.constant(MASK)))
+    short = context(tf.zeros([3, S], tf.int32), copy_ids=PLACES, mask=tf.constant(MASK))
+    with pytest.raises(ValueError, match="head: expected an encoder with a place for each"):
+        network()(outputs, None, None, short)
+    with pytest.raises(ValueError, match="vocabulary_size: expected 4, the special tokens, .* 9"):
+        PointerNetworkHead(9)
+    with pytest.raises(ValueError, match="tie: expected 'none' for a pointer network"):
+        PointerNetworkHead().tie(TokenEmbedding(4, 8))
+    config = network().get_config()
+    assert PointerNetworkHead.from_config(config).get_config() == config

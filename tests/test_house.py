@@ -21,7 +21,7 @@ ROWS = (
     ("masks", "linear", "attention", "embeddings", "recurrent", "convolutions", "transformer"),
     ("encoders", "decoders", "heads"),
     ("losses", "metrics", "schedules", "callbacks"),
-    ("updates", "model", "ensembles", "catalog"),
+    ("updates", "objectives", "model", "ensembles", "catalog"),
     ("search",),
     ("tokenizers", "data", "coverage"),
     ("checkpoints", "importers"),

@@ -12,9 +12,9 @@ import tensorflow as tf
 from keras_s2s import catalog
 from keras_s2s.config import ModelConfig
 from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
-from keras_s2s.embeddings import TokenEmbedding
+from keras_s2s.embeddings import PointerEmbedding, TokenEmbedding
 from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
-from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
+from keras_s2s.heads import PointerGeneratorHead, PointerNetworkHead, SoftmaxHead
 from keras_s2s.metrics import Perplexity, TokenAccuracy
 from keras_s2s.model import Seq2Seq
 from tests import references
@@ -298,6 +298,20 @@ def test_tie_of_another_width():
     message = "tie: expected a target embedding of the decoder's width 8, came 6"
     with pytest.raises(ValueError, match=message):
         Seq2Seq(*parts, SoftmaxHead(V), "output")
+
+
+def test_a_pointer_network_of_one_part_alone():
+    parts = TokenEmbedding(V, 4), RecurrentEncoder(4, bidirectional=False)
+    decoder = RecurrentDecoder(4)
+    tokens, places = TokenEmbedding(4, 4), PointerEmbedding(4)
+    with pytest.raises(ValueError, match="target: expected a PointerEmbedding .* a TokenEmbedding"):
+        Seq2Seq(*parts, tokens, decoder, PointerNetworkHead())
+    with pytest.raises(ValueError, match="head: expected a PointerNetworkHead .* a SoftmaxHead"):
+        Seq2Seq(*parts, places, decoder, SoftmaxHead(4))
+    with pytest.raises(ValueError, match="memory_units of the encoder's width 4, came 6"):
+        Seq2Seq(*parts, PointerEmbedding(4, 6), decoder, PointerNetworkHead())
+    model = Seq2Seq(*parts, places, decoder, PointerNetworkHead(), label_smoothing=0.1)
+    assert model.smoothing == 0.0
 
 
 def test_another_backend_is_refused(monkeypatch):

@@ -19,7 +19,7 @@ from keras_s2s.decoders import (
     RecurrentDecoder,
     TransformerDecoder,
 )
-from keras_s2s.embeddings import ParallelEmbedding, TokenEmbedding
+from keras_s2s.embeddings import ParallelEmbedding, PointerEmbedding, TokenEmbedding
 from keras_s2s.encoders import (
     ConvolutionalEncoder,
     GNMTEncoder,
@@ -31,7 +31,12 @@ from keras_s2s.encoders import (
     SequentialEncoder,
     TransformerEncoder,
 )
-from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
+from keras_s2s.heads import (
+    AdaptiveSoftmaxHead,
+    PointerGeneratorHead,
+    PointerNetworkHead,
+    SoftmaxHead,
+)
 from keras_s2s.model import Seq2Seq
 
 __all__ = ["KINDS", "assemble", "build", "resolve", "with_policy"]
@@ -59,7 +64,12 @@ KINDS = {
         "fast_transformer": FastTransformerDecoder,
         "convolutional": ConvolutionalDecoder,
     },
-    "head": {"softmax": SoftmaxHead, "pointer_generator": PointerGeneratorHead},
+    "head": {
+        "softmax": SoftmaxHead,
+        "adaptive_softmax": AdaptiveSoftmaxHead,
+        "pointer_generator": PointerGeneratorHead,
+        "pointer_network": PointerNetworkHead,
+    },
 }
 SHARED = (
     "units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout", "cell",
@@ -87,7 +97,10 @@ def resolve(model: ModelConfig) -> dict:
     for part in ("encoder", "decoder"):
         if model.dropout is not None:
             _set_dropout(found[part], getattr(model, part) or {}, model.dropout)
-    tie = preset.get("tie", "none") if model.tie is None else model.tie
+    tie = model.tie
+    if tie is None:
+        ties = KINDS["head"][found["head"]["kind"]].ties
+        tie = preset.get("tie", "none") if ties else "none"
     found["tie"] = {True: "output", False: "none"}.get(tie, tie)
     found["embedding"] = model.embedding or _embedding(model, preset, found)
     for part in ("encoder", "decoder"):
@@ -233,11 +246,18 @@ def assemble(found, source_size, target_size, label_smoothing=0.0, policy="float
         source = ParallelEmbedding([TokenEmbedding(n, found["embedding"]) for n in source_size])
     else:
         source = TokenEmbedding(source_size, found["embedding"])
-    target = TokenEmbedding(target_size, found["embedding"])
-    head = _make("head", found["head"], vocabulary_size=target_size)
+    target, head = _target(found, encoder, target_size)
     return Seq2Seq(
         source, encoder, target, decoder, head, found["tie"], label_smoothing, dtype=policy
     )
+
+
+def _target(found, encoder, size):
+    """The target's embedding and the head; a pointer network has no vocabulary but the source."""
+    if not KINDS["head"][found["head"]["kind"]].points:
+        head = _make("head", found["head"], vocabulary_size=size)
+        return TokenEmbedding(size, found["embedding"]), head
+    return PointerEmbedding(found["embedding"], encoder.width), _make("head", found["head"])
 
 
 def _make(part, description, **more):

@@ -50,6 +50,27 @@ def _convolutional(units, layers, kernel_size=3, dropout=0.2):
 
 _BASE = {"units": 512, "layers": 6, "heads": 8, "hidden": 2048}
 
+def _pointer_generator():
+    """See et al. 2017, arXiv:1704.04368, section 5; `training.objectives.coverage: 1` goes with it.
+
+    Adagrad at 0.15 with an initial accumulator of 0.1, gradients of a norm of 2 at most.
+    """
+    found = _recurrent("lstm", 256, dropout=0.0, head="pointer_generator")
+    found["decoder"] = {**found["decoder"], "attention_units": 512}
+    return {**found, "embedding": 128}
+
+
+def _pointer_network():
+    """Vinyals et al. 2015, arXiv:1506.03134, section 3.2; SGD at 1.0, gradients up to 2.
+
+    The decoder here reads the attended memory too.
+    """
+    found = _recurrent("lstm", 256, dropout=0.0, head="pointer_network")
+    found["encoder"] = {**found["encoder"], "bidirectional": False}
+    found["decoder"] = {**found["decoder"], "bridge": "copy"}
+    return found
+
+
 PRESETS = {
     "gru": _recurrent("gru", 256),
     "gru_small": _recurrent("gru", 128),
@@ -57,7 +78,8 @@ PRESETS = {
     "lstm_stacked": _recurrent("lstm", 256, layers=2, dropout=0.3),
     "gnmt": _gnmt(1024, 8),
     "convs2s": _convolutional(512, 20),
-    "pointer_generator": _recurrent("lstm", 256, head="pointer_generator"),
+    "pointer_generator": _pointer_generator(),
+    "pointer_network": _pointer_network(),
     "transformer_tiny": _transformer(128, 4, 4, 256, dropout=0.3),
     "transformer_small": _transformer(256, 4, 4, 1024),
     "transformer_base": _transformer(**_BASE, norm="post"),
@@ -83,7 +105,8 @@ PAPERS = {
     "lstm_stacked": f"after {_BAHDANAU}",
     "gnmt": "Wu et al. 2016, arXiv:1609.08144",
     "convs2s": "Gehring et al. 2017, arXiv:1705.03122, WMT'16 English-Romanian",
-    "pointer_generator": _SEE,
+    "pointer_generator": f"{_SEE}, section 5",
+    "pointer_network": "Vinyals et al. 2015, arXiv:1506.03134, section 3.2",
     "transformer_tiny": f"after {_VASWANI}",
     "transformer_small": f"after {_VASWANI}",
     "transformer_base": f"{_VASWANI}, table 3",

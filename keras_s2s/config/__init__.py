@@ -6,6 +6,7 @@ writes everything, defaults included. Nothing here needs TensorFlow.
 
 from keras_s2s.config.checks import UserError, choose_backend
 from keras_s2s.config.files import making, replace_file, replacing
+from keras_s2s.config.objectives import Noise, Objectives
 from keras_s2s.config.sections import (
     Config,
     Corpus,
@@ -25,6 +26,8 @@ __all__ = [
     "Decoding",
     "Export",
     "ModelConfig",
+    "Noise",
+    "Objectives",
     "Sampling",
     "SpecialIds",
     "TokenizerConfig",

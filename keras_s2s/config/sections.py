@@ -13,6 +13,7 @@ import yaml
 
 from keras_s2s.config.checks import Section, UserError, setting
 from keras_s2s.config.files import override, parse, read, replace_file
+from keras_s2s.config.objectives import Noise, Objectives
 from keras_s2s.config.tokenizing import TokenizerConfig
 from keras_s2s.signatures import CAPS, PENALTY
 
@@ -55,8 +56,10 @@ class Corpus(Section):
     A file of pairs has lines of `source<TAB>target`, with `<TAB>weight` where a pair has one, or,
     when its name ends in `.jsonl`, objects with the keys source, target and perhaps weight.
     `weights` is a file aligned with the two, one number a line. A pair's weight, 1 unless given,
-    multiplies its loss. Files are UTF-8, plain or `.gz`; relative paths start at the working
-    directory, others (gs://, s3://, ...) are read by TensorFlow.
+    multiplies its loss. `alignments` is another one, of word alignments such as `0-0 1-2` (Pharaoh:
+    source and target word, from 0, words being set apart by white space), for
+    `training.objectives.guided_alignment`. Files are UTF-8, plain or `.gz`; relative paths start at
+    the working directory, others (gs://, s3://, ...) are read by TensorFlow.
 
     `weight` is how many times an epoch goes through the corpus: 2 shows every pair twice, 0.5
     every pair in one of two epochs.
@@ -66,6 +69,7 @@ class Corpus(Section):
     target: str | None = None
     pairs: str | None = None
     weights: str | None = None
+    alignments: str | None = None
     weight: float = setting(1.0, low=0.001)
 
     def __post_init__(self):
@@ -79,8 +83,9 @@ class Corpus(Section):
                 "",
                 f"expected source and target, or pairs alone, came {came or 'nothing'}",
             )
-        if self.pairs is not None and self.weights is not None:
-            self.refuse("weights", "expected source and target beside it, came pairs")
+        for beside in ("weights", "alignments"):
+            if self.pairs is not None and getattr(self, beside) is not None:
+                self.refuse(beside, "expected source and target beside it, came pairs")
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,8 @@ class Data(Section):
     the fastest within `memory_limit` GB (None: four fifths of what is free). A pair with more than
     `max_length` pieces on a side is skipped. From `train`, pairs are skipped too that have fewer
     than `min_length` pieces on a side, more than `max_ratio` pieces on one for each of the other,
-    or with `unique`, that stood before. `cache` is a directory for the tokenised examples.
+    or with `unique`, that stood before. `cache` is a directory for the tokenised examples. `noise`
+    is done to the sources of `train`.
     """
 
     train: Corpus | list[Corpus] | None = None
@@ -106,6 +112,7 @@ class Data(Section):
     max_ratio: float | None = setting(None, low=1.0)
     unique: bool = False
     cache: str | None = None
+    noise: Noise = field(default_factory=Noise)
     memory_limit: float | None = setting(None, above=0.0)
 
     def __post_init__(self):
@@ -119,6 +126,17 @@ class Data(Section):
                 self.refuse(side, "expected tokenizer alone where shared is true, came both")
         if self.cache is not None and any(side.sampling for side in self.tokenizers()):
             self.refuse("cache", "expected none beside sampling, which cuts texts anew each time")
+        self._check_noise()
+
+    def _check_noise(self):
+        every = self.train if isinstance(self.train, list) else [self.train]
+        aligned = any(corpus is not None and corpus.alignments for corpus in every)
+        if self.noise.moves and aligned:
+            expected = "expected no drop and no permute beside alignments, which words must stay in"
+            self.refuse("noise", f"{expected}, came {self.noise}")
+        for reason, came in (("noise", self.noise != Noise()), ("alignments", aligned)):
+            if self.cache is not None and came:
+                self.refuse("cache", f"expected none beside {reason}, came {self.cache!r}")
 
     def filters(self) -> dict:
         """What `survey` leaves out of `train` beside pairs that are empty or too long."""
@@ -166,6 +184,7 @@ class Training(Section):
     checkpoints stay, under checkpoints/, to be averaged.
     `patience` validations without a better one end training (None: never). `clip_norm` bounds the
     norm of all gradients together (None or 0: off). `optimizer_options` go to the Keras class.
+    `objectives` says what is minimised.
     """
 
     policy: str | None = setting(None, among=POLICIES)
@@ -183,6 +202,7 @@ class Training(Section):
     target_embeddings: str | None = None
     on_nan: str = setting("stop", among=("stop", "skip", "roll_back"))
     label_smoothing: float = setting(0.1, low=0.0, below=1.0)
+    objectives: Objectives = field(default_factory=Objectives)
     clip_norm: float | None = setting(1.0, low=0.0)
     seed: int = setting(1, low=0)
     validate_every: int = setting(500, low=1)
@@ -273,11 +293,20 @@ class Config(Section):
 
     def __post_init__(self):
         super().__post_init__()
+        self._check_objectives()
         for name, cap in self.export.caps().items():
             if getattr(self.decoding, name) > cap:
                 came = getattr(self.decoding, name)
                 key = "max_beam_size" if name == "beam_size" else name
                 self.decoding.refuse(name, f"expected at most export.{key}, {cap}, came {came}")
+
+    def _check_objectives(self):
+        train = self.data.train
+        every = train if isinstance(train, list) else [train]
+        aligned = any(corpus is not None and corpus.alignments for corpus in every)
+        if self.training.objectives.guided_alignment and train is not None and not aligned:
+            expected = "expected a corpus of data.train with alignments"
+            self.refuse("training.objectives.guided_alignment", f"{expected}, came none")
 
     @classmethod
     def load(cls, path, overrides=()) -> "Config":

@@ -8,9 +8,11 @@ from fractions import Fraction
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus, Noise, UserError
+from keras_s2s.data.alignments import token_alignment, word_numbers
 from keras_s2s.data.counting import survey
 from keras_s2s.data.examples import assemble, make_example
+from keras_s2s.data.noise import add_noise
 from keras_s2s.data.orders import DROPPED, Piles, batch_sizes, length_buckets, locate, make_epoch
 from keras_s2s.data.readers import as_list, name
 from keras_s2s.data.stores import Records, Texts, check_unchanged, join, take
@@ -32,6 +34,7 @@ def batches(
     training: bool = True,
     surveyed: Survey | None = None,
     start: int = 0,
+    noise: Noise | None = None,
 ) -> tf.data.Dataset:
     """Batches of pairs of like length, as `make_example` gives them.
 
@@ -44,6 +47,7 @@ def batches(
     corpus as many times as its weight says; its order depends on the corpora, the seed and its
     number alone. Pairs of a `.gz` corpus are shuffled among the 131,072 around them, those of other
     files over all. Without, it is one pass in order whose number of batches the dataset knows.
+    In training x also holds `alignment`, bool [B, T, S], where a corpus has alignments.
 
     Args:
         corpora: one corpus or several.
@@ -57,6 +61,7 @@ def batches(
         surveyed: these corpora's survey at this `max_length`; made here where it is not given, so
             that bad input is reported now and not from within `fit`.
         start: batches of the training to pass over: the next is the one that would follow them.
+        noise: what is done to the sources in training.
 
     Raises:
         UserError: as `survey`, no pair is left, or a file was changed since it was surveyed.
@@ -71,7 +76,8 @@ def batches(
     check_unchanged(corpora, surveyed.stamps)
     rows = _Stream(corpora, surveyed, batch_tokens, seed if training else None, start)
     made = tf.data.Dataset.from_generator(rows, output_signature=rows.signature())
-    make = _decode if surveyed.examples else _maker(source, target, copy, training)
+    noise = (noise, seed) if training and noise not in (None, Noise()) else None
+    make = _decode if surveyed.examples else _maker(source, target, copy, training, noise)
     made = made.map(make, tf.data.AUTOTUNE, deterministic=True)
     count = tf.data.INFINITE_CARDINALITY if training else surveyed.count_batches(batch_tokens, None)
     made = made.apply(tf.data.experimental.assert_cardinality(count))
@@ -197,11 +203,18 @@ class _Stream:
             rows = take(rows, left)
 
 
-def _maker(source, target, copy, training):
+def _maker(source, target, copy, training, noise=None):
     def make(rows):
         left = source.pieces(rows["source"], sample=training)
         right = target.pieces(rows["target"], sample=training)
-        return make_example(left, right, source, target, copy, rows["weight"])
+        if noise:
+            left = add_noise(left, source, *noise)
+        x, y, weights = make_example(left, right, source, target, copy, rows["weight"])
+        if training and "alignment" in rows:
+            words = word_numbers(left, source), word_numbers(right, target)
+            sizes = tf.shape(x["source"]["ids"])[1], tf.shape(y)[1]
+            x["alignment"] = token_alignment(rows["alignment"], *words, *sizes)
+        return x, y, weights
 
     return make
 

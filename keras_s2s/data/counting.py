@@ -108,7 +108,7 @@ def _reading(tallies, failed):
     def read():
         try:
             for number, tally in enumerate(tallies):
-                yield from ((number, *block) for block in tally.read())
+                yield from ((number, *block[:3]) for block in tally.read())
         except UserError as error:
             failed.append(error)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_s2s.config import Corpus, UserError
+from keras_s2s.data.alignments import check_links
 from keras_s2s.data.files import Lines, is_zipped
 
 __all__ = ["BLOCK", "Rows", "as_list", "name", "open_rows", "read_lines", "read_pairs", "read_side"]
@@ -22,6 +23,7 @@ class Rows(NamedTuple):
     sources: list[bytes]
     targets: list[bytes]
     weights: np.ndarray  # float32 [B]
+    alignments: list[bytes] | None = None
 
 
 def as_list(corpora: Corpus | Sequence[Corpus]) -> list[Corpus]:
@@ -147,21 +149,23 @@ class _Aligned(_Reader):
     """Files in which the lines of one number belong together."""
 
     def __init__(self, corpus):
-        weights = [corpus.weights] if corpus.weights else []
-        super().__init__(corpus, corpus.source, corpus.target, *weights)
+        beside = filter(None, (corpus.weights, corpus.alignments))
+        super().__init__(corpus, corpus.source, corpus.target, *beside)
 
     def parse(self, count, before):
         sources, targets, *rest = blocks = [file.take(count) for file in self.files]
         if len({len(block) for block in blocks}) > 1:
             self._complain()
-        return Rows(sources, targets, self._weights(rest, len(sources), before))
-
-    def _weights(self, rest, count, before):
-        if not rest:
-            return np.ones(count, np.float32)
-        path = self.files[2].path
-        numbers = enumerate(rest[0], before + 1)
-        return np.array([_weight(text, f"{path}:{n}") for n, text in numbers], np.float32)
+        weights = np.ones(len(sources), np.float32)
+        if self.corpus.weights:
+            path = self.files[2].path
+            for place, text in enumerate(rest.pop(0)):
+                weights[place] = _weight(text, f"{path}:{before + place + 1}")
+        alignments = rest[0] if rest else None
+        for place, line in enumerate(alignments or ()):
+            where = f"{self.files[-1].path}:{before + place + 1}"
+            check_links(line, sources[place], targets[place], where)
+        return Rows(sources, targets, weights, alignments)
 
     def _complain(self):
         *paths, last = [file.path for file in self.files]

@@ -58,6 +58,8 @@ class _Store:
 class Texts(_Store):
     """Text, read from where it lies; a `.gz` from where it was left, or from its start again.
 
+    Where any corpus has alignments the rows do too, empty ones in the others.
+
     Args:
         corpora: the files.
         indexes: of each corpus.
@@ -68,6 +70,8 @@ class Texts(_Store):
     def __init__(self, corpora: Sequence[Corpus], indexes: Sequence[Index]):
         super().__init__(indexes)
         self._readers = [open_rows(corpus) for corpus in corpora]
+        if any(corpus.alignments for corpus in corpora):
+            self.names = (*Texts.names, "alignment")
 
     def close(self):
         for reader in self._readers:
@@ -78,7 +82,11 @@ class Texts(_Store):
         reader.seek(index.places[block], block * index.block)
         found, places = reader.take(index.block), inside.tolist()
         sides = [[side[place] for place in places] for side in (found.sources, found.targets)]
-        return _objects(sides[0]), _objects(sides[1]), found.weights[inside]
+        rows = _objects(sides[0]), _objects(sides[1]), found.weights[inside]
+        if "alignment" not in self.names:
+            return rows
+        links = found.alignments or [b""] * len(found.sources)
+        return *rows, _objects([links[place] for place in places])
 
 
 class Records(_Store):

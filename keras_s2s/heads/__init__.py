@@ -5,17 +5,21 @@ alike. Heads are float32 whatever the policy: a bfloat16 vocabulary layer picks 
 some three of a hundred rows.
 """
 
+from keras_s2s.heads.adaptive_softmax import AdaptiveSoftmaxHead
 from keras_s2s.heads.base import Head, log_normalizer
 from keras_s2s.heads.pointer_generator import (
     PointerGeneratorHead,
     copy_distribution,
     spread_over_source,
 )
+from keras_s2s.heads.pointer_network import PointerNetworkHead
 from keras_s2s.heads.softmax import SoftmaxHead
 
 __all__ = [
+    "AdaptiveSoftmaxHead",
     "Head",
     "PointerGeneratorHead",
+    "PointerNetworkHead",
     "SoftmaxHead",
     "copy_distribution",
     "log_normalizer",

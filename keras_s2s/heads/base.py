@@ -38,10 +38,16 @@ class Head(keras.layers.Layer):
         copies: whether logits go on beyond V with one column for each source position, and the
             source needs `copy_ids`.
         needs_attention: whether it reads the alignment map.
+        ties: whether it can use an embedding's table.
+        points: whether its tokens are places of the source, which `PointerEmbedding` embeds.
+        smooths: whether label smoothing makes sense: its columns are a vocabulary.
     """
 
     copies = False
     needs_attention = False
+    ties = True
+    points = False
+    smooths = True
 
     def __init__(self, vocabulary_size, tied=False, **kwargs):
         # Arguments pass uncast: ids stay ids, and a half-precision output is widened here.
@@ -119,6 +125,9 @@ class Head(keras.layers.Layer):
         flat = tf.pad(flat, [[0, 0], [0, 1]], constant_values=1.0)  # for the bias
         logits = tf.reshape(tf.matmul(flat, kernel), [*shape_of(outputs, 2), kernel.shape[1]])
         return self._finish(logits, outputs, inputs, attention, context)
+
+    def check(self, context):
+        """Refuses a decoder's context that the head can do nothing with."""
 
     def _finish(self, logits, outputs, inputs, attention, context):
         """What the head makes of the vocabulary's logits."""

@@ -7,6 +7,7 @@ from keras_s2s.config import Sampling, UserError, replace_file
 from keras_s2s.tokenizers.base import Tokenizer
 from keras_s2s.tokenizers.bytewise import Bytes
 from keras_s2s.tokenizers.marian import Marian
+from keras_s2s.tokenizers.pointers import Pointers
 from keras_s2s.tokenizers.subwords import SentencePiece
 from keras_s2s.tokenizers.wordpiece import WordPiece
 from keras_s2s.tokenizers.words import Characters, Whitespace, Words
@@ -14,7 +15,7 @@ from keras_s2s.tokenizers.words import Characters, Whitespace, Words
 __all__ = ["load", "load_pair", "save_pair"]
 
 _LISTED = {kind.kind: kind for kind in (Characters, Whitespace, WordPiece, Words)}
-_NEEDED = {Bytes.kind: {"size"}, Marian.kind: {"size", "file", "vocabulary"}}
+_NEEDED = {Bytes.kind: {"size"}, Pointers.kind: {"size", "of"}, Marian.kind: {"size", "file", "vocabulary"}}
 _KINDS = (*_LISTED, SentencePiece.kind, *_NEEDED)
 
 
@@ -28,6 +29,8 @@ def load(directory, name: str) -> Tokenizer:
     described = _description(directory / f"{name}.json")
     if "same_as" in described:
         return load(directory, described["same_as"])
+    if described["kind"] == Pointers.kind:
+        return Pointers(load(directory, described["of"]))
     path = directory / described.get("file", f"{name}.json")
     try:
         tokenizer = _make(described, path.read_bytes())
@@ -58,9 +61,10 @@ def load_pair(directory) -> tuple[Tokenizer, Tokenizer]:
     Raises:
         UserError: a file is missing or damaged; the message names it.
     """
-    source = load(directory, "source")
-    shared = "same_as" in _description(Path(directory) / "target.json")
-    return source, source if shared else load(directory, "target")
+    source, described = load(directory, "source"), _description(Path(directory) / "target.json")
+    if described.get("kind") == Pointers.kind:
+        return source, Pointers(source)
+    return source, source if "same_as" in described else load(directory, "target")
 
 
 def _description(path) -> dict:
@@ -78,6 +82,8 @@ def _description(path) -> dict:
 def _complete(described) -> bool:
     if "same_as" in described:
         return described["same_as"] == "source"
+    if described.get("of", "source") != "source":
+        return False
     kind = described.get("kind")
     return kind in _KINDS and _NEEDED.get(kind, {"size", "file"}) <= described.keys()
 

@@ -11,6 +11,7 @@ from keras_s2s.callbacks import TargetTokens
 from keras_s2s.checkpoints import named_weights, pick
 from keras_s2s.config import Config, UserError
 from keras_s2s.metrics import Perplexity, TokenAccuracy
+from keras_s2s.objectives import Criterion
 
 __all__ = ["check_buildable", "compiled"]
 
@@ -31,7 +32,17 @@ def check_buildable(config: Config) -> None:
         UserError: naming the key whose value does not do.
     """
     _optimizer(config.training, config.model.decoder["units"])
-    _freeze(catalog.build(config.model, 8, 8), config.training.freeze or ())
+    model = catalog.build(config.model, 8, 8)
+    _freeze(model, config.training.freeze or ())
+    try:
+        Criterion(config.training.objectives, model)
+    except ValueError as error:
+        raise UserError(f"training.objectives.{error}") from None
+    noise = config.data.noise
+    if model.head.points and (noise.drop or noise.replace):
+        expected = "expected no drop and no replace for a pointer network, which points at words"
+        raise UserError(f"data.noise: {expected}, came {noise}")
+    del model
     gc.collect()  # a model is full of cycles, and the next one may need its memory
 
 
@@ -62,6 +73,7 @@ def compiled(config: Config, pair) -> keras.Model:
     # otherwise the first update makes its variables, and TensorFlow traces it twice
     model.optimizer.build(model.trainable_variables)
     model.configure_updates(training.accumulate)
+    model.configure_objectives(training.objectives)
     return model
 
 

@@ -72,7 +72,10 @@ def _done(session):
 def _fit(session, export, more):
     state = session.course.state
     session.model.fit(
-        _examples(session, "train", seed=state["order"]["seed"], start=state["position"]),
+        _examples(
+            session, "train", seed=state["order"]["seed"], start=state["position"],
+            noise=session.config.data.noise,
+        ),  # fmt: skip
         validation_data=_examples(session, "valid", training=False),
         initial_epoch=state["validations"],
         # `Validate` ends every epoch, and `Course` the last one

@@ -25,7 +25,10 @@ def guard(session) -> Guard:
         checkpoints.save(session.model, last, session.course.snapshot())
     rescue = Rescue(how, lambda: _blame(session), lambda: _roll_back(session, last))
     # a guess among all V tokens costs ln V; twice that only a model that went astray pays
-    hopeless = 2 * math.log(session.model.vocabulary_size)
+    model, length = session.model, session.config.data.max_length
+    hopeless = 2 * math.log(model.vocabulary_size + length * model.head.points)
+    if model.criterion is not None:  # other objectives may be of any size
+        hopeless = math.inf
     return Guard(session.course, rescue, hopeless=hopeless, say=session.progress.say)
 
 

@@ -64,6 +64,8 @@ def train_tokenizers(config: Config, run_dir, say=None, *, write: bool = True):
         for _ in read_pairs(either):  # pieces of lines that are no pairs would stay in the run
             pass
     source, target = _train(config, corpus)
+    if _points(config):
+        target = tokenizers.Pointers(source)
     if write:
         _keep(config, directory, source, target)
     say(f"tokenizers: {_describe(source, target)}, trained")
@@ -90,7 +92,18 @@ def _are_made(config, run_dir, directory) -> bool:
     found = list(differences(_tokenizing(Config.load(path)), _tokenizing(config)))
     if checkpoints.exists(Path(run_dir) / "last"):
         _refuse(path, found)
-    return not found
+    return not found and _points(config) == _has_pointers(directory)
+
+
+def _points(config) -> bool:
+    """Whether the model is a pointer network, whose target has no vocabulary."""
+    kind = catalog.resolve(config.model)["head"]["kind"]
+    return catalog.KINDS["head"][kind].points
+
+
+def _has_pointers(directory) -> bool:
+    described = json.loads((directory / "target.json").read_text())
+    return described.get("kind") == tokenizers.Pointers.kind
 
 
 def training_corpus(config: Config):
@@ -108,6 +121,8 @@ def _train(config, corpus):
         return both, both
     own = [name if getattr(config.data, name) else "tokenizer"
            for name in ("source_tokenizer", "target_tokenizer")]  # fmt: skip
+    if _points(config):
+        return [_trained(f"data.{own[0]}", ours, sources)] * 2
     return _trained(f"data.{own[0]}", ours, sources), _trained(f"data.{own[1]}", theirs, targets)
 
 

@@ -160,12 +160,16 @@ ENCODERS = CORE_ENCODERS | MORE_ENCODERS
 DECODERS = CORE_DECODERS | MORE_DECODERS
 HEADS = CORE_HEADS | MORE_HEADS
 WITHOUT_ATTENTION = ("cho", "plain")
+SHORTER = ("pyramid", "cascade", "columns")
 SELF_MAPS = ("pre", "post", "learned", "relative", "t5", "rotary", "alibi")  # look at themselves
 
 
-def possible(decoder, head):
-    """Whether a head can stand on a decoder: copying needs attention."""
-    return not (decoder in WITHOUT_ATTENTION and head == "pointer")
+def possible(encoder, decoder, head):
+    """Copying needs attention, and a pointer network a memory as long as its source."""
+    return not (
+        (head == "pointer" and decoder in WITHOUT_ATTENTION)
+        or (head == "network" and encoder in SHORTER)
+    )
 
 
 def _pairwise():
@@ -180,7 +184,7 @@ def _all():
     cases = {*itertools.product(CORE_ENCODERS, CORE_DECODERS, CORE_HEADS), *MORE}
     heads = itertools.cycle(HEADS)
     for encoder, decoder in itertools.product(ENCODERS, DECODERS):
-        head = next(head for head in heads if possible(decoder, head))
+        head = next(head for head in heads if possible(encoder, decoder, head))
         if encoder in MORE_ENCODERS or decoder in MORE_DECODERS:
             cases.add((encoder, decoder, head))
     return sorted(cases)

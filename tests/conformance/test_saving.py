@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_s2s.config import Decoding, TokenizerConfig
 from keras_s2s.export import export_translator
 from keras_s2s.signatures import SIGNATURES
-from keras_s2s.tokenizers import train
+from keras_s2s.tokenizers import Pointers, train
 from keras_s2s.translator import Translator
 from tests.conformance import models, parts
 from tests.conformance.models import over_models
@@ -86,7 +86,9 @@ def exported(cases, directory):
     assert (source.size, target.size) == (models.SOURCE_SIZE, models.TARGET_SIZE)
     expected = {}
     for case in cases:
-        translator = Translator(models.make(*case), source, target, Decoding(max_length=9))
+        made = models.make(*case)
+        other = Pointers(source) if made.head.points else target
+        translator = Translator(made, source, other, Decoding(max_length=9))
         export_translator(translator, directory / "-".join(case))
         given, errors = calls(translator)
         found = {}

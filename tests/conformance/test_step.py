@@ -22,7 +22,8 @@ def test_steps_equal_the_whole(encoder, decoder, head):
 
 @over_models
 def test_three_hypotheses_reordered_after_every_step(encoder, decoder, head):
-    model, x = models.make(encoder, decoder, head), models.source()
+    model = models.make(encoder, decoder, head)
+    x = models.fitted(model, models.source())
     random = np.random.default_rng(1)
     shape = [models.BATCH, 3, 1]
     histories, came = np.zeros([*shape[:2], 0], "int32"), []

@@ -1,4 +1,4 @@
-"""Objectives: functions (x, y, outputs, weights) -> (sum, count), normalised by the model."""
+"""Cross-entropy of target tokens, with label smoothing."""
 
 import tensorflow as tf
 

@@ -1,0 +1,29 @@
+"""Objectives: functions (x, y, outputs, weights) -> (sum, count), normalised by the model.
+
+`outputs` are the logits [B, T, V'] for `cross_entropy`; for the others a dict that holds them as
+`"logits"` and what else they read, see `keras_s2s.objectives`.
+"""
+
+from keras_s2s.losses.attending import coverage, guided_alignment
+from keras_s2s.losses.contrastive import max_margin, omit_words
+from keras_s2s.losses.cross_entropy import (
+    cross_entropy,
+    smoothed_cross_entropy,
+    token_log_probs,
+)
+from keras_s2s.losses.regularizing import l2, r_drop
+from keras_s2s.losses.sampling import mix_targets, read_probability
+
+__all__ = [
+    "coverage",
+    "cross_entropy",
+    "guided_alignment",
+    "l2",
+    "max_margin",
+    "mix_targets",
+    "omit_words",
+    "r_drop",
+    "read_probability",
+    "smoothed_cross_entropy",
+    "token_log_probs",
+]
