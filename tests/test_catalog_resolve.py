@@ -90,7 +90,7 @@ def test_width_of_the_embeddings(config, width):
         ),
         (
             {"encoder": {"kind": "recurent"}},
-            "model.encoder.kind: expected one of recurrent, .*transformer, came 'recurent';"
+            "model.encoder.kind: expected one of recurrent, .*, came 'recurent';"
             " the nearest is 'recurrent'",
         ),
         (

@@ -12,7 +12,11 @@ from keras_s2s.decoders.convolutional import ConvolutionalDecoder
 from keras_s2s.decoders.fast import FastTransformerDecoder
 from keras_s2s.decoders.luong import LuongDecoder, PlainDecoder
 from keras_s2s.decoders.noisy import NoisyStatesDecoder
-from keras_s2s.decoders.recurrent import ConditionalDecoder, GNMTDecoder, RecurrentDecoder
+from keras_s2s.decoders.recurrent import (
+    ConditionalDecoder,
+    GNMTDecoder,
+    RecurrentDecoder,
+)
 from keras_s2s.decoders.transformer import TransformerDecoder
 
 __all__ = [

@@ -8,6 +8,7 @@ from keras_s2s.decoders.base import Decoder
 from keras_s2s.embeddings import place
 from keras_s2s.linear import Dropout, shape_of
 from keras_s2s.transformer import (
+    TransformerLayer,
     check_stack,
     head_names,
     make_layers,

@@ -126,7 +126,7 @@ MORE_DECODERS = {
 }
 MORE_HEADS = {
     "adaptive": (lambda size: AdaptiveSoftmaxHead(size, [5, 8], 2), "none"),
-    "network": (lambda size: PointerNetworkHead(units=6), "points"),
+    "network": (lambda size: PointerNetworkHead(attention_units=6), "points"),
 }
 MORE = [
     ("deep", "pre", "pointer"),
