@@ -83,6 +83,8 @@ class TokenEmbedding(keras.layers.Layer):
     Reference for the tied use: Press and Wolf 2017, arXiv:1608.05859.
     """
 
+    reads = "ids"  # the key of a source dict
+
     def __init__(self, vocabulary_size, units, unknown=SpecialIds().unknown, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
         check_sizes(vocabulary_size=vocabulary_size, units=units)
@@ -91,6 +93,11 @@ class TokenEmbedding(keras.layers.Layer):
                 f"unknown: expected an id of 0 to {vocabulary_size - 1}, came {unknown}"
             )
         self.vocabulary_size, self.units, self.unknown = vocabulary_size, units, unknown
+
+    @property
+    def size(self):
+        """Number of tokens V."""
+        return self.vocabulary_size
 
     def build(self, inputs_shape=None):
         self.table = self.add_weight(

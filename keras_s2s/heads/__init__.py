@@ -11,11 +11,14 @@ from keras_s2s.heads.pointer_generator import (
     copy_distribution,
     spread_over_source,
 )
+from keras_s2s.heads.regression import LOSSES, RegressionHead
 from keras_s2s.heads.softmax import SoftmaxHead
 
 __all__ = [
+    "LOSSES",
     "Head",
     "PointerGeneratorHead",
+    "RegressionHead",
     "SoftmaxHead",
     "copy_distribution",
     "log_normalizer",
