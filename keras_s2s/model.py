@@ -285,12 +285,13 @@ def _check_sides(source, target, head, tie):
         raise ValueError(f"head: expected {expected} for such a target, came {head.name}")
     if of_vectors and head.size != target.size:
         raise ValueError(f"head: expected frames of {target.size} numbers, came {head.size}")
-    if "features" in (source.reads, target.reads) and (tie == "all" or of_vectors and tie != "none"):
+    from_vectors = source.reads == "features"
+    if tie != "none" and (of_vectors or from_vectors and tie == "all"):
         raise ValueError(f"tie: expected 'none' beside frames, which have no table, came {tie!r}")
-    if source.reads == "features" and head.copies:
+    if from_vectors and head.copies:
         raise ValueError("head: expected one that does not copy, for a source of frames")
     if of_vectors and target.first == "source":
-        size = source.size if source.reads == "features" else "no"
+        size = source.size if from_vectors else "no"
         if size != target.size:
             raise ValueError(
                 f"first: 'source' expected source frames of {target.size} numbers, came {size}"

@@ -46,7 +46,8 @@ def stepped(model, x, frames):
     context, state = model.begin(x, frames.shape[1])
     rows = []
     for position in range(frames.shape[2]):
-        outputs, state, _ = model.next(frames[:, :, position], tf.constant(position), context, state)
+        here = tf.constant(position)
+        outputs, state, _ = model.next(frames[:, :, position], here, context, state)
         rows.append(outputs.numpy())
     return np.stack(rows, 2)
 
@@ -136,7 +137,8 @@ def test_forecast_feeds_its_output_back(decoder, loss):
 
 def test_forecast_in_a_graph_of_any_size():
     model = make("bigru", "pre", "gaussian")
-    spec = {"features": tf.TensorSpec([None, None, F]), "mask": tf.TensorSpec([None, None], tf.bool)}
+    mask = tf.TensorSpec([None, None], tf.bool)
+    spec = {"features": tf.TensorSpec([None, None, F]), "mask": mask}
 
     @tf.function(input_signature=[spec, tf.TensorSpec([None], tf.int32)], autograph=False)
     def run(x, steps):

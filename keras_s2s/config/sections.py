@@ -58,6 +58,9 @@ class Corpus(Section):
     multiplies its loss. Files are UTF-8, plain or `.gz`; relative paths start at the working
     directory, others (gs://, s3://, ...) are read by TensorFlow.
 
+    A source or target that ends in `.npz`, `.tfrecord` or `.tfrecords` holds sequences of real
+    vectors, an example for each line of the other side (see `keras_s2s.data.frames`).
+
     `weight` is how many times an epoch goes through the corpus: 2 shows every pair twice, 0.5
     every pair in one of two epochs.
     """

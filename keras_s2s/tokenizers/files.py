@@ -6,6 +6,7 @@ from pathlib import Path
 from keras_s2s.config import Sampling, UserError, replace_file
 from keras_s2s.tokenizers.base import Tokenizer
 from keras_s2s.tokenizers.bytewise import Bytes
+from keras_s2s.tokenizers.frames import Frames
 from keras_s2s.tokenizers.marian import Marian
 from keras_s2s.tokenizers.subwords import SentencePiece
 from keras_s2s.tokenizers.wordpiece import WordPiece
@@ -14,7 +15,7 @@ from keras_s2s.tokenizers.words import Characters, Whitespace, Words
 __all__ = ["load", "load_pair", "save_pair"]
 
 _LISTED = {kind.kind: kind for kind in (Characters, Whitespace, WordPiece, Words)}
-_NEEDED = {Bytes.kind: {"size"}, Marian.kind: {"size", "file", "vocabulary"}}
+_NEEDED = {Bytes.kind: {"size"}, Frames.kind: {"size"}, Marian.kind: {"size", "file", "vocabulary"}}
 _KINDS = (*_LISTED, SentencePiece.kind, *_NEEDED)
 
 
@@ -28,6 +29,8 @@ def load(directory, name: str) -> Tokenizer:
     described = _description(directory / f"{name}.json")
     if "same_as" in described:
         return load(directory, described["same_as"])
+    if described["kind"] == Frames.kind:
+        return _frames(directory / f"{name}.json", described["size"])
     path = directory / described.get("file", f"{name}.json")
     try:
         tokenizer = _make(described, path.read_bytes())
@@ -42,6 +45,12 @@ def load(directory, name: str) -> Tokenizer:
         expected = f"expected {described['size']} ids as {name}.json says"
         raise UserError(f"{path}: {expected}, came {tokenizer.size}")
     return tokenizer
+
+
+def _frames(path, size):
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise UserError(f"{path}: expected a size of at least 1, came {size!r}")
+    return Frames(size)
 
 
 def save_pair(directory, source: Tokenizer, target: Tokenizer) -> None:
