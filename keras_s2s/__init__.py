@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "Config": "config",
     "Seq2Seq": "model",
+    "Forecaster": "translator",
     "Translator": "translator",
     "UserError": "config",
     "build": "catalog",

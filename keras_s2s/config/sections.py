@@ -200,7 +200,10 @@ class Training(Section):
 
 @dataclass(frozen=True)
 class Decoding(Section):
-    """Defaults of search, in Python and in the served model alike (see `signatures.TRANSLATE`)."""
+    """Defaults of search, in Python and in the served model alike (see `signatures.TRANSLATE`).
+
+    `steps` is how many frames a forecast has; left out, as many as the longest of the corpus.
+    """
 
     beam_size: int = setting(5, low=1)
     num_hypotheses: int = setting(1, low=1)
@@ -217,6 +220,7 @@ class Decoding(Section):
     beam_groups: int = setting(1, low=1)
     diversity_penalty: float = setting(0.0, low=0.0, high=100.0)
     replace_unknown: bool = False
+    steps: int | None = setting(None, low=1)
     dictionary: str | None = None
 
     def __post_init__(self):
@@ -234,7 +238,8 @@ class Decoding(Section):
 
     def default(self, name: str, otherwise):
         """The value of an option of a served signature; `otherwise` where no run sets it."""
-        value = getattr(self, name, otherwise)
+        value = getattr(self, name, None)
+        value = otherwise if value is None else value
         return "\n".join(value or ()) if name == "disallowed" else value
 
     def needs_alignment(self) -> bool:

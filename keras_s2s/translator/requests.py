@@ -9,12 +9,14 @@ import tensorflow as tf
 from keras_s2s import search
 from keras_s2s.config import SpecialIds
 from keras_s2s.data import target_ids
-from keras_s2s.signatures import SAMPLE, TRANSLATE
+from keras_s2s.signatures import FORECAST, SAMPLE, TRANSLATE
 from keras_s2s.tokenizers import UNKNOWN
 
 __all__ = [
+    "FrameSource",
     "Lists",
     "Source",
+    "forecast_steps",
     "read_lists",
     "read_target",
     "sampling_options",
@@ -33,6 +35,7 @@ class Source:
 
     Attributes:
         pieces: ragged string [B, None], cut to `caps["source_length"]`.
+        inputs: what `data.make_source` takes, the pieces.
         length: int32 [B], number of pieces before that.
         sizes: int32 [B], bytes of each text.
     """
@@ -43,7 +46,7 @@ class Source:
         self.batch = tf.shape(text)[0]
         pieces = tokenizers[0].pieces(tf.strings.substr(text, 0, caps["text_bytes"]))
         self.length = tf.cast(pieces.row_lengths(), tf.int32)
-        self.pieces = pieces[:, : caps["source_length"]]
+        self.inputs = self.pieces = pieces[:, : caps["source_length"]]
 
     def errors(self):
         """bool [B] and messages [B] of texts that are too long."""
@@ -54,6 +57,47 @@ class Source:
     def ids(self, pieces):
         """Ragged pieces [B, None] -> int32 target ids of the same shape, copies included."""
         return target_ids(self.pieces, pieces, self.tokenizers[1], self.copies)
+
+
+class FrameSource:
+    """The frames of a request; what `Source` is for texts.
+
+    Args:
+        features: float32 tensor [B, S, F].
+        length: int32 tensor [B], real frames of each row.
+        tokenizers: `Frames` and the target's `Tokenizer` or `Frames`.
+        copies: not read: a frame cannot be copied.
+        caps: see `keras_s2s.signatures.CAPS`.
+
+    Attributes:
+        inputs: float32, ragged [B, None, F]; a row with an error has no frame.
+        pieces: ragged string [B, None], the numbers of the frames, from 0.
+        length: int32 [B].
+    """
+
+    def __init__(self, features, length, tokenizers, copies, caps):
+        self.tokenizers, self.caps = tokenizers, caps
+        self.batch, self.width = tf.shape(features)[0], tf.shape(features)[1]
+        self.length, self.given = tf.broadcast_to(length, [self.batch]), features
+        real = tf.sequence_mask(self.length, self.width)
+        wrong = real & ~tf.reduce_all(tf.math.is_finite(features), 2)  # [B, S]
+        self.broken = tf.reduce_any(wrong, 1)
+        self.beyond = (self.length < 0) | (self.length > self.width)
+        kept = tf.where(self.broken | self.beyond, 0, tf.minimum(self.length, caps["frames"]))
+        self.inputs = tf.RaggedTensor.from_tensor(features, lengths=kept)
+        self.pieces = tf.strings.as_string(tf.ragged.range(kept))
+
+    def errors(self):
+        """bool [B] and messages [B] of rows that cannot be read."""
+        yield self.beyond, lambda: _text(
+            "length: expected 0 to ", self.width, ", the frames sent, came ", self.length
+        )
+        yield self.broken, lambda: "features: expected finite numbers in real frames"
+        yield _beyond("features frames", self.length, self.caps["frames"])
+
+    def ids(self, pieces):
+        """Ragged pieces [B, None] -> int32 target ids of the same shape."""
+        return self.tokenizers[1].ids(pieces)
 
 
 class Lists:
@@ -224,6 +268,13 @@ def sampling_options(given, lists, source):
         prefix=lists.prefix, prefix_length=tf.where(good, lists.prefix_length, 0)
     )
     return options, search.Sampling(count, **draws), extras, error
+
+
+def forecast_steps(given, source):
+    """What `forecast` asks for: int32 [B], frames of each row, and string [B], the errors."""
+    checks = [*_ranges(given, FORECAST, source.caps), *source.errors()]
+    error = _first_error(checks, source.batch)
+    return tf.where(tf.equal(error, ""), given["steps"], 0), error
 
 
 def _longest(given, lists, source):
