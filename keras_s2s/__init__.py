@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "Config": "config",
-    "Seq2Seq": "model",
     "Forecaster": "translator",
+    "Seq2Seq": "model",
     "Translator": "translator",
     "UserError": "config",
     "build": "catalog",

@@ -31,6 +31,7 @@ __all__ = [
     "Hypothesis",
     "Score",
     "Signature",
+    "fields_of",
     "pharaoh",
     "signatures_of",
 ]
@@ -249,7 +250,9 @@ FORECAST = Signature(
     "forecast",
     inputs=(*_FEATURES, _input("steps", "int32", 1, "frames wanted", 1, "max_length")),
     outputs=(
-        *_FORECAST, _output("error", "string", "B", 'what was wrong with that row, or ""')
+        *_FORECAST,
+        _output("lengths", "int32", "B", "number of frames of each row"),
+        _output("error", "string", "B", 'what was wrong with that row, or ""'),
     ),
 )  # fmt: skip
 
@@ -268,6 +271,14 @@ def signatures_of(frames_in: bool, frames_out: bool) -> dict[str, Signature]:
     if not frames_in:
         return SIGNATURES
     return {name: _reading(one, _FEATURES) for name, one in SIGNATURES.items()}
+
+
+def fields_of(name: str) -> tuple[dict[str, Field], list[str]]:
+    """Every input, by name, and every output's name that a signature of that name can have."""
+    kinds = [signatures_of(i, o) for i in (False, True) for o in (False, True)]
+    found = [kind[name] for kind in kinds if name in kind]
+    inputs = {field.name: field for one in found for field in one.inputs}
+    return inputs, list(dict.fromkeys(n for one in found for n in one.output_names()))
 
 
 def _reading(signature, fields):

@@ -99,7 +99,8 @@ class Translator(Served):
         """The signature `translate` as a function of tensors; what is left out has its default."""
         described = self.signatures["translate"]
         count = len(described.inputs) - len(described.options())
-        given = self.constants(self.signatures["translate"]) | dict(zip(described.options(), inputs[count:])) | options
+        given = self.constants(described) | dict(zip(described.options(), inputs[count:]))
+        given |= options
         return self._graphs.translate(*inputs[:count], **given)
 
     def graph_default(self, *source):

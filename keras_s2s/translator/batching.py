@@ -5,14 +5,14 @@ import tensorflow as tf
 
 from keras_s2s.config import UserError
 
-__all__ = ["column", "run"]
+__all__ = ["run"]
 
 
 def run(function, signature, texts, options, batch_size):
     """Runs a signature over texts.
 
     Args:
-        function: of one tensor for each input.
+        function: concrete, of one tensor for each input.
         signature: a `Signature`.
         texts: list of strings, or of arrays [S, F] where the signature takes features.
         options: for each other input one value, or a list or tuple with one for each text. A
@@ -32,7 +32,7 @@ def run(function, signature, texts, options, batch_size):
     if framed:
         texts = _frames(texts, function.structured_input_signature[0][0].shape[2])
     columns = {
-        name: column(name, options[name], field, len(texts))
+        name: _column(name, options[name], field, len(texts))
         for name, field in signature.options().items()
     }
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
@@ -79,12 +79,8 @@ def _padded(rows):
     return [tf.constant(features), tf.constant(lengths, tf.int32)]
 
 
-def column(name, value, field, count):
-    """One value of an option for each text, as a list.
-
-    Raises:
-        UserError: naming the option whose values are of another number or type.
-    """
+def _column(name, value, field, count):
+    """One value for each text."""
     if field.dtype == "string":
         return _strings(name, value, count)
     if not isinstance(value, list | tuple):

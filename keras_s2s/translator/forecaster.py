@@ -1,7 +1,7 @@
 """Vectors out: frames or texts -> the frames that come next."""
 
 from keras_s2s.signatures import FORECAST
-from keras_s2s.translator import batching, replies
+from keras_s2s.translator import replies
 from keras_s2s.translator.served import Served
 
 __all__ = ["Forecaster"]
@@ -46,14 +46,10 @@ class Forecaster(Served):
         frames = list(frames)
         options = self._options(FORECAST.name, {"steps": steps})
         rows = self._rows(FORECAST, frames, options, batch_size)
-        field = FORECAST.options()["steps"]
-        wanted = batching.column("steps", options["steps"], field, len(frames))
-        rows = [{**row, "steps": count} for row, count in zip(rows, wanted, strict=True)]
         found, problems = replies.split(rows, replies.forecasts)
         return self._answer(frames, found, problems, errors)
 
     def graph_default(self, *source):
         """The `serving_default` signature: as many steps as the run's default says."""
         found = self._graphs.forecast(*source, **self.constants(self.signatures[self.main]))
-        found.pop("error")
-        return found
+        return {name: found[name] for name in ("values", "variances") if name in found}

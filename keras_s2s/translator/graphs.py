@@ -63,7 +63,7 @@ class Graphs:
             self.model.begin, self.model.next, self._source(source), steps, self.tokenizers[1].size
         )
         kept = {name: value for name, value in found._asdict().items() if value is not None}
-        return kept | {"error": error}
+        return kept | {"lengths": steps, "error": error}
 
     def score(self, *inputs, **given):
         """The signature `score`."""

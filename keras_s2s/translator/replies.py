@@ -39,8 +39,8 @@ def hypotheses(row):
 
 
 def forecasts(row):
-    """The `Forecast` of a row, cut to its own `steps`; without a frame where it has an error."""
-    count = 0 if row["error"] else row["steps"]
+    """The `Forecast` of a row, cut to its own number of frames."""
+    count = row["lengths"]
     variances = row["variances"][:count] if "variances" in row else None
     return Forecast(row["values"][:count], variances)
 
