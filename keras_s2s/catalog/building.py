@@ -11,16 +11,23 @@ from keras_s2s.config import ModelConfig, UserError
 from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
 from keras_s2s.embeddings import TokenEmbedding
 from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
-from keras_s2s.heads import PointerGeneratorHead, SoftmaxHead
+from keras_s2s.heads import PointerGeneratorHead, RegressionHead, SoftmaxHead
 from keras_s2s.model import Seq2Seq
+from keras_s2s.vectors import VectorProjection
 
 __all__ = ["KINDS", "build", "resolve", "with_policy"]
 
 KINDS = {
     "encoder": {"recurrent": RecurrentEncoder, "transformer": TransformerEncoder},
     "decoder": {"recurrent": RecurrentDecoder, "transformer": TransformerDecoder},
-    "head": {"softmax": SoftmaxHead, "pointer_generator": PointerGeneratorHead},
+    "head": {
+        "softmax": SoftmaxHead,
+        "pointer_generator": PointerGeneratorHead,
+        "regression": RegressionHead,
+    },
 }
+CORPUS = ("self", "vocabulary_size", "features", "tied")  # not for a configuration to say
+SIDES = {"source": ("norm",), "target": ("norm", "first")}  # arguments of sides of frames
 SHARED = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout")
 
 
@@ -32,8 +39,8 @@ def resolve(model: ModelConfig) -> dict:
             and a part left out is that of the preset `gru`.
 
     Returns:
-        dict of `embedding`, `tie`, `encoder`, `decoder`, `head`; each part holds `kind` and every
-        argument of its class.
+        dict of `embedding`, `tie`, `source`, `target`, `encoder`, `decoder`, `head`; each of the
+        last three holds `kind` and every argument of its class.
 
     Raises:
         UserError: naming the key: an unknown preset, kind or argument, with the nearest real one.
@@ -45,7 +52,10 @@ def resolve(model: ModelConfig) -> dict:
     for part in ("encoder", "decoder"):
         if model.dropout is not None and "dropout" not in (getattr(model, part) or {}):
             found[part]["dropout"] = model.dropout
+    found |= {side: _side(side, preset.get(side, {}), getattr(model, side)) for side in SIDES}
     tie = preset.get("tie", "none") if model.tie is None else model.tie
+    if model.tie is None and found["head"]["kind"] == "regression":
+        tie = "none"
     found["tie"] = {True: "output", False: "none"}.get(tie, tie)
     found["embedding"] = model.embedding or _embedding(model, preset, found)
     return found
@@ -58,6 +68,13 @@ def _embedding(model, preset, found):
             return found[part]["units"]
     own = model.encoder or {}
     return own.get("units", preset["embedding"])
+
+
+def _side(side, preset, own):
+    for key in own:
+        if key not in SIDES[side]:
+            raise UserError(_unknown(f"model.{side}", key, SIDES[side], what="key"))
+    return {**preset, **own}
 
 
 def _part(part, preset, own):
@@ -89,7 +106,7 @@ def _arguments(cls):
     return {
         p.name: None if p.default is p.empty else p.default
         for p in parameters
-        if p.name not in ("self", "vocabulary_size", "tied") and p.kind is not p.VAR_KEYWORD
+        if p.name not in CORPUS and p.kind is not p.VAR_KEYWORD
     }
 
 
@@ -109,17 +126,21 @@ def build(
     *,
     label_smoothing: float = 0.0,
     policy: str = "float32",
+    frames: tuple[bool, bool] = (False, False),
 ) -> Seq2Seq:
     """A built model of a configuration.
 
     Args:
         model: the configuration's `model` section.
-        source_size, target_size: vocabulary sizes, the four special ids included.
+        source_size, target_size: vocabulary sizes, the four special ids included; of a side of
+            frames the numbers in one.
         label_smoothing: see `keras_s2s.losses.cross_entropy`.
         policy: Keras dtype policy of the layers between embeddings and head.
+        frames: whether source and target are frames.
 
     Returns:
-        `Seq2Seq` over int32 [B, S] and [B, T], not compiled, every weight made.
+        `Seq2Seq` over int32 [B, S] and [B, T], or frames [B, S, F] and [B, T, F], not compiled,
+        every weight made.
 
     Raises:
         UserError: naming the key whose value does not do.
@@ -129,20 +150,40 @@ def build(
         encoder, decoder = (
             _make(part, found[part], dtype=policy) for part in ("encoder", "decoder")
         )
-        source = TokenEmbedding(source_size, found["embedding"])
-        target = TokenEmbedding(target_size, found["embedding"])
-        head = _make("head", found["head"], vocabulary_size=target_size)
+        source, target = (
+            _reader(side, found, size, framed)
+            for side, size, framed in zip(SIDES, (source_size, target_size), frames, strict=True)
+        )
+        width = "features" if found["head"]["kind"] == "regression" else "vocabulary_size"
+        head = _make("head", found["head"], **{width: target_size})
         made = Seq2Seq(
             source, encoder, target, decoder, head, found["tie"], label_smoothing, dtype=policy
         )
         made.build()
         # What only shows when a source meets the parts, such as states that cannot be copied.
-        made.begin({"ids": tf.zeros([1, 1], tf.int32), "mask": tf.ones([1, 1], tf.bool)}, 1)
+        made.begin(_example(source, source_size), 1)
     except UserError:
         raise
     except (ValueError, TypeError) as error:
         raise UserError(f"model: {error}") from error
     return made
+
+
+def _reader(side, found, size, framed):
+    """What reads a side: an embedding of tokens, or a projection of frames."""
+    if framed:
+        return VectorProjection(size, found["embedding"], **found[side])
+    if found[side]:
+        key = next(iter(found[side]))
+        raise UserError(f"model.{side}.{key}: expected none for a side of text, came one")
+    return TokenEmbedding(size, found["embedding"])
+
+
+def _example(source, size):
+    """A source of one position."""
+    if source.reads == "features":
+        return {"features": tf.zeros([1, 1, size]), "mask": tf.ones([1, 1], tf.bool)}
+    return {"ids": tf.zeros([1, 1], tf.int32), "mask": tf.ones([1, 1], tf.bool)}
 
 
 def _make(part, description, **more):

@@ -35,4 +35,9 @@ PRESETS = {
     "transformer_base": _transformer(512, 6, 8, 2048, norm="post"),
     "transformer_pointer_generator": _transformer(256, 4, 4, 1024, head="pointer_generator"),
 }
+# Vectors in, vectors out; a target begins with the source's last frame.
+PRESETS["forecaster"] = {
+    **_recurrent("gru", 64, head="regression", dropout=0.0),
+    "target": {"first": "source"},
+}
 DEFAULT = "gru"

@@ -13,6 +13,7 @@ import yaml
 
 from keras_s2s.config.checks import Section, UserError, setting
 from keras_s2s.config.files import override, parse, read, replace_file
+from keras_s2s.config.framing import is_frames
 from keras_s2s.config.tokenizing import TokenizerConfig
 from keras_s2s.signatures import CAPS, PENALTY
 
@@ -33,7 +34,8 @@ OPTIMIZERS = (
     "lion", "lamb",
 )  # fmt: skip
 SCHEDULES = ("constant", "inverse_sqrt", "noam", "cosine", "exponential")
-MODEL_METRICS = ("loss", "accuracy", "perplexity")
+FRAME_METRICS = ("mae", "rmse")
+MODEL_METRICS = ("loss", "accuracy", "perplexity", *FRAME_METRICS)
 TEXT_METRICS = (
     "bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "wer", "per", "cer", "exact",
 )  # fmt: skip
@@ -86,6 +88,11 @@ class Corpus(Section):
             self.refuse("weights", "expected source and target beside it, came pairs")
 
 
+    def frames(self) -> tuple[bool, bool]:
+        """Whether the source and the target are frames, by the names of their files."""
+        return is_frames(self.source), is_frames(self.target)
+
+
 @dataclass(frozen=True)
 class Data(Section):
     """Corpora, tokenizers and batches.
@@ -120,8 +127,14 @@ class Data(Section):
             own = getattr(self, side)
             if own is not None and (own.shared or (self.tokenizer and self.tokenizer.shared)):
                 self.refuse(side, "expected tokenizer alone where shared is true, came both")
+        self._check_frames()
         if self.cache is not None and any(side.sampling for side in self.tokenizers()):
             self.refuse("cache", "expected none beside sampling, which cuts texts anew each time")
+
+    def frames(self) -> tuple[bool, bool]:
+        """Whether the source and the target are frames, as the files of `train` say."""
+        corpora = self.train if isinstance(self.train, list) else [self.train]
+        return corpora[0].frames() if corpora and corpora[0] is not None else (False, False)
 
     def filters(self) -> dict:
         """What `survey` leaves out of `train` beside pairs that are empty or too long."""
@@ -133,17 +146,40 @@ class Data(Section):
         return self.source_tokenizer or both, self.target_tokenizer or both
 
 
+    def _check_frames(self):
+        frames = self.frames()
+        more = self.train[1:] if isinstance(self.train, list) else []
+        for name, one in [*(("train", one) for one in more), ("valid", self.valid)]:
+            if one is not None and one.frames() != frames:
+                expected = "expected the same sides to be frames (.npz, .tfrecord) as in train"
+                self.refuse(name, f"{expected}, came {one.source or one.pairs}, {one.target}")
+        if not any(frames):
+            return
+        for name, framed in zip(("source_tokenizer", "target_tokenizer"), frames, strict=True):
+            if framed and getattr(self, name) is not None:
+                self.refuse(name, "expected none for a side of frames, came one")
+        if self.tokenizer is not None and self.tokenizer.shared:
+            self.refuse("tokenizer", "expected shared: false beside a side of frames, came true")
+        if self.cache is not None:
+            self.refuse("cache", f"expected none beside a side of frames, came {self.cache!r}")
+
+
 @dataclass(frozen=True)
 class ModelConfig(Section):
     """A preset of the catalogue and what differs from it, or the parts themselves.
 
     `encoder`, `decoder` and `head` hold `kind:` and that class's arguments; the catalogue checks
     them. `embedding` is a width, `tie` shares the target's embedding with the output layer.
+    `source` and `target` are for sides of frames: `norm` (true: each projected frame is
+    normalised) and, of a target, `first` (what is read before the first frame: zeros, or source:
+    the source's last frame).
     """
 
     preset: str | None = None
     dropout: float | None = setting(None, low=0.0, below=1.0)
     embedding: int | None = setting(None, low=1)
+    source: dict = field(default_factory=dict)
+    target: dict = field(default_factory=dict)
     tie: bool | str | None = None
     encoder: dict = field(default_factory=dict)
     decoder: dict = field(default_factory=dict)

@@ -12,18 +12,12 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.lib.io.tf_record import tf_record_random_reader
 
-from keras_s2s.config import UserError
+from keras_s2s.config import UserError, is_frames
 from keras_s2s.data.files import complaint, open_bytes
 
 __all__ = ["Arrays", "Records", "is_frames", "open_frames", "read_frames", "width_of"]
 
-_ENDINGS = (".npz", ".tfrecord", ".tfrecords")
 _PACKED = ("frames", "lengths")  # the arrays of an archive that holds all examples in one
-
-
-def is_frames(path) -> bool:
-    """Whether a file's name says that it holds frames and not text."""
-    return str(path).endswith(_ENDINGS)
 
 
 def open_frames(path):

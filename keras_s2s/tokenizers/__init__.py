@@ -1,8 +1,8 @@
 """Text to pieces to ids and back, in the graph: fit, Translator and export share one code.
 
 `train` makes a tokenizer from lines of text, `save_pair` and `load_pair` keep the two of a model
-in its run directory. `Frames` stands in the place of one where a side is real vectors. Each is a `tf.Module` that tracks its own tables, so that whatever holds it
-can be exported and served as it is.
+in its run directory. `Frames` stands in the place of one where a side is real vectors. Each is a
+`tf.Module` that tracks its own tables, so that whatever holds it can be exported and served.
 """
 
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer

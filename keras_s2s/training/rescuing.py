@@ -25,7 +25,8 @@ def guard(session) -> Guard:
         checkpoints.save(session.model, last, session.course.snapshot())
     rescue = Rescue(how, lambda: _blame(session), lambda: _roll_back(session, last))
     # a guess among all V tokens costs ln V; twice that only a model that went astray pays
-    hopeless = 2 * math.log(session.model.vocabulary_size)
+    model = session.model
+    hopeless = math.inf if model.of_vectors else 2 * math.log(model.vocabulary_size)
     return Guard(session.course, rescue, hopeless=hopeless, say=session.progress.say)
 
 

@@ -114,7 +114,8 @@ class Served:
 
         Args:
             signature: its name, such as `"translate"`.
-            inputs: arrays [B] (features: [B, S, F]) by name, strings as bytes; an option left out has its default.
+            inputs: arrays [B] (features: [B, S, F]) by name, strings as bytes; an option left out
+                has its default.
 
         Returns:
             Arrays by the outputs' names, shaped as `keras_s2s.signatures` says; strings as object
