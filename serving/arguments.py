@@ -77,7 +77,7 @@ def _source(rows):
     if isinstance(rows, str | bytes):
         return {"text": _texts(rows)}
     rows = list(rows)
-    if not rows or isinstance(rows[0], str | bytes):
+    if not rows or not _is_matrix(rows[0]):
         return {"text": _texts(rows)}
     made = []
     for number, row in enumerate(rows):
@@ -93,6 +93,12 @@ def _source(rows):
     for place, array in enumerate(made):
         features[place, : len(array)] = array
     return {"features": features, "length": length}
+
+
+def _is_matrix(row):
+    """Whether a row is meant as frames: an array, or a list of lists."""
+    nested = isinstance(row, list | tuple) and row and isinstance(row[0], list | tuple | np.ndarray)
+    return bool(nested) or isinstance(row, np.ndarray)
 
 
 def _texts(texts):

@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import search
+from keras_s2s.catalog import build
+from keras_s2s.config import ModelConfig, UserError
 from keras_s2s.embeddings import TokenEmbedding
 from keras_s2s.heads import PointerGeneratorHead, RegressionHead, SoftmaxHead
 from keras_s2s.model import Seq2Seq
@@ -204,6 +206,19 @@ def test_wrong_combinations_are_refused(parts, message):
     source, target, *rest = parts(VectorProjection(F, 8), TokenEmbedding(11, 8))
     with pytest.raises(ValueError, match=message):
         Seq2Seq(source, models.ENCODERS["gru"](), target, models.DECODERS["gru"](), *rest)
+
+
+def test_a_preset():
+    model = build(ModelConfig(preset="forecaster"), F, 2)
+    assert (model.source.size, model.target.size, model.of_vectors) == (F, 2, True)
+    found = search.forecast(model.begin, model.next, source(), tf.constant([2, 1, 1, 1]), 2)
+    assert found.values.shape == (4, 2, 2)
+    same = build(ModelConfig(preset="forecaster", target={"first": "source"}), F, F)
+    assert same.target.first == "source"
+    with pytest.raises(UserError, match="first: 'source' expected source frames of 2 numbers"):
+        build(ModelConfig(preset="forecaster", target={"first": "source"}), F, 2)
+    with pytest.raises(UserError, match="model.source.norm: expected none for a side of text"):
+        build(ModelConfig(source={"norm": True}), 9, 9)
 
 
 def test_wrong_arguments_are_refused():

@@ -126,7 +126,7 @@ def build(
     *,
     label_smoothing: float = 0.0,
     policy: str = "float32",
-    frames: tuple[bool, bool] = (False, False),
+    frames: tuple[bool, bool] | None = None,
 ) -> Seq2Seq:
     """A built model of a configuration.
 
@@ -136,7 +136,8 @@ def build(
             frames the numbers in one.
         label_smoothing: see `keras_s2s.losses.cross_entropy`.
         policy: Keras dtype policy of the layers between embeddings and head.
-        frames: whether source and target are frames.
+        frames: whether source and target are frames; None: both under a regression head, else
+            neither.
 
     Returns:
         `Seq2Seq` over int32 [B, S] and [B, T], or frames [B, S, F] and [B, T, F], not compiled,
@@ -146,6 +147,7 @@ def build(
         UserError: naming the key whose value does not do.
     """
     found = resolve(model)
+    frames = (found["head"]["kind"] == "regression",) * 2 if frames is None else frames
     try:
         encoder, decoder = (
             _make(part, found[part], dtype=policy) for part in ("encoder", "decoder")

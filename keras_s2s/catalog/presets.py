@@ -33,11 +33,7 @@ PRESETS = {
     "transformer_tiny": _transformer(128, 4, 4, 256, dropout=0.3),
     "transformer_small": _transformer(256, 4, 4, 1024),
     "transformer_base": _transformer(512, 6, 8, 2048, norm="post"),
+    "forecaster": _recurrent("gru", 64, head="regression", dropout=0.0),  # of vectors
     "transformer_pointer_generator": _transformer(256, 4, 4, 1024, head="pointer_generator"),
-}
-# Vectors in, vectors out; a target begins with the source's last frame.
-PRESETS["forecaster"] = {
-    **_recurrent("gru", 64, head="regression", dropout=0.0),
-    "target": {"first": "source"},
 }
 DEFAULT = "gru"

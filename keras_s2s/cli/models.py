@@ -128,7 +128,7 @@ class _Run:
         if not hasattr(self._model, method):
             can = ("forecast", "translate")
             wanted, other = can if method == "forecast" else can[::-1]
-            raise UserError(f"{self._runs[0]}: expected a run to {wanted} with, came one to {other}")
+            raise UserError(f"{self._runs[0]}: expected a run to {wanted}, came one to {other}")
         return getattr(self._model, method)
 
     def attention(self, texts, **targets):

@@ -7,6 +7,7 @@ from keras_s2s.data import make_example, make_source, target_strings
 from keras_s2s.signatures import MISSING_SCORE
 from keras_s2s.tokenizers import UNKNOWN
 from keras_s2s.translator import requests
+from keras_s2s.translator.sources import FrameSource, Source
 from keras_s2s.translator.words import by_words
 
 __all__ = ["END_MARK", "Graphs"]
@@ -107,7 +108,7 @@ class Graphs:
         return outputs
 
     def _read(self, inputs, given):
-        kind = requests.FrameSource if len(inputs) > 1 else requests.Source
+        kind = FrameSource if len(inputs) > 1 else Source
         source = kind(*inputs, self.tokenizers, self.model.copies, self.caps)
         rows = tf.expand_dims(source.batch, 0)
         return source, {name: tf.broadcast_to(value, rows) for name, value in given.items()}
@@ -123,7 +124,7 @@ class Graphs:
 
     def _names(self, source):
         """Names of source places, string [B, S]: tokens and their end, or numbers of frames."""
-        if isinstance(source, requests.Source):
+        if isinstance(source, Source):
             return _with_end(source.pieces)
         names = source.pieces.to_tensor("")
         return tf.pad(names, [[0, 0], [0, tf.maximum(1 - tf.shape(names)[1], 0)]])

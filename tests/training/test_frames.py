@@ -1,6 +1,7 @@
 """Runs whose data are frames: from files to forecasts and labels, and what they learn."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +15,11 @@ from keras_s2s.translator import Forecaster, Translator
 from tests.training.toys import changed
 
 HORIZON = 8
+
+
+def note(figure):
+    """A figure for whoever runs this with -s."""
+    sys.stderr.write(f"{figure}\n")
 
 
 def sines(path, count, seed):
@@ -136,7 +142,8 @@ def test_mistakes_are_named(tmp_path):
 @pytest.mark.parametrize("loss", ["l2", "gaussian"])
 def test_sines_are_forecast(tmp_path, loss):
     config = configuration(
-        sines, tmp_path, (2000, 64), 48, {"head": {"kind": "regression", "loss": loss}},
+        sines, tmp_path, (2000, 64), 48,
+        {"head": {"kind": "regression", "loss": loss}, "target": {"first": "source"}},
         updates=600, validate_every=200, metric="rmse",
     )  # fmt: skip
     run = tmp_path / "run"
@@ -146,12 +153,12 @@ def test_sines_are_forecast(tmp_path, loss):
     away = np.stack([one.values for one in found]) - np.stack(future)
     error = np.sqrt(np.square(away).mean())
     last = np.stack([row[-1:] for row in past]) - np.stack(future)  # as if nothing moved
-    print(f"{loss}: rmse {error:.4f}, of the last frame {np.sqrt(np.square(last).mean()):.4f}")
+    note(f"{loss}: rmse {error:.4f}, of the last frame {np.sqrt(np.square(last).mean()):.4f}")
     assert error < 0.2
     if loss == "gaussian":
         variances = np.stack([one.variances for one in found])
         within = (np.square(away) < 4 * variances).mean()
-        print(f"within two deviations {within:.3f}")
+        note(f"within two deviations {within:.3f}")
         assert within > 0.75
     path = export_saved_model(run, tmp_path / "served")
     with LocalModel(path) as client:
@@ -166,5 +173,5 @@ def test_letters_are_heard(tmp_path):
     )
     run = tmp_path / "run"
     figures = train(changed(config, data__batch_tokens=800), run)
-    print(f"per {figures['best']:.2f}")
+    note(f"per {figures['best']:.2f}")
     assert figures["best"] < 10.0
