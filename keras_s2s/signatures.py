@@ -244,7 +244,7 @@ _FEATURES = (
 )
 _FORECAST = (
     _output("values", "float32", "BTF", "frames, padded with zeros; a Gaussian's means"),
-    _output("variances", "float32", "BTF", "of each number of them", True),
+    _output("variances", "float32", "BTF", "of each number, given the frames before it", True),
 )
 FORECAST = Signature(
     "forecast",
@@ -359,7 +359,8 @@ class Forecast:
 
     Attributes:
         values: float32 array [T, F].
-        variances: float32 array [T, F] of a Gaussian, else None.
+        variances: float32 array [T, F] of a Gaussian, else None; each of its own step, as if the
+            frames before it were right, so that later frames are less sure than theirs say.
     """
 
     values: object

@@ -12,7 +12,8 @@ class Forecasts(NamedTuple):
 
     Attributes:
         values: float32 tensor [B, T, F], T the most steps of a row.
-        variances: float32 tensor [B, T, F] of a Gaussian, else None.
+        variances: float32 tensor [B, T, F] of a Gaussian, else None; each is that of its own step,
+            given the means before it.
     """
 
     values: tf.Tensor
