@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_s2s.signatures import SIGNATURES
+from keras_s2s.export import frame_probes
+from keras_s2s.signatures import FORECAST, fields_of
 
 __all__ = ["Material", "Probe", "ask", "probes"]
 
@@ -22,7 +23,7 @@ class Probe:
 
     Attributes:
         signature: its name.
-        inputs: arrays [B] by name, strings as object arrays of bytes.
+        inputs: arrays [B] by name (features: [B, S, F]), strings as object arrays of bytes.
         outputs: names of those that are asked for; None is all.
     """
 
@@ -32,13 +33,17 @@ class Probe:
 
     @property
     def rows(self) -> int:
-        return len(self.inputs["text"])
+        return len(next(iter(self.inputs.values())))
+
+    def source(self) -> dict[str, np.ndarray]:
+        """The inputs that are its sources."""
+        return {n: x for n, x in self.inputs.items() if n in ("text", "features", "length")}
 
     def describe(self, row: int) -> str:
         """The inputs of a row but for those that are as the signature's table has them."""
         if not self.rows:
             return "an empty batch"
-        fields = {field.name: field for field in SIGNATURES[self.signature].inputs}
+        fields, _ = fields_of(self.signature)
         values = {name: _plain(column[row]) for name, column in self.inputs.items()}
         return ", ".join(
             f"{name} {value!r}" for name, value in values.items() if value != fields[name].default
@@ -47,18 +52,31 @@ class Probe:
 
 @dataclass(frozen=True)
 class Material:
-    """What requests are made of: texts with their targets, and tokens of targets."""
+    """What requests are made of: texts with their targets, and tokens of targets.
+
+    Sources of frames are arrays [S, F] in place of texts. `forecasts` is whether targets are
+    vectors, of which there are none here.
+    """
 
     texts: tuple
     targets: tuple
     tokens: tuple = ("a", "b")
+    forecasts: bool = False
+
+    @property
+    def framed(self) -> bool:
+        """Whether sources are frames."""
+        return isinstance(self.texts[0], np.ndarray)
 
 
 def ask(signature, texts, rows=({},), outputs=None) -> Probe:
-    """A request of texts [B], whose rows take turns at having the options `rows`."""
-    fields = {field.name: field for field in SIGNATURES[signature].inputs}
+    """A request of texts [B] or frames, whose rows take turns at having the options `rows`."""
+    fields, _ = fields_of(signature)
     rows = [rows[i % len(rows)] for i in range(len(texts))]
-    inputs = {"text": _column(texts, "string")}
+    if len(texts) and isinstance(texts[0], np.ndarray):
+        inputs = frame_probes.columns(texts, texts[0].shape[1])
+    else:
+        inputs = {"text": _column(texts, "string")}
     for name in dict.fromkeys(name for row in rows for name in row):
         column = [row.get(name, fields[name].default) for row in rows]
         inputs[name] = _column(column, fields[name].dtype)
@@ -70,6 +88,11 @@ def probes(material: Material) -> list[Probe]:
 
     An over-long text is asked of all but `attention`, whose maps grow with its square.
     """
+    if material.framed:
+        return _of_frames(material)
+    if material.forecasts:
+        texts = [*material.texts, *ODD]
+        return [ask("serving_default", texts), *_forecasts(texts)]
     texts = [*material.texts, *ODD]
     searched, sampled = _searches(material), _draws(material)
     given = _pairs(material)
@@ -86,6 +109,33 @@ def probes(material: Material) -> list[Probe]:
         ask("score", [texts[0], *LONG], [{"target": material.targets[0]}]),
         ask("attention", _cycled(texts, given), given),
     ]
+
+
+def _of_frames(material):
+    """The same of frames; some of them, beside every other row, such as cannot be read."""
+    frames = list(material.texts)
+    blank = [frames[0][:0], *frames]
+    found = [ask("serving_default", blank)]
+    if material.forecasts:
+        found += _forecasts(blank)
+    else:
+        searched, sampled, given = _searches(material), _draws(material), _pairs(material)
+        searched = [{k: v for k, v in row.items() if k != "replace_unknown"} for row in searched]
+        found += [
+            ask("translate", frames[:2]),
+            ask("translate", _cycled(blank, searched), searched),
+            ask("sample", _cycled(blank, sampled), sampled),
+            ask("score", _cycled(blank, given), given),
+            ask("attention", _cycled(frames, given), given),
+        ]
+    none = {name: column[:0] for name, column in found[0].inputs.items()}
+    broken = [Probe(p.signature, p.inputs | frame_probes.odd(p.source())) for p in found[1:]]
+    return [*found, *broken, Probe("serving_default", none)]
+
+
+def _forecasts(sources):
+    name = FORECAST.name
+    return [ask(name, sources), ask(name, sources, [{"steps": n} for n in (1, 4, 2, 0, 9999)])]
 
 
 def _cycled(texts, rows):
@@ -150,6 +200,8 @@ def _column(values, dtype):
 
 
 def _plain(value):
+    if getattr(value, "ndim", 0):
+        return f"numbers {list(value.shape)}"
     if isinstance(value, bytes):
         text = value.decode("utf-8", "replace")
         return text if len(text) < 60 else f"{text[:57]}..."

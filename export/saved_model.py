@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from keras_s2s.config import UserError
 from keras_s2s.data.files import complaint
 from keras_s2s.export.batching import batched
 from keras_s2s.export.cards import run_facts, write_card
@@ -18,8 +19,8 @@ from keras_s2s.export.publishing import check_version, publish
 from keras_s2s.export.storing import store
 from keras_s2s.export.variants import WEIGHTS, Variant
 from keras_s2s.export.warmup import WARMUP, warmup_requests, write_requests
-from keras_s2s.signatures import SIGNATURES
-from keras_s2s.translator import Translator
+from keras_s2s.tokenizers import Frames
+from keras_s2s.translator import load_run
 
 __all__ = ["export_saved_model", "export_translator"]
 
@@ -44,7 +45,7 @@ def export_saved_model(run, directory, *, version=None, checkpoint="best", **var
     """
     check_version(directory, version)
     pairs, about = run_pairs(run), run_facts(run, checkpoint)
-    translator = Translator.load(run, checkpoint)
+    translator = load_run(run, checkpoint)
     return export_translator(
         translator, directory, version=version, pairs=pairs, about=about, **variant
     )
@@ -53,7 +54,7 @@ def export_saved_model(run, directory, *, version=None, checkpoint="best", **var
 def export_translator(
     translator, directory, *, version=None, pairs=(), about=None, **variant
 ) -> Path:
-    """Exports a `Translator`; result and errors as for `export_saved_model`.
+    """Exports a `Translator` or a `Forecaster`; result and errors as for `export_saved_model`.
 
     Args:
         translator: what to export.
@@ -63,6 +64,7 @@ def export_translator(
         **variant: fields of `Variant`.
     """
     variant, about = Variant(**variant), about or {}
+    _check_variant(variant, translator)
     material = material_of(translator, pairs)
 
     def write(path, beside):
@@ -77,6 +79,15 @@ def export_translator(
             prove(translator, path, beside, material)
 
     return publish(directory, version, write)
+
+
+def _check_variant(variant, translator):
+    if variant.batching and isinstance(translator.source_tokenizer, Frames):
+        expected = "expected none for a source of frames, whose requests differ in width"
+        raise UserError(f"batching: {expected}")
+    if variant.weights and translator.of_vectors:
+        expected = "expected none for forecasts, whose drift has no log-probabilities"
+        raise UserError(f"weights: {expected}, came {variant.weights}")
 
 
 @contextlib.contextmanager
@@ -100,9 +111,7 @@ def _write(translator, path, batching=False, stored=None):
     archive.track(translator.tables)
     made = {}
     for name, function in translator.graphs().items():
-        specs = [
-            tf.TensorSpec([None], field.dtype, field.name) for field in SIGNATURES[name].inputs
-        ]
+        specs = translator.specs(translator.signatures[name])
         function = batched(function) if batching else function
         made[name] = archive.add_endpoint(name, function, input_signature=specs)
     archive.write_out(str(path), verbose=False)
@@ -113,12 +122,12 @@ def _write(translator, path, batching=False, stored=None):
     path.chmod(0o755)
     if not batching:  # tracing takes longer than all else; a proof asks the same functions
         for name, function in made.items():
-            translator.adopt(SIGNATURES[name], function.get_concrete_function())
+            translator.adopt(translator.signatures[name], function.get_concrete_function())
 
 
 def _set_defaults(graph, translator):
     """Lets a request leave options out: ExportArchive cannot write a signature's defaults."""
-    for name, signature in SIGNATURES.items():
+    for name, signature in translator.signatures.items():
         written = graph.signature_def[name]
         defaults = translator.defaults(signature)
         for option, field in signature.options().items():

@@ -8,7 +8,7 @@ What was found then still has the log-probability that it claims, under either m
 import numpy as np
 
 from keras_s2s.export.comparing import TOLERANCE, first_difference
-from keras_s2s.export.probes import Probe, ask
+from keras_s2s.export.probes import Probe
 from keras_s2s.signatures import MISSING_SCORE
 
 __all__ = ["difference"]
@@ -48,8 +48,13 @@ def _chosen_otherwise(probe, row, found, answers):
     lists = [
         b"\n".join(x.encode() if isinstance(x, str) else x for x in line) for line in tokens
     ]
-    texts = [probe.inputs["text"][row]] * len(lists)
-    (scored,) = answers([ask("score", texts, [{"target_tokens": tokens} for tokens in lists])])
+    sources = {
+        name: np.repeat(column[row : row + 1], len(lists), 0)
+        for name, column in probe.source().items()
+    }
+    targets = np.empty(len(lists), np.object_)
+    targets[:] = lists
+    (scored,) = answers([Probe("score", sources | {"target_tokens": targets})])
     return np.allclose(scored["log_prob"], found["log_prob"][row][real], rtol=1e-6, atol=TOLERANCE)
 
 

@@ -10,6 +10,7 @@ from keras_s2s.export.proving import PATIENCE
 from keras_s2s.export.replaying import Replay
 from keras_s2s.export.ties import difference
 from keras_s2s.export.warmup import WARMUP, read_requests
+from keras_s2s.signatures import FORECAST
 
 __all__ = ["export_material", "through_session", "verify"]
 
@@ -31,7 +32,7 @@ def verify(models: dict, material: Material) -> int:
         NotProven: with the first difference.
     """
     first, *others = models
-    if not material.tokens:
+    if not (material.tokens or material.forecasts):
         material = _with_tokens(material, models[first])
     asked = probes(material)
     expected = [_readable(answer) for answer in models[first](asked)]
@@ -67,9 +68,16 @@ def export_material(path) -> Material:
     if not requests.is_file():
         raise UserError(f"{requests}: expected warm-up requests to take texts from, came no file")
     asked = read_requests(requests)
-    texts = max((probe.inputs["text"] for probe in asked), key=len)
+    most = max(asked, key=lambda probe: probe.rows)
+    forecasts = any(probe.signature == FORECAST.name for probe in asked)
+    if "features" in most.inputs:
+        pairs = zip(most.inputs["features"], most.inputs["length"], strict=True)
+        texts, unique = [row[:size] for row, size in pairs], tuple
+    else:
+        texts, unique = most.inputs["text"], dict.fromkeys
     targets = [x for probe in asked for x in probe.inputs.get("target", ())]
-    return Material(tuple(dict.fromkeys(texts)), tuple(dict.fromkeys(targets)) or ("a",), ())
+    targets = tuple(dict.fromkeys(targets)) or ("a",)
+    return Material(tuple(unique(texts)), targets, (), forecasts)
 
 
 def _with_tokens(material, answers):

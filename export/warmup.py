@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from keras_s2s.export.probes import Material, Probe, ask
-from keras_s2s.signatures import SIGNATURES
+from keras_s2s.signatures import FORECAST, fields_of
 
 __all__ = ["WARMUP", "read_requests", "warmup_requests", "write_requests"]
 
@@ -19,11 +19,14 @@ def warmup_requests(material: Material) -> list[Probe]:
     A server prepares itself anew for every set of outputs that is asked for, and most clients of
     `translate` and `sample` do without the alignment.
     """
-    text, target = [material.texts[0]], [{"target": material.targets[0]}]
+    text = [material.texts[0]]
     several = [material.texts[i % len(material.texts)] for i in range(4)]
     found = [ask("serving_default", text), ask("serving_default", several)]
+    if material.forecasts:
+        return [*found, ask(FORECAST.name, text), ask(FORECAST.name, several, [{"steps": 2}])]
+    target = [{"target": material.targets[0]}]
     for name in ("translate", "sample"):
-        brief = [field for field in SIGNATURES[name].output_names() if field != "alignment"]
+        brief = [field for field in fields_of(name)[1] if field != "alignment"]
         found += [ask(name, text), ask(name, text, outputs=tuple(brief))]
     found.append(ask("translate", several, [{"beam_size": 1}, {"beam_size": 4}]))
     return [*found, ask("score", text, target), ask("attention", text, target)]
@@ -49,7 +52,7 @@ def read_requests(path) -> list[Probe]:
 def _fill(request: predict_pb2.PredictRequest, probe):
     request.model_spec.signature_name = probe.signature
     request.output_filter.extend(probe.outputs or ())
-    fields = {field.name: field for field in SIGNATURES[probe.signature].inputs}
+    fields, _ = fields_of(probe.signature)
     for name, column in probe.inputs.items():
         proto = tf.make_tensor_proto(column, fields[name].dtype, column.shape)
         request.inputs[name].CopyFrom(proto)

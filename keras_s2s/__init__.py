@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "Config": "config",
+    "Forecaster": "translator",
     "Seq2Seq": "model",
     "Translator": "translator",
     "UserError": "config",

@@ -138,6 +138,7 @@ class TokenEmbedding(keras.layers.Layer):
     """
 
     points = False  # whether ids are places of the source
+    reads = "ids"  # the key of a source dict
 
     def __init__(self, vocabulary_size, units, unknown=SpecialIds().unknown, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -147,6 +148,11 @@ class TokenEmbedding(keras.layers.Layer):
                 f"unknown: expected an id of 0 to {vocabulary_size - 1}, came {unknown}"
             )
         self.vocabulary_size, self.units, self.unknown = vocabulary_size, units, unknown
+
+    @property
+    def size(self):
+        """Number of tokens V."""
+        return self.vocabulary_size
 
     def build(self, inputs_shape=None):
         self.table = self.add_weight(

@@ -27,7 +27,7 @@ class Ensemble:
         first = models[0]
         for number, model in enumerate(models[1:], 2):
             for name, one, other in (
-                ("source tokens", first.source.vocabulary_size, model.source.vocabulary_size),
+                ("source tokens", first.source.size, model.source.size),
                 ("target tokens", first.vocabulary_size, model.vocabulary_size),
                 ("copies", first.copies, model.copies),
             ):

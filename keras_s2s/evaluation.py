@@ -28,7 +28,8 @@ def evaluate(translator, pairs, names, *, batch_size=32, progress=None, **option
 
     Args:
         translator: a `Translator`.
-        pairs: a list of (source text, reference); empty ones count like all others.
+        pairs: a list of (source text or frames [S, F], reference); empty ones count like all
+            others.
         names: of `FORCED` and of `metrics.SCORERS`.
         batch_size: sentences at a time.
         progress: called with the sentences done and the sentences to do, over both passes.
@@ -53,7 +54,7 @@ def evaluate(translator, pairs, names, *, batch_size=32, progress=None, **option
             batch = sources[first : first + batch_size]
             hypotheses += translator.translate(batch, batch_size=batch_size, **options)
             report(total - len(pairs) + len(hypotheses), total)
-        scores |= score(searched, hypotheses, references, sources)
+        scores |= score(searched, hypotheses, references, _as_rows(sources))
     return Evaluation({name: scores[name] for name in names}, hypotheses, signatures(names))
 
 
@@ -65,10 +66,15 @@ def teacher_forcing(translator, pairs, names, batch_size=32, progress=None) -> d
     ordered = sorted(pairs, key=lambda pair: len(pair[1]))
     for first in range(0, len(ordered), batch_size):
         sources, references = zip(*ordered[first : first + batch_size], strict=True)
-        update(tf.constant(sources), tf.constant(references))
+        update(tf.constant(_as_rows(sources)), tf.constant(references))
         if progress:
             progress(first + len(sources))
     return {metric.name: float(metric.result()) for metric in metrics}
+
+
+def _as_rows(sources):
+    """Texts as they are, frames as their bytes."""
+    return [one if isinstance(one, str) else one.astype("<f4").tobytes() for one in sources]
 
 
 def _updater(translator, metrics):

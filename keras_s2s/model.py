@@ -7,6 +7,7 @@ from keras_s2s import losses
 from keras_s2s.heads import spread_over_source
 from keras_s2s.objectives import Criterion
 from keras_s2s.updates import Updates, token_weights
+from keras_s2s.vectors import last_frame
 
 __all__ = ["Seq2Seq"]
 
@@ -21,9 +22,10 @@ class Seq2Seq(Updates):
     decoder, and they agree to rounding.
 
     Args:
-        source: layer for source ids, a `TokenEmbedding`.
+        source: layer for source ids, a `TokenEmbedding`, or for frames, a `VectorProjection`.
         encoder: an `Encoder`.
-        target: layer for target ids, a `TokenEmbedding`; of a pointer network a `PointerEmbedding`.
+        target: layer for target ids or frames, likewise; of a pointer network a
+            `PointerEmbedding`; frames go with a `RegressionHead`.
         decoder: a `Decoder`.
         head: a `Head`.
         tie: `"none"`; `"output"`: the head uses the target embedding's table; `"all"`: source and
@@ -35,18 +37,19 @@ class Seq2Seq(Updates):
 
     Call arguments:
         inputs: {"source": {"ids": int32 [B, S], "mask": bool [B, S], "copy_ids": int32 [B, S] when
-            the head copies}, "target": int32 [B, T], the start first}.
+            the head copies}, "target": int32 [B, T], the start first}; frames are float
+            "features" [B, S, F] in place of ids, and a target [B, T, F], zeros first.
         maps: `"none"`, `"alignment"` or `"all"`.
 
     Output:
-        float32 logits [B, T, V'], V' = V, or V + S when the head copies. With maps: {"logits": ...,
+        float32 logits [B, T, V'], V' = V, or V + S when the head copies; of frames what the head
+        gives, [B, T, F']. With maps: {"logits": ...,
         "attention": {"cross": [B, A, T, S], and with "all" "self": [B, A, T, T] and
         "encoder": [B, A, S, S], where the parts have such maps}}.
 
     Raises:
-        ValueError: for another `tie`, tables that cannot be tied, a `label_smoothing` outside of
-            [0, 1), a head that needs attention over a decoder that has none, or a pointer network
-            with one of its two parts alone.
+        ValueError: for another `tie`, tables that cannot be tied, parts that do not go together,
+            or a `label_smoothing` outside of [0, 1).
     """
 
     criterion = None
@@ -60,6 +63,7 @@ class Seq2Seq(Updates):
         super().__init__(**kwargs)
         if tie not in ("none", "output", "all"):
             raise ValueError(f"tie: expected 'none', 'output' or 'all', came {tie!r}")
+        _check_sides(source, target, head, tie)
         if tie == "all":
             if source.vocabulary_size != target.vocabulary_size:
                 raise ValueError(
@@ -104,9 +108,14 @@ class Seq2Seq(Updates):
         return self.head.copies
 
     @property
+    def of_vectors(self):
+        """Whether targets are real vectors, and outputs their means."""
+        return self.target.reads == "features"
+
+    @property
     def vocabulary_size(self):
-        """Number of target tokens V."""
-        return self.head.vocabulary_size
+        """Number of target tokens V; of frames F."""
+        return self.head.size
 
     @property
     def attention_names(self):
@@ -116,12 +125,13 @@ class Seq2Seq(Updates):
 
     def build(self, inputs_shape=None):
         # Every part, those too that only `next` uses: what is not built here is not saved.
+        frames = (None,) if self.source.reads == "features" else ()
         source = (None, None, self.source.units)
         target = (None, None, self.target.units)
         context = {"memory": {"values": (None, None, self.encoder.width)}}
         outputs = (None, None, self.decoder.width)
         for layer, *shapes in (
-            (self.source, (None, None)),
+            (self.source, (None, None, *frames)),
             (self.target, (None, None)),
             (self.encoder, source),
             (self.decoder, target, context),
@@ -132,7 +142,10 @@ class Seq2Seq(Updates):
 
     def call(self, inputs, maps="none", training=None):
         memory, context = self._read(inputs["source"], maps, training)
-        embedded = self.target.embed(inputs["target"], context)  # [B, T, E]
+        given = inputs["target"]
+        if self.of_vectors:
+            given = tf.concat([self._first(context, given[:, :1]), given[:, 1:]], 1)
+        embedded = self.target.embed(given, context)  # [B, T, E]
         wanted = "alignment" if maps == "none" and self.head.needs_attention else maps
         outputs, attention = self.decoder(embedded, context, maps=wanted, training=training)
         alignment = None
@@ -159,11 +172,19 @@ class Seq2Seq(Updates):
         return tf.reshape(spread, tf.concat([shape[:3], [length]], 0))
 
     def _read(self, source, maps="none", training=False):
-        vectors = self.source(source["ids"])  # [B, S, E]
+        vectors = self.source(source[self.source.reads])  # [B, S, E]
         memory = self.encoder(vectors, mask=source["mask"], maps=maps, training=training)
         context = self.decoder.prepare(memory, source, training=training)
         self.head.check(context)
         return memory, context
+
+    def _first(self, context, given):
+        """What the decoder reads at position 0 in place of the frames [B, K, F] given."""
+        if self.target.first == "zeros":
+            return tf.zeros_like(given)
+        source = context["source"]
+        last = last_frame(source["features"], source["mask"])  # [B, F]
+        return tf.broadcast_to(tf.expand_dims(tf.cast(last, given.dtype), 1), tf.shape(given))
 
     def begin(self, source, num_hypotheses, max_length=None):
         """Reads the source: all that a search needs before its first step.
@@ -183,7 +204,8 @@ class Seq2Seq(Updates):
         """One position of every hypothesis.
 
         Args:
-            ids: int32 tensor [B, K], the tokens before this position (the start at position 0).
+            ids: int32 tensor [B, K], the tokens before this position (the start at position 0), or
+                float tensor [B, K, F], the frames before it (anything at position 0).
             position: int32 scalar.
             context, state: from `begin` or the call before.
             maps: `"alignment"`, or `"none"` to do without it.
@@ -192,16 +214,18 @@ class Seq2Seq(Updates):
                 beyond V', up to the next multiple.
 
         Returns:
-            float32 log-probabilities [B, K, V'], the new state, and the alignment [B, K, S] or
-            None.
+            float32 log-probabilities [B, K, V'] (of frames the head's outputs [B, K, F']), the new
+            state, and the alignment [B, K, S] or None.
         """
+        if self.of_vectors:
+            ids = tf.where(tf.equal(position, 0), self._first(context, ids), ids)
         embedded = self.target.embed(ids, context)  # [B, K, E]
         wanted = "alignment" if self.head.needs_attention else maps
         outputs, state, attention = self.decoder.step(
             embedded, position, context, state, maps=wanted
         )
         if normalize:
-            log_probs = tf.nn.log_softmax(self.head(outputs, embedded, attention, context))
+            log_probs = self.head.log_probs(self.head(outputs, embedded, attention, context))
         else:
             log_probs = self.head.search_logits(outputs, embedded, attention, context)
         if maps == "none":
@@ -235,6 +259,8 @@ class Seq2Seq(Updates):
     def objectives(self):
         """The objectives whose sum is the loss, see `keras_s2s.losses`; in training
         `configure_objectives` puts others in their place."""
+        if self.of_vectors:
+            return [self.head.objective()]
         return [losses.cross_entropy(self.smoothing, self.vocabulary_size)]
 
     def configure_objectives(self, settings) -> None:
@@ -274,6 +300,11 @@ class Seq2Seq(Updates):
         total /= tf.distribute.get_strategy().num_replicas_in_sync
         return total + sum(self._aggregate_additional_loss(loss) for loss in self.losses)
 
+    def example(self):
+        """A target of one position, [1, 1] or [1, 1, F], and outputs [1, 1, V'] for it."""
+        outputs = tf.zeros([1, 1, self.vocabulary_size])
+        return (outputs if self.of_vectors else tf.zeros([1, 1], tf.int32)), outputs
+
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Under a strategy Keras averages the replicas' first batches, and a mask has no mean.
         if iterator is not None and self._distribute_strategy is not None:
@@ -299,3 +330,24 @@ class Seq2Seq(Updates):
         for name in PARTS:
             config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects)
         return cls(**config)
+
+
+def _check_sides(source, target, head, tie):
+    """Refuses tokens where frames belong, or the other way round."""
+    of_vectors = target.reads == "features"
+    if of_vectors != hasattr(head, "objective"):
+        expected = "a regression head" if of_vectors else "a head over a vocabulary"
+        raise ValueError(f"head: expected {expected} for such a target, came {head.name}")
+    if of_vectors and head.size != target.size:
+        raise ValueError(f"head: expected frames of {target.size} numbers, came {head.size}")
+    from_vectors = source.reads == "features"
+    if tie != "none" and (of_vectors or from_vectors and tie == "all"):
+        raise ValueError(f"tie: expected 'none' beside frames, which have no table, came {tie!r}")
+    if from_vectors and head.copies:
+        raise ValueError("head: expected one that does not copy, for a source of frames")
+    if of_vectors and target.first == "source":
+        size = source.size if from_vectors else "no"
+        if size != target.size:
+            raise ValueError(
+                f"first: 'source' expected source frames of {target.size} numbers, came {size}"
+            )

@@ -7,14 +7,17 @@ hypotheses (the largest `num_hypotheses` or `num_samples` of the batch), T targe
 
 Every tensor has the batch as its first dimension and none is a scalar, so that a batching
 server can merge requests; requests with different options share a batch. A list, such as the
-tokens of a prefix, is one string a row with its items parted by line feeds.
+tokens of a prefix, is one string a row with its items parted by line feeds. A model whose source
+is real vectors takes `features` and `length` in place of `text`, F numbers in a frame; one whose
+target is has the signature `forecast` alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = [
     "ATTENTION",
     "CAPS",
+    "FORECAST",
     "MISSING_SCORE",
     "PENALTY",
     "SAMPLE",
@@ -24,10 +27,13 @@ __all__ = [
     "TRANSLATE",
     "Attention",
     "Field",
+    "Forecast",
     "Hypothesis",
     "Score",
     "Signature",
+    "fields_of",
     "pharaoh",
+    "signatures_of",
 ]
 
 MISSING_SCORE = -1e9  # pads `score` and `log_prob` where a row has fewer hypotheses than K
@@ -38,6 +44,7 @@ CAPS = {
     "beam_size": 16,
     "max_length": 256,
     "source_length": 1024,  # tokens
+    "frames": 8192,  # of a source of vectors
     "text_bytes": 65536,  # cutting text into pieces can take time quadratic in its length
     "list_bytes": 16384,  # of a prefix, of constraints, of disallowed tokens
     "no_repeat_ngram": 16,
@@ -231,10 +238,54 @@ SERVING_DEFAULT = Signature(
     ),
 )
 
+_FEATURES = (
+    Field("features", "float32", ("B", "S", "F"), None, "frames of the source, padded at the end"),
+    _input("length", "int32", None, "number of real frames of each row"),
+)
+_FORECAST = (
+    _output("values", "float32", "BTF", "frames, padded with zeros; a Gaussian's means"),
+    _output("variances", "float32", "BTF", "of each number, given the frames before it", True),
+)
+FORECAST = Signature(
+    "forecast",
+    inputs=(*_FEATURES, _input("steps", "int32", 1, "frames wanted", 1, "max_length")),
+    outputs=(
+        *_FORECAST,
+        _output("lengths", "int32", "B", "number of frames of each row"),
+        _output("error", "string", "B", 'what was wrong with that row, or ""'),
+    ),
+)  # fmt: skip
+
 SIGNATURES = {
     signature.name: signature
     for signature in (SERVING_DEFAULT, TRANSLATE, SAMPLE, SCORE, ATTENTION)
 }
+
+
+def signatures_of(frames_in: bool, frames_out: bool) -> dict[str, Signature]:
+    """The signatures of a model by name, as its sides are texts or sequences of vectors."""
+    if frames_out:
+        plain = Signature("serving_default", _FEATURES, _FORECAST)
+        found = {one.name: one for one in (plain, FORECAST)}
+        return found if frames_in else {n: _reading(one, (_TEXT,)) for n, one in found.items()}
+    if not frames_in:
+        return SIGNATURES
+    return {name: _reading(one, _FEATURES) for name, one in SIGNATURES.items()}
+
+
+def fields_of(name: str) -> tuple[dict[str, Field], list[str]]:
+    """Every input, by name, and every output's name that a signature of that name can have."""
+    kinds = [signatures_of(i, o) for i in (False, True) for o in (False, True)]
+    found = [kind[name] for kind in kinds if name in kind]
+    inputs = {field.name: field for one in found for field in one.inputs}
+    return inputs, list(dict.fromkeys(n for one in found for n in one.output_names()))
+
+
+def _reading(signature, fields):
+    """A signature with another source; a frame is no token that could replace an unknown one."""
+    dropped = ("text", "features", "length", "replace_unknown")
+    kept = (field for field in signature.inputs if field.name not in dropped)
+    return replace(signature, inputs=(*fields, *kept))
 
 
 @dataclass(frozen=True)
@@ -300,6 +351,20 @@ class Attention:
     encoder_names: list[str] = ()
     decoder_attention: object = None
     decoder_names: list[str] = ()
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a model of vectors expects to come.
+
+    Attributes:
+        values: float32 array [T, F].
+        variances: float32 array [T, F] of a Gaussian, else None; each of its own step, as if the
+            frames before it were right, so that later frames are less sure than theirs say.
+    """
+
+    values: object
+    variances: object = None
 
 
 def pharaoh(alignment) -> list[tuple[int, int]]:

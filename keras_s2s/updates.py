@@ -12,13 +12,13 @@ def token_weights(y, sample_weight=None):
     """The weight of every target position.
 
     Args:
-        y: int tensor [B, T].
+        y: int tensor [B, T], or float tensor [B, T, F] of frames.
         sample_weight: tensor [B, T]; [B], a weight for each row; or None, 1 everywhere.
 
     Returns:
         float32 tensor [B, T].
     """
-    weights = tf.ones_like(y, tf.float32)
+    weights = tf.ones(tf.shape(y)[:2])
     if sample_weight is None:
         return weights
     given = tf.cast(sample_weight, tf.float32)
@@ -70,8 +70,7 @@ class Updates(keras.Model):
             raise ValueError("batches: expected one replica, came a strategy of several")
         self.batches_per_update, self.vitals, self.train_function = batches, Vitals(), None
         # Keras makes the metrics' variables when they are first used, and here they exist before
-        y = tf.zeros([1, 1], tf.int32)
-        self.compute_metrics(None, y, tf.zeros([1, 1, self.vocabulary_size]), tf.ones([1, 1]))
+        self.compute_metrics(None, *self.example(), tf.ones([1, 1]))
         self.reset_metrics()
 
     @contextlib.contextmanager

@@ -31,23 +31,25 @@ def search_inputs(signature: Signature, texts, options: dict) -> dict[str, np.nd
 
     Args:
         signature: the entry that is asked.
-        texts: B strings.
+        texts: B strings, or B arrays of numbers [S, F] for a model of frames.
         options: other inputs of the signature by name, each one value or one for each text;
             those of `LISTS` a string of lines or a list of strings for all texts, or one list
             for each text. None is as if it were left out.
 
     Returns:
-        Arrays by name, all of them full vectors [B], as a batching server wants them.
+        Arrays by name, all of them full vectors [B], as a batching server wants them; frames are
+        `features` [B, S, F] and `length` [B].
     """
-    inputs = {"text": _texts(texts)}
-    fields = {one.name: one for one in signature.inputs if one.name != "text"}
+    inputs = _source(texts)
+    count = len(next(iter(inputs.values())))
+    fields = signature.options()
     for name, value in options.items():
         if name not in fields:
             near = difflib.get_close_matches(name, fields, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"unknown option {name!r}: expected one of {list(fields)}{hint}")
         if value is not None:
-            inputs[name] = _column(value, name, fields[name].dtype, len(inputs["text"]))
+            inputs[name] = _column(value, name, fields[name].dtype, count)
     return inputs
 
 
@@ -55,20 +57,48 @@ def target_inputs(texts, targets, target_tokens) -> dict[str, np.ndarray]:
     """The inputs of `score` or `attention`: full vectors [B] by name.
 
     Args:
-        texts: B strings.
+        texts: B strings, or B arrays of numbers [S, F].
         targets: the targets as text, or None.
         target_tokens: the targets as lists of tokens, or None.
     """
     if (targets is None) == (target_tokens is None):
         came = "none" if targets is None else "both"
         raise ValueError(f"give targets or target_tokens, one of the two; came {came}")
-    text = _texts(texts)
+    source = _source(texts)
+    count = len(next(iter(source.values())))
     if targets is None:
-        return {
-            "text": text,
-            "target_tokens": _column(target_tokens, "target_tokens", "string", len(text)),
-        }
-    return {"text": text, "target": _column(targets, "targets", "string", len(text))}
+        column = _column(target_tokens, "target_tokens", "string", count)
+        return source | {"target_tokens": column}
+    return source | {"target": _column(targets, "targets", "string", count)}
+
+
+def _source(rows):
+    """Texts as the input `text`, arrays as `features` and `length`."""
+    if isinstance(rows, str | bytes):
+        return {"text": _texts(rows)}
+    rows = list(rows)
+    if not rows or not _is_matrix(rows[0]):
+        return {"text": _texts(rows)}
+    made = []
+    for number, row in enumerate(rows):
+        wanted = f"[S, {made[0].shape[1]}]" if made else "[S, F]"
+        array = np.zeros(0, object) if isinstance(row, str) else np.asarray(row)
+        other = made and array.shape[1:] != made[0].shape[1:]
+        if array.dtype.kind not in "fiub" or array.ndim != 2 or other:
+            came = f"{array.dtype} {list(array.shape)}"
+            raise ValueError(f"frames[{number}] must be numbers of shape {wanted}, not {came}")
+        made.append(array.astype(np.float32))
+    length = np.array([len(array) for array in made], np.int32)
+    features = np.zeros([len(made), length.max(), made[0].shape[1]], np.float32)
+    for place, array in enumerate(made):
+        features[place, : len(array)] = array
+    return {"features": features, "length": length}
+
+
+def _is_matrix(row):
+    """Whether a row is meant as frames: an array, or a list of lists."""
+    nested = isinstance(row, list | tuple) and row and isinstance(row[0], list | tuple | np.ndarray)
+    return bool(nested) or isinstance(row, np.ndarray)
 
 
 def _texts(texts):

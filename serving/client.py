@@ -23,10 +23,12 @@ from keras_s2s.serving.errors import (
 )
 from keras_s2s.signatures import (
     ATTENTION,
+    FORECAST,
     SAMPLE,
     SCORE,
     TRANSLATE,
     Attention,
+    Forecast,
     Hypothesis,
     Score,
 )
@@ -100,7 +102,8 @@ class Client:
         """Translates texts by the model's signature `translate`.
 
         Args:
-            texts: B strings. None at all gives `[]` without a call.
+            texts: B strings, or B arrays of numbers [S, F] where the model reads frames. None at
+                all gives `[]` without a call.
             alignment: False spares the attention, by far the largest part of a reply.
             timeout: seconds for this call; None is the client's own.
             **options: inputs of `keras_s2s.signatures.TRANSLATE` such as `beam_size`,
@@ -138,6 +141,22 @@ class Client:
         Other arguments, the result and the errors are those of `translate`.
         """
         return self._search(SAMPLE, texts, alignment, timeout, options)
+
+    def forecast(self, frames, steps=None, *, timeout: float | None = None) -> list[Forecast]:
+        """Continues sequences of vectors by the model's signature `forecast`.
+
+        Args:
+            frames: B arrays of numbers [S, F]; B strings for a model that reads text.
+            steps: frames wanted, one number or one for each row; None is the model's default.
+            timeout: seconds for this call; None is the client's own.
+
+        Returns:
+            For each row its `Forecast`, as many frames as it has steps.
+
+        The errors are those of `translate`.
+        """
+        inputs = arguments.search_inputs(FORECAST, frames, {"steps": steps})
+        return self._ask(FORECAST, inputs, timeout)
 
     def stream(
         self,
@@ -306,7 +325,7 @@ class Client:
         return self._ask(signature, inputs, timeout, () if alignment else ("alignment",))
 
     def _ask(self, signature, inputs, timeout, left_out=()):
-        count = len(inputs["text"])
+        count = len(next(iter(inputs.values())))
         if not count:
             return []
         # all of them are not named: some models have not those that are optional

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_s2s.serving.errors import RowError, UnexpectedReply
-from keras_s2s.signatures import MISSING_SCORE, Attention, Hypothesis, Score, Signature
+from keras_s2s.signatures import MISSING_SCORE, Attention, Forecast, Hypothesis, Score, Signature
 
 __all__ = ["read_rows"]
 
@@ -13,7 +13,7 @@ _KINDS = {"string": "O", "bool": "b", "int32": "iu", "float32": "f"}  # of array
 def read_rows(
     signature: Signature, outputs: dict[str, np.ndarray], count: int, left_out: tuple[str, ...] = ()
 ) -> list:
-    """Reads the outputs of `translate`, `sample`, `score` or `attention`.
+    """Reads the outputs of `translate`, `sample`, `score`, `attention` or `forecast`.
 
     Args:
         signature: the entry that answered.
@@ -23,7 +23,7 @@ def read_rows(
         left_out: names of outputs that were not asked for.
 
     Returns:
-        For each text its hypotheses, best first, its `Score` or its `Attention`.
+        For each text its hypotheses, best first, its `Score`, its `Attention` or its `Forecast`.
 
     Raises:
         RowError: if the model refused rows.
@@ -139,9 +139,18 @@ def _maps(outputs, kind, row, height, width):
     return maps[row][real][:, :height, :width], names[row][real].tolist()
 
 
+def _forecast(outputs, row):
+    count = int(outputs["lengths"][row])
+    variances = outputs.get("variances")
+    return Forecast(
+        outputs["values"][row, :count], None if variances is None else variances[row, :count]
+    )
+
+
 _READERS = {  # what reads a row, and what makes the result of one that was refused
     "translate": (_hypotheses, list),
     "sample": (_hypotheses, list),
     "score": (_score, lambda: None),
     "attention": (_attention, lambda: None),
+    "forecast": (_forecast, lambda: None),
 }

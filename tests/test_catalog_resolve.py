@@ -3,6 +3,7 @@
 import pytest
 
 from keras_s2s.catalog import KINDS, PRESETS, build, resolve
+from keras_s2s.catalog.building import CORPUS, SIDES
 from keras_s2s.config import ModelConfig, UserError
 
 SOURCE_SIZE, V = 11, 9
@@ -23,11 +24,11 @@ def test_tie_passes_through(preset, tie, expected):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_resolve_is_complete_and_stable(preset):
     found = resolve(ModelConfig(preset=preset))
-    again = ModelConfig(**{key: found[key] for key in ("embedding", "tie", *KINDS)})
+    again = ModelConfig(**{key: found[key] for key in ("embedding", "tie", *SIDES, *KINDS)})
     assert resolve(again) == found
     for part, kinds in KINDS.items():
         config = kinds[found[part]["kind"]].__init__.__code__
-        names = set(config.co_varnames[1 : config.co_argcount]) - {"vocabulary_size", "tied"}
+        names = set(config.co_varnames[1 : config.co_argcount]) - set(CORPUS)
         assert set(found[part]) == {"kind"} | names
 
 

@@ -18,7 +18,10 @@ PACKAGES = {"keras_s2s": "keras_s2s", "export": "keras_s2s.export", "serving": "
 # A room imports the rows above its own, and in its own row what stands to its left.
 ROWS = (
     ("signatures", "config"),
-    ("masks", "linear", "attention", "embeddings", "recurrent", "convolutions", "transformer"),
+    (
+        "masks", "linear", "attention", "embeddings", "vectors", "recurrent", "convolutions",
+        "transformer",
+    ),  # fmt: skip
     ("encoders", "decoders", "heads"),
     ("losses", "metrics", "schedules", "callbacks"),
     ("updates", "objectives", "model", "ensembles", "catalog"),

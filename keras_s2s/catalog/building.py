@@ -35,9 +35,11 @@ from keras_s2s.heads import (
     AdaptiveSoftmaxHead,
     PointerGeneratorHead,
     PointerNetworkHead,
+    RegressionHead,
     SoftmaxHead,
 )
 from keras_s2s.model import Seq2Seq
+from keras_s2s.vectors import VectorProjection
 
 __all__ = ["KINDS", "assemble", "build", "resolve", "with_policy"]
 
@@ -69,8 +71,11 @@ KINDS = {
         "adaptive_softmax": AdaptiveSoftmaxHead,
         "pointer_generator": PointerGeneratorHead,
         "pointer_network": PointerNetworkHead,
+        "regression": RegressionHead,
     },
 }
+CORPUS = ("self", "vocabulary_size", "features", "tied")  # not for a configuration to say
+SIDES = {"source": ("norm",), "target": ("norm", "first")}  # arguments of sides of frames
 SHARED = (
     "units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout", "cell",
 )  # fmt: skip
@@ -84,8 +89,9 @@ def resolve(model: ModelConfig) -> dict:
             and a part left out is that of the preset `gru`.
 
     Returns:
-        dict of `embedding`, `tie`, `encoder`, `decoder`, `head`; each part holds `kind` and every
-        argument of its class; a composition's `encoders` are a list of such parts.
+        dict of `embedding`, `tie`, `source`, `target`, `encoder`, `decoder`, `head`; each of the
+        last three holds `kind` and every argument of its class; a composition's `encoders` are a
+        list of such parts.
 
     Raises:
         UserError: naming the key: an unknown preset, kind or argument, with the nearest real one.
@@ -97,6 +103,7 @@ def resolve(model: ModelConfig) -> dict:
     for part in ("encoder", "decoder"):
         if model.dropout is not None:
             _set_dropout(found[part], getattr(model, part) or {}, model.dropout)
+    found |= {side: _side(side, preset.get(side, {}), getattr(model, side)) for side in SIDES}
     tie = model.tie
     if tie is None:
         ties = KINDS["head"][found["head"]["kind"]].ties
@@ -142,6 +149,13 @@ def _set_dropout(part, own, rate):
         _set_dropout(inner, own_inner, rate)
 
 
+def _side(side, preset, own):
+    for key in own:
+        if key not in SIDES[side]:
+            raise UserError(_unknown(f"model.{side}", key, SIDES[side], what="key"))
+    return {**preset, **own}
+
+
 def _part(part, preset, own, place=None):
     """One part: the preset's arguments under the configuration's own, checked and complete."""
     place, kind = place or f"model.{part}", own.get("kind", preset["kind"])
@@ -184,7 +198,7 @@ def _arguments(cls):
     return {
         p.name: None if p.default is p.empty else p.default
         for p in parameters
-        if p.name not in ("self", "vocabulary_size", "tied") and p.kind is not p.VAR_KEYWORD
+        if p.name not in CORPUS and p.kind is not p.VAR_KEYWORD
     }
 
 
@@ -204,30 +218,32 @@ def build(
     *,
     label_smoothing: float = 0.0,
     policy: str = "float32",
+    frames: tuple[bool, bool] | None = None,
 ) -> Seq2Seq:
     """A built model of a configuration.
 
     Args:
         model: the configuration's `model` section.
-        source_size, target_size: vocabulary sizes, the four special ids included; a list of the
-            former for a parallel encoder of several sources, see `ParallelEmbedding`.
+        source_size, target_size: vocabulary sizes, the four special ids included; of a side of
+            frames the numbers in one; a list of the former for a parallel encoder of several
+            sources, see `ParallelEmbedding`.
         label_smoothing: see `keras_s2s.losses.cross_entropy`.
         policy: Keras dtype policy of the layers between embeddings and head.
+        frames: whether source and target are frames; None: both under a regression head, else
+            neither.
 
     Returns:
-        `Seq2Seq` over int32 [B, S] and [B, T], not compiled, every weight made.
+        `Seq2Seq` over int32 [B, S] and [B, T], or frames [B, S, F] and [B, T, F], not compiled,
+        every weight made.
 
     Raises:
         UserError: naming the key whose value does not do.
     """
     try:
-        made = assemble(resolve(model), source_size, target_size, label_smoothing, policy)
+        made = assemble(resolve(model), source_size, target_size, label_smoothing, policy, frames)
         made.build()
         # What only shows when a source meets the parts, such as states that cannot be copied.
-        ids, mask = tf.zeros([1, 1], tf.int32), tf.ones([1, 1], tf.bool)
-        if isinstance(source_size, list):
-            ids, mask = [ids] * len(source_size), tf.repeat(mask, len(source_size), 1)
-        made.begin({"ids": ids, "mask": mask}, 1)
+        made.begin(_example(made.source, source_size), 1)
     except UserError:
         raise
     except (ValueError, TypeError) as error:
@@ -235,29 +251,53 @@ def build(
     return made
 
 
-def assemble(found, source_size, target_size, label_smoothing=0.0, policy="float32") -> Seq2Seq:
+def assemble(found, source_size, target_size, label_smoothing=0.0, policy="float32", frames=None):
     """The model of a complete description, not built; arguments as of `build`.
 
     Args:
         found: from `resolve`.
     """
+    frames = (found["head"]["kind"] == "regression",) * 2 if frames is None else frames
     encoder, decoder = (_make(part, found[part], dtype=policy) for part in ("encoder", "decoder"))
-    if isinstance(source_size, list):
-        source = ParallelEmbedding([TokenEmbedding(n, found["embedding"]) for n in source_size])
-    else:
-        source = TokenEmbedding(source_size, found["embedding"])
-    target, head = _target(found, encoder, target_size)
+    source = _reader("source", found, source_size, frames[0])
+    target, head = _target(found, encoder, target_size, frames[1])
     return Seq2Seq(
         source, encoder, target, decoder, head, found["tie"], label_smoothing, dtype=policy
     )
 
 
-def _target(found, encoder, size):
-    """The target's embedding and the head; a pointer network has no vocabulary but the source."""
-    if not KINDS["head"][found["head"]["kind"]].points:
-        head = _make("head", found["head"], vocabulary_size=size)
-        return TokenEmbedding(size, found["embedding"]), head
-    return PointerEmbedding(found["embedding"], encoder.width), _make("head", found["head"])
+def _reader(side, found, size, framed):
+    """What reads a side: an embedding of tokens, or a projection of frames."""
+    if framed:
+        return VectorProjection(size, found["embedding"], **found[side])
+    if found[side]:
+        key = next(iter(found[side]))
+        raise UserError(f"model.{side}.{key}: expected none for a side of text, came one")
+    if isinstance(size, list):
+        return ParallelEmbedding([TokenEmbedding(one, found["embedding"]) for one in size])
+    return TokenEmbedding(size, found["embedding"])
+
+
+def _target(found, encoder, size, framed):
+    """What reads the target, and the head.
+
+    A pointer network has no vocabulary but the source; a regression head's width is the frames'.
+    """
+    kind = found["head"]["kind"]
+    if KINDS["head"][kind].points:
+        return PointerEmbedding(found["embedding"], encoder.width), _make("head", found["head"])
+    width = "features" if kind == "regression" else "vocabulary_size"
+    return _reader("target", found, size, framed), _make("head", found["head"], **{width: size})
+
+
+def _example(source, size):
+    """A source of one position; of several sources one in each."""
+    if source.reads == "features":
+        return {"features": tf.zeros([1, 1, size]), "mask": tf.ones([1, 1], tf.bool)}
+    ids = tf.zeros([1, 1], tf.int32)
+    if isinstance(size, list):
+        return {"ids": [ids] * len(size), "mask": tf.ones([1, len(size)], tf.bool)}
+    return {"ids": ids, "mask": tf.ones([1, 1], tf.bool)}
 
 
 def _make(part, description, **more):

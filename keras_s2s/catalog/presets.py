@@ -90,6 +90,7 @@ PRESETS = {
     "transformer_t5": _transformer(**_BASE, positions="t5"),
     "transformer_rotary": _transformer(**_BASE, positions="rotary"),
     "transformer_alibi": _transformer(**_BASE, positions="alibi"),
+    "forecaster": _recurrent("gru", 64, head="regression", dropout=0.0),  # of vectors
     "transformer_pointer_generator": _transformer(256, 4, 4, 1024, head="pointer_generator"),
     **SYSTEMS,
 }
@@ -115,6 +116,7 @@ PAPERS = {
     "transformer_t5": "positions of Raffel et al. 2020, arXiv:1910.10683",
     "transformer_rotary": "positions of Su et al. 2021, arXiv:2104.09864",
     "transformer_alibi": "positions of Press et al. 2022, arXiv:2108.12409",
+    "forecaster": f"after {_BAHDANAU}, of vectors",
     "transformer_pointer_generator": f"copying of {_SEE}",
     "rnnsearch": f"{_BAHDANAU}, appendix A.2 (tanh in place of maxout)",
     "luong": "Luong et al. 2015, arXiv:1508.04025, section 4.1",

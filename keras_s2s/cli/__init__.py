@@ -14,6 +14,7 @@ from keras_s2s.cli import (
     catalog,
     derive,
     evaluate,
+    forecast,
     imports,
     remote,
     score,
@@ -80,7 +81,8 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"keras-s2s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for room in (
-        vocab, train, derive, translate, score, attend, evaluate, remote, imports, verify, catalog,
+        vocab, train, derive, translate, score, attend, forecast, evaluate, remote, imports, verify,
+        catalog,
     ):  # fmt: skip
         room.add_commands(commands)
     return parser

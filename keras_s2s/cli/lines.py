@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from keras_s2s.cli.quiet import import_tensorflow
-from keras_s2s.config import UserError
+from keras_s2s.config import UserError, is_frames
 
 __all__ = [
     "Output",
@@ -27,15 +27,17 @@ _END = object()  # behind the last line
 def source_lines(path):
     """The lines of a file (`-`: the standard input) without their ends, one at a time.
 
+    Those of a file of frames are float32 arrays [S, F].
+
     Raises:
         UserError: the file is missing or a line is not UTF-8; names file and line.
     """
     if path == "-":
         return _standard_input()
     import_tensorflow()
-    from keras_s2s.data import read_lines
+    from keras_s2s.data import read_frames, read_lines
 
-    return read_lines(path)
+    return read_frames(path) if is_frames(path) else read_lines(path)
 
 
 def _standard_input():

@@ -103,26 +103,36 @@ def naming():
 class _Run:
     """A trained run, or several as an ensemble.
 
-    `translate`, `sample` and `score` give what was found and, by row, what was wrong.
+    `translate`, `sample`, `score` and `forecast` give what was found and, by row, what was wrong.
     """
 
     def __init__(self, runs, checkpoint):
-        from keras_s2s.translator import Translator
+        from keras_s2s.translator import load_run
 
-        self._model = Translator.load(runs[0] if len(runs) == 1 else runs, checkpoint=checkpoint)
+        self._model = load_run(runs[0] if len(runs) == 1 else runs, checkpoint=checkpoint)
         self._runs, self._checkpoint = runs, checkpoint
 
     def translate(self, texts, alignment=True, **options):
-        return self._model.decode(texts, batch_size=len(texts), errors="return", **options)
+        return self._able("decode")(texts, batch_size=len(texts), errors="return", **options)
 
     def sample(self, texts, alignment=True, **options):
-        return self._model.sample(texts, batch_size=len(texts), errors="return", **options)
+        return self._able("sample")(texts, batch_size=len(texts), errors="return", **options)
 
     def score(self, texts, **targets):
-        return self._model.score(texts, batch_size=len(texts), errors="return", **targets)
+        return self._able("score")(texts, batch_size=len(texts), errors="return", **targets)
+
+    def forecast(self, frames, steps=None):
+        return self._able("forecast")(frames, steps, batch_size=len(frames), errors="return")
+
+    def _able(self, method):
+        if not hasattr(self._model, method):
+            can = ("forecast", "translate")
+            wanted, other = can if method == "forecast" else can[::-1]
+            raise UserError(f"{self._runs[0]}: expected a run to {wanted}, came one to {other}")
+        return getattr(self._model, method)
 
     def attention(self, texts, **targets):
-        found = self._model.attention(texts, **targets)
+        found = self._able("attention")(texts, **targets)
         if not all(one.source_tokens for one in found):  # there is an end at least
             raise UserError(next(iter(self.score(texts, **targets)[1].values())))
         return found
@@ -148,6 +158,9 @@ class _Served:
 
     def score(self, texts, **targets):
         return self._asked(self._model.score, texts, **targets)
+
+    def forecast(self, frames, steps=None):
+        return self._asked(self._model.forecast, frames, steps=steps)
 
     def attention(self, texts, **targets):
         with naming():

@@ -45,7 +45,7 @@ def render(number, source, hypotheses, arguments, error="") -> list[str]:
 
     Args:
         number: of the line in the input, from 1.
-        source: its text.
+        source: its text, or its frames.
         hypotheses: its `Hypothesis` objects, best first.
         arguments: what `add_output_options` made.
         error: why there are none, or "".
@@ -55,7 +55,8 @@ def render(number, source, hypotheses, arguments, error="") -> list[str]:
     """
     if arguments.format == "json":
         found = [as_dict(h, arguments.alignment) for h in hypotheses]
-        row = {"source": source, "hypotheses": found}
+        shown = source if isinstance(source, str) else f"{len(source)} frames"
+        row = {"source": shown, "hypotheses": found}
         if arguments.alignment != "none" and hypotheses:
             row["source_tokens"] = list(hypotheses[0].source_tokens)
         row |= {"error": error} if error else {}

@@ -33,7 +33,8 @@ def add_commands(commands) -> None:
         "--input",
         default="-",
         metavar="FILE",
-        help="one text a line, plain or .gz; - (default) is the standard input",
+        help="one text a line, plain or .gz; - (default) is the standard input; or frames, .npz or"
+        " .tfrecord",
     )
     add_files(parser)
     add_options(parser)

@@ -64,9 +64,9 @@ def _opened(name, arguments, stack):
         with naming():
             path, _ = find_version(name)
         return verifying.through_session(path), verifying.export_material(path)
-    from keras_s2s.translator import Translator
+    from keras_s2s.translator import load_run
 
-    translator = Translator.load(name, arguments.checkpoint)
+    translator = load_run(name, arguments.checkpoint)
     material = materials.material_of(translator, materials.run_pairs(name))
     return lambda asked: [proving.in_process(translator, probe) for probe in asked], material
 

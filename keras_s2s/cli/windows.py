@@ -54,8 +54,13 @@ def fingerprint(rows) -> dict:
     lines, digest = 0, hashlib.sha256()
     for row in rows:
         lines += 1
-        digest.update("\0".join(cell or "" for cell in row).encode() + b"\n")
+        digest.update(b"\0".join(map(_bytes, row)) + b"\n")
     return {"lines": lines, "sha256": digest.hexdigest()}
+
+
+def _bytes(cell):
+    """A text, None, or an array of frames."""
+    return (cell or "").encode() if cell is None or isinstance(cell, str) else cell.tobytes()
 
 
 def stream(rows, output, path, work, window, total=None) -> None:

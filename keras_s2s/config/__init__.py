@@ -6,6 +6,7 @@ writes everything, defaults included. Nothing here needs TensorFlow.
 
 from keras_s2s.config.checks import UserError, choose_backend
 from keras_s2s.config.files import making, replace_file, replacing
+from keras_s2s.config.framing import is_frames
 from keras_s2s.config.objectives import Noise, Objectives
 from keras_s2s.config.sections import (
     Config,
@@ -34,6 +35,7 @@ __all__ = [
     "Training",
     "UserError",
     "choose_backend",
+    "is_frames",
     "making",
     "replace_file",
     "replacing",

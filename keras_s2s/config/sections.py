@@ -13,6 +13,7 @@ import yaml
 
 from keras_s2s.config.checks import Section, UserError, setting
 from keras_s2s.config.files import override, parse, read, replace_file
+from keras_s2s.config.framing import is_frames
 from keras_s2s.config.objectives import Noise, Objectives
 from keras_s2s.config.tokenizing import TokenizerConfig
 from keras_s2s.signatures import CAPS, PENALTY
@@ -34,7 +35,8 @@ OPTIMIZERS = (
     "lion", "lamb",
 )  # fmt: skip
 SCHEDULES = ("constant", "inverse_sqrt", "noam", "cosine", "exponential")
-MODEL_METRICS = ("loss", "accuracy", "perplexity")
+FRAME_METRICS = ("mae", "rmse")
+MODEL_METRICS = ("loss", "accuracy", "perplexity", *FRAME_METRICS)
 TEXT_METRICS = (
     "bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "wer", "per", "cer", "exact",
 )  # fmt: skip
@@ -61,6 +63,9 @@ class Corpus(Section):
     `training.objectives.guided_alignment`. Files are UTF-8, plain or `.gz`; relative paths start at
     the working directory, others (gs://, s3://, ...) are read by TensorFlow.
 
+    A source or target that ends in `.npz`, `.tfrecord` or `.tfrecords` holds sequences of real
+    vectors, an example for each line of the other side (see `keras_s2s.data.frames`).
+
     `weight` is how many times an epoch goes through the corpus: 2 shows every pair twice, 0.5
     every pair in one of two epochs.
     """
@@ -86,6 +91,11 @@ class Corpus(Section):
         for beside in ("weights", "alignments"):
             if self.pairs is not None and getattr(self, beside) is not None:
                 self.refuse(beside, "expected source and target beside it, came pairs")
+
+
+    def frames(self) -> tuple[bool, bool]:
+        """Whether the source and the target are frames, by the names of their files."""
+        return is_frames(self.source), is_frames(self.target)
 
 
 @dataclass(frozen=True)
@@ -124,6 +134,7 @@ class Data(Section):
             own = getattr(self, side)
             if own is not None and (own.shared or (self.tokenizer and self.tokenizer.shared)):
                 self.refuse(side, "expected tokenizer alone where shared is true, came both")
+        self._check_frames()
         if self.cache is not None and any(side.sampling for side in self.tokenizers()):
             self.refuse("cache", "expected none beside sampling, which cuts texts anew each time")
         self._check_noise()
@@ -138,6 +149,11 @@ class Data(Section):
             if self.cache is not None and came:
                 self.refuse("cache", f"expected none beside {reason}, came {self.cache!r}")
 
+    def frames(self) -> tuple[bool, bool]:
+        """Whether the source and the target are frames, as the files of `train` say."""
+        corpora = self.train if isinstance(self.train, list) else [self.train]
+        return corpora[0].frames() if corpora and corpora[0] is not None else (False, False)
+
     def filters(self) -> dict:
         """What `survey` leaves out of `train` beside pairs that are empty or too long."""
         return {key: getattr(self, key) for key in ("min_length", "max_ratio", "unique")}
@@ -148,17 +164,40 @@ class Data(Section):
         return self.source_tokenizer or both, self.target_tokenizer or both
 
 
+    def _check_frames(self):
+        frames = self.frames()
+        more = self.train[1:] if isinstance(self.train, list) else []
+        for name, one in [*(("train", one) for one in more), ("valid", self.valid)]:
+            if one is not None and one.frames() != frames:
+                expected = "expected the same sides to be frames (.npz, .tfrecord) as in train"
+                self.refuse(name, f"{expected}, came {one.source or one.pairs}, {one.target}")
+        if not any(frames):
+            return
+        for name, framed in zip(("source_tokenizer", "target_tokenizer"), frames, strict=True):
+            if framed and getattr(self, name) is not None:
+                self.refuse(name, "expected none for a side of frames, came one")
+        if self.tokenizer is not None and self.tokenizer.shared:
+            self.refuse("tokenizer", "expected shared: false beside a side of frames, came true")
+        if self.cache is not None:
+            self.refuse("cache", f"expected none beside a side of frames, came {self.cache!r}")
+
+
 @dataclass(frozen=True)
 class ModelConfig(Section):
     """A preset of the catalogue and what differs from it, or the parts themselves.
 
     `encoder`, `decoder` and `head` hold `kind:` and that class's arguments; the catalogue checks
     them. `embedding` is a width, `tie` shares the target's embedding with the output layer.
+    `source` and `target` are for sides of frames: `norm` (true: each projected frame is
+    normalised) and, of a target, `first` (what is read before the first frame: zeros, or source:
+    the source's last frame).
     """
 
     preset: str | None = None
     dropout: float | None = setting(None, low=0.0, below=1.0)
     embedding: int | None = setting(None, low=1)
+    source: dict = field(default_factory=dict)
+    target: dict = field(default_factory=dict)
     tie: bool | str | None = None
     encoder: dict = field(default_factory=dict)
     decoder: dict = field(default_factory=dict)
@@ -217,7 +256,10 @@ class Training(Section):
 
 @dataclass(frozen=True)
 class Decoding(Section):
-    """Defaults of search, in Python and in the served model alike (see `signatures.TRANSLATE`)."""
+    """Defaults of search, in Python and in the served model alike (see `signatures.TRANSLATE`).
+
+    `steps` is how many frames a forecast has; left out, as many as the longest of the corpus.
+    """
 
     beam_size: int = setting(5, low=1)
     num_hypotheses: int = setting(1, low=1)
@@ -234,6 +276,7 @@ class Decoding(Section):
     beam_groups: int = setting(1, low=1)
     diversity_penalty: float = setting(0.0, low=0.0, high=100.0)
     replace_unknown: bool = False
+    steps: int | None = setting(None, low=1)
     dictionary: str | None = None
 
     def __post_init__(self):
@@ -251,7 +294,8 @@ class Decoding(Section):
 
     def default(self, name: str, otherwise):
         """The value of an option of a served signature; `otherwise` where no run sets it."""
-        value = getattr(self, name, otherwise)
+        value = getattr(self, name, None)
+        value = otherwise if value is None else value
         return "\n".join(value or ()) if name == "disallowed" else value
 
     def needs_alignment(self) -> bool:

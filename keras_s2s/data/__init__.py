@@ -13,6 +13,7 @@ from keras_s2s.data.examples import (
     target_ids,
     target_strings,
 )
+from keras_s2s.data.frames import is_frames, read_frames, width_of
 from keras_s2s.data.orders import length_buckets
 from keras_s2s.data.readers import read_lines, read_pairs, read_side
 from keras_s2s.data.surveys import Survey
@@ -21,14 +22,17 @@ __all__ = [
     "Survey",
     "batches",
     "find_lines",
+    "is_frames",
     "length_buckets",
     "longest_batch",
     "make_example",
     "make_source",
+    "read_frames",
     "read_lines",
     "read_pairs",
     "read_side",
     "survey",
     "target_ids",
     "target_strings",
+    "width_of",
 ]

@@ -14,7 +14,7 @@ from keras_s2s.data.duplicates import find_repeated
 from keras_s2s.data.examples import encode
 from keras_s2s.data.files import stamp
 from keras_s2s.data.orders import DROPPED, Index, length_buckets
-from keras_s2s.data.readers import BLOCK, as_list, name, open_rows
+from keras_s2s.data.readers import BLOCK, as_list, check_sides, name, open_rows
 from keras_s2s.data.surveys import PARTS, REASONS, Counts, Limits, Survey
 from keras_s2s.tokenizers import Tokenizer
 
@@ -56,10 +56,13 @@ def survey(
             or replaced, as the cache is.
 
     Raises:
-        UserError: as `read_pairs`, or the cache cannot be written.
+        UserError: as `read_pairs`, a side is not of the kind or width of its tokenizer, or the
+            cache cannot be written.
         ValueError: a cache for a tokenizer with sampling.
     """
     corpora = as_list(corpora)
+    for one in corpora:
+        check_sides(one, source, target)
     if cache and any(getattr(side, "sampling", None) for side in (source, target)):
         raise ValueError(f"cache: expected none for a tokenizer with sampling, came {cache!r}")
     limits = Limits(max_length, min_length, max_ratio, unique)

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
-from keras_s2s.tokenizers import UNKNOWN, Tokenizer
+from keras_s2s.tokenizers import UNKNOWN, Frames, Tokenizer
 
 __all__ = [
     "assemble",
@@ -28,15 +28,18 @@ def make_source(pieces, source: Tokenizer, target: Tokenizer, copy: bool = False
     of that very string, V being `target.size`; at the end of a row it is `end`.
 
     Args:
-        pieces: strings, ragged [B, None].
-        source: gives `ids`.
+        pieces: strings, ragged [B, None]; or frames, float32 ragged [B, None, F].
+        source: gives `ids`; `Frames` where the pieces are frames, whose rows have no end.
         target: gives `copy_ids`.
         copy: whether to give `copy_ids`.
 
     Returns:
         `{"ids": int32 [B, S], "mask": bool [B, S]}`, and `"copy_ids"` int32 [B, S]; S is the
-        most pieces in a row and one for the end, and padding is `pad`.
+        most pieces in a row and one for the end, and padding is `pad`. Of frames it is
+        `{"features": float32 [B, S, F], "mask"}`, padding 0.
     """
+    if isinstance(source, Frames):
+        return {"features": _dense(pieces), "mask": _mask(_lengths(pieces))}
     made = {"ids": _ended(source.ids(pieces)), "mask": _mask(_lengths(pieces) + 1)}
     if copy:
         made["copy_ids"] = _ended(_copy_ids(pieces, pieces, target))
@@ -58,7 +61,8 @@ def make_example(
     Returns:
         (x, y, sample_weight): x is `{"source": make_source(...), "target": int32 [B, T]}`, its
         target the ids after `start`; y int32 [B, T] the ids and `end`; sample_weight float32
-        [B, T] is the pair's weight at real ids, `end` included, and 0 at padding.
+        [B, T] is the pair's weight at real ids, `end` included, and 0 at padding. Target frames
+        are float32 [B, T, F], zeros in place of `start`, and have no end.
     """
     rows = encode(source_pieces, target_pieces, source, target, copy)
     return assemble(rows if weights is None else rows | {"weight": weights})
@@ -69,16 +73,19 @@ def encode(source_pieces, target_pieces, source, target, copy: bool = False) -> 
 
     Returns:
         int32 `ids` and, with `copy`, `copy_ids` [B, S], `labels` [B, T], and
-        `source_length` and `target_length` [B], ends included.
+        `source_length` and `target_length` [B], ends included. Frames are `features` [B, S, F]
+        and float32 `labels` [B, T, F].
     """
     made = make_source(source_pieces, source, target, copy)
     del made["mask"]
-    find = target_ids(source_pieces, target_pieces, target, copy)
-    lengths = _lengths(source_pieces) + 1, _lengths(target_pieces) + 1
+    if isinstance(target, Frames):
+        labels = _dense(target_pieces)
+    else:
+        labels = _ended(target_ids(source_pieces, target_pieces, target, copy))
     return made | {
-        "labels": _ended(find),
-        "source_length": lengths[0],
-        "target_length": lengths[1],
+        "labels": labels,
+        "source_length": _lengths(source_pieces) + (not isinstance(source, Frames)),
+        "target_length": _lengths(target_pieces) + (not isinstance(target, Frames)),
     }
 
 
@@ -89,12 +96,16 @@ def assemble(rows: dict) -> tuple:
     """
     mask, real = _mask(rows["source_length"]), _mask(rows["target_length"])
     s, t = tf.shape(mask)[1], tf.shape(real)[1]
-    source = {"ids": rows["ids"][:, :s], "mask": mask}
+    name = "features" if "features" in rows else "ids"
+    source = {name: rows[name][:, :s], "mask": mask}
     if "copy_ids" in rows:
         source["copy_ids"] = rows["copy_ids"][:, :s]
     y = rows["labels"][:, :t]
-    before = tf.pad(y[:, :-1], [[0, 0], [1, 0]], constant_values=_SPECIAL.start)
-    shifted = tf.where(real, before, _SPECIAL.pad)
+    if y.dtype == tf.float32:
+        shifted = tf.pad(y[:, :-1], [[0, 0], [1, 0], [0, 0]])  # [B, T, F]
+    else:
+        before = tf.pad(y[:, :-1], [[0, 0], [1, 0]], constant_values=_SPECIAL.start)
+        shifted = tf.where(real, before, _SPECIAL.pad)
     weights = tf.cast(real, tf.float32)
     if "weight" in rows:
         weights *= rows["weight"][:, None]
@@ -146,6 +157,12 @@ def _lengths(pieces):
 
 def _mask(lengths):
     return tf.sequence_mask(lengths, tf.reduce_max(tf.concat([lengths, [1]], 0)))
+
+
+def _dense(frames):
+    """Ragged frames [B, None, F] -> dense [B, S, F], S at least 1."""
+    dense = frames.to_tensor()
+    return tf.pad(dense, [[0, 0], [0, tf.maximum(1 - tf.shape(dense)[1], 0)], [0, 0]])
 
 
 def _ended(ids):

@@ -11,14 +11,26 @@ import numpy as np
 from keras_s2s.config import Corpus, UserError
 from keras_s2s.data.alignments import check_links
 from keras_s2s.data.files import Lines, is_zipped
+from keras_s2s.data.frames import is_frames, open_frames, read_frames, width_of
+from keras_s2s.tokenizers import Frames
 
-__all__ = ["BLOCK", "Rows", "as_list", "name", "open_rows", "read_lines", "read_pairs", "read_side"]
+__all__ = [
+    "BLOCK",
+    "Rows",
+    "as_list",
+    "check_sides",
+    "name",
+    "open_rows",
+    "read_lines",
+    "read_pairs",
+    "read_side",
+]
 
 BLOCK = 1024  # pairs that are read, found again and tokenised at once
 
 
 class Rows(NamedTuple):
-    """Pairs that stand one after the other in a corpus."""
+    """Pairs that stand one after the other in a corpus; frames as bytes of float32."""
 
     sources: list[bytes]
     targets: list[bytes]
@@ -53,6 +65,8 @@ def read_lines(path) -> Iterator[str]:
 def read_pairs(corpora: Corpus | Sequence[Corpus]) -> Iterator[tuple[str, str]]:
     """The (source, target) pairs of one corpus or several, in order.
 
+    A side is a text, or of a file of frames an array [S, F].
+
     Raises:
         UserError: as `read_lines`; the files of a corpus have different numbers of lines; a line
             does not hold what its format asks for; or a corpus has no line at all.
@@ -72,7 +86,8 @@ def read_side(corpora: Corpus | Sequence[Corpus], side: str) -> Iterator[str]:
 def _side(corpus, side):
     if corpus.pairs:
         return (pair[side == "target"] for pair in _pairs(corpus))
-    return read_lines(getattr(corpus, side))
+    path = getattr(corpus, side)
+    return read_frames(path) if is_frames(path) else read_lines(path)
 
 
 def _pairs(corpus):
@@ -80,9 +95,23 @@ def _pairs(corpus):
     try:
         while block := rows.take(BLOCK):
             for source, target in zip(block.sources, block.targets, strict=True):
-                yield source.decode(), target.decode()
+                yield rows.values[0](source), rows.values[1](target)
     finally:
         rows.close()
+
+
+def check_sides(corpus: Corpus, source, target) -> None:
+    """Refuses a corpus whose sides are not what the two tokenizers (or `Frames`) read.
+
+    Raises:
+        UserError: naming the file.
+    """
+    for path, reader in ((corpus.source, source), (corpus.target, target)):
+        wanted = reader.size if isinstance(reader, Frames) else None
+        came = width_of(path) if path is not None and is_frames(path) else None
+        if came != wanted:
+            kinds = [f"frames of {size} numbers" if size else "text" for size in (wanted, came)]
+            raise UserError(f"{path or corpus.pairs}: expected {kinds[0]}, came {kinds[1]}")
 
 
 def open_rows(corpus: Corpus) -> "_Reader":
@@ -104,8 +133,9 @@ class _Reader:
 
     def __init__(self, corpus, *paths):
         self.corpus, self.paths = corpus, paths
-        self.files = [Lines(path) for path in paths]
+        self.files = [open_frames(p) if is_frames(p) else Lines(p) for p in paths]
         self.sequential = any(map(is_zipped, paths))
+        self.values = bytes.decode, bytes.decode  # of each side, what a row's bytes stand for
 
     @property
     def number(self) -> int:
@@ -151,6 +181,9 @@ class _Aligned(_Reader):
     def __init__(self, corpus):
         beside = filter(None, (corpus.weights, corpus.alignments))
         super().__init__(corpus, corpus.source, corpus.target, *beside)
+        self.values = [
+            file.array if is_frames(file.path) else bytes.decode for file in self.files[:2]
+        ]
 
     def parse(self, count, before):
         sources, targets, *rest = blocks = [file.take(count) for file in self.files]
@@ -171,8 +204,9 @@ class _Aligned(_Reader):
         *paths, last = [file.path for file in self.files]
         *counts, least = [file.count() for file in self.files]
         every = "all" if len(counts) > 1 else "both"
+        what = "examples" if any(map(is_frames, self.paths)) else "lines"
         raise UserError(
-            f"{', '.join(paths)} and {last}: expected as many lines in {every},"
+            f"{', '.join(paths)} and {last}: expected as many {what} in {every},"
             f" came {', '.join(map(str, counts))} and {least}"
         )
 

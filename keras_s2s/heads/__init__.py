@@ -13,13 +13,16 @@ from keras_s2s.heads.pointer_generator import (
     spread_over_source,
 )
 from keras_s2s.heads.pointer_network import PointerNetworkHead
+from keras_s2s.heads.regression import LOSSES, RegressionHead
 from keras_s2s.heads.softmax import SoftmaxHead
 
 __all__ = [
+    "LOSSES",
     "AdaptiveSoftmaxHead",
     "Head",
     "PointerGeneratorHead",
     "PointerNetworkHead",
+    "RegressionHead",
     "SoftmaxHead",
     "copy_distribution",
     "log_normalizer",

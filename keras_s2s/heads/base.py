@@ -129,6 +129,15 @@ class Head(keras.layers.Layer):
     def check(self, context):
         """Refuses a decoder's context that the head can do nothing with."""
 
+    def log_probs(self, logits):
+        """Log-probabilities of logits [B, N, V'], float32."""
+        return tf.nn.log_softmax(logits)
+
+    @property
+    def size(self):
+        """Number of target tokens V, under the name that a head of frames has too."""
+        return self.vocabulary_size
+
     def _finish(self, logits, outputs, inputs, attention, context):
         """What the head makes of the vocabulary's logits."""
         return logits

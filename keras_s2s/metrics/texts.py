@@ -13,7 +13,8 @@ from keras_s2s.metrics import rouge
 
 __all__ = ["SCORERS", "higher_is_better", "score", "signatures"]
 
-_MODEL_METRICS = {"accuracy": True, "loss": False, "perplexity": False}  # is more better?
+_MODEL_METRICS = {"accuracy": True}  # is more better?
+_MODEL_METRICS |= dict.fromkeys(("loss", "perplexity", "mae", "rmse"), False)
 _FORCED = "nrefs:1|unit:piece|history:reference"  # as teacher forcing has it
 
 

@@ -5,11 +5,11 @@ import tensorflow as tf
 
 from keras_s2s.losses import token_log_probs
 
-__all__ = ["Perplexity", "TokenAccuracy"]
+__all__ = ["Perplexity", "PositionMean", "TokenAccuracy"]
 
 
-class _TokenMean(keras.metrics.Metric):
-    """A mean over tokens.
+class PositionMean(keras.metrics.Metric):
+    """A mean over tokens or frames.
 
     `keras.metrics.Mean` will not do: it averages over T first, so that a batch counts by its
     share of real tokens and not by their number.
@@ -33,7 +33,7 @@ class _TokenMean(keras.metrics.Metric):
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
-class TokenAccuracy(_TokenMean):
+class TokenAccuracy(PositionMean):
     """The share of real tokens that no other token outdoes under the logits.
 
     `update_state(y_true, y_pred, sample_weight=None)` takes ids [B, T], logits [B, T, V'] of any
@@ -51,7 +51,7 @@ class TokenAccuracy(_TokenMean):
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
-class Perplexity(_TokenMean):
+class Perplexity(PositionMean):
     """exp of the mean negative log-probability of the real tokens, without label smoothing.
 
     `update_state(y_true, y_pred, sample_weight=None)` takes ids [B, T], logits [B, T, V'] of any

@@ -2,11 +2,12 @@
 
 `search` is a beam, greedy search a beam of one, `sample` draws. Nothing of a hypothesis is copied
 while a search runs but the decoder's state: each step notes token and parent of every live slot,
-and hypotheses are traced back once at the end.
+and hypotheses are traced back once at the end. `forecast` is the same loop over real vectors.
 """
 
 from keras_s2s.search.beams import Beam, advance, length_penalty
 from keras_s2s.search.constraining import forbidden, too_long
+from keras_s2s.search.forecasting import Forecasts, forecast
 from keras_s2s.search.loop import sample, search
 from keras_s2s.search.options import LOWEST, Candidates, Extras, Options, Sampling, no_extras
 from keras_s2s.search.tracing import Hypotheses
@@ -16,11 +17,13 @@ __all__ = [
     "Beam",
     "Candidates",
     "Extras",
+    "Forecasts",
     "Hypotheses",
     "Options",
     "Sampling",
     "advance",
     "forbidden",
+    "forecast",
     "length_penalty",
     "no_extras",
     "sample",

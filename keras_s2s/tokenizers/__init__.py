@@ -1,13 +1,14 @@
 """Text to pieces to ids and back, in the graph: fit, Translator and export share one code.
 
 `train` makes a tokenizer from lines of text, `save_pair` and `load_pair` keep the two of a model
-in its run directory. Each is a `tf.Module` that tracks its own tables, so that whatever holds it
-can be exported and served as it is.
+in its run directory. `Frames` stands in the place of one where a side is real vectors. Each is a
+`tf.Module` that tracks its own tables, so that whatever holds it can be exported and served.
 """
 
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
 from keras_s2s.tokenizers.bytewise import Bytes
 from keras_s2s.tokenizers.files import load, load_pair, save_pair
+from keras_s2s.tokenizers.frames import Frames
 from keras_s2s.tokenizers.marian import Marian
 from keras_s2s.tokenizers.pointers import Pointers
 from keras_s2s.tokenizers.subwords import SentencePiece
@@ -21,6 +22,7 @@ __all__ = [
     "UNKNOWN_ID",
     "Bytes",
     "Characters",
+    "Frames",
     "Marian",
     "Pointers",
     "SentencePiece",

@@ -6,6 +6,7 @@ from pathlib import Path
 from keras_s2s.config import Sampling, UserError, replace_file
 from keras_s2s.tokenizers.base import Tokenizer
 from keras_s2s.tokenizers.bytewise import Bytes
+from keras_s2s.tokenizers.frames import Frames
 from keras_s2s.tokenizers.marian import Marian
 from keras_s2s.tokenizers.pointers import Pointers
 from keras_s2s.tokenizers.subwords import SentencePiece
@@ -17,6 +18,7 @@ __all__ = ["load", "load_pair", "save_pair"]
 _LISTED = {kind.kind: kind for kind in (Characters, Whitespace, WordPiece, Words)}
 _NEEDED = {
     Bytes.kind: {"size"},
+    Frames.kind: {"size"},
     Pointers.kind: {"size", "of"},
     Marian.kind: {"size", "file", "vocabulary"},
 }
@@ -35,6 +37,8 @@ def load(directory, name: str) -> Tokenizer:
         return load(directory, described["same_as"])
     if described["kind"] == Pointers.kind:
         return Pointers(load(directory, described["of"]))
+    if described["kind"] == Frames.kind:
+        return _frames(directory / f"{name}.json", described["size"])
     path = directory / described.get("file", f"{name}.json")
     try:
         tokenizer = _make(described, path.read_bytes())
@@ -49,6 +53,12 @@ def load(directory, name: str) -> Tokenizer:
         expected = f"expected {described['size']} ids as {name}.json says"
         raise UserError(f"{path}: {expected}, came {tokenizer.size}")
     return tokenizer
+
+
+def _frames(path, size):
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise UserError(f"{path}: expected a size of at least 1, came {size!r}")
+    return Frames(size)
 
 
 def save_pair(directory, source: Tokenizer, target: Tokenizer) -> None:

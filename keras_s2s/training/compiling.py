@@ -10,7 +10,12 @@ from keras_s2s import catalog, schedules
 from keras_s2s.callbacks import TargetTokens
 from keras_s2s.checkpoints import named_weights, pick
 from keras_s2s.config import Config, UserError
-from keras_s2s.metrics import Perplexity, TokenAccuracy
+from keras_s2s.metrics import (
+    MeanAbsoluteError,
+    Perplexity,
+    RootMeanSquaredError,
+    TokenAccuracy,
+)
 from keras_s2s.objectives import Criterion
 
 __all__ = ["check_buildable", "compiled"]
@@ -32,7 +37,7 @@ def check_buildable(config: Config) -> None:
         UserError: naming the key whose value does not do.
     """
     _optimizer(config.training, config.model.decoder["units"])
-    model = catalog.build(config.model, 8, 8)
+    model = _build(config, 8, 8)
     _freeze(model, config.training.freeze or ())
     try:
         Criterion(config.training.objectives, model)
@@ -51,7 +56,7 @@ def compiled(config: Config, pair) -> keras.Model:
 
     Args:
         config: as `defaults.complete` gives it.
-        pair: the source's and the target's tokenizer.
+        pair: the source's and the target's tokenizer, or `Frames`.
 
     Raises:
         UserError: naming the key whose value does not do.
@@ -60,14 +65,16 @@ def compiled(config: Config, pair) -> keras.Model:
     if config.model.tie == "all" and pair[0].vocabulary != pair[1].vocabulary:
         shared = "data.tokenizer: expected shared: true where model.tie is all"
         raise UserError(f"{shared}, came two vocabularies")
-    model = catalog.build(
-        config.model, pair[0].size, pair[1].size,
+    model = _build(
+        config, pair[0].size, pair[1].size,
         label_smoothing=training.label_smoothing, policy=training.policy,
     )  # fmt: skip
+    metrics = [MeanAbsoluteError(), RootMeanSquaredError()]
+    metrics = metrics if model.of_vectors else [TokenAccuracy(), Perplexity()]
     _freeze(model, training.freeze or ())
     model.compile(
         _optimizer(training, config.model.decoder["units"]),
-        weighted_metrics=[TokenAccuracy(), Perplexity(), TargetTokens()],
+        weighted_metrics=[*metrics, TargetTokens()],
         jit_compile=False,
     )
     # otherwise the first update makes its variables, and TensorFlow traces it twice
@@ -75,6 +82,10 @@ def compiled(config: Config, pair) -> keras.Model:
     model.configure_updates(training.accumulate)
     model.configure_objectives(training.objectives)
     return model
+
+
+def _build(config, *sizes, **options):
+    return catalog.build(config.model, *sizes, frames=config.data.frames(), **options)
 
 
 def _freeze(model, patterns):

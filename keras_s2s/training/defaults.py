@@ -5,6 +5,7 @@ from pathlib import Path
 
 from keras_s2s import catalog
 from keras_s2s.config import Config, ModelConfig, UserError
+from keras_s2s.config.sections import FRAME_METRICS
 from keras_s2s.metrics import SCORERS
 
 __all__ = ["complete", "describe_choices"]
@@ -23,6 +24,7 @@ def complete(config: Config, *, cpu_flags=None) -> Config:
     - Recurrent models: Adam at 0.001, exponential (half of the training at the full rate, then
       halved five times), 200 updates of warm-up (a fifth of a shorter training); float32.
     - noam takes 1 for its learning rate, the factor of the paper.
+    - `head` is regression where the target is frames.
     - `scores` are wer and per where target tokens are characters or symbols set apart by white
       space, else bleu and chrf, and `metric` too if it is one; `metric` is the loss.
 
@@ -33,6 +35,7 @@ def complete(config: Config, *, cpu_flags=None) -> Config:
     Raises:
         UserError: the model is not one of the catalogue's, or `metric` cannot be computed.
     """
+    config = _with_head(config)
     model = ModelConfig(**catalog.resolve(config.model))
     family = model.decoder["kind"]
     training = _fill(config.training, _rates(family, model.decoder["units"], config.training))
@@ -43,6 +46,14 @@ def complete(config: Config, *, cpu_flags=None) -> Config:
     training = dataclasses.replace(training, scores=_scores(config))
     _check_metric(config, training)
     return dataclasses.replace(config, model=model, training=training)
+
+
+def _with_head(config):
+    """The configuration with a head of frames where the target is."""
+    if not config.data.frames()[1] or "kind" in config.model.head:
+        return config
+    head = {"kind": "regression", **config.model.head}
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, head=head))
 
 
 def describe_choices(given: Config, completed: Config) -> str:
@@ -85,6 +96,8 @@ def _fast_bfloat16(cpu_flags) -> bool:
 def _scores(config):
     if config.data.valid is None or config.training.validate_lines == 0:
         return []
+    if config.data.frames()[1]:
+        return []
     scores, metric = config.training.scores, config.training.metric
     if scores is None:
         symbols = config.data.tokenizers()[1].kind in ("characters", "whitespace")
@@ -94,6 +107,14 @@ def _scores(config):
 
 def _check_metric(config, training):
     metric = config.training.metric
+    framed = config.data.frames()[1]
+    if metric not in (None, "loss") and (metric in FRAME_METRICS) != framed:
+        known = ("loss", *FRAME_METRICS) if framed else ("loss", "accuracy", "perplexity", *SCORERS)
+        of = "frames" if framed else "tokens"
+        raise UserError(
+            f"training.metric: expected one of {', '.join(known)} for a target of {of}, came"
+            f" {metric}"
+        )
     if metric not in (None, "loss") and config.data.valid is None:
         raise UserError(f"data.valid: expected a corpus to compute {metric} on, came none")
     if training.patience is not None and config.data.valid is None:

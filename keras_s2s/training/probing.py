@@ -178,12 +178,17 @@ class _Clock(keras.callbacks.Callback):
 
 def _endless(batch):
     """The batch again and again, of shapes that nobody knows, as training has them."""
-    spec = tf.nest.map_structure(lambda t: tf.TensorSpec([None] * t.shape.rank, t.dtype), batch)
+    spec = tf.nest.map_structure(_free, batch)
     return tf.data.Dataset.from_generator(lambda: itertools.repeat(batch), output_signature=spec)
 
 
+def _free(tensor):
+    """Rows and positions are free, the numbers in a frame are not."""
+    return tf.TensorSpec([None, None][: tensor.shape.rank] + tensor.shape[2:], tensor.dtype)
+
+
 def _length(batch):
-    return max(batch[0]["source"]["ids"].shape[1], batch[1].shape[1])
+    return max(batch[0]["source"]["mask"].shape[1], batch[1].shape[1])
 
 
 def _padded(batch):

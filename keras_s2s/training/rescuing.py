@@ -24,12 +24,17 @@ def guard(session) -> Guard:
     if how == "roll_back" and not checkpoints.exists(last):
         checkpoints.save(session.model, last, session.course.snapshot())
     rescue = Rescue(how, lambda: _blame(session), lambda: _roll_back(session, last))
-    # a guess among all V tokens costs ln V; twice that only a model that went astray pays
-    model, length = session.model, session.config.data.max_length
-    hopeless = 2 * math.log(model.vocabulary_size + length * model.head.points)
-    if model.criterion is not None:  # other objectives may be of any size
-        hopeless = math.inf
+    hopeless = _hopeless(session)
     return Guard(session.course, rescue, hopeless=hopeless, say=session.progress.say)
+
+
+def _hopeless(session):
+    """A loss that only a model that went astray has; infinite where losses may be of any size."""
+    model, length = session.model, session.config.data.max_length
+    if model.of_vectors or model.criterion is not None:
+        return math.inf
+    # A guess among all V tokens costs ln V.
+    return 2 * math.log(model.vocabulary_size + length * model.head.points)
 
 
 def _roll_back(session, last):

@@ -11,7 +11,7 @@ import yaml
 
 from keras_s2s import catalog, checkpoints, tokenizers
 from keras_s2s.config import Config, ModelConfig, UserError, replace_file
-from keras_s2s.data import read_pairs, read_side
+from keras_s2s.data import read_pairs, read_side, width_of
 
 __all__ = [
     "adopt",
@@ -115,6 +115,11 @@ def training_corpus(config: Config):
 
 def _train(config, corpus):
     ours, theirs = config.data.tokenizers()
+    if any(config.data.frames()):
+        return [
+            _side(config, corpus, side, framed)
+            for side, framed in zip(("source", "target"), config.data.frames(), strict=True)
+        ]
     sources, targets = read_side(corpus, "source"), read_side(corpus, "target")
     if ours.shared:
         both = _trained("data.tokenizer", ours, itertools.chain(sources, targets))
@@ -124,6 +129,16 @@ def _train(config, corpus):
     if _points(config):
         return [_trained(f"data.{own[0]}", ours, sources)] * 2
     return _trained(f"data.{own[0]}", ours, sources), _trained(f"data.{own[1]}", theirs, targets)
+
+
+def _side(config, corpus, side, framed):
+    """What reads one side where one of the two is frames."""
+    if framed:
+        first = corpus[0] if isinstance(corpus, list) else corpus
+        return tokenizers.Frames(width_of(getattr(first, side)))
+    name = f"{side}_tokenizer" if getattr(config.data, f"{side}_tokenizer") else "tokenizer"
+    own = config.data.tokenizers()[side == "target"]
+    return _trained(f"data.{name}", own, read_side(corpus, side))
 
 
 def _trained(key, config, lines):

@@ -19,6 +19,7 @@ class Samples:
 
     def show(self, pairs, hypotheses) -> None:
         """Shows the first pairs of (source, reference) and what was made of them."""
+        pairs = [tuple(map(_shown, pair)) for pair in pairs[: self.count]]
         rows = [(*pair, made) for pair, made in zip(pairs, hypotheses)][: self.count]
         lines = [[f"{name + ':':<11} {text}" for name, text in zip(NAMES, row)] for row in rows]
         for line in sum(lines, []):
@@ -29,3 +30,8 @@ class Samples:
     def page(self) -> dict:
         """The last samples as `{"samples": Markdown}`, {} when there are none."""
         return {"samples": self._page} if self._page else {}
+
+
+def _shown(side):
+    """A text, or what stands for frames."""
+    return side if isinstance(side, str) else f"{len(side)} frames"

@@ -64,6 +64,7 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
     pair = train_tokenizers(config, run_dir, progress.say, write=write)
     surveys = _surveys(config, pair, str(run_dir) if write else None, progress.say)
     check_corpora(config, run_dir, surveys)
+    config = _with_steps(config, surveys["train"])
     with make_room():
         config = settle_batch_tokens(config, pair, surveys["train"], _copies(config), progress.say)
         model = compiled(config, pair)
@@ -80,6 +81,14 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
     if write:
         config.save(run_dir / "config.yml")
     return session
+
+
+def _with_steps(config, surveyed):
+    """As many steps of a forecast as the longest target has, where nobody said how many."""
+    if not config.data.frames()[1] or config.decoding.steps is not None:
+        return config
+    steps = min(surveyed.longest_target, config.data.max_length, config.export.max_length)
+    return replace(config, decoding=replace(config.decoding, steps=steps))
 
 
 def _order(session):

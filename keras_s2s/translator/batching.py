@@ -1,5 +1,6 @@
 """Rows of Python values through a compiled signature, in batches of like lengths."""
 
+import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import UserError
@@ -11,9 +12,9 @@ def run(function, signature, texts, options, batch_size):
     """Runs a signature over texts.
 
     Args:
-        function: of one tensor for each input.
+        function: concrete, of one tensor for each input.
         signature: a `Signature`.
-        texts: list of strings.
+        texts: list of strings, or of arrays [S, F] where the signature takes features.
         options: for each other input one value, or a list or tuple with one for each text. A
             list of strings is one item for all texts where the texts are not as many lists.
         batch_size: texts that run together; those of like length do.
@@ -27,7 +28,9 @@ def run(function, signature, texts, options, batch_size):
     """
     if isinstance(texts, str):
         raise ValueError("texts: expected a list of strings, came one string")
-    texts = list(texts)
+    texts, framed = list(texts), signature.inputs[0].name == "features"
+    if framed:
+        texts = _frames(texts, function.structured_input_signature[0][0].shape[2])
     columns = {
         name: _column(name, options[name], field, len(texts))
         for name, field in signature.options().items()
@@ -36,15 +39,44 @@ def run(function, signature, texts, options, batch_size):
     found = [None] * len(texts)
     for first in range(0, len(texts), batch_size):
         rows = order[first : first + batch_size]
-        encoded = tf.constant([texts[i].encode("utf-8", "replace") for i in rows])
+        source = [texts[i] for i in rows]
+        encoded = _padded(source) if framed else [_encoded(source)]
         given = [
             _tensor(name, [columns[name][i] for i in rows], field)
             for name, field in signature.options().items()
         ]
-        outputs = {name: x.numpy() for name, x in function(encoded, *given).items()}
+        outputs = {name: x.numpy() for name, x in function(*encoded, *given).items()}
         for place, row in enumerate(rows):
             found[row] = {name: x[place] for name, x in outputs.items()}
     return found
+
+
+def _encoded(texts):
+    for text in texts:
+        if not isinstance(text, str):
+            raise UserError(f"texts: expected strings, came {type(text).__name__}")
+    return tf.constant([text.encode("utf-8", "replace") for text in texts])
+
+
+def _frames(rows, size):
+    """Rows as float32 arrays [S, F]."""
+    made = []
+    for number, row in enumerate(rows):
+        array = None if isinstance(row, str) else np.asarray(row)
+        if array is None or array.dtype.kind not in "fiub" or array.shape[1:] != (size,):
+            came = "text" if array is None else f"{array.dtype} {list(array.shape)}"
+            raise UserError(f"row {number}: expected numbers [S, {size}], came {came}")
+        made.append(array.astype(np.float32))
+    return made
+
+
+def _padded(rows):
+    """Arrays [S, F] as features [B, S, F] and length [B]."""
+    lengths = [len(row) for row in rows]
+    features = np.zeros([len(rows), max(lengths), rows[0].shape[1]], np.float32)
+    for place, row in enumerate(rows):
+        features[place, : len(row)] = row
+    return [tf.constant(features), tf.constant(lengths, tf.int32)]
 
 
 def _column(name, value, field, count):

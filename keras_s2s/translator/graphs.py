@@ -4,9 +4,10 @@ import tensorflow as tf
 
 from keras_s2s import search
 from keras_s2s.data import make_example, make_source, target_strings
-from keras_s2s.signatures import ATTENTION, MISSING_SCORE, SAMPLE, SCORE, TRANSLATE
+from keras_s2s.signatures import MISSING_SCORE
 from keras_s2s.tokenizers import UNKNOWN
 from keras_s2s.translator import requests
+from keras_s2s.translator.sources import FrameSource, Source
 from keras_s2s.translator.words import by_words
 
 __all__ = ["END_MARK", "Graphs"]
@@ -17,12 +18,13 @@ END_MARK = "</s>"  # names the end among tokens; it too can be attended to
 class Graphs:
     """The signatures of one model with its tokenizers.
 
-    Every function takes tensors [B], the options also [1] for all rows, and gives the dict of
+    Every function takes the text [B], or features [B, S, F] and length [B], then options by name,
+    tensors [B] or [1] for all rows, and gives the dict of
     outputs that `keras_s2s.signatures` describes.
 
     Args:
         model: a `Seq2Seq` or what can do the same.
-        tokenizers: source and target `Tokenizer`.
+        tokenizers: source and target `Tokenizer` or `Frames`.
         caps: see `keras_s2s.signatures.CAPS`.
         dictionary: `tf.lookup.StaticHashTable` of strings, what replaces an unknown token that
             looks at a source token; None where it is that token itself.
@@ -32,32 +34,41 @@ class Graphs:
         self.model, self.tokenizers, self.caps = model, tokenizers, caps
         self.dictionary = dictionary
 
-    def translate(self, text, alignment=True, extras=True, **given):
+    def translate(self, *inputs, alignment=True, extras=True, **given):
         """The signature `translate`; without `extras` the options must have them off."""
-        source, given = self._read(TRANSLATE, text, given)
+        source, given = self._read(inputs, given)
         lists = requests.read_lists(given, source)
         options, wishes, error = requests.search_options(given, lists, source)
         found = search.search(
-            self.model.begin, self.model.next, self._source(source.pieces), options,
+            self.model.begin, self.model.next, self._source(source), options,
             wishes if extras else None, alignment=alignment,
         )  # fmt: skip
-        replace = given["replace_unknown"] if alignment else None
+        replace = given.get("replace_unknown") if alignment else None
         return self._found(found, source, error, replace)
 
-    def sample(self, text, **given):
+    def sample(self, *inputs, **given):
         """The signature `sample`."""
-        source, given = self._read(SAMPLE, text, given)
+        source, given = self._read(inputs, given)
         lists = requests.read_lists(given, source)
         options, sampling, extras, error = requests.sampling_options(given, lists, source)
         found = search.sample(
-            self.model.begin, self.model.next, self._source(source.pieces), options, sampling,
-            extras,
+            self.model.begin, self.model.next, self._source(source), options, sampling, extras,
         )  # fmt: skip
         return self._found(found, source, error, None)
 
-    def score(self, text, **given):
+    def forecast(self, *inputs, **given):
+        """The signature `forecast` of a model whose target is vectors."""
+        source, given = self._read(inputs, given)
+        steps, error = requests.forecast_steps(given, source)
+        found = search.forecast(
+            self.model.begin, self.model.next, self._source(source), steps, self.tokenizers[1].size
+        )
+        kept = {name: value for name, value in found._asdict().items() if value is not None}
+        return kept | {"lengths": steps, "error": error}
+
+    def score(self, *inputs, **given):
         """The signature `score`."""
-        source, pieces, error, (x, y, weights) = self._pair(SCORE, text, given)
+        source, pieces, error, (x, y, weights) = self._pair(inputs, given)
         logits = self.model(x, training=False)  # [B, T, V']
         log_probs = tf.gather(tf.nn.log_softmax(logits), y, batch_dims=2)  # [B, T]
         good = (tf.cast(weights, tf.bool)) & tf.expand_dims(tf.equal(error, ""), 1)
@@ -75,16 +86,16 @@ class Graphs:
             "error": error,
         }
 
-    def attention(self, text, **given):
+    def attention(self, *inputs, **given):
         """The signature `attention`."""
-        source, pieces, error, (x, _, weights) = self._pair(ATTENTION, text, given)
+        source, pieces, error, (x, _, weights) = self._pair(inputs, given)
         maps = self.model(x, maps="all", training=False)["attention"]
         good = tf.equal(error, "")
         read = x["source"]["mask"] & tf.expand_dims(good, 1)
         written = (tf.cast(weights, tf.bool)) & tf.expand_dims(good, 1)
         names = self.model.attention_names
         outputs = {
-            "source_tokens": tf.where(read, _with_end(source.pieces), ""),
+            "source_tokens": tf.where(read, self._names(source), ""),
             "tokens": tf.where(written, _with_end(pieces), ""),
             "attention": _within(maps["cross"], written, read),
             "names": _names(names["cross"], good),
@@ -96,25 +107,33 @@ class Graphs:
                 outputs[f"{kind}_names"] = _names(names[key], good)
         return outputs
 
-    def _read(self, signature, text, given):
-        source = requests.Source(text, self.tokenizers, self.model.copies, self.caps)
-        given = {
-            name: tf.broadcast_to(given[name], tf.expand_dims(source.batch, 0))
-            for name in signature.options()
-        }
-        return source, given
+    def _read(self, inputs, given):
+        kind = FrameSource if len(inputs) > 1 else Source
+        source = kind(*inputs, self.tokenizers, self.model.copies, self.caps)
+        rows = tf.expand_dims(source.batch, 0)
+        return source, {name: tf.broadcast_to(value, rows) for name, value in given.items()}
 
-    def _source(self, pieces):
-        source = make_source(pieces, *self.tokenizers, copy=self.model.copies)
+    def _source(self, source):
+        source = make_source(source.inputs, *self.tokenizers, copy=self.model.copies)
         # An empty batch has no longest row: give it one place, so that every loop has one.
         missing = tf.maximum(1 - tf.shape(source["mask"])[1], 0)
-        return {name: tf.pad(x, [[0, 0], [0, missing]]) for name, x in source.items()}
+        return {
+            name: tf.pad(x, [[0, 0], [0, missing], *[[0, 0]] * (x.shape.rank - 2)])
+            for name, x in source.items()
+        }
 
-    def _pair(self, signature, text, given):
+    def _names(self, source):
+        """Names of source places, string [B, S]: tokens and their end, or numbers of frames."""
+        if isinstance(source, Source):
+            return _with_end(source.pieces)
+        names = source.pieces.to_tensor("")
+        return tf.pad(names, [[0, 0], [0, tf.maximum(1 - tf.shape(names)[1], 0)]])
+
+    def _pair(self, inputs, given):
         """A source and its target: `Source`, target pieces, errors, and what `fit` takes."""
-        source, given = self._read(signature, text, given)
+        source, given = self._read(inputs, given)
         pieces, error = requests.read_target(given, source)
-        example = make_example(source.pieces, pieces, *self.tokenizers, copy=self.model.copies)
+        example = make_example(source.inputs, pieces, *self.tokenizers, copy=self.model.copies)
         return source, pieces, error, example
 
     def _found(self, found, source, error, replace):
@@ -134,7 +153,7 @@ class Graphs:
             "token_log_probs": tf.where(_like(blank, 3), MISSING_SCORE, found.token_log_probs),
             "lengths": tf.where(blank, 0, found.lengths),
             "finished": found.finished & ~blank,
-            "source_tokens": _with_end(source.pieces),
+            "source_tokens": self._names(source),
             "error": error,
         }
         if found.alignment is not None:

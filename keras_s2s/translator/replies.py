@@ -1,8 +1,8 @@
 """One row of a signature's outputs as Python values."""
 
-from keras_s2s.signatures import MISSING_SCORE, Attention, Hypothesis, Score
+from keras_s2s.signatures import MISSING_SCORE, Attention, Forecast, Hypothesis, Score
 
-__all__ = ["attention", "hypotheses", "score", "split"]
+__all__ = ["attention", "forecasts", "hypotheses", "score", "split"]
 
 
 def split(rows, read):
@@ -36,6 +36,13 @@ def hypotheses(row):
             )
         )
     return found
+
+
+def forecasts(row):
+    """The `Forecast` of a row, cut to its own number of frames."""
+    count = row["lengths"]
+    variances = row["variances"][:count] if "variances" in row else None
+    return Forecast(row["values"][:count], variances)
 
 
 def score(row):

@@ -8,52 +8,18 @@ import tensorflow as tf
 
 from keras_s2s import search
 from keras_s2s.config import SpecialIds
-from keras_s2s.data import target_ids
-from keras_s2s.signatures import SAMPLE, TRANSLATE
+from keras_s2s.signatures import FORECAST, SAMPLE, TRANSLATE
 from keras_s2s.tokenizers import UNKNOWN
+from keras_s2s.translator.sources import beyond, said
 
 __all__ = [
     "Lists",
-    "Source",
+    "forecast_steps",
     "read_lists",
     "read_target",
     "sampling_options",
     "search_options",
 ]
-
-
-class Source:
-    """The texts of a request, cut.
-
-    Args:
-        text: string tensor [B].
-        tokenizers: source and target `Tokenizer`.
-        copies: whether unknown pieces of targets may be copies.
-        caps: see `keras_s2s.signatures.CAPS`.
-
-    Attributes:
-        pieces: ragged string [B, None], cut to `caps["source_length"]`.
-        length: int32 [B], number of pieces before that.
-        sizes: int32 [B], bytes of each text.
-    """
-
-    def __init__(self, text, tokenizers, copies, caps):
-        self.tokenizers, self.copies, self.caps = tokenizers, copies, caps
-        self.sizes = tf.strings.length(text)
-        self.batch = tf.shape(text)[0]
-        pieces = tokenizers[0].pieces(tf.strings.substr(text, 0, caps["text_bytes"]))
-        self.length = tf.cast(pieces.row_lengths(), tf.int32)
-        self.pieces = pieces[:, : caps["source_length"]]
-
-    def errors(self):
-        """bool [B] and messages [B] of texts that are too long."""
-        caps, bytes_ = self.caps, self.sizes
-        yield _beyond("text bytes", bytes_, caps["text_bytes"])
-        yield _beyond("text tokens", self.length, caps["source_length"])
-
-    def ids(self, pieces):
-        """Ragged pieces [B, None] -> int32 target ids of the same shape, copies included."""
-        return target_ids(self.pieces, pieces, self.tokenizers[1], self.copies)
 
 
 class Lists:
@@ -78,7 +44,7 @@ def read_lists(given, source):
 
     Args:
         given: dict of the options' tensors, [B].
-        source: `Source`.
+        source: a `sources.Source` or `FrameSource`.
 
     Returns:
         `Lists`.
@@ -173,7 +139,7 @@ def search_options(given, lists, source):
     Args:
         given: dict of the options' tensors, [B].
         lists: `Lists`.
-        source: `Source`.
+        source: a `sources.Source` or `FrameSource`.
 
     Returns:
         `search.Options` and `search.Extras` inside their caps, and string [B], "" where all was
@@ -226,6 +192,13 @@ def sampling_options(given, lists, source):
     return options, search.Sampling(count, **draws), extras, error
 
 
+def forecast_steps(given, source):
+    """What `forecast` asks for: int32 [B], frames of each row, and string [B], the errors."""
+    checks = [*_ranges(given, FORECAST, source.caps), *source.errors()]
+    error = _first_error(checks, source.batch)
+    return tf.where(tf.equal(error, ""), given["steps"], 0), error
+
+
 def _longest(given, lists, source):
     new = given["max_new_tokens"]
     return tf.where(
@@ -276,37 +249,33 @@ def _ranges(given, signature, caps):
         wrong = ~((value >= field.low) & (value <= high))
         low, most = (f"{x:g}" if isinstance(x, float) else x for x in (field.low, high))
         expected = f"{name}: expected {low} to {most}, came"
-        yield wrong, lambda expected=expected, value=value: _text(expected, value)
-
-
-def _beyond(name, value, high):
-    return value > high, lambda: _text(f"{name}: expected 0 to {high}, came", value)
+        yield wrong, lambda expected=expected, value=value: said(expected, value)
 
 
 def _prefix_checks(given, lists, longest, caps):
     both = tf.not_equal(given["target_prefix"], "") & tf.not_equal(given["prefix_tokens"], "")
     yield both, lambda: "target_prefix: expected none beside prefix_tokens"
     for name in ("target_prefix", "prefix_tokens"):
-        yield _beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
+        yield beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
     length = lists.prefix_length
-    yield length > longest, lambda: _text(
+    yield length > longest, lambda: said(
         "target_prefix: expected at most ", longest, " tokens, the maximum, came ", length
     )
 
 
 def _beam_checks(given, beam, apart, lists):
     wanted, groups = given["num_hypotheses"], given["beam_groups"]
-    yield wanted > beam, lambda: _text("num_hypotheses: expected 1 to ", beam, ", came ", wanted)
+    yield wanted > beam, lambda: said("num_hypotheses: expected 1 to ", beam, ", came ", wanted)
     divided = tf.maximum(groups, 1)
-    yield tf.not_equal(beam % divided, 0), lambda: _text(
+    yield tf.not_equal(beam % divided, 0), lambda: said(
         "beam_groups: expected a divisor of beam_size, ", beam, ", came ", groups
     )
     least, most = given["min_length"], given["max_length"]
-    yield least > most, lambda: _text(
+    yield least > most, lambda: said(
         "min_length: expected at most max_length, ", most, ", came ", least
     )
     place = given["alternatives_at"]
-    yield apart & (place < lists.prefix_length), lambda: _text(
+    yield apart & (place < lists.prefix_length), lambda: said(
         "alternatives_at: expected at least the prefix's length, ", lists.prefix_length, ", came ",
         place,
     )  # fmt: skip
@@ -315,26 +284,16 @@ def _beam_checks(given, beam, apart, lists):
 
 def _phrase_checks(given, lists, apart, longest, caps):
     for name in ("constraints", "disallowed"):
-        yield _beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
+        yield beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
     extras = _extras(given, lists, tf.ones_like(apart))
     size = lists.constraint_tokens
-    yield _beyond("constraints tokens", size, caps["constraints"])
+    yield beyond("constraints tokens", size, caps["constraints"])
     other = (size > 0) & (apart | (given["beam_groups"] > 1))
     yield other, lambda: "constraints: expected none beside beam_groups or alternatives_at"
-    yield search.too_long(extras, longest), lambda: _text(
+    yield search.too_long(extras, longest), lambda: said(
         "constraints: expected room for ", size, " tokens below the maximum of ", longest
     )
     yield search.forbidden(extras), lambda: "constraints: expected nothing that is disallowed"
-
-
-def _text(*parts):
-    """Joins Python strings and tensors [B] of numbers, which follow words after a blank."""
-    first = [f"{parts[0]} ", *parts[1:]] if len(parts) == 2 else parts
-    strings = [
-        x if isinstance(x, str) else tf.strings.as_string(x, shortest=x.dtype.is_floating)
-        for x in first
-    ]
-    return tf.strings.join(strings)
 
 
 def _first_error(checks, batch):
@@ -366,9 +325,9 @@ def read_target(given, source):
     checks = [
         *source.errors(),
         (both, lambda: "target: expected none beside target_tokens"),
-        _beyond("target bytes", tf.strings.length(text), cap),
-        _beyond("target_tokens bytes", tf.strings.length(tokens), cap),
-        _beyond("target tokens", length, source.caps["source_length"]),
+        beyond("target bytes", tf.strings.length(text), cap),
+        beyond("target_tokens bytes", tf.strings.length(tokens), cap),
+        beyond("target tokens", length, source.caps["source_length"]),
     ]
     error = _first_error(checks, source.batch)
     good = tf.expand_dims(tf.equal(error, ""), 1)
