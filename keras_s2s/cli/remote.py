@@ -64,7 +64,7 @@ def _export(arguments):
     import_tensorflow()
     from keras_s2s.export import export_saved_model
 
-    with _averaged(arguments.run_dir, arguments.average) as run:
+    with _averaged(arguments.run_dir, arguments.average, arguments.checkpoint) as run:
         path = export_saved_model(
             run,
             arguments.directory,
@@ -77,16 +77,18 @@ def _export(arguments):
 
 
 @contextlib.contextmanager
-def _averaged(run, count):
+def _averaged(run, count, checkpoint):
     """The run, or one of the mean of its last `count` checkpoints."""
     if count is None:
         yield run
         return
+    if checkpoint != "best":
+        raise UserError(f"--average: expected no --checkpoint beside it, came {checkpoint}")
     from keras_s2s.training import average_checkpoints
 
     with tempfile.TemporaryDirectory() as place:
         mean = Path(place) / Path(run).absolute().name
-        average_checkpoints([run], mean, last=count)
+        average_checkpoints([run], mean, last=count, option="--average")
         yield mean
 
 
