@@ -15,6 +15,7 @@ from keras_s2s.export.materials import material_of, run_pairs
 from keras_s2s.export.packing import check_drift, drift, packed
 from keras_s2s.export.proving import prove
 from keras_s2s.export.publishing import check_version, publish
+from keras_s2s.export.shortlists import shortlist_of
 from keras_s2s.export.storing import store
 from keras_s2s.export.variants import WEIGHTS, Variant
 from keras_s2s.export.warmup import WARMUP, warmup_requests, write_requests
@@ -24,7 +25,9 @@ from keras_s2s.translator import Translator
 __all__ = ["export_saved_model", "export_translator"]
 
 
-def export_saved_model(run, directory, *, version=None, checkpoint="best", **variant) -> Path:
+def export_saved_model(
+    run, directory, *, version=None, checkpoint="best", shortlist=None, **variant
+) -> Path:
     """Exports a run's checkpoint.
 
     Args:
@@ -32,6 +35,8 @@ def export_saved_model(run, directory, *, version=None, checkpoint="best", **var
         directory: base path of the served model; its sub-directories are the versions.
         version: positive integer; the next free one when None.
         checkpoint: `"best"` or `"last"`.
+        shortlist: which target tokens a search may give, see `shortlists.shortlist_of`; None is
+            all.
         **variant: fields of `Variant`.
 
     Returns:
@@ -44,7 +49,8 @@ def export_saved_model(run, directory, *, version=None, checkpoint="best", **var
     """
     check_version(directory, version)
     pairs, about = run_pairs(run), run_facts(run, checkpoint)
-    translator = Translator.load(run, checkpoint)
+    tokens = None if shortlist is None else shortlist_of(run, shortlist)
+    translator = Translator.load(run, checkpoint, tokens)
     return export_translator(
         translator, directory, version=version, pairs=pairs, about=about, **variant
     )
@@ -83,6 +89,8 @@ def export_translator(
 def _packed(translator, variant, material):
     """What to store of each weight, and what the card says of the variant."""
     figures = {"batching": variant.batching}
+    if translator.shortlist is not None:
+        figures["shortlist"] = translator.shortlist.size
     if variant.weights is None:
         yield {}, figures
         return

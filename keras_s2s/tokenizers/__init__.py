@@ -9,6 +9,7 @@ from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Token
 from keras_s2s.tokenizers.bytewise import Bytes
 from keras_s2s.tokenizers.files import load, load_pair, save_pair
 from keras_s2s.tokenizers.marian import Marian
+from keras_s2s.tokenizers.shortlists import Shortlist
 from keras_s2s.tokenizers.subwords import SentencePiece
 from keras_s2s.tokenizers.training import train
 from keras_s2s.tokenizers.wordpiece import WordPiece
@@ -22,6 +23,7 @@ __all__ = [
     "Characters",
     "Marian",
     "SentencePiece",
+    "Shortlist",
     "Tokenizer",
     "Whitespace",
     "WordPiece",

@@ -17,6 +17,7 @@ from keras_s2s.signatures import (
     SIGNATURES,
     TRANSLATE,
 )
+from keras_s2s.tokenizers import Shortlist
 from keras_s2s.translator import batching, dictionaries, replies
 from keras_s2s.translator.graphs import Graphs
 
@@ -34,16 +35,20 @@ class Translator:
         decoding: default options of search; `Decoding()` when None.
         caps: what one text may cost, over `keras_s2s.signatures.CAPS`.
         dictionary: {source token: target}, for `replace_unknown`.
+        shortlist: the target tokens that a search may give; None is all. Every other one is unknown
+            to it, while `score` and `attention` know them all. No other translator may share the
+            model.
 
     Attributes:
         tables: `tf.Module` of what an export must track besides the model's variables.
 
     Raises:
-        ValueError: when a vocabulary and the model differ in size.
+        ValueError: when a vocabulary and the model differ in size, or for a `shortlist` of an
+            ensemble or of tokens that there are not.
     """
 
     def __init__(self, model, source_tokenizer, target_tokenizer, decoding=None, caps=None,
-                 dictionary=None):  # fmt: skip
+                 dictionary=None, shortlist=None):  # fmt: skip
         for name, tokenizer, size in (
             ("source_tokenizer", source_tokenizer, model.source.vocabulary_size),
             ("target_tokenizer", target_tokenizer, model.vocabulary_size),
@@ -59,18 +64,23 @@ class Translator:
         self.tables = tf.Module()
         self.tables.source, self.tables.target = source_tokenizer, target_tokenizer
         self.tables.dictionary = dictionaries.table(dictionary)
-        pair = source_tokenizer, target_tokenizer
-        self._graphs = Graphs(self.model, pair, self.caps, self.tables.dictionary)
+        self.shortlist = None if shortlist is None else Shortlist(target_tokenizer, shortlist)
+        self.tables.shortlist = self.shortlist
+        pair, table = (source_tokenizer, target_tokenizer), self.tables.dictionary
+        self._graphs = Graphs(self.model, pair, self.caps, table, self.shortlist)
         self._compiled = {}
+        if shortlist is not None:
+            self.prepare()
 
     @classmethod
-    def load(cls, run, checkpoint: str = "best") -> "Translator":
+    def load(cls, run, checkpoint: str = "best", shortlist=None) -> "Translator":
         """The translator of a run directory, or of several as one ensemble.
 
         Args:
             run: the directory that training or `save` wrote; a list of them is an ensemble, with
                 the tokenizers and the options of the first.
             checkpoint: `"best"` or `"last"`.
+            shortlist: as for `Translator`.
 
         Raises:
             UserError: naming the file that is missing or damaged, or the run whose vocabularies
@@ -87,7 +97,7 @@ class Translator:
             if len(models) > 1:
                 model = Ensemble([catalog.with_policy(one) for one in models])
             dictionary = dictionaries.load(first, config.decoding.dictionary)
-            made = cls(model, *pair, config.decoding, config.export.caps(), dictionary)
+            made = cls(model, *pair, config.decoding, config.export.caps(), dictionary, shortlist)
         except UserError:
             raise
         except ValueError as error:
@@ -99,7 +109,8 @@ class Translator:
         """Lays weights out for speed; from here on the model's own must not change any more."""
         if not hasattr(self.tables, "search"):
             self._compiled.clear()  # what was traced before reads the model's own
-        self.tables.search = self.model.prepare_search()
+        tokens = self.shortlist and self.shortlist.whole_ids
+        self.tables.search = self.model.prepare_search(tokens=tokens)
 
     def save(self, run) -> None:
         """Writes a run directory that `load` and every command read.

@@ -26,15 +26,19 @@ class Graphs:
         caps: see `keras_s2s.signatures.CAPS`.
         dictionary: `tf.lookup.StaticHashTable` of strings, what replaces an unknown token that
             looks at a source token; None where it is that token itself.
+        shortlist: `tokenizers.Shortlist` of the target's tokens that a search may give, for a model
+            whose `prepare_search` was given them; None is all.
     """
 
-    def __init__(self, model, tokenizers, caps, dictionary=None):
+    def __init__(self, model, tokenizers, caps, dictionary=None, shortlist=None):
         self.model, self.tokenizers, self.caps = model, tokenizers, caps
         self.dictionary = dictionary
+        # A search counts in the columns of its logits: its tokenizer numbers those.
+        self.searched = tokenizers[0], shortlist or tokenizers[1]
 
     def translate(self, text, alignment=True, extras=True, **given):
         """The signature `translate`; without `extras` the options must have them off."""
-        source, given = self._read(TRANSLATE, text, given)
+        source, given = self._read(TRANSLATE, text, given, self.searched)
         lists = requests.read_lists(given, source)
         options, wishes, error = requests.search_options(given, lists, source)
         found = search.search(
@@ -46,7 +50,7 @@ class Graphs:
 
     def sample(self, text, **given):
         """The signature `sample`."""
-        source, given = self._read(SAMPLE, text, given)
+        source, given = self._read(SAMPLE, text, given, self.searched)
         lists = requests.read_lists(given, source)
         options, sampling, extras, error = requests.sampling_options(given, lists, source)
         found = search.sample(
@@ -96,8 +100,8 @@ class Graphs:
                 outputs[f"{kind}_names"] = _names(names[key], good)
         return outputs
 
-    def _read(self, signature, text, given):
-        source = requests.Source(text, self.tokenizers, self.model.copies, self.caps)
+    def _read(self, signature, text, given, tokenizers):
+        source = requests.Source(text, tokenizers, self.model.copies, self.caps)
         given = {
             name: tf.broadcast_to(given[name], tf.expand_dims(source.batch, 0))
             for name in signature.options()
@@ -105,14 +109,16 @@ class Graphs:
         return source, given
 
     def _source(self, pieces):
-        source = make_source(pieces, *self.tokenizers, copy=self.model.copies)
+        source = make_source(pieces, *self.searched, copy=self.model.copies)
+        if self.model.copies and self.searched != self.tokenizers:
+            source["copied"] = make_source(pieces, *self.tokenizers, copy=True)["copy_ids"]
         # An empty batch has no longest row: give it one place, so that every loop has one.
         missing = tf.maximum(1 - tf.shape(source["mask"])[1], 0)
         return {name: tf.pad(x, [[0, 0], [0, missing]]) for name, x in source.items()}
 
     def _pair(self, signature, text, given):
         """A source and its target: `Source`, target pieces, errors, and what `fit` takes."""
-        source, given = self._read(signature, text, given)
+        source, given = self._read(signature, text, given, self.tokenizers)
         pieces, error = requests.read_target(given, source)
         example = make_example(source.pieces, pieces, *self.tokenizers, copy=self.model.copies)
         return source, pieces, error, example
@@ -121,7 +127,7 @@ class Graphs:
         missing = found.score <= MISSING_SCORE / 2
         # A row with an error gives no hypothesis, and fails nobody else's.
         blank = missing | tf.expand_dims(tf.not_equal(error, ""), 1)  # [B, K]
-        target = self.tokenizers[1]
+        target = self.searched[1]
         tokens = target_strings(found.ids, source.pieces, target)  # [B, K, T]
         tokens = tf.where(_like(blank, 3), "", tokens)
         if replace is not None:
