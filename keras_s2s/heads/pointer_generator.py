@@ -78,7 +78,8 @@ class PointerGeneratorHead(Head):
         return self._finish(logits, outputs, inputs, attention, context)
 
     def prepare_search(self, multiple=1, tokens=None):
-        return super().prepare_search(tokens=tokens)  # columns of copies follow: there is no room for padding
+        # Columns of copies follow: there is no room for padding.
+        return super().prepare_search(tokens=tokens)
 
     def _finish(self, logits, outputs, inputs, attention, context):
         values, copy_ids = context["memory"]["values"], context["source"]["copy_ids"]
