@@ -10,6 +10,7 @@ from keras_s2s.data.files import complaint
 from keras_s2s.export.batching import batched
 from keras_s2s.export.cards import run_facts, write_card
 from keras_s2s.export.control_flow import settle_loops
+from keras_s2s.export.freezing import check_size, freeze
 from keras_s2s.export.graph_file import editing
 from keras_s2s.export.materials import material_of, run_pairs
 from keras_s2s.export.packing import check_drift, drift, packed
@@ -70,11 +71,14 @@ def export_translator(
     """
     variant, about = Variant(**variant), about or {}
     material = material_of(translator, pairs)
+    if variant.frozen:
+        translator.prepare()
+        check_size(translator.variables())
 
     def write(path, beside):
         with _packed(translator, variant, material) as (stored, figures):
             try:
-                _write(translator, path, variant.batching, stored)
+                _write(translator, path, variant, stored)
                 write_requests(path / WARMUP, warmup_requests(material))
                 write_card(path, translator, about | {"variant": figures})
             except tf.errors.OpError as error:
@@ -88,7 +92,7 @@ def export_translator(
 @contextlib.contextmanager
 def _packed(translator, variant, material):
     """What to store of each weight, and what the card says of the variant."""
-    figures = {"batching": variant.batching}
+    figures = {"batching": variant.batching, "frozen": variant.frozen}
     if translator.shortlist is not None:
         figures["shortlist"] = translator.shortlist.size
     if variant.weights is None:
@@ -101,7 +105,7 @@ def _packed(translator, variant, material):
         yield stored, figures | limits
 
 
-def _write(translator, path, batching=False, stored=None):
+def _write(translator, path, variant, stored):
     translator.prepare()
     archive = keras.export.ExportArchive()
     # The tables alone: tracking the model too would store every weight twice.
@@ -111,15 +115,17 @@ def _write(translator, path, batching=False, stored=None):
         specs = [
             tf.TensorSpec([None], field.dtype, field.name) for field in SIGNATURES[name].inputs
         ]
-        function = batched(function) if batching else function
+        function = batched(function) if variant.batching else function
         made[name] = archive.add_endpoint(name, function, input_signature=specs)
     archive.write_out(str(path), verbose=False)
     with editing(path) as graph:
         _set_defaults(graph, translator)
         settle_loops(graph)
         store(path, graph, stored)
+        if variant.frozen:
+            freeze(path, graph)
     path.chmod(0o755)
-    if not batching:  # tracing takes longer than all else; a proof asks the same functions
+    if not variant.batching:  # tracing takes longer than all else; a proof asks the same functions
         for name, function in made.items():
             translator.adopt(SIGNATURES[name], function.get_concrete_function())
 

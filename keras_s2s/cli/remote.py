@@ -35,6 +35,7 @@ def _add_export(parser):
     add("--weights", choices=WEIGHTS, help="how matrices are stored (default: float32)")
     more = "answer requests that wait at the same time together, without a flag of the server"
     add("--batching", action="store_true", help=more)
+    add("--frozen", action="store_true", help="weights as constants of the graph, of at most 2 GB")
     few = "give no target tokens but those of FILE, one a line, or the N most frequent in training"
     add("--shortlist", metavar="FILE|N", help=few)
     add("--average", type=integer(2), metavar="N", help="the mean of RUN's last N checkpoints")
@@ -75,6 +76,7 @@ def _export(arguments):
             shortlist=arguments.shortlist,
             weights=arguments.weights,
             batching=arguments.batching,
+            frozen=arguments.frozen,
         )
     print(path)
 

@@ -71,6 +71,7 @@ def test_a_token_that_is_not_listed_can_be_copied():
     assert found[1][0].tokens[:2] == ["<unk>", "<unk>"]
 
 
+@pytest.mark.slow
 def test_an_export_is_proved_against_the_model_with_its_shortlist(tmp_path):
     short, whole = make("tied", KEPT), make("tied")
     path = export_translator(short, tmp_path / "served", weights="float16")
