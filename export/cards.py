@@ -58,8 +58,13 @@ def write_card(path, translator, about: dict) -> None:
         "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "sizes": _sizes(path, translator),
         "vocabularies": {
-            "source": _vocabulary(translator.source_tokenizer),
-            "target": _vocabulary(translator.target_tokenizer),
+            side: _vocabulary(tokenizer)
+            for side, tokenizer in (
+                ("source", translator.source_tokenizer),
+                ("target", translator.target_tokenizer),
+                ("shortlist", translator.shortlist),
+            )
+            if tokenizer is not None
         },
         "defaults": translator.defaults(),
         "limits": translator.caps,

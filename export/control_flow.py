@@ -11,7 +11,7 @@ from collections import Counter
 
 from tensorflow.core.framework import types_pb2
 
-__all__ = ["settle_loops"]
+__all__ = ["replace_reads", "settle_loops"]
 
 # Their functions, by the attributes that name them.
 LOOPS = dict.fromkeys(("While", "StatelessWhile"), ("cond", "body"))
@@ -103,10 +103,10 @@ def _read_before(caller, loop, place, body, cond, reads):
         if "_input_shapes" in function.attr:
             function.attr["_input_shapes"].list.shape[place].unknown_rank = True
     body.signature.output_arg[place].type = kind
-    _replace(body, {node.name for node in reads}, body.signature.input_arg[place].name)
+    replace_reads(body, {node.name for node in reads}, body.signature.input_arg[place].name)
 
 
-def _replace(body, names, argument):
+def replace_reads(body, names, argument):
     """Removes nodes of one output from a body; `argument` stands for it."""
     values, controls = {f"{name}:value:0" for name in names}, {f"^{name}" for name in names}
     for node in body.node_def:

@@ -11,11 +11,13 @@ from keras_s2s.data.files import complaint
 from keras_s2s.export.batching import batched
 from keras_s2s.export.cards import run_facts, write_card
 from keras_s2s.export.control_flow import settle_loops
+from keras_s2s.export.freezing import check_size, freeze
 from keras_s2s.export.graph_file import editing
 from keras_s2s.export.materials import material_of, run_pairs
 from keras_s2s.export.packing import check_drift, drift, packed
 from keras_s2s.export.proving import prove
 from keras_s2s.export.publishing import check_version, publish
+from keras_s2s.export.shortlists import shortlist_of
 from keras_s2s.export.storing import store
 from keras_s2s.export.variants import WEIGHTS, Variant
 from keras_s2s.export.warmup import WARMUP, warmup_requests, write_requests
@@ -25,7 +27,9 @@ from keras_s2s.translator import load_run
 __all__ = ["export_saved_model", "export_translator"]
 
 
-def export_saved_model(run, directory, *, version=None, checkpoint="best", **variant) -> Path:
+def export_saved_model(
+    run, directory, *, version=None, checkpoint="best", shortlist=None, **variant
+) -> Path:
     """Exports a run's checkpoint.
 
     Args:
@@ -33,6 +37,8 @@ def export_saved_model(run, directory, *, version=None, checkpoint="best", **var
         directory: base path of the served model; its sub-directories are the versions.
         version: positive integer; the next free one when None.
         checkpoint: `"best"` or `"last"`.
+        shortlist: which target tokens a search may give, see `shortlists.shortlist_of`; None is
+            all.
         **variant: fields of `Variant`.
 
     Returns:
@@ -45,7 +51,8 @@ def export_saved_model(run, directory, *, version=None, checkpoint="best", **var
     """
     check_version(directory, version)
     pairs, about = run_pairs(run), run_facts(run, checkpoint)
-    translator = load_run(run, checkpoint)
+    tokens = None if shortlist is None else shortlist_of(run, shortlist)
+    translator = load_run(run, checkpoint, tokens)
     return export_translator(
         translator, directory, version=version, pairs=pairs, about=about, **variant
     )
@@ -66,11 +73,14 @@ def export_translator(
     variant, about = Variant(**variant), about or {}
     _check_variant(variant, translator)
     material = material_of(translator, pairs)
+    if variant.frozen:
+        translator.prepare()
+        check_size(translator.variables())
 
     def write(path, beside):
         with _packed(translator, variant, material) as (stored, figures):
             try:
-                _write(translator, path, variant.batching, stored)
+                _write(translator, path, variant, stored)
                 write_requests(path / WARMUP, warmup_requests(material))
                 write_card(path, translator, about | {"variant": figures})
             except tf.errors.OpError as error:
@@ -93,7 +103,9 @@ def _check_variant(variant, translator):
 @contextlib.contextmanager
 def _packed(translator, variant, material):
     """What to store of each weight, and what the card says of the variant."""
-    figures = {"batching": variant.batching}
+    figures = {"batching": variant.batching, "frozen": variant.frozen}
+    if translator.shortlist is not None:
+        figures["shortlist"] = translator.shortlist.size
     if variant.weights is None:
         yield {}, figures
         return
@@ -104,7 +116,7 @@ def _packed(translator, variant, material):
         yield stored, figures | limits
 
 
-def _write(translator, path, batching=False, stored=None):
+def _write(translator, path, variant, stored):
     translator.prepare()
     archive = keras.export.ExportArchive()
     # The tables alone: tracking the model too would store every weight twice.
@@ -112,15 +124,17 @@ def _write(translator, path, batching=False, stored=None):
     made = {}
     for name, function in translator.graphs().items():
         specs = translator.specs(translator.signatures[name])
-        function = batched(function) if batching else function
+        function = batched(function) if variant.batching else function
         made[name] = archive.add_endpoint(name, function, input_signature=specs)
     archive.write_out(str(path), verbose=False)
     with editing(path) as graph:
         _set_defaults(graph, translator)
         settle_loops(graph)
         store(path, graph, stored)
+        if variant.frozen:
+            freeze(path, graph)
     path.chmod(0o755)
-    if not batching:  # tracing takes longer than all else; a proof asks the same functions
+    if not variant.batching:  # tracing takes longer than all else; a proof asks the same functions
         for name, function in made.items():
             translator.adopt(translator.signatures[name], function.get_concrete_function())
 

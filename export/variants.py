@@ -19,15 +19,20 @@ class Variant:
         weights: `"float16"`, `"bfloat16"` or `"int8"`, how matrices are stored, see `packing`;
             None is float32.
         batching: whether requests at the same time share batches, see `batching`.
+        frozen: whether weights are constants of the graph, see `freezing`.
 
     Raises:
-        UserError: another name for `weights`.
+        UserError: another name for `weights`, or `weights` beside `frozen`.
     """
 
     weights: str | None = None
     batching: bool = False
+    frozen: bool = False
 
     def __post_init__(self):
         if self.weights not in (None, *WEIGHTS):
             expected = f"weights: expected one of {', '.join(WEIGHTS)}"
             raise UserError(f"{expected}, came {self.weights!r}")
+        if self.frozen and self.weights:
+            expected = "expected float32, for what is unpacked is no constant"
+            raise UserError(f"frozen: {expected}, came {self.weights}")

@@ -69,8 +69,10 @@ class Ensemble:
             given[key] = tf.concat(found, 1) if maps == "all" else _mean(found)
         return {"logits": _mean_of_logits([o["logits"] for o in outputs]), "attention": given}
 
-    def prepare_search(self):
+    def prepare_search(self, tokens=None):
         """As `Seq2Seq.prepare_search`; nothing is laid out anew, for the mean needs all columns."""
+        if tokens is not None:
+            raise ValueError("tokens: expected None for an ensemble, whose mean needs all columns")
         return []
 
     def begin(self, source, num_hypotheses, max_length=None):

@@ -211,7 +211,7 @@ class Seq2Seq(Updates):
             maps: `"alignment"`, or `"none"` to do without it.
             normalize: False gives logits in place of log-probabilities, for a search that takes
                 `heads.log_normalizer` itself; after `prepare_search` they have -1e9 in columns
-                beyond V', up to the next multiple.
+                beyond V', up to the next multiple. `ids` and `copy_ids` then number its columns.
 
         Returns:
             float32 log-probabilities [B, K, V'] (of frames the head's outputs [B, K, F']), the new
@@ -219,6 +219,8 @@ class Seq2Seq(Updates):
         """
         if self.of_vectors:
             ids = tf.where(tf.equal(position, 0), self._first(context, ids), ids)
+        elif not normalize:
+            ids = self.head.token_ids(ids, context)
         embedded = self.target.embed(ids, context)  # [B, K, E]
         wanted = "alignment" if self.head.needs_attention else maps
         outputs, state, attention = self.decoder.step(
@@ -234,7 +236,7 @@ class Seq2Seq(Updates):
         length = tf.shape(context["source"]["mask"])[1]
         return log_probs, state, spread_over_source(attention[:, 0], index, length)
 
-    def prepare_search(self, multiple=None):
+    def prepare_search(self, multiple=None, tokens=None):
         """Lays the head's weights out for `next` with `normalize=False`.
 
         Only for a model whose weights are final, see `Head.prepare_search`.
@@ -242,14 +244,16 @@ class Seq2Seq(Updates):
         Args:
             multiple: columns of the logits are padded to a multiple of it; when None to one
                 that the search can cut into blocks.
+            tokens: the ids that a search may give, see `Head.prepare_search`; None is all.
 
         Returns:
             list of the `tf.Variable`s made; an export must track them.
         """
         if multiple is None:
             # A multiple of 16 near the square root of half the columns, see `search.choosing`.
-            multiple = 16 * max(1, round((self.vocabulary_size / 2) ** 0.5 / 16))
-        return self.head.prepare_search(multiple)
+            count = self.vocabulary_size if tokens is None else len(tokens)
+            multiple = 16 * max(1, round((count / 2) ** 0.5 / 16))
+        return self.head.prepare_search(multiple, tokens)
 
     @property
     def smoothing(self):

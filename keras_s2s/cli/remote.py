@@ -35,6 +35,9 @@ def _add_export(parser):
     add("--weights", choices=WEIGHTS, help="how matrices are stored (default: float32)")
     more = "answer requests that wait at the same time together, without a flag of the server"
     add("--batching", action="store_true", help=more)
+    add("--frozen", action="store_true", help="weights as constants of the graph, of at most 2 GB")
+    few = "give no target tokens but those of FILE, one a line, or the N most frequent in training"
+    add("--shortlist", metavar="FILE|N", help=few)
     add("--average", type=integer(2), metavar="N", help="the mean of RUN's last N checkpoints")
     add_checkpoint_option(parser)
 
@@ -64,29 +67,33 @@ def _export(arguments):
     import_tensorflow()
     from keras_s2s.export import export_saved_model
 
-    with _averaged(arguments.run_dir, arguments.average) as run:
+    with _averaged(arguments.run_dir, arguments.average, arguments.checkpoint) as run:
         path = export_saved_model(
             run,
             arguments.directory,
             version=arguments.version,
             checkpoint=arguments.checkpoint,
+            shortlist=arguments.shortlist,
             weights=arguments.weights,
             batching=arguments.batching,
+            frozen=arguments.frozen,
         )
     print(path)
 
 
 @contextlib.contextmanager
-def _averaged(run, count):
+def _averaged(run, count, checkpoint):
     """The run, or one of the mean of its last `count` checkpoints."""
     if count is None:
         yield run
         return
+    if checkpoint != "best":
+        raise UserError(f"--average: expected no --checkpoint beside it, came {checkpoint}")
     from keras_s2s.training import average_checkpoints
 
     with tempfile.TemporaryDirectory() as place:
         mean = Path(place) / Path(run).absolute().name
-        average_checkpoints([run], mean, last=count)
+        average_checkpoints([run], mean, last=count, option="--average")
         yield mean
 
 

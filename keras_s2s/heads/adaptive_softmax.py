@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.heads.base import Head
+from keras_s2s.heads.base import Head, refuse_tokens
 from keras_s2s.linear import Linear, check_sizes
 
 
@@ -81,7 +81,8 @@ class AdaptiveSoftmaxHead(Head):
             parts.append(cluster + tf.nn.log_softmax(tail(reduction(outputs))))
         return tf.concat(parts, -1)  # [B, N, V]
 
-    def prepare_search(self, multiple=1):
+    def prepare_search(self, multiple=1, tokens=None):
+        refuse_tokens(self, tokens)
         return []  # its layers are narrow already
 
     def get_config(self):

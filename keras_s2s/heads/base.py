@@ -53,7 +53,7 @@ class Head(keras.layers.Layer):
         # Arguments pass uncast: ids stay ids, and a half-precision output is widened here.
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
         self.vocabulary_size, self.tied = vocabulary_size, tied
-        self.projection = self._table = self._search = None
+        self.projection = self._table = self._search = self._tokens = None
 
     def tie(self, embedding):
         """Uses the transposed table of a `TokenEmbedding` as output weights [V, D].
@@ -82,7 +82,7 @@ class Head(keras.layers.Layer):
             self.projection = Linear(self.vocabulary_size, dtype="float32")
             self.projection.build((None, width))
 
-    def prepare_search(self, multiple=1):
+    def prepare_search(self, multiple=1, tokens=None):
         """Copies the vocabulary's weights in the layout that decodes fastest.
 
         A product with a transposed table takes up to twice the time. `search_logits` uses the
@@ -91,14 +91,20 @@ class Head(keras.layers.Layer):
 
         Args:
             multiple: columns are padded to a multiple of it, with a bias of -1e9.
+            tokens: the ids that `search_logits` has a column for, ascending, the special ones among
+                them; None is all. A search then counts in columns, see `token_ids`.
 
         Returns:
             list of the one `tf.Variable` made, [D + 1, V'], the bias in its last row: added within
             the product it takes no pass over the logits. An export must track it.
         """
         weights, bias = (tf.convert_to_tensor(x) for x in self._vocabulary())
-        more = -self.vocabulary_size % multiple
-        kernel = tf.pad(tf.transpose(weights) if self.tied else weights, [[0, 0], [0, more]])
+        kernel = tf.transpose(weights) if self.tied else weights  # [D, V]
+        self._tokens = tokens
+        if tokens is not None:
+            kernel, bias = tf.gather(kernel, tokens, axis=1), tf.gather(bias, tokens)
+        more = -bias.shape[0] % multiple
+        kernel = tf.pad(kernel, [[0, 0], [0, more]])
         bias = tf.pad(bias, [[0, more]], constant_values=ABSENT)
         kernel = tf.concat([kernel, tf.expand_dims(bias, 0)], 0)
         made = self._search() if self._search else None
@@ -138,6 +144,27 @@ class Head(keras.layers.Layer):
         """Number of target tokens V, under the name that a head of frames has too."""
         return self.vocabulary_size
 
+    def token_ids(self, columns, context):
+        """The ids that columns of `search_logits` stand for.
+
+        Args:
+            columns: int32 tensor [B, K].
+            context: the decoder's context; of a head that copies some of the tokens it reads
+                `source["copied"]` [B, S], the `copy_ids` among all tokens.
+
+        Returns:
+            int32 tensor [B, K]; V for what is no token.
+        """
+        if self._tokens is None:
+            return columns
+        count = len(self._tokens)
+        ids = tf.gather([*self._tokens, self.vocabulary_size], tf.minimum(columns, count))
+        if not self.copies:
+            return ids
+        copied = context["source"]["copied"]
+        places = tf.clip_by_value(columns - count, 0, tf.shape(copied)[1] - 1)
+        return tf.where(columns < count, ids, tf.gather(copied, places, batch_dims=1))
+
     def _finish(self, logits, outputs, inputs, attention, context):
         """What the head makes of the vocabulary's logits."""
         return logits
@@ -158,3 +185,14 @@ class Head(keras.layers.Layer):
     def get_config(self):
         own = {"vocabulary_size": self.vocabulary_size, "tied": self.tied}
         return {**super().get_config(), **own}
+
+
+def refuse_tokens(head, tokens):
+    """Refuses a shortlist for a head without rows of a vocabulary that could be chosen.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if tokens is not None:
+        came = type(head).__name__
+        raise ValueError(f"tokens: expected a head with a row for every token, came a {came}")

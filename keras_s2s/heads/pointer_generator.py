@@ -77,8 +77,9 @@ class PointerGeneratorHead(Head):
         logits = self._vocabulary_logits(outputs)
         return self._finish(logits, outputs, inputs, attention, context)
 
-    def prepare_search(self, multiple=1):
-        return super().prepare_search()  # columns of copies follow: there is no room for padding
+    def prepare_search(self, multiple=1, tokens=None):
+        # Columns of copies follow: there is no room for padding.
+        return super().prepare_search(tokens=tokens)
 
     def _finish(self, logits, outputs, inputs, attention, context):
         values, copy_ids = context["memory"]["values"], context["source"]["copy_ids"]
@@ -90,11 +91,12 @@ class PointerGeneratorHead(Head):
         spread = spread_over_source(
             weights, context["memory"]["source_index"], tf.shape(copy_ids)[1]
         )
-        size = self.vocabulary_size + tf.shape(copy_ids)[1]
+        vocabulary = logits.shape[2]  # V, or the tokens that a search was prepared for
+        size = vocabulary + tf.shape(copy_ids)[1]
         copied = copy_distribution(spread, copy_ids, size)  # [B, N, V + S]
         copied = tf.math.log(copied + LOG_EPSILON) - tf.nn.softplus(gate)
         # A column beyond V has no vocabulary share: log of zero, finite.
-        room = tf.fill(tf.shape(copied[..., self.vocabulary_size :]), tf.math.log(LOG_EPSILON))
+        room = tf.fill(tf.shape(copied[..., vocabulary:]), tf.math.log(LOG_EPSILON))
         generated = tf.concat([generated, room], 2)
         return tf.math.reduce_logsumexp(tf.stack([generated, copied]), 0)
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_s2s.attention import AdditiveAttention
 from keras_s2s.config import SpecialIds
-from keras_s2s.heads.base import Head
+from keras_s2s.heads.base import Head, refuse_tokens
 from keras_s2s.heads.pointer_generator import LOG_EPSILON, copy_distribution
 from keras_s2s.linear import check_sizes, shape_of
 
@@ -91,7 +91,8 @@ class PointerNetworkHead(Head):
         size = self.vocabulary_size + tf.shape(copy_ids)[1]
         return tf.math.log(copy_distribution(weights, copy_ids, size) + LOG_EPSILON)
 
-    def prepare_search(self, multiple=1):
+    def prepare_search(self, multiple=1, tokens=None):
+        refuse_tokens(self, tokens)
         return []  # there is no vocabulary
 
     def get_config(self):

@@ -5,6 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
+from keras_s2s.heads.base import refuse_tokens
 from keras_s2s.linear import Linear, check_sizes
 
 __all__ = ["LOSSES", "RegressionHead"]
@@ -86,8 +87,9 @@ class RegressionHead(keras.layers.Layer):
         """What `Seq2Seq.next` gives of the outputs [B, N, F']: the outputs themselves."""
         return outputs
 
-    def prepare_search(self, multiple=1):
+    def prepare_search(self, multiple=1, tokens=None):
         """Nothing to lay out: an empty list."""
+        refuse_tokens(self, tokens)
         return []
 
     def objective(self):

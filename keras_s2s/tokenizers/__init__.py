@@ -11,6 +11,7 @@ from keras_s2s.tokenizers.files import load, load_pair, save_pair
 from keras_s2s.tokenizers.frames import Frames
 from keras_s2s.tokenizers.marian import Marian
 from keras_s2s.tokenizers.pointers import Pointers
+from keras_s2s.tokenizers.shortlists import Shortlist
 from keras_s2s.tokenizers.subwords import SentencePiece
 from keras_s2s.tokenizers.training import train
 from keras_s2s.tokenizers.wordpiece import WordPiece
@@ -26,6 +27,7 @@ __all__ = [
     "Marian",
     "Pointers",
     "SentencePiece",
+    "Shortlist",
     "Tokenizer",
     "Whitespace",
     "WordPiece",

@@ -13,17 +13,20 @@ from keras_s2s.training.compiling import compiled
 from keras_s2s.training.defaults import complete
 from keras_s2s.training.runs import differences, to_stderr, train_tokenizers
 from keras_s2s.training.starting import say_transfer, vocabularies
+from keras_s2s.translator import dictionaries
 
 __all__ = ["average_checkpoints", "update_vocabulary"]
 
 
-def average_checkpoints(sources, output, *, last: int | None = None, say=None) -> Path:
+def average_checkpoints(sources, output, *, last: int | None = None, option="--last",
+                        say=None) -> Path:  # fmt: skip
     """Writes a run directory whose `best` is the mean of several checkpoints' weights.
 
     Args:
         sources: checkpoint directories, or one run directory, whose checkpoints/ are averaged.
         output: the new run directory, with the first checkpoint's configuration and tokenizers.
         last: of a run directory, how many of the latest checkpoints; all that it kept by default.
+        option: what an error calls `last`.
         say: takes a line for the user.
 
     Returns:
@@ -34,30 +37,31 @@ def average_checkpoints(sources, output, *, last: int | None = None, say=None) -
     """
     sources = [Path(source) for source in sources]
     if len(sources) == 1 and not checkpoints.exists(sources[0]):
-        sources = _kept(sources[0], last)
+        sources = _kept(sources[0], last, option)
     elif last is not None:
-        raise UserError("--last: expected one run directory, came checkpoints")
+        raise UserError(f"{option}: expected one run directory, came checkpoints")
     steps = [checkpoints.load(source)[1]["step"] for source in sources]
     run = _run_of(sources[0])
     _check_vocabularies(sources, run)
     with making(output) as made:
         shutil.copytree(run / "tokenizers", made / "tokenizers")
         shutil.copyfile(run / "config.yml", made / "config.yml")
+        dictionaries.save(made, dictionaries.load(run))
         state = {"step": steps[-1], "averaged": steps}
         checkpoints.save(checkpoints.average(sources), made / "best", state)
     (say or to_stderr)(f"{output}: the mean of updates {', '.join(f'{n:,}' for n in steps)}")
     return Path(output)
 
 
-def _kept(run, last):
+def _kept(run, last, option):
     found = (run / "checkpoints").glob("*")
     found = [path for path in found if path.name.isdigit() and checkpoints.exists(path)]
     found.sort(key=lambda path: int(path.name))
     if not found:
         raise UserError(f"{run}/checkpoints: expected what training.keep keeps, came nothing")
     if last is not None and last > len(found):
-        raise UserError(f"--last: expected at most {len(found)}, the checkpoints of {run}/checkpoin"
-                        f"ts, came {last}")  # fmt: skip
+        expected = f"expected at most {len(found)}, the checkpoints of {run}/checkpoints"
+        raise UserError(f"{option}: {expected}, came {last}")
     return found if last is None else found[-last:]
 
 

@@ -17,12 +17,16 @@ class Translator(Served):
         decoding: default options of search; `Decoding()` when None.
         caps: what one text may cost, over `keras_s2s.signatures.CAPS`.
         dictionary: {source token: target}, for `replace_unknown`.
+        shortlist: the target tokens that a search may give; None is all. Every other one is unknown
+            to it, while `score` and `attention` know them all. No other translator may share the
+            model.
 
     Attributes:
         tables: `tf.Module` of what an export must track besides the model's variables.
 
     Raises:
-        ValueError: when a vocabulary and the model differ in size.
+        ValueError: when a vocabulary and the model differ in size, or for a `shortlist` of an
+            ensemble or of tokens that there are not.
     """
 
     def translate(self, texts, *, batch_size=32, **options):

@@ -28,15 +28,19 @@ class Graphs:
         caps: see `keras_s2s.signatures.CAPS`.
         dictionary: `tf.lookup.StaticHashTable` of strings, what replaces an unknown token that
             looks at a source token; None where it is that token itself.
+        shortlist: `tokenizers.Shortlist` of the target's tokens that a search may give, for a model
+            whose `prepare_search` was given them; None is all.
     """
 
-    def __init__(self, model, tokenizers, caps, dictionary=None):
+    def __init__(self, model, tokenizers, caps, dictionary=None, shortlist=None):
         self.model, self.tokenizers, self.caps = model, tokenizers, caps
         self.dictionary = dictionary
+        # A search counts in the columns of its logits: its tokenizer numbers those.
+        self.searched = tokenizers[0], shortlist or tokenizers[1]
 
     def translate(self, *inputs, alignment=True, extras=True, **given):
         """The signature `translate`; without `extras` the options must have them off."""
-        source, given = self._read(inputs, given)
+        source, given = self._read(inputs, given, self.searched)
         lists = requests.read_lists(given, source)
         options, wishes, error = requests.search_options(given, lists, source)
         found = search.search(
@@ -48,7 +52,7 @@ class Graphs:
 
     def sample(self, *inputs, **given):
         """The signature `sample`."""
-        source, given = self._read(inputs, given)
+        source, given = self._read(inputs, given, self.searched)
         lists = requests.read_lists(given, source)
         options, sampling, extras, error = requests.sampling_options(given, lists, source)
         found = search.sample(
@@ -58,7 +62,7 @@ class Graphs:
 
     def forecast(self, *inputs, **given):
         """The signature `forecast` of a model whose target is vectors."""
-        source, given = self._read(inputs, given)
+        source, given = self._read(inputs, given, self.tokenizers)
         steps, error = requests.forecast_steps(given, source)
         found = search.forecast(
             self.model.begin, self.model.next, self._source(source), steps, self.tokenizers[1].size
@@ -107,14 +111,17 @@ class Graphs:
                 outputs[f"{kind}_names"] = _names(names[key], good)
         return outputs
 
-    def _read(self, inputs, given):
+    def _read(self, inputs, given, tokenizers):
         kind = FrameSource if len(inputs) > 1 else Source
-        source = kind(*inputs, self.tokenizers, self.model.copies, self.caps)
+        source = kind(*inputs, tokenizers, self.model.copies, self.caps)
         rows = tf.expand_dims(source.batch, 0)
         return source, {name: tf.broadcast_to(value, rows) for name, value in given.items()}
 
-    def _source(self, source):
-        source = make_source(source.inputs, *self.tokenizers, copy=self.model.copies)
+    def _source(self, read):
+        source = make_source(read.inputs, *self.searched, copy=self.model.copies)
+        if self.model.copies and self.searched != self.tokenizers:
+            whole = make_source(read.inputs, *self.tokenizers, copy=True)
+            source["copied"] = whole["copy_ids"]
         # An empty batch has no longest row: give it one place, so that every loop has one.
         missing = tf.maximum(1 - tf.shape(source["mask"])[1], 0)
         return {
@@ -131,7 +138,7 @@ class Graphs:
 
     def _pair(self, inputs, given):
         """A source and its target: `Source`, target pieces, errors, and what `fit` takes."""
-        source, given = self._read(inputs, given)
+        source, given = self._read(inputs, given, self.tokenizers)
         pieces, error = requests.read_target(given, source)
         example = make_example(source.inputs, pieces, *self.tokenizers, copy=self.model.copies)
         return source, pieces, error, example
@@ -140,7 +147,7 @@ class Graphs:
         missing = found.score <= MISSING_SCORE / 2
         # A row with an error gives no hypothesis, and fails nobody else's.
         blank = missing | tf.expand_dims(tf.not_equal(error, ""), 1)  # [B, K]
-        target = self.tokenizers[1]
+        target = self.searched[1]
         tokens = target_strings(found.ids, source.pieces, target)  # [B, K, T]
         tokens = tf.where(_like(blank, 3), "", tokens)
         if replace is not None:

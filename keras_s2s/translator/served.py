@@ -9,7 +9,7 @@ from keras_s2s import catalog, checkpoints, tokenizers
 from keras_s2s.config import Config, Decoding, UserError
 from keras_s2s.ensembles import Ensemble
 from keras_s2s.signatures import CAPS, signatures_of
-from keras_s2s.tokenizers import Frames
+from keras_s2s.tokenizers import Frames, Shortlist
 from keras_s2s.translator import batching, dictionaries
 from keras_s2s.translator.graphs import Graphs
 
@@ -30,7 +30,7 @@ class Served:
     main = "translate"  # the signature whose defaults are the run's
 
     def __init__(self, model, source_tokenizer, target_tokenizer, decoding=None, caps=None,
-                 dictionary=None):  # fmt: skip
+                 dictionary=None, shortlist=None):  # fmt: skip
         for name, tokenizer, size in (
             ("source_tokenizer", source_tokenizer, model.source.size),
             ("target_tokenizer", target_tokenizer, model.vocabulary_size),
@@ -51,18 +51,23 @@ class Served:
         self.tables = tf.Module()
         self.tables.source, self.tables.target = source_tokenizer, target_tokenizer
         self.tables.dictionary = dictionaries.table(dictionary)
-        pair = source_tokenizer, target_tokenizer
-        self._graphs = Graphs(self.model, pair, self.caps, self.tables.dictionary)
+        self.shortlist = None if shortlist is None else Shortlist(target_tokenizer, shortlist)
+        self.tables.shortlist = self.shortlist
+        pair, table = (source_tokenizer, target_tokenizer), self.tables.dictionary
+        self._graphs = Graphs(self.model, pair, self.caps, table, self.shortlist)
         self._compiled = {}
+        if shortlist is not None:
+            self.prepare()
 
     @classmethod
-    def load(cls, run, checkpoint: str = "best") -> "Served":
+    def load(cls, run, checkpoint: str = "best", shortlist=None) -> "Served":
         """The translator or forecaster of a run directory, or of several as one ensemble.
 
         Args:
             run: the directory that training or `save` wrote; a list of them is an ensemble, with
                 the tokenizers and the options of the first.
             checkpoint: `"best"` or `"last"`.
+            shortlist: as for `Translator`.
 
         Raises:
             UserError: naming the file that is missing or damaged, or the run whose vocabularies
@@ -81,7 +86,7 @@ class Served:
             if len(models) > 1:
                 model = Ensemble([catalog.with_policy(one) for one in models])
             dictionary = dictionaries.load(first, config.decoding.dictionary)
-            made = cls(model, *pair, config.decoding, config.export.caps(), dictionary)
+            made = cls(model, *pair, config.decoding, config.export.caps(), dictionary, shortlist)
         except UserError:
             raise
         except ValueError as error:
@@ -93,7 +98,8 @@ class Served:
         """Lays weights out for speed; from here on the model's own must not change any more."""
         if not hasattr(self.tables, "search"):
             self._compiled.clear()  # what was traced before reads the model's own
-        self.tables.search = self.model.prepare_search()
+        tokens = self.shortlist and self.shortlist.whole_ids
+        self.tables.search = self.model.prepare_search(tokens=tokens)
 
     def save(self, run) -> None:
         """Writes a run directory that `load` and every command read.

@@ -13,6 +13,7 @@ from keras_s2s.export import NotProven, export_translator, saved_model
 from keras_s2s.export.materials import material_of
 from keras_s2s.export.probes import ask
 from keras_s2s.export.proving import in_process, prove
+from keras_s2s.export.variants import Variant
 from keras_s2s.export.verifying import export_material, through_session, verify
 from keras_s2s.export.warmup import WARMUP, warmup_requests, write_requests
 from keras_s2s.translator import Translator
@@ -36,7 +37,7 @@ def written(translator, tmp_path_factory):
 
 
 def write_plainly(translator, path):
-    saved_model._write(translator, path)
+    saved_model._write(translator, path, Variant(), {})
     write_requests(path / WARMUP, warmup_requests(material_of(translator, PAIRS)))
 
 

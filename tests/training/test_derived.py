@@ -9,6 +9,8 @@ import pytest
 from keras_s2s import checkpoints
 from keras_s2s.cli import main
 from keras_s2s.config import Config, UserError
+from keras_s2s.export.cards import read_card
+from keras_s2s.serving.local import LocalModel
 from keras_s2s.training import average_checkpoints, train, update_vocabulary
 from keras_s2s.translator import Translator
 from tests.training.toys import changed, configuration, small
@@ -36,6 +38,37 @@ def test_an_average_is_a_run_to_translate_with(trained, tmp_path, capsys):
     average_checkpoints([run / "best", run / "last"], tmp_path / "same", say=silent)
     assert Translator.load(tmp_path / "same").translate(["123"]) == ["321"]
     assert checkpoints.load(tmp_path / "all" / "best")[1]["averaged"] == [40, 50, 60]
+    (run / "dictionary.tsv").write_text("a\tb\n")
+    average_checkpoints([run], tmp_path / "again", say=silent)
+    assert (tmp_path / "again" / "dictionary.tsv").read_text() == "a\tb\n"
+
+
+def test_an_export_of_an_average(trained, tmp_path, capsys):
+    run, base = tmp_path / "run", tmp_path / "served"
+    shutil.copytree(trained[0], run)
+    sizes = {40: 9.0, 50: 0.0, 60: 1.0}
+    for step, share in sizes.items():
+        model = checkpoints.load_model(run / "best")
+        model.set_weights([w * share for w in model.get_weights()])
+        checkpoints.save(model, run / "checkpoints" / str(step), {"step": step})
+    assert main(["export", str(run), str(base), "--average", "2"]) == 0
+    assert capsys.readouterr().out == f"{base / '1'}\n"
+    card = read_card(base / "1")
+    assert (card["name"], card["training"]["averaged"]) == ("run", [50, 60])
+    best = Translator.load(run)
+    best.model.set_weights([w * 0.5 for w in best.model.get_weights()])  # what the last two give
+    best.prepare()
+    asked = ["123", "40"], ["321", "5"]
+    with LocalModel(base) as served:
+        for one, other in zip(served.score(*asked), best.score(*asked), strict=True):
+            np.testing.assert_allclose(one.log_prob, other.log_prob, rtol=1e-4)
+    for words, problem in (
+        (["--average", "4"], "--average: expected at most 3, the checkpoints of"),
+        (["--average", "2", "--checkpoint", "last"], "--average: expected no --checkpoint"),
+    ):
+        assert main(["export", str(run), str(base), *words]) == 2
+        assert problem in capsys.readouterr().err
+    assert [path.name for path in base.iterdir()] == ["1"]
 
 
 def test_training_does_not_write_over_a_mean(trained, corpora, tmp_path):

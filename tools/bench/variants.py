@@ -1,6 +1,6 @@
 """Size, load time, speed and quality of a run's export variants, beside the plain export.
 
-    python tools/bench/variants.py RUN SOURCE TARGET WORK [--lines 1000]
+    python tools/bench/variants.py RUN SOURCE TARGET WORK [--lines 1000] [--shortlist N ...]
 
 SOURCE and TARGET are aligned text files, .gz or not. Every variant is exported (and so proved) to
 WORK once. Each is then measured in a process of its own: what the files take, the time from
@@ -25,6 +25,7 @@ VARIANTS = {
     "bfloat16": ["--weights", "bfloat16"],
     "int8": ["--weights", "int8"],
     "batching": ["--batching"],
+    "frozen": ["--frozen"],
 }
 BATCH, CALLERS, SINGLE = 32, 16, 320
 
@@ -34,13 +35,16 @@ def main():
     for name in ("run", "source", "target", "work"):
         parser.add_argument(name)
     parser.add_argument("--lines", type=int, default=1000)
+    more = "further variants: exports that give the N most frequent tokens only"
+    parser.add_argument("--shortlist", nargs="*", default=[], metavar="N", help=more)
     parser.add_argument("--measure", metavar="DIR", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         print(json.dumps(measure(arguments.measure, arguments)))
         return
     print(f"{'':10} MB files  s to load  sentences/s  of 16 callers   BLEU")
-    for name, options in VARIANTS.items():
+    variants = VARIANTS | {f"top {n}": ["--shortlist", n] for n in arguments.shortlist}
+    for name, options in variants.items():
         base = Path(arguments.work) / name
         if not base.exists():
             export = [sys.executable, "-m", "keras_s2s", "export", arguments.run, str(base)]

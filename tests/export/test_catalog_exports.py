@@ -1,0 +1,50 @@
+"""Every preset of the catalogue, tiny: exported by the command line, proved, and verified."""
+
+import pytest
+
+from keras_s2s.catalog import KINDS, PRESETS, build, resolve
+from keras_s2s.cli import main
+from keras_s2s.config import Decoding, ModelConfig
+from keras_s2s.export.cards import read_card
+from keras_s2s.serving.local import LocalModel
+from keras_s2s.translator import Translator
+from tests.export.tiny import tokenizers
+from tests.references import randomise
+
+pytestmark = pytest.mark.slow
+
+WIDTH, LARGE = 16, 32
+SMALL = {"num_heads": 2, "num_layers": 2}
+
+
+def shrunk(preset):
+    """The preset with every size tiny, whatever its parts call it."""
+    found = resolve(ModelConfig(preset=preset))
+    parts = {
+        part: {key: _small(key, value) for key, value in found[part].items()} for part in KINDS
+    }
+    return ModelConfig(embedding=WIDTH, tie=found["tie"], **parts)
+
+
+def _small(key, value):
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    return min(value, SMALL[key]) if key in SMALL else WIDTH if value >= LARGE else value
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_is_exported_proved_and_verified(preset, tmp_path, capsys):
+    pair = tokenizers()
+    model = randomise(build(shrunk(preset), *(one.size for one in pair)), scale=0.3)
+    assert model.count_params() < 30_000
+    run, base = tmp_path / "run", tmp_path / "served"
+    Translator(model, *pair, Decoding(beam_size=2, max_length=8)).save(run)
+    assert main(["export", str(run), str(base)]) == 0  # proved, or it is not published
+    assert capsys.readouterr().out == f"{base / '1'}\n"
+    assert main(["verify", str(run), str(base)]) == 0
+    assert "all answers equal" in capsys.readouterr().out
+    assert read_card(base / "1")["sizes"]["parameters"] == model.count_params()
+    with LocalModel(base) as served:  # the target's vocabulary lacks h
+        found = served.translate(["a h b", "a b"], prefix_tokens=["h"], max_length=4)
+    first = [hypotheses[0].tokens[0] for hypotheses in found]
+    assert first == ["h" if model.copies else "<unk>", "<unk>"]
