@@ -18,7 +18,7 @@ PACKAGES = {"keras_s2s": "keras_s2s", "export": "keras_s2s.export", "serving": "
 # A room imports the rows above its own, and in its own row what stands to its left.
 ROWS = (
     ("signatures", "config"),
-    ("masks", "linear", "attention", "embeddings", "recurrent", "transformer"),
+    ("masks", "linear", "arrays", "attention", "embeddings", "recurrent", "transformer"),
     ("encoders", "decoders", "heads"),
     ("losses", "metrics", "schedules", "callbacks"),
     ("updates", "model", "ensembles", "catalog"),

@@ -4,6 +4,7 @@ import functools
 
 import tensorflow as tf
 
+from keras_s2s import arrays
 from keras_s2s.config import SpecialIds
 from keras_s2s.search import beams
 from keras_s2s.search.options import Options, in_use, no_extras
@@ -75,8 +76,8 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
     context, state = begin(source, tf.shape(alive)[1], most)
     width = tf.shape(way.limits.own)[1]
     beam, batch = beams.start(alive, special.start, width), tf.shape(alive)[0]
-    notes = [_array([None, None, 4], most)]
-    notes += [_array([None, None, None], most)] if alignment else []
+    notes = [_array([batch, width, 4], most)]
+    notes += [_array([batch, width, tf.shape(source["mask"])[1]], most)] if alignment else []
     nests = (memory, state, context, way.rows())
 
     def phase(position, rows, beam, notes, ended, *flat):
@@ -94,7 +95,7 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
         )
         return position, rows, beam, notes, ended, *kept
 
-    if way.shrinks and most is None:
+    if way.shrinks and most is None and not arrays.are_growing():
         first = (tf.constant(0), tf.range(batch), beam, notes, beam.ended, *map(_leaves, nests))
         _, _, _, notes, ended, *_ = _loop(
             lambda position, rows, *_: tf.equal(position, 0) | (tf.shape(rows)[0] > 0), phase, first
@@ -104,7 +105,7 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
         first = (tf.constant(0), beam, notes, memory, state)
         _, beam, notes, _, _ = _steps(take, first, None, 0, most)
         ended = beam.ended
-    steps, *looks = [note.stack() for note in notes]
+    steps, *looks = [arrays.whole(note) for note in notes]
     return trace(ended, steps, looks[0] if looks else None, options)
 
 
@@ -139,7 +140,7 @@ def _steps(take, variables, spread, least, most=None):
     def body(position, beam, notes, memory, state):
         beam, noted, memory, state = take(position, beam, memory, state)
         notes = [
-            note.write(position, x if spread is None else _spread(x, *spread))
+            arrays.write(note, position, x if spread is None else _spread(x, *spread))
             for note, x in zip(notes, noted, strict=True)
         ]
         return position + 1, beam, notes, memory, state
@@ -175,7 +176,10 @@ def _spread(x, rows, batch):
 
 
 def _array(shape, most):
-    """Where each step notes a tensor; of a fixed size when that is known."""
+    """Where each step notes a tensor of that shape; of a fixed size when that is known."""
+    if arrays.are_growing():
+        return tf.zeros([0, *shape])
+    shape = [size if isinstance(size, int) else None for size in shape]
     size = {"size": 0, "dynamic_size": True} if most is None else {"size": most}
     return tf.TensorArray(tf.float32, **size, element_shape=shape)
 
@@ -186,6 +190,8 @@ def _shapes(variables):
     def free(x):
         if isinstance(x, tf.TensorArray):
             return None
+        if x.shape.rank == 4 and x.shape[0] == 0:  # notes that grow
+            return tf.TensorShape([None, None, None, x.shape[3]])
         known = [None if size == 0 else size for size in x.shape[2:]]
         return tf.TensorShape([None] * min(x.shape.rank, 2) + known)
 
