@@ -11,7 +11,7 @@ from keras_s2s.search.options import Options, in_use, no_extras
 from keras_s2s.search.tracing import trace
 from keras_s2s.search.ways import Draws, Plain, Wishes
 
-__all__ = ["sample", "search"]
+__all__ = ["sample", "search", "update"]
 
 WORTHWHILE = 8  # rows, below which done ones stay
 
@@ -152,10 +152,7 @@ def _take(step, way, context, alignment, position, beam, memory, state):
     """One step: the new beam, what to note of it, and what hypotheses carry on."""
     maps = "alignment" if alignment else "none"
     logits, then, attention = step(beam.ids, position, context, state, maps=maps, normalize=False)
-    look = way.look(beam, logits, attention, position, memory)
-    beam, chosen, packed = beams.advance(
-        beam, look.candidates, look.log_probs, look.bonus, look.finished, position, way.limits
-    )
+    beam, packed, memory = update(way, beam, logits, attention, position, memory)
     parents = tf.cast(packed[:, :, 1], tf.int32)  # [B, K]
     then = tf.nest.map_structure(
         lambda new, old: tf.cast(tf.gather(new, parents, axis=1, batch_dims=1), old.dtype),
@@ -166,7 +163,29 @@ def _take(step, way, context, alignment, position, beam, memory, state):
         # Of the first step there may be one slot only; notes of all steps are stacked.
         wide = tf.concat([tf.shape(packed)[:2], tf.shape(attention)[2:]], 0)
         noted.append(tf.broadcast_to(attention, wide))
-    return beam, noted, look.remember(chosen), then
+    return beam, noted, memory, then
+
+
+def update(way, beam, logits, attention, position, memory):
+    """What a search makes of the logits of a step.
+
+    Args:
+        way: of `ways`.
+        beam: `Beam` before the step.
+        logits: float32 [B, K, V'].
+        attention: float32 [B, K, S], or None.
+        position: int32 scalar.
+        memory: what the way remembers, a dict.
+
+    Returns:
+        The new `Beam`, float32 [B, K, 4] of those that live on, as `beams.advance` gives it, and
+        what the way remembers.
+    """
+    look = way.look(beam, logits, attention, position, memory)
+    beam, chosen, packed = beams.advance(
+        beam, look.candidates, look.log_probs, look.bonus, look.finished, position, way.limits
+    )
+    return beam, packed, look.remember(chosen)
 
 
 def _spread(x, rows, batch):

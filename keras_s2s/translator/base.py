@@ -64,13 +64,14 @@ class Translator:
         self._compiled = {}
 
     @classmethod
-    def load(cls, run, checkpoint: str = "best") -> "Translator":
+    def load(cls, run, checkpoint: str = "best", prepare: bool = True) -> "Translator":
         """The translator of a run directory, or of several as one ensemble.
 
         Args:
             run: the directory that training or `save` wrote; a list of them is an ensemble, with
                 the tokenizers and the options of the first.
             checkpoint: `"best"` or `"last"`.
+            prepare: whether to `prepare` it.
 
         Raises:
             UserError: naming the file that is missing or damaged, or the run whose vocabularies
@@ -92,7 +93,8 @@ class Translator:
             raise
         except ValueError as error:
             raise UserError(f"{first / 'tokenizers'}: {error}") from None
-        made.prepare()
+        if prepare:
+            made.prepare()
         return made
 
     def prepare(self) -> None:
