@@ -7,6 +7,9 @@ care: an interpreter checks neither ids nor lengths before it reads memory by th
 host that wants to see every step: it encodes, then steps, advances and gathers the state of the
 parents until all rows are done, and traces. `wish` and `advance_wishes` take the place of
 `advance` alone where it has special wishes.
+
+No interpreter in Python hands out a tensor without elements: what grows with the position begins
+with one column that says nothing, and targets have one column at least.
 """
 
 import tensorflow as tf
@@ -101,7 +104,7 @@ class Graphs:
         """Source ids [B, S] -> the K best targets of each row, as `search.Hypotheses` has them."""
         source = self._source(ids, lengths, copy_ids)
         found = search.search(self.model.begin, self.model.next, source, self._options(options))
-        return found._asdict()
+        return _filled(found)
 
     def score(self, ids, lengths, targets, target_lengths, copy_ids=None):
         """Target ids [B, T] without an end -> log-probability of each and of the end, [B, T + 1]."""
@@ -127,20 +130,30 @@ class Graphs:
         width = tf.reduce_max(tf.concat([beam_size, [1]], 0))
         context, state = self.model.begin(source, width)
         self._nests = context, state
+        self._growing = {n: list(x.shape).index(0) for n, x in _named("state", state).items()
+                         if 0 in x.shape}  # fmt: skip
         own = tf.expand_dims(tf.range(width), 0) < tf.expand_dims(beam_size, 1)
         alive = own & tf.equal(tf.range(width), 0)
         beam = beams.start(alive, SPECIAL.start, width)
-        return _named("context", context) | _named("state", state) | _of_beam(beam)
+        return _named("context", context) | self._closed(state) | _of_beam(beam)
 
     def step(self, beam_ids, position, **nests):
         """Logits [B, K, V'], alignment [B, K, S] and the new state."""
+        for name, axis in self._growing.items():
+            nests[name] = _without_first(nests[name], axis)
         context, state = (
             _packed(nest, nests, name) for name, nest in zip(("context", "state"), self._nests)
         )
         logits, state, alignment = self.model.next(
             beam_ids, position[0], context, state, maps="alignment", normalize=False
         )
-        return {"logits": logits, "alignment": alignment} | _named("state", state)
+        return {"logits": logits, "alignment": alignment} | self._closed(state)
+
+    def _closed(self, state):
+        leaves = _named("state", state)
+        return leaves | {
+            name: _with_first(leaves[name], axis) for name, axis in self._growing.items()
+        }
 
     def advance(self, logits, alignment, position, **given):
         """The beam after a step, and what to keep of it: `packed` [B, K, 4], `parents` [B, K]."""
@@ -151,13 +164,15 @@ class Graphs:
     def wish(self, logits, alignment, lengths, **given):
         """What a search with special wishes remembers before its first `advance_wishes`."""
         way, source = self._wishes(logits, alignment, lengths, given)
-        return way.start(source, True)[1]
+        return _remembered(way.start(source, True)[1])
 
     def advance_wishes(self, logits, alignment, position, lengths, **given):
         """As `advance`, for `search.Extras`, with all that hypotheses have to remember."""
         way, source = self._wishes(logits, alignment, lengths, given)
         way.start(source, True)
-        return _update(way, given, logits, alignment, position, _taken(given, MEMORY))
+        memory = _taken(given, MEMORY)
+        memory["history"] = _without_first(memory["history"], 2)
+        return _remembered(_update(way, given, logits, alignment, position, memory))
 
     def trace(self, beam_ended, steps, looks, num_hypotheses):
         """`search.Hypotheses` of the `packed` and `alignment` of N steps."""
@@ -165,7 +180,7 @@ class Graphs:
         zeros = tf.zeros(tf.shape(num_hypotheses))
         whole = tf.cast(zeros, WHOLE)
         options = search.Options(whole, num_hypotheses, zeros, zeros, whole, whole)
-        return tracing.trace(beam_ended, steps, looks, options)._asdict()
+        return _filled(tracing.trace(beam_ended, steps, looks, options))
 
     def _wishes(self, logits, alignment, lengths, given):
         options = self._options(_taken(given, OPTIONS))
@@ -246,6 +261,29 @@ def _update(way, given, logits, alignment, position, memory):
     beam, packed, memory = loop.update(way, beam, logits, alignment, position[0], memory)
     kept = {"packed": packed, "parents": tf.cast(packed[:, :, 1], WHOLE)}
     return _of_beam(beam) | kept | memory
+
+
+def _with_first(x, axis):
+    """A tensor with one more column, of zeros, before its first."""
+    return tf.pad(x, [[int(i == axis), 0] for i in range(x.shape.rank)])
+
+
+def _without_first(x, axis):
+    return x[(*[slice(None)] * axis, slice(1, None))]
+
+
+def _remembered(given):
+    return given | {"history": _with_first(given["history"], 2)}
+
+
+def _filled(found):
+    """`Hypotheses` as a dict, with one column of tokens at least."""
+    missing = tf.maximum(1 - tf.shape(found.ids)[2], 0)
+    more = [[0, 0], [0, 0], [0, missing]]
+    made = {"ids": tf.pad(found.ids, more)}
+    if found.alignment is not None:
+        made["alignment"] = tf.pad(found.alignment, [*more, [0, 0]])
+    return found._asdict() | made
 
 
 def _known(ids, size):
