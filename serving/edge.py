@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 
-from keras_s2s.serving import arguments, edge_requests
+from keras_s2s.serving import arguments, edge_predict, edge_requests
 from keras_s2s.serving.edge_file import EdgeFile
 from keras_s2s.serving.edge_search import decode_rows
 from keras_s2s.serving.edge_tokenizers import UNKNOWN, UNKNOWN_ID, make_tokenizer
@@ -120,22 +120,42 @@ class EdgeTranslator:
             errors: as for `decode`; such a row has an empty `Score`.
         """
         given = arguments.target_inputs(texts, targets, target_tokens)
-        columns = [[one.decode("utf-8", "replace") for one in column] for column in given.values()]
+        rows = {name: [_text(one) for one in column] for name, column in given.items()}
+        blank = [""] * len(rows["text"])
+        found, problems = self.score_rows(
+            rows["text"], rows.get("target", blank), rows.get("target_tokens", blank)
+        )
+        return self._answer(found, problems, errors)
+
+    def predict(self, signature, inputs) -> dict:
+        """Answers a request as a served model does, see `edge_predict.predict`."""
+        return edge_predict.predict(self, signature, inputs)
+
+    def source_tokens(self, text) -> list[str]:
+        """What the model reads of a text: its tokens and the end."""
+        return [*edge_requests.read_source(text, self._pair, self.caps).pieces, END_MARK]
+
+    def score_rows(self, texts, targets, target_tokens):
+        """`Score`s of targets given as text or as tokens, one a line, and {row: message}."""
         found, problems = [], {}
-        for number, (text, target) in enumerate(zip(*columns)):
+        for number, (text, target, lines) in enumerate(zip(texts, targets, target_tokens)):
             source = edge_requests.read_source(text, self._pair, self.caps)
-            pieces = self._pair[1].pieces(target) if targets is not None else target.split("\n")
-            pieces = [piece for piece in pieces if piece]
-            problem = source.error or self._too_long(target, pieces)
+            target, lines = _text(target), _text(lines)
+            pieces = [*self._pair[1].pieces(target), *filter(None, lines.split("\n"))]
+            problem = source.error
+            if target and lines:
+                problem = problem or "target: expected none beside target_tokens"
+            problem = problem or self._too_long(target, lines, pieces)
             if problem:
                 problems[number] = problem
             found.append(Score(MISSING_SCORE, [], [], [], []) if problem else
                          self._score(source, pieces))  # fmt: skip
-        return self._answer(found, problems, errors)
+        return found, problems
 
-    def _too_long(self, target, pieces):
+    def _too_long(self, target, lines, pieces):
         for name, size, cap in (
             ("target bytes", len(target.encode()), "text_bytes"),
+            ("target_tokens bytes", len(lines.encode()), "text_bytes"),
             ("target tokens", len(pieces), "source_length"),
         ):
             if size > self.caps[cap]:
@@ -227,4 +247,8 @@ class EdgeTranslator:
 
 
 def _plain(value):
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value.item()
+    return _text(value) if isinstance(value, bytes) else value.item()
+
+
+def _text(value):
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -53,20 +53,19 @@ def decode_rows(file, rows, follow=False):
     if wishes is None:
         return _split(file.run("translate_ids", **read, **options))
     *_, last = _steps(file, read, options, wishes)
-    return _split(last())
+    return _split(last.trace())
 
 
 def _follow(file, read, options, wishes):
-    before = None
     for current in _steps(file, read, options, wishes):
-        if before is not None:
-            yield _split(before(live=True))[0], False
-        before = current
-    yield _split(before())[0], True
+        if current.done:
+            yield _split(current.trace())[0], True
+        else:
+            yield current.alive(), False
 
 
 def _steps(file, read, options, wishes):
-    """After each step, a function that traces the hypotheses; `live` traces the one that lives."""
+    """What there is after each step, a `_Steps`."""
     begun = file.run("encode", **read, beam_size=options["beam_size"])
     kinds = {kind: _named(begun, kind) for kind in ("context_", "state_", "beam_")}
     context, state, beam = kinds.values()
@@ -87,26 +86,39 @@ def _steps(file, read, options, wishes):
         beam, parents = _named(found, "beam_"), found["parents"]
         state = {name: _chosen(x, parents) for name, x in _named(seen, "state_").items()}
         packed, looks = [*packed, found["packed"]], [*looks, seen["alignment"]]
-        yield _tracing(file, beam, packed, looks, options)
+        yield _Steps(file, beam, packed, looks, options)
 
 
-def _tracing(file, beam, packed, looks, options):
-    def trace(live=False):
-        ended = beam["beam_ended"]
-        if live:  # as if its next token were the end
-            last = packed[-1]
-            place = np.float32((len(packed) * 64 + 0) * 2)
-            ended = np.stack([last[:, :, 3], last[:, :, 3], np.full_like(last[:, :, 3], place)], 2)
-        more = [1] * live  # a hypothesis of n tokens has n + 1 steps
-        return file.run(
+class _Steps:
+    """A search so far: its beam, and what each step noted."""
+
+    def __init__(self, file, beam, packed, looks, options):
+        self._file, self._beam, self._options = file, beam, options
+        self._packed, self._looks = packed, looks
+        self.done = bool(beam["beam_done"].all())
+
+    def trace(self):
+        """The answer of all rows."""
+        return self._file.run(
             "trace",
-            beam_ended=ended,
-            steps=np.stack([*packed, *packed[-1:] * len(more)]),
-            looks=np.stack([*looks, *looks[-1:] * len(more)]),
-            num_hypotheses=options["num_hypotheses"],
+            beam_ended=self._beam["beam_ended"],
+            steps=np.stack(self._packed),
+            looks=np.stack(self._looks),
+            num_hypotheses=self._options["num_hypotheses"],
         )
 
-    return trace
+    def alive(self):
+        """The answer of the only row if it ended here: its one hypothesis, without an end."""
+        tokens, _, _, sums = np.stack(self._packed)[:, 0, 0].T
+        return {
+            "ids": tokens.astype(np.int32)[None],
+            "lengths": np.array([len(tokens)]),
+            "score": sums[-1:],
+            "log_prob": sums[-1:],
+            "token_log_probs": np.diff(sums, prepend=np.float32(0))[None],
+            "finished": np.array([False]),
+            "alignment": np.stack(self._looks)[:, 0, :1].swapaxes(0, 1),
+        }
 
 
 def _named(given, beginning):
