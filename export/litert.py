@@ -19,6 +19,7 @@ __all__ = ["FILE", "export_litert", "export_litert_translator"]
 
 FILE = "model.tflite"  # the name that TensorFlow Serving looks for
 FORMAT = 1
+LINES = 200  # of the validation data, to measure a quantised file by
 
 
 def export_litert(
@@ -132,17 +133,18 @@ def _lines(run):
     """The first pairs of a run's validation data; none where they are gone."""
     corpus = Config.of_run(first_run(run)).data.valid
     try:
-        return list(itertools.islice(read_pairs(corpus), 200)) if corpus else []
+        return list(itertools.islice(read_pairs(corpus), LINES)) if corpus else []
     except UserError:
         return []
 
 
 def _metric(about):
-    """The metric that a run was chosen by, if it is one of texts."""
+    """The metric that a run was chosen by, if it is one of texts, or the first that it reports."""
     from keras_s2s.metrics import SCORERS
 
-    named = about.get("training", {}).get("metric")
-    return named if named in SCORERS else "bleu"
+    reported = about["configuration"]["training"].get("scores") or []
+    names = [about.get("training", {}).get("metric"), *reported, "bleu"]
+    return next(name for name in names if name in SCORERS)
 
 
 def _text(value):

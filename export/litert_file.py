@@ -9,11 +9,11 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_s2s.config import UserError
+from keras_s2s.export.variants import QUANTIZATIONS
 
-__all__ = ["BUILT_IN_ONLY", "QUANTIZATIONS", "check_built_in", "convert", "with_metadata"]
+__all__ = ["BUILT_IN_ONLY", "check_built_in", "convert", "with_metadata"]
 
 BUILT_IN_ONLY = [tf.lite.OpsSet.TFLITE_BUILTINS]
-QUANTIZATIONS = ("none", "float16", "dynamic_int8", "weight_int8", "int4")
 _RECIPES = {"weight_int8": "weight_only_wi8_afp32", "int4": "dynamic_wi4_afp32"}
 
 

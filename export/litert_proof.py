@@ -21,7 +21,6 @@ __all__ = ["FALLS", "SIGNATURES", "ask_file", "measure", "prove_exact"]
 SIGNATURES = ("serving_default", "translate", "score")
 PROCESS = "keras_s2s.serving.edge_process"
 NAMES = "this process", "the LiteRT file"
-LINES = 200  # of the validation data
 # How many points of its metric a quantised model may lose on the validation data, and how far
 # the mean log-probability of its targets' tokens may move, in nats.
 FALLS = {

@@ -127,9 +127,14 @@ class EdgeTranslator:
         )
         return self._answer(found, problems, errors)
 
-    def predict(self, signature, inputs) -> dict:
-        """Answers a request as a served model does, see `edge_predict.predict`."""
-        return edge_predict.predict(self, signature, inputs)
+    def predict(self, signature, inputs, outputs=None) -> dict:
+        """Answers a request as a served model does, see `edge_predict.predict`.
+
+        Args:
+            outputs: names of those wanted; None is all.
+        """
+        found = edge_predict.predict(self, signature, inputs)
+        return {name: found[name] for name in outputs or found}
 
     def source_tokens(self, text) -> list[str]:
         """What the model reads of a text: its tokens and the end."""
