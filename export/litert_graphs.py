@@ -71,33 +71,38 @@ class Graphs:
         names = ["ids", "copy_ids"] if model.copies else ["ids"]
         self.source = _specs({name: (WHOLE, "BS") for name in names} | {"lengths": (WHOLE, "B")})
 
-    def concrete(self) -> dict:
-        """Each signature's concrete function, by name."""
-        options, extras = _specs(OPTIONS), _specs(EXTRAS)
-        beam, position = _specs(BEAM), _specs({"position": (WHOLE, "1")})
-        targets = _specs({"targets": (WHOLE, "BT"), "target_lengths": (WHOLE, "B")})
-        read = {"lengths": self.source["lengths"]}
-        size = {"beam_size": options["beam_size"]}
-        wanted = {"num_hypotheses": options["num_hypotheses"]}
+    def concrete(self, names=None) -> dict:
+        """Each signature's concrete function, by name; of those in `names` if any are given."""
         with arrays.growing():
-            made = {
-                "translate_ids": _trace(self.translate_ids, self.source | options),
-                "encode": _trace(self.encode, self.source | size),
-                "score": _trace(self.score, self.source | targets),
-                "trace": _trace(self.trace, _specs(TRACE) | wanted),
-            }
-            begun = _given(made["encode"])
-            kept = {k: v for k, v in begun.items() if k.startswith(("context_", "state_"))}
-            ids = {"beam_ids": beam["beam_ids"]}
-            made["step"] = _trace(self.step, ids | position | kept)
-            logits = _given(made["step"])
-            looks = {name: logits[name] for name in ("logits", "alignment")}
-            made["advance"] = _trace(self.advance, beam | looks | position | options)
-            made["wish"] = _trace(self.wish, read | looks | options | extras)
-            made["advance_wishes"] = _trace(
-                self.advance_wishes,
-                beam | looks | position | options | extras | _specs(MEMORY) | read,
-            )
+            whole = self._whole(_specs(OPTIONS))
+            made = {name: _trace(*parts) for name, parts in whole.items() if _in(name, names)}
+            return made | (self._by_steps(_specs(OPTIONS)) if names is None else {})
+
+    def _whole(self, options):
+        """Functions, and specs, of signatures that know of no others."""
+        targets = _specs({"targets": (WHOLE, "BT"), "target_lengths": (WHOLE, "B")})
+        noted = _specs(TRACE) | {"num_hypotheses": options["num_hypotheses"]}
+        return {
+            "translate_ids": (self.translate_ids, self.source | options),
+            "score": (self.score, self.source | targets),
+            "trace": (self.trace, noted),
+        }
+
+    def _by_steps(self, options):
+        """The signatures that take what others give."""
+        size = {"beam_size": options["beam_size"]}
+        made = {"encode": _trace(self.encode, self.source | size)}
+        begun = _given(made["encode"])
+        kept = {k: v for k, v in begun.items() if k.startswith(("context_", "state_"))}
+        beam, position = _specs(BEAM), _specs({"position": (WHOLE, "1")})
+        made["step"] = _trace(self.step, {"beam_ids": beam["beam_ids"]} | position | kept)
+        seen = _given(made["step"])
+        looks = {name: seen[name] for name in ("logits", "alignment")} | options
+        wishes = looks | _specs(EXTRAS) | {"lengths": self.source["lengths"]}
+        made["advance"] = _trace(self.advance, beam | position | looks)
+        made["wish"] = _trace(self.wish, wishes)
+        given = beam | position | wishes | _specs(MEMORY)
+        made["advance_wishes"] = _trace(self.advance_wishes, given)
         return made
 
     def translate_ids(self, ids, lengths, copy_ids=None, **options):
@@ -214,6 +219,10 @@ class Graphs:
             "max_length": tf.clip_by_value(given["max_length"], 0, self.caps["max_length"]),
         }
         return search.Options(**(given | made))
+
+
+def _in(name, names):
+    return names is None or name in names
 
 
 def _specs(table):
