@@ -38,7 +38,8 @@ class Tokenizer:
         """A text -> the strings of its pieces."""
         if not self.special_tokens:
             return self.cut(text)
-        parts = self._special.split(text)  # every other one is a special token
+        # The op that finds special tokens in a graph reads no further than a NUL.
+        parts = self._special.split(text.partition("\0")[0])  # every other one is a special token
         return [p for i, x in enumerate(parts) for p in ([x] if i % 2 else self.cut(x))]
 
     def ids(self, pieces):
