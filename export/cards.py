@@ -12,7 +12,15 @@ from keras_s2s.config import Config
 from keras_s2s.export.materials import first_run
 from keras_s2s.tokenizers import SPECIAL_PIECES
 
-__all__ = ["CARD", "as_rows", "make_card", "put_card", "read_card", "run_facts", "write_card"]
+__all__ = [
+    "CARD",
+    "as_rows",
+    "make_card",
+    "put_card",
+    "read_card",
+    "run_facts",
+    "write_card",
+]
 
 CARD = "assets.extra/model_card.json"
 TEXT = "assets.extra/model_card.md"

@@ -69,7 +69,7 @@ class Graphs:
     def __init__(self, model, caps):
         self.model, self.caps = model, caps
         names = ["ids", "copy_ids"] if model.copies else ["ids"]
-        self.source = _specs({name: (WHOLE, "BS") for name in names} | {"lengths": (WHOLE, "B")})
+        self.source = _specs(dict.fromkeys(names, (WHOLE, "BS")) | {"lengths": (WHOLE, "B")})
 
     def concrete(self, names=None) -> dict:
         """Each signature's concrete function, by name; of those in `names` if any are given."""
@@ -112,7 +112,7 @@ class Graphs:
         return _filled(found)
 
     def score(self, ids, lengths, targets, target_lengths, copy_ids=None):
-        """Target ids [B, T] without an end -> log-probability of each and of the end, [B, T + 1]."""
+        """Target ids [B, T] without an end -> log-probabilities [B, T + 1], the end's the last."""
         source = self._source(ids, lengths, copy_ids)
         targets = _known(targets, self._columns(source))
         place = tf.expand_dims(tf.range(tf.shape(targets)[1] + 1), 0)

@@ -33,9 +33,8 @@ def readable(values):
     """A tensor [N, ...] as what `read` reads from."""
     if are_growing():
         return values
-    return tf.TensorArray(values.dtype, tf.shape(values)[0], element_shape=values.shape[1:]).unstack(
-        values
-    )
+    size, shape = tf.shape(values)[0], values.shape[1:]
+    return tf.TensorArray(values.dtype, size, element_shape=shape).unstack(values)
 
 
 def read(array, place):

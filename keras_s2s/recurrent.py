@@ -146,7 +146,7 @@ def unroll(advance, inputs, states, like, reverse=False):
     Returns:
         outputs, a nest like `like` with the positions as a new second axis, and the final states.
     """
-    flat = [tf.transpose(x, [1, 0, *range(2, x.shape.rank)]) for x in tf.nest.flatten(inputs)]
+    flat = [_columns_first(x) for x in tf.nest.flatten(inputs)]  # [N, B, ...]
     length = tf.shape(flat[0])[0]
     columns = [arrays.readable(x) for x in flat]
 
@@ -183,9 +183,13 @@ def unroll(advance, inputs, states, like, reverse=False):
         shape_invariants=shapes,
         maximum_iterations=length,
     )
-    stacked = [arrays.whole(array) for array in written]  # [N, B, ...]
-    stacked = [tf.transpose(x, [1, 0, *range(2, x.shape.rank)]) for x in stacked]
+    stacked = [_columns_first(arrays.whole(array)) for array in written]  # [B, N, ...]
     return tf.nest.pack_sequence_as(like, stacked), tf.nest.pack_sequence_as(states, final)
+
+
+def _columns_first(x):
+    """A tensor with its first two axes exchanged."""
+    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
 
 
 def _same_shapes(new, old):

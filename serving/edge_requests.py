@@ -49,7 +49,8 @@ def read_source(text, tokenizers, caps) -> Source:
     error = error or _beyond("text tokens", len(pieces), caps["source_length"])
     kept = pieces[: caps["source_length"]]
     ids = [*tokenizers[0].ids(kept), END]
-    return Source(kept, ids, [*target_ids(kept, kept, tokenizers[1], True), END], len(pieces), error)
+    copies = [*target_ids(kept, kept, tokenizers[1], True), END]
+    return Source(kept, ids, copies, len(pieces), error)
 
 
 def target_ids(source, pieces, target, copies):

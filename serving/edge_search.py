@@ -136,7 +136,7 @@ def _columns(rows, kinds):
 
 
 def _wishes(rows):
-    lists = {"constraints": [x.constraints for x in rows], "disallowed": [x.disallowed for x in rows]}
+    lists = {name: [getattr(row, name) for row in rows] for name in ("constraints", "disallowed")}
     return _columns(rows, WISHES) | {
         "prefix": _padded([row.prefix for row in rows]),
         "prefix_length": np.array([len(row.prefix) for row in rows], np.int32),

@@ -21,7 +21,8 @@ MANY = 32  # texts that one call carries
 
 def add_commands(commands) -> None:
     """Adds `export`, `serve` and `predict` to the parser's sub-commands."""
-    _add_export(add_command(commands, "export", _export, "publish a trained run for a server or a device"))
+    summary = "publish a trained run for a server or a device"
+    _add_export(add_command(commands, "export", _export, summary))
     _add_serve(add_command(commands, "serve", _serve, "serve an export over gRPC"))
     _add_predict(add_command(commands, "predict", _predict, "ask a served model"))
 

@@ -6,15 +6,14 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s import search
-from keras_s2s.config import Decoding, UserError
-from keras_s2s.export import export_litert, export_litert_translator
+from keras_s2s.config import UserError
+from keras_s2s.export import export_litert
 from keras_s2s.export.comparing import NotProven
 from keras_s2s.export.litert_file import check_built_in, convert
 from keras_s2s.export.litert_graphs import Graphs
 from keras_s2s.export.litert_proof import ask_file, measure
 from keras_s2s.export.probes import ask
 from tests.conformance import models
-from tests.export.tiny import make_translator
 
 FAST = [("bigru", "gru", "softmax"), ("pre", "pre", "tied"), ("bilstm", "grus", "pointer")]
 SLOW = [case for case in models.PAIRWISE if case not in FAST]
@@ -130,27 +129,19 @@ def test_another_quantisation_is_refused():
         convert({}, [], "int2")
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A model that copies, exported and proved."""
-    directory = tmp_path_factory.mktemp("litert")
-    translator = make_translator(Decoding(beam_size=3, max_length=8), parts=("bigru", "gru", "pointer"))
-    return translator, export_litert_translator(translator, directory, pairs=[("a b", "a")])
-
-
-def test_published_with_its_card(exported):
-    translator, path = exported
+def test_published_with_its_card(copying_file):
+    translator, path = copying_file
     assert path.name == "1"
     files = {one.name for one in path.rglob("*") if one.is_file()}
     assert files == {"model.tflite", "model_card.json", "model_card.md"}
     assert "| quantization | none |" in (path / "assets.extra/model_card.md").read_text()
 
 
-def test_another_model_is_not_proved(exported, tmp_path):
+def test_another_model_is_not_proved(copying_file, tmp_path):
     from keras_s2s.export.litert_proof import prove_exact
     from keras_s2s.export.materials import material_of
 
-    translator, path = exported
+    translator, path = copying_file
     weight = translator.model.decoder.readout.bias
     before = weight.numpy()
     weight.assign(before + 0.5)
@@ -159,8 +150,8 @@ def test_another_model_is_not_proved(exported, tmp_path):
     weight.assign(before)
 
 
-def test_a_fall_beyond_the_bound_is_refused(exported, tmp_path):
-    translator, path = exported
+def test_a_fall_beyond_the_bound_is_refused(copying_file, tmp_path):
+    translator, path = copying_file
     pairs = [("a b c", "a b"), ("d", "e f")]
     figures = measure(translator, path / "model.tflite", tmp_path, pairs, "wer", "float16")
     assert figures["equal"] == 1.0

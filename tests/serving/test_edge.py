@@ -10,10 +10,7 @@ import numpy as np
 import pytest
 
 from keras_s2s import cli
-from keras_s2s.config import Decoding
-from keras_s2s.export import export_litert_translator
 from keras_s2s.serving import EdgeTranslator, StartError
-from tests.export.tiny import make_translator
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["a b c", "", "c zz", "i h g f e d", "zz yy"]
@@ -31,12 +28,9 @@ OPTIONS = [
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(copying_file):
     """A `Translator` whose model copies, and the file that was exported of it."""
-    translator = make_translator(
-        Decoding(beam_size=3, max_length=8), ("bigru", "gru", "pointer"), dictionary={"zz": "g"}
-    )
-    path = export_litert_translator(translator, tmp_path_factory.mktemp("edge"))
+    translator, path = copying_file
     return translator, path / "model.tflite"
 
 
@@ -172,14 +166,18 @@ def test_commands(made, tmp_path, capsys):
     (tmp_path / "in").write_text("a b c\ni h\n")
     assert cli.main(["translate", str(path), "--input", str(tmp_path / "in")]) == 0
     assert capsys.readouterr().out.splitlines() == translator.translate(["a b c", "i h"])
-    assert cli.main(["translate", str(path), "--sample"]) == 2
+    words = ["translate", str(path), "--input", str(tmp_path / "in"), "--sample"]
+    assert cli.main(words) == 2
     assert "expected a model that draws, came a LiteRT file" in capsys.readouterr().err
     translator.save(tmp_path / "run")
     assert cli.main(["verify", str(path), str(tmp_path / "run")]) == 0
     assert "all answers equal" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", [None, b"", b"model", b"\x1c\0\0\0TFL3" + b"\xff" * 40], ids=str)
+DAMAGED = b"\x1c\0\0\0TFL3" + b"\xff" * 40
+
+
+@pytest.mark.parametrize("content", [None, b"", b"model", DAMAGED], ids=str)
 def test_what_is_no_file_of_ours_is_refused(tmp_path, content):
     path = tmp_path / "model.tflite"
     if content is not None:

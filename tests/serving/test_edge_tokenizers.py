@@ -12,7 +12,9 @@ from keras_s2s.config import TokenizerConfig
 from keras_s2s.serving.edge_tokenizers import make_tokenizer
 from keras_s2s.tokenizers import protos
 
-LINES = ["the cat sat on the mat", "a dog's life: 1,000 bones!", "the <2de> end", "caf\u00e9 cat mat"]
+LINES = [
+    "the cat sat on the mat", "a dog's life: 1,000 bones!", "the <2de> end", "caf\u00e9 cat mat",
+]  # fmt: skip
 ODD = ["", " ", "\t a \n b\u00a0c ", "a\0b\x0bc", "\U0001f600 zzz", "</s> <unk>", "<2de>the<2de>"]
 KINDS = {
     "bytes": {"size": None},
