@@ -1,6 +1,8 @@
 """A LiteRT file from concrete functions, and what is written into it beside the model."""
 
+import contextlib
 import json
+import sys
 import tempfile
 
 import flatbuffers
@@ -60,12 +62,13 @@ def _recipe(quantization):
     except ImportError:
         raise UserError(
             f"quantize: {quantization} needs the package ai-edge-quantizer, came none;"
-            " float16 and dynamic_int8 need no further one"
+            " float16 and dynamic_int8 need no further one; pip install 'keras-s2s[quantize]'"
         ) from None
 
     def run(content):
         made = quantizer.Quantizer(bytearray(content), getattr(recipe, _RECIPES[quantization])())
-        return bytes(made.quantize().quantized_model)
+        with contextlib.redirect_stdout(sys.stderr):  # it tells of its progress
+            return bytes(made.quantize().quantized_model)
 
     return run
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_s2s import search
+from keras_s2s import cli, search
 from keras_s2s.config import UserError
 from keras_s2s.export import export_litert
 from keras_s2s.export.comparing import NotProven
@@ -122,6 +122,21 @@ def test_what_needs_a_package_says_so(kind):
     except ImportError:
         with pytest.raises(UserError, match=f"quantize: {kind} needs the package"):
             convert({}, [], kind)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--quantize", "float16"], "--quantize: expected none with --format saved_model"),
+        (["--max-length", "9"], "--max-length: expected none with --format saved_model"),
+        (["--format", "litert", "--batching"], "--batching: expected none with --format litert"),
+        (["--format", "litert", "--weights", "int8"], "--weights: expected none with --format"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_options_of_another_format_are_refused(words, named, tmp_path, capsys):
+    assert cli.main(["export", str(tmp_path), str(tmp_path / "out"), *words]) == 2
+    assert named in capsys.readouterr().err
 
 
 def test_another_quantisation_is_refused():
