@@ -9,6 +9,8 @@ _ROOMS = {
     "NotProven": "comparing",
     "Variant": "variants",
     "export_ctranslate2": "ctranslate2",
+    "export_litert": "litert",
+    "export_litert_translator": "litert",
     "export_saved_model": "saved_model",
     "export_translator": "saved_model",
     "keep_newest": "publishing",

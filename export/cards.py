@@ -12,13 +12,21 @@ from keras_s2s.config import Config
 from keras_s2s.export.materials import first_run
 from keras_s2s.tokenizers import SPECIAL_PIECES
 
-__all__ = ["CARD", "as_rows", "read_card", "run_facts", "write_card"]
+__all__ = [
+    "CARD",
+    "as_rows",
+    "make_card",
+    "put_card",
+    "read_card",
+    "run_facts",
+    "write_card",
+]
 
 CARD = "assets.extra/model_card.json"
 TEXT = "assets.extra/model_card.md"
 SECTIONS = (
-    "variant", "sizes", "vocabularies", "training", "data", "defaults", "limits", "versions",
-    "configuration",
+    "variant", "litert", "sizes", "vocabularies", "training", "data", "defaults", "limits",
+    "versions", "configuration",
 )  # fmt: skip
 SHOWN = 8  # tokens of a vocabulary
 PACKAGES = ("tensorflow", "keras", "tensorflow-text", "numpy")
@@ -54,9 +62,16 @@ def run_facts(run, checkpoint: str) -> dict:
 def write_card(path, translator, about: dict) -> None:
     """Writes the card of the export in the directory `path`: JSON, and Markdown for people."""
     path = Path(path)
-    card = about | {
+    files = [one for one in path.rglob("*") if one.is_file()]
+    put_card(path, make_card(translator, about, sum(one.stat().st_size for one in files)))
+
+
+def make_card(translator, about: dict, size: int) -> dict:
+    """The card of an export of so many bytes, as JSON values."""
+    parameters = sum(int(weight.value.shape.num_elements()) for weight in translator.model.weights)
+    return about | {
         "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "sizes": _sizes(path, translator),
+        "sizes": {"parameters": parameters, "bytes": size},
         "vocabularies": {
             side: _vocabulary(tokenizer)
             for side, tokenizer in (
@@ -71,6 +86,11 @@ def write_card(path, translator, about: dict) -> None:
         "versions": {"keras_s2s": __version__, "python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES},
     }
+
+
+def put_card(path, card: dict) -> None:
+    """Writes a card that is made into the directory `path`."""
+    path = Path(path)
     (path / CARD).parent.mkdir(exist_ok=True)
     (path / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
     (path / TEXT).write_text(_markdown(card), "utf-8")
@@ -83,16 +103,6 @@ def read_card(path) -> dict | None:
     except (OSError, ValueError):
         return None
     return card if isinstance(card, dict) else None
-
-
-def _sizes(path, translator):
-    files = [one for one in path.rglob("*") if one.is_file()]
-    return {
-        "parameters": sum(
-            int(weight.value.shape.num_elements()) for weight in translator.model.weights
-        ),
-        "bytes": sum(one.stat().st_size for one in files),
-    }
 
 
 def _vocabulary(tokenizer):

@@ -17,13 +17,14 @@ __all__ = ["export_material", "through_session", "verify"]
 TOKENS = 2
 
 
-def verify(models: dict, material: Material) -> int:
+def verify(models: dict, material: Material, signatures=None) -> int:
     """Asks every model the requests of a proof, and compares the answers with the first's.
 
     Args:
         models: by name, functions of a list of `probes.Probe` that give a dict of arrays for each.
         material: what the requests are made of; without tokens, those of the first model's
             answers are taken.
+        signatures: names of those to ask; all of them when None.
 
     Returns:
         The number of requests.
@@ -34,7 +35,9 @@ def verify(models: dict, material: Material) -> int:
     first, *others = models
     if not (material.tokens or material.forecasts):
         material = _with_tokens(material, models[first])
-    asked = probes(material)
+    asked = [
+        probe for probe in probes(material) if signatures is None or probe.signature in signatures
+    ]
     expected = [_readable(answer) for answer in models[first](asked)]
     for other in others:
         answers = map(_readable, models[other](asked))

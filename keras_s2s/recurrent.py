@@ -8,6 +8,7 @@ one position, and both then run the same code.
 import keras
 import tensorflow as tf
 
+from keras_s2s import arrays
 from keras_s2s.linear import Linear, make_norm
 
 __all__ = [
@@ -249,30 +250,50 @@ def unroll(advance, inputs, states, like, reverse=False):
     Returns:
         outputs, a nest like `like` with the positions as a new second axis, and the final states.
     """
-    flat = [tf.transpose(x, [1, 0, *range(2, x.shape.rank)]) for x in tf.nest.flatten(inputs)]
+    flat = [_columns_first(x) for x in tf.nest.flatten(inputs)]  # [N, B, ...]
     length = tf.shape(flat[0])[0]
-    arrays = [
-        tf.TensorArray(spec.dtype, length, element_shape=spec.shape)
-        for spec in tf.nest.flatten(like)
-    ]
-    columns = [tf.TensorArray(x.dtype, length, element_shape=x.shape[1:]).unstack(x) for x in flat]
+    columns = [arrays.readable(x) for x in flat]
 
-    def body(count, arrays, flat_states):
-        place = length - 1 - count if reverse else count
-        here = tf.nest.pack_sequence_as(inputs, [column.read(place) for column in columns])
+    def place(count):
+        return length - 1 - count if reverse else count
+
+    def go(count, flat_states):
+        here = [arrays.read(column, place(count)) for column in columns]
+        here = tf.nest.pack_sequence_as(inputs, here)
         outputs, new = advance(here, tf.nest.pack_sequence_as(states, flat_states))
-        arrays = [a.write(place, out) for a, out in zip(arrays, tf.nest.flatten(outputs))]
-        return count + 1, arrays, _same_shapes(tf.nest.flatten(new), flat_states)
+        return tf.nest.flatten(outputs), _same_shapes(tf.nest.flatten(new), flat_states)
 
-    _, arrays, final = tf.while_loop(
+    def body(count, written, flat_states):
+        outputs, new = go(count, flat_states)
+        written = [
+            arrays.write(array, place(count), output, front=reverse)
+            for array, output in zip(written, outputs)
+        ]
+        return count + 1, written, new
+
+    specs, first = tf.nest.flatten(like), tf.nest.flatten(states)
+    if arrays.are_growing():  # only its first element tells the sizes of a tensor that grows
+        outputs, first = go(tf.constant(0), first)
+        start = (tf.constant(1), [arrays.started(output) for output in outputs], first)
+        grown = [tf.TensorShape([None, *spec.shape]) for spec in specs]
+        shapes = (tf.TensorShape([]), grown, [x.shape for x in first])
+    else:
+        written = [tf.TensorArray(s.dtype, length, element_shape=s.shape) for s in specs]
+        start, shapes = (tf.constant(0), written, first), None
+    _, written, final = tf.while_loop(
         lambda count, *_: count < length,
         body,
-        (tf.constant(0), arrays, tf.nest.flatten(states)),
+        start,
+        shape_invariants=shapes,
         maximum_iterations=length,
     )
-    stacked = [array.stack() for array in arrays]  # [N, B, ...]
-    stacked = [tf.transpose(x, [1, 0, *range(2, x.shape.rank)]) for x in stacked]
+    stacked = [_columns_first(arrays.whole(array)) for array in written]  # [B, N, ...]
     return tf.nest.pack_sequence_as(like, stacked), tf.nest.pack_sequence_as(states, final)
+
+
+def _columns_first(x):
+    """A tensor with its first two axes exchanged."""
+    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
 
 
 def _same_shapes(new, old):

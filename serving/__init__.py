@@ -8,6 +8,7 @@ import importlib
 _ROOMS = {
     "Attention": "signatures",
     "Client": "serving.client",
+    "EdgeTranslator": "serving.edge",
     "Hypothesis": "signatures",
     "RowError": "serving.errors",
     "Score": "signatures",
@@ -20,6 +21,7 @@ _ROOMS = {
 __all__ = [
     "Attention",
     "Client",
+    "EdgeTranslator",
     "Hypothesis",
     "RowError",
     "Score",

@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -23,3 +25,16 @@ def pytest_collection_modifyitems(config, items):
     kept = [item for item in items if ("slow" in item.keywords) == wanted]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def copying_file(tmp_path_factory):
+    """A `Translator` whose model copies, and the directory of the LiteRT file exported of it."""
+    from keras_s2s.config import Decoding
+    from keras_s2s.export import export_litert_translator
+    from tests.export.tiny import make_translator
+
+    decoding, parts = Decoding(beam_size=3, max_length=8), ("bigru", "gru", "pointer")
+    translator = make_translator(decoding, parts, dictionary={"zz": "g"})
+    directory = tmp_path_factory.mktemp("litert")
+    return translator, export_litert_translator(translator, directory, pairs=[("a b", "a")])

@@ -19,8 +19,8 @@ PACKAGES = {"keras_s2s": "keras_s2s", "export": "keras_s2s.export", "serving": "
 ROWS = (
     ("signatures", "config"),
     (
-        "masks", "linear", "attention", "embeddings", "vectors", "recurrent", "convolutions",
-        "transformer",
+        "masks", "linear", "arrays", "attention", "embeddings", "vectors", "recurrent",
+        "convolutions", "transformer",
     ),  # fmt: skip
     ("encoders", "decoders", "heads"),
     ("losses", "metrics", "schedules", "callbacks"),

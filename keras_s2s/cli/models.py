@@ -10,6 +10,7 @@ from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.config import UserError
 
 __all__ = [
+    "EDGE",
     "SCHEME",
     "add_model",
     "add_timeout",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 SCHEME = "grpc://"
+EDGE = ".tflite"
 
 
 def add_model(parser) -> None:
@@ -28,7 +30,7 @@ def add_model(parser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a run, a SavedModel's directory or base path, or grpc://HOST:PORT/NAME",
+        help="a run, a SavedModel's directory or base path, FILE.tflite, or grpc://HOST:PORT/NAME",
     )
     parser.add_argument(
         "--ensemble",
@@ -53,7 +55,8 @@ def add_timeout(parser) -> None:
 
 
 def open_model(arguments):
-    """The model that `add_model`'s words name, in a `with` block; see `_Run`, `_Export`, `_Served`.
+    """The model that `add_model`'s words name, in a `with` block; see `_Run`, `_Export`, `_Edge`,
+    `_Served`.
 
     Raises:
         UserError: there is none of that name, or it cannot be loaded.
@@ -61,9 +64,8 @@ def open_model(arguments):
     name = arguments.model
     if name.startswith(SCHEME):
         kind = served(*_address(name), arguments.timeout)
-    elif name.endswith(".tflite"):
-        raise UserError(f"{name}: expected a run, a SavedModel or grpc://, came a LiteRT file,"
-                        " which cannot be used here yet")  # fmt: skip
+    elif name.endswith(EDGE):
+        kind = _Edge(name)
     elif is_export(Path(name)):
         import_tensorflow()
         kind = _Export(name)
@@ -198,6 +200,39 @@ class _Export(_Served):
 
     def identity(self) -> str:
         return f"{self._name} ({_stamp([Path(self._model.address)])})"
+
+
+class _Edge:
+    """A LiteRT file in this process, without TensorFlow; as `_Run`."""
+
+    def __init__(self, path):
+        from keras_s2s.serving import EdgeTranslator
+
+        with naming():
+            self._model, self._name = EdgeTranslator(path), path
+
+    def translate(self, texts, alignment=True, **options):
+        with naming():
+            return self._model.decode(texts, errors="return", **options)
+
+    def sample(self, texts, alignment=True, **options):
+        raise UserError(f"{self._name}: expected a model that draws, came a LiteRT file")
+
+    def score(self, texts, **targets):
+        with naming():
+            return self._model.score(texts, errors="return", **targets)
+
+    def attention(self, texts, **targets):
+        raise UserError(f"{self._name}: expected a model with attention maps, came a LiteRT file")
+
+    def identity(self) -> str:
+        return f"{self._name} ({_stamp([Path(self._name)])})"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
 
 
 def _address(name):

@@ -12,7 +12,7 @@ from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.cli.translate import Search, add_options, line_files
 from keras_s2s.cli.windows import stream
 from keras_s2s.config import UserError
-from keras_s2s.export.variants import WEIGHTS
+from keras_s2s.export.variants import FORMATS, QUANTIZATIONS, WEIGHTS
 
 __all__ = ["add_commands"]
 
@@ -21,7 +21,8 @@ MANY = 32  # texts that one call carries
 
 def add_commands(commands) -> None:
     """Adds `export`, `serve` and `predict` to the parser's sub-commands."""
-    _add_export(add_command(commands, "export", _export, "publish a trained run as a SavedModel"))
+    summary = "publish a trained run for a server or a device"
+    _add_export(add_command(commands, "export", _export, summary))
     _add_serve(add_command(commands, "serve", _serve, "serve an export over gRPC"))
     _add_predict(add_command(commands, "predict", _predict, "ask a served model"))
 
@@ -32,6 +33,12 @@ def _add_export(parser):
     add("directory", metavar="DIR", help="the base path: DIR/VERSION is made")
     number = integer(1, 2**63 - 1)  # what TensorFlow Serving can read
     add("--version", type=number, metavar="N", help="default: one more than the highest there")
+    kinds = "a SavedModel for a server, or one LiteRT file for a device (default: saved_model)"
+    add("--format", choices=FORMATS, default=FORMATS[0], help=kinds)
+    add("--quantize", choices=QUANTIZATIONS, help="of a LiteRT file (default: none)")
+    add("--beam", type=integer(1), metavar="K", help="of a LiteRT file: the widest beam")
+    most = "of a LiteRT file: the most target tokens"
+    add("--max-length", type=integer(1), metavar="N", help=most)
     add("--weights", choices=WEIGHTS, help="how matrices are stored (default: float32)")
     more = "answer requests that wait at the same time together, without a flag of the server"
     add("--batching", action="store_true", help=more)
@@ -64,20 +71,27 @@ def _add_predict(parser):
 
 
 def _export(arguments):
+    litert = arguments.format == "litert"
+    others = ("weights", "batching", "shortlist", "frozen") if litert else ("quantize", "beam", "max_length")
+    for name in others:
+        if getattr(arguments, name):
+            raise UserError(f"--{name.replace('_', '-')}: expected none with --format"
+                            f" {arguments.format}")  # fmt: skip
     import_tensorflow()
-    from keras_s2s.export import export_saved_model
+    from keras_s2s.export import export_litert, export_saved_model
 
+    common = {"version": arguments.version, "checkpoint": arguments.checkpoint}
     with _averaged(arguments.run_dir, arguments.average, arguments.checkpoint) as run:
-        path = export_saved_model(
-            run,
-            arguments.directory,
-            version=arguments.version,
-            checkpoint=arguments.checkpoint,
-            shortlist=arguments.shortlist,
-            weights=arguments.weights,
-            batching=arguments.batching,
-            frozen=arguments.frozen,
-        )
+        if litert:
+            path = export_litert(
+                run, arguments.directory, quantization=arguments.quantize or "none",
+                beam=arguments.beam, max_length=arguments.max_length, **common,
+            )  # fmt: skip
+        else:
+            path = export_saved_model(
+                run, arguments.directory, weights=arguments.weights, batching=arguments.batching,
+                shortlist=arguments.shortlist, frozen=arguments.frozen, **common,
+            )  # fmt: skip
     print(path)
 
 

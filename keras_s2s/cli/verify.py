@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from keras_s2s.cli.lines import Output
-from keras_s2s.cli.models import SCHEME, add_timeout, is_export, naming, served_client
+from keras_s2s.cli.models import EDGE, SCHEME, add_timeout, is_export, naming, served_client
 from keras_s2s.cli.options import add_checkpoint_option
 from keras_s2s.cli.parsing import add_command
 from keras_s2s.cli.quiet import import_tensorflow
@@ -15,7 +15,8 @@ from keras_s2s.config import UserError
 __all__ = ["add_commands"]
 
 MOST_LINES = 100
-KINDS = "a run, a SavedModel's directory or base path, or grpc://HOST:PORT/NAME"
+EDGE_SIGNATURES = ("serving_default", "translate", "score")  # what a LiteRT file has
+KINDS = "a run, a SavedModel's directory or base path, FILE.tflite, or grpc://HOST:PORT/NAME"
 
 
 def add_commands(commands) -> None:
@@ -47,7 +48,8 @@ def _verify(arguments):
             answers, material = _opened(name, arguments, stack)
             models[name] = answers
             materials += [material] if material else []
-        count = verify(models, _material(materials, arguments.input))
+        only = EDGE_SIGNATURES if any(name.endswith(EDGE) for name in names) else None
+        count = verify(models, _material(materials, arguments.input), only)
     print(f"{' = '.join(names)}: {count} requests, all answers equal")
 
 
@@ -58,6 +60,12 @@ def _opened(name, arguments, stack):
     if name.startswith(SCHEME):
         client = stack.enter_context(served_client(name, arguments.timeout))
         return _by_calls(client), None
+    if name.endswith(EDGE):
+        from keras_s2s.serving import EdgeTranslator
+
+        with naming():
+            model = EdgeTranslator(name)
+        return _by_calls(model), None
     if is_export(Path(name)):
         from keras_s2s.serving.local import find_version
 

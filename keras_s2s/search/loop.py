@@ -4,13 +4,14 @@ import functools
 
 import tensorflow as tf
 
+from keras_s2s import arrays
 from keras_s2s.config import SpecialIds
 from keras_s2s.search import beams
 from keras_s2s.search.options import Options, in_use, no_extras
 from keras_s2s.search.tracing import trace
 from keras_s2s.search.ways import Draws, Plain, Wishes
 
-__all__ = ["sample", "search"]
+__all__ = ["sample", "search", "update"]
 
 WORTHWHILE = 8  # rows, below which done ones stay
 
@@ -75,8 +76,8 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
     context, state = begin(source, tf.shape(alive)[1], most)
     width = tf.shape(way.limits.own)[1]
     beam, batch = beams.start(alive, special.start, width), tf.shape(alive)[0]
-    notes = [_array([None, None, 4], most)]
-    notes += [_array([None, None, None], most)] if alignment else []
+    notes = [_array([batch, width, 4], most)]
+    notes += [_array([batch, width, tf.shape(source["mask"])[1]], most)] if alignment else []
     nests = (memory, state, context, way.rows())
 
     def phase(position, rows, beam, notes, ended, *flat):
@@ -94,7 +95,7 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
         )
         return position, rows, beam, notes, ended, *kept
 
-    if way.shrinks and most is None:
+    if way.shrinks and most is None and not arrays.are_growing():
         first = (tf.constant(0), tf.range(batch), beam, notes, beam.ended, *map(_leaves, nests))
         _, _, _, notes, ended, *_ = _loop(
             lambda position, rows, *_: tf.equal(position, 0) | (tf.shape(rows)[0] > 0), phase, first
@@ -104,7 +105,7 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
         first = (tf.constant(0), beam, notes, memory, state)
         _, beam, notes, _, _ = _steps(take, first, None, 0, most)
         ended = beam.ended
-    steps, *looks = [note.stack() for note in notes]
+    steps, *looks = [arrays.whole(note) for note in notes]
     return trace(ended, steps, looks[0] if looks else None, options)
 
 
@@ -139,7 +140,7 @@ def _steps(take, variables, spread, least, most=None):
     def body(position, beam, notes, memory, state):
         beam, noted, memory, state = take(position, beam, memory, state)
         notes = [
-            note.write(position, x if spread is None else _spread(x, *spread))
+            arrays.write(note, position, x if spread is None else _spread(x, *spread))
             for note, x in zip(notes, noted, strict=True)
         ]
         return position + 1, beam, notes, memory, state
@@ -151,10 +152,7 @@ def _take(step, way, context, alignment, position, beam, memory, state):
     """One step: the new beam, what to note of it, and what hypotheses carry on."""
     maps = "alignment" if alignment else "none"
     logits, then, attention = step(beam.ids, position, context, state, maps=maps, normalize=False)
-    look = way.look(beam, logits, attention, position, memory)
-    beam, chosen, packed = beams.advance(
-        beam, look.candidates, look.log_probs, look.bonus, look.finished, position, way.limits
-    )
+    beam, packed, memory = update(way, beam, logits, attention, position, memory)
     parents = tf.cast(packed[:, :, 1], tf.int32)  # [B, K]
     then = tf.nest.map_structure(
         lambda new, old: tf.cast(tf.gather(new, parents, axis=1, batch_dims=1), old.dtype),
@@ -165,7 +163,29 @@ def _take(step, way, context, alignment, position, beam, memory, state):
         # Of the first step there may be one slot only; notes of all steps are stacked.
         wide = tf.concat([tf.shape(packed)[:2], tf.shape(attention)[2:]], 0)
         noted.append(tf.broadcast_to(attention, wide))
-    return beam, noted, look.remember(chosen), then
+    return beam, noted, memory, then
+
+
+def update(way, beam, logits, attention, position, memory):
+    """What a search makes of the logits of a step.
+
+    Args:
+        way: of `ways`.
+        beam: `Beam` before the step.
+        logits: float32 [B, K, V'].
+        attention: float32 [B, K, S], or None.
+        position: int32 scalar.
+        memory: what the way remembers, a dict.
+
+    Returns:
+        The new `Beam`, float32 [B, K, 4] of those that live on, as `beams.advance` gives it, and
+        what the way remembers.
+    """
+    look = way.look(beam, logits, attention, position, memory)
+    beam, chosen, packed = beams.advance(
+        beam, look.candidates, look.log_probs, look.bonus, look.finished, position, way.limits
+    )
+    return beam, packed, look.remember(chosen)
 
 
 def _spread(x, rows, batch):
@@ -175,7 +195,10 @@ def _spread(x, rows, batch):
 
 
 def _array(shape, most):
-    """Where each step notes a tensor; of a fixed size when that is known."""
+    """Where each step notes a tensor of that shape; of a fixed size when that is known."""
+    if arrays.are_growing():
+        return tf.zeros([0, *shape])
+    shape = [size if isinstance(size, int) else None for size in shape]
     size = {"size": 0, "dynamic_size": True} if most is None else {"size": most}
     return tf.TensorArray(tf.float32, **size, element_shape=shape)
 
@@ -186,6 +209,8 @@ def _shapes(variables):
     def free(x):
         if isinstance(x, tf.TensorArray):
             return None
+        if x.shape.rank == 4 and x.shape[0] == 0:  # notes that grow
+            return tf.TensorShape([None, None, None, x.shape[3]])
         known = [None if size == 0 else size for size in x.shape[2:]]
         return tf.TensorShape([None] * min(x.shape.rank, 2) + known)
 

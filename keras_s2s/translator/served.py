@@ -60,7 +60,7 @@ class Served:
             self.prepare()
 
     @classmethod
-    def load(cls, run, checkpoint: str = "best", shortlist=None) -> "Served":
+    def load(cls, run, checkpoint: str = "best", shortlist=None, prepare: bool = True):
         """The translator or forecaster of a run directory, or of several as one ensemble.
 
         Args:
@@ -68,6 +68,7 @@ class Served:
                 the tokenizers and the options of the first.
             checkpoint: `"best"` or `"last"`.
             shortlist: as for `Translator`.
+            prepare: whether to `prepare` it.
 
         Raises:
             UserError: naming the file that is missing or damaged, or the run whose vocabularies
@@ -81,6 +82,8 @@ class Served:
             _check_vocabularies(first, pair, other)
         if cls.of_vectors and len(models) > 1:
             raise UserError(f"{runs[1]}: expected one run, for forecasts are no ensemble")
+        if cls.of_vectors and shortlist is not None:
+            raise UserError("shortlist: expected none for forecasts, which have no tokens")
         try:
             model = models[0]
             if len(models) > 1:
@@ -91,7 +94,8 @@ class Served:
             raise
         except ValueError as error:
             raise UserError(f"{first / 'tokenizers'}: {error}") from None
-        made.prepare()
+        if prepare:
+            made.prepare()
         return made
 
     def prepare(self) -> None:

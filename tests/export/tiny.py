@@ -14,6 +14,6 @@ def tokenizers(sources=SOURCES, targets=TARGETS):
     return train(letters, [sources]), train(letters, [targets])
 
 
-def make_translator(decoding, **more):
-    """A `Translator` of an untrained GRU."""
-    return Translator(models.make("gru", "gru", "softmax"), *tokenizers(), decoding, **more)
+def make_translator(decoding, parts=("gru", "gru", "softmax"), **more):
+    """A `Translator` of an untrained GRU, or of a model of other parts."""
+    return Translator(models.make(*parts), *tokenizers(), decoding, **more)
