@@ -1,7 +1,7 @@
 // The page: holds what is chosen, asks for records, hands them to panels and heads.
 import { createControls } from "./controls.js";
 import { element } from "./dom.js";
-import { shown, weightsOf } from "./format.js";
+import { cut, shown, weightsOf } from "./format.js";
 import { createHeads } from "./heads.js";
 import { createPanel } from "./panel.js";
 import { watchTheme } from "./theme.js";
@@ -117,8 +117,16 @@ export async function start(host, source) {
     if (!kind) throw new Error("This record holds no attention.");
     const map = record.maps[kind];
     const { weights, greatest, heads } = weightsOf(map, state.head);
-    return { record, map, kind, weights, heads, view: state.view, theme: state.theme,
-      greatest: state.scale === "one" ? Math.max(1, greatest) : greatest };
+    return { record, map, kind, weights, heads, greatest, view: state.view, theme: state.theme };
+  }
+
+  function drawable({ value, reason }) {
+    try {
+      if (reason) throw reason;
+      return shownOf(value);
+    } catch (error) {
+      return { error };
+    }
   }
 
   function asked() {
@@ -135,16 +143,15 @@ export async function start(host, source) {
     problem.hidden = true;
     stage.classList.toggle("two", state.compare);
     panels[1].root.hidden = !state.compare;
-    got.forEach(({ value, reason }, i) => {
-      try {
-        if (reason) throw reason;
-        const given = shownOf(value);
-        panels[i].update({ ...given, step: wanted[i].step, title: `${wanted[i].run} · step ${wanted[i].step}` });
-        if (i === 0) first(given);
-      } catch (error) {
-        panels[i].fail(shown(error.message));
-      }
+    const given = got.map(drawable);
+    // side by side, one colour means one weight
+    const scale = Math.max(state.scale === "one" ? 1 : 0, ...given.map(({ greatest }) => greatest ?? 0));
+    given.forEach((one, i) => {
+      const { run, step } = wanted[i];
+      if (one.error) panels[i].fail(shown(one.error.message));
+      else panels[i].update({ ...one, greatest: scale, step, title: `${run} · step ${step}` });
     });
+    if (!given[0].error) first(given[0]);
     sync();
     focus(null);
     performance.mark("attention:shown");
@@ -161,7 +168,7 @@ export async function start(host, source) {
     const runs = Object.keys(state.runs).map((run) => [run, shown(run)]);
     const tags = Object.entries(state.runs[state.run] ?? {});
     controls.run.set(runs, state.run);
-    controls.tag.set(tags.map(([tag, { label }]) => [tag, shown(label ? `${tag} · ${label}` : tag)]), state.tag);
+    controls.tag.set(tags.map(([tag, { label }]) => [tag, shown(label ? `${cut(label, 64)} · ${tag}` : tag)]), state.tag);
     controls.view.set(state.view);
     controls.scale.set(state.scale);
     controls.step.set(state.steps, state.at);
@@ -188,7 +195,12 @@ export async function start(host, source) {
     state.pinned = null;
     focus(null);
   });
-  new ResizeObserver(() => panels.forEach((panel) => panel.resize())).observe(stage);
+  let wide = 0;
+  new ResizeObserver(() => {
+    if (stage.clientWidth === wide) return;
+    wide = stage.clientWidth;
+    panels.forEach((panel) => panel.resize());
+  }).observe(stage);
   controls.setLive(source.live);
   watchTheme((theme) => {
     document.documentElement.dataset.theme = theme.name;

@@ -95,7 +95,7 @@ export function createBipartite(onFocus) {
   }
 
   function update(given) {
-    Object.assign(state, given);
+    Object.assign(state, given, { focus: null });
     const { map } = given;
     fill(0, map.rowTokens, map.rowSide);
     fill(1, map.columnTokens, map.columnSide);
@@ -110,7 +110,7 @@ export function createBipartite(onFocus) {
     const width = Math.max(60, middle.clientWidth);
     const height = Math.max(state.map.rows, state.map.columns) * state.step;
     draw(sized(lines, width, height), state.lines, state.theme.line, width);
-    sized(over, width, height);
+    highlight(state.focus);
   }
 
   function draw(context, chosen, color, width) {
@@ -138,18 +138,22 @@ export function createBipartite(onFocus) {
       item.setAttribute("aria-selected", "false");
     }
     state.marked = [];
+    state.focus = focus;
     root.classList.toggle("focused", Boolean(focus));
     const width = Math.max(60, middle.clientWidth);
-    const context = sized(over, width, over.clientHeight);
+    const { rows, columns } = state.map;
+    const context = sized(over, width, Math.max(rows, columns) * state.step);
     if (!focus) return;
     const chosen = [];
-    const { rows, columns } = state.map;
     for (let row = focus.row ?? 0; row < Math.min(rows, (focus.row ?? rows) + 1); row++) {
       for (let column = focus.column ?? 0; column < Math.min(columns, (focus.column ?? columns) + 1); column++) {
         const part = state.weights[row * columns + column] / (state.greatest || 1);
         if (part > 0.004) chosen.push([row, column, Math.min(part, 1)]);
       }
     }
+    // lines of one token are drawn against its own greatest weight, or faint ones would not show
+    const best = Math.max(...chosen.map(([, , part]) => part), 0.01);
+    for (const line of chosen) line[2] /= best;
     for (const [row, column, part] of chosen) {
       if (focus.row != null) mark(1, column, part);
       if (focus.column != null) mark(0, row, part);

@@ -83,14 +83,16 @@ function addHead(weights, map, head, factor) {
 const HIDDEN =
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff]/g;
 
+const SIGNS = { "\n": "↵", "\r": "↵", "\t": "⇥" };
+
 // A token with everything invisible made visible; it cannot reorder what stands around it.
 export function shown(token) {
   if (token === "") return "∅";
   if (/^ +$/.test(token)) return "␣".repeat(token.length);
   const whole = token.toWellFormed ? token.toWellFormed() : token;
   return whole.replace(HIDDEN, (character) => {
+    if (character in SIGNS) return SIGNS[character];
     const code = character.charCodeAt(0);
-    if (code < 32) return String.fromCharCode(0x2400 + code);
     return `[U+${code.toString(16).toUpperCase().padStart(4, "0")}]`;
   });
 }

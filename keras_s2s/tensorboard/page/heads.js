@@ -83,7 +83,7 @@ export function createHeads(onPick) {
 
   function update({ map, heads, scale, theme }) {
     build(map);
-    const chosen = new Set(heads);
+    const chosen = new Set(heads.length < map.heads || map.heads === 1 ? heads : []);
     state.items.forEach((item, at) => {
       item.setAttribute("aria-selected", String(chosen.has(at)));
       item.tabIndex = -1;

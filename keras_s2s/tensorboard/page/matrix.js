@@ -26,12 +26,19 @@ export function heatImage(map, weights, greatest, theme) {
   return canvas;
 }
 
+// How wide a label is, near enough, in letter sizes; Chinese and its neighbours are square.
+function breadth(text) {
+  let sum = 0;
+  for (const character of text) sum += character > "\u2e7f" ? 1.05 : 0.66;
+  return sum;
+}
+
 // Where everything stands, for so much width: cell size, margins, size of the letters.
 export function matrixLayout(map, width) {
-  const cell = Math.max(2, Math.min(30, Math.floor((width - 130) / Math.max(map.columns, 1))));
+  const cell = Math.max(2, Math.min(36, Math.floor((width - 130) / Math.max(map.columns, 1))));
   const letters = cell >= 11 ? Math.min(13, cell) : 0;
-  const longest = (tokens) => Math.min(LONGEST, Math.max(1, ...tokens.map((token) => [...shown(token)].length)));
-  const room = (tokens) => (letters ? 14 + Math.ceil(longest(tokens) * letters * 0.68) : 26);
+  const longest = (tokens) => Math.max(1, ...tokens.map((token) => breadth(cut(shown(token), LONGEST))));
+  const room = (tokens) => (letters ? 14 + Math.ceil(longest(tokens) * letters) : 26);
   const layout = { cell, letters, left: room(map.rowTokens), top: room(map.columnTokens) };
   layout.turned = readsLeft(map.columnTokens);
   layout.width = layout.left + cell * map.columns + 2;
@@ -74,7 +81,7 @@ export function createMatrix(onFocus) {
   });
 
   function update(given) {
-    Object.assign(state, given);
+    Object.assign(state, given, { focus: null });
     const { map } = given;
     const what = `${map.rowSide} by ${map.columnSide}, ${map.rows} by ${map.columns}`;
     over.setAttribute("aria-label", `Attention, ${what}; arrows move from weight to weight`);
@@ -127,7 +134,7 @@ export function createMatrix(onFocus) {
   function labels(context, layout, focus = null) {
     const { map } = state;
     context.textBaseline = "middle";
-    context.font = `${focus ? "600 " : ""}${layout.letters}px ${FONT}`;
+    context.font = `${layout.letters}px ${FONT}`;
     context.fillStyle = focus ? state.theme.mark : state.theme.text;
     const only = (index, count) => (focus ? (index == null ? [] : [index]) : Array(count).keys());
     context.textAlign = "right";

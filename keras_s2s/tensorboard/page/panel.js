@@ -58,7 +58,7 @@ export function createPanel(onFocus, onTold) {
 
   function tell({ text, reference, score }) {
     const rows = [["Translation", text], ["Reference", reference]];
-    if (score != null) rows.push(["Score", score.toFixed(3)]);
+    if (score != null) rows.push(["Score", score.toFixed(3).replace("-", "−")]);
     facts.replaceChildren(
       ...rows.filter(([, value]) => value != null && value !== "").flatMap(([name, value]) => [
         element("dt", {}, name),

@@ -56,7 +56,7 @@ export function matrixSvg({ map, weights, greatest, theme }) {
   const image = svgElement("image", {
     x: layout.left, y: layout.top, width: layout.cell * map.columns, height: layout.cell * map.rows,
     href: heatImage(map, weights, greatest, theme).toDataURL(), preserveAspectRatio: "none",
-    style: "image-rendering:pixelated",
+    "image-rendering": "pixelated",
   });
   const text = { fill: theme.text, "font-size": layout.letters, "dominant-baseline": "central" };
   const middle = layout.cell / 2;
