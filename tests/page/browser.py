@@ -22,7 +22,7 @@ FLAGS = (
 ).split()
 
 
-def until(ask, seconds=20.0):
+def until(ask, seconds=10.0):
     """What `ask` gives once it is true; a browser and a server need a moment."""
     end = time.monotonic() + seconds
     while not (given := ask()):
