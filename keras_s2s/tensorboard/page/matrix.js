@@ -77,7 +77,9 @@ export function createMatrix(onFocus) {
     const from = state.focus ?? { row: -moves[event.key][0], column: -moves[event.key][1] };
     const clamp = (value, count) => Math.max(0, Math.min(count - 1, value));
     const row = clamp((from.row ?? 0) + moves[event.key][0], map.rows);
-    onFocus({ row, column: clamp((from.column ?? 0) + moves[event.key][1], map.columns) });
+    // kept at once: the next key may come before the frame that shows this one
+    state.focus = { row, column: clamp((from.column ?? 0) + moves[event.key][1], map.columns) };
+    onFocus(state.focus);
   });
 
   function update(given) {
