@@ -87,7 +87,7 @@ def ink(page, selector):
         let [painted, sum] = [0, 0];
         for (let i = 0; i < data.length; i += 4) {
             if (data[i + 3]) painted++;
-            sum = (sum * 31 + data[i] * 7 + data[i + 1] * 5 + data[i + 2] * 3 + data[i + 3]) % 1000003;
+            for (let j = i; j < i + 4; j++) sum = (sum * 31 + data[j]) % 1000003;
         }
         return [painted, sum];
     """
@@ -305,8 +305,9 @@ def test_pictures_are_saved_and_copied(page, driver, server):
         page.frames()
         for name in ("Download SVG", "Download PNG", "Copy SVG", "Copy PNG"):
             page.one(f"button[aria-label='{name}']").click()
-            until(lambda: page.text(".told") == f"{name}: done")
-    texts = "const done = arguments[0]; Promise.all(saved.map(async b => [b.type, b.size, await b.text()]"
+            until(lambda done=f"{name}: done": page.text(".told") == done)
+    texts = "const done = arguments[0];"
+    texts += "Promise.all(saved.map(async b => [b.type, b.size, await b.text()]"
     svg, png, svg_matrix, png_matrix = driver.execute_async_script(f"{texts})).then(done)")
     for kind, size, text in (svg, svg_matrix):
         assert (kind, size > 1000) == ("image/svg+xml", True)

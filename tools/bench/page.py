@@ -76,7 +76,8 @@ def main():
         folder, record = Path(folder), large_record(**given)
         write(folder / "logs" / "run", "attention/0", record, 1)
         (folder / "browser").mkdir()
-        with tensorboard(folder / "logs", folder) as address, chromium(folder / "browser") as driver:
+        browser = chromium(folder / "browser")
+        with tensorboard(folder / "logs", folder) as address, browser as driver:
             driver.get(f"{address}/{PLUGIN}/index")
             ask = "return fetch('index').then(a => a.json()).then(a => Object.keys(a.runs).length)"
             until(lambda: driver.execute_script(ask), 60)
