@@ -50,7 +50,7 @@ export function matrixLayout(map, width) {
 
 export function createMatrix(onFocus) {
   const base = element("canvas", { "aria-hidden": "true" });
-  const over = element("canvas", { class: "over", tabindex: "0", role: "img" });
+  const over = element("canvas", { class: "over", tabindex: "0", role: "application" });
   const root = element("div", { class: "matrix" }, base, over);
   const state = { focus: null };
 
