@@ -348,6 +348,21 @@ def test_large_record_stays_fluid(page):
     assert took[15] < 250, json.dumps(took)  # two frames; a browser without a GPU, cores shared
 
 
+def test_long_sentence_is_drawn_where_it_is_scrolled_to(page):
+    page.choose("Sentence", "attention/3")
+    page.settle()
+    top = ink(page, ".lines")
+    height = "return [document.querySelector('.lines').height, innerHeight]"
+    drawn, seen = page.run(height)
+    assert drawn <= seen
+    page.run("document.querySelector('.panels').scrollTop = 1500")
+    until(lambda: ink(page, ".lines") != top)
+    place = "const r = document.querySelector('.lines').getBoundingClientRect();"
+    place += "const p = document.querySelector('.panels').getBoundingClientRect();"
+    assert page.run(f"{place} return Math.abs(r.top - p.top)") < 1
+    assert ink(page, ".lines")[0] > 1000
+
+
 def test_tab_of_tensorboard_dark_and_light(page, driver, server):
     driver.get(f"{server}/?darkMode=true#attention")
     frame = until(lambda: driver.find_elements("css selector", "iframe"), 30)[0]

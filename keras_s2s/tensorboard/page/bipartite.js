@@ -37,7 +37,8 @@ export function tokenHeight(map) {
 export function createBipartite(onFocus) {
   const lines = element("canvas", { class: "lines", "aria-hidden": "true" });
   const over = element("canvas", { class: "lines", "aria-hidden": "true" });
-  const middle = element("div", { class: "middle" }, lines, over);
+  const glass = element("div", { class: "glass" }, lines, over);
+  const middle = element("div", { class: "middle" }, glass);
   const lists = ["row", "column"].map((side) =>
     element("ul", { class: `tokens ${side}`, role: "listbox", "data-side": side }),
   );
@@ -108,15 +109,33 @@ export function createBipartite(onFocus) {
 
   function paint() {
     if (!root.isConnected || !state.map) return;
-    const width = (state.width = Math.max(60, middle.clientWidth));
-    const height = Math.max(state.map.rows, state.map.columns) * state.step;
-    draw(sized(lines, width, height), state.lines, state.theme.line, width);
+    state.width = Math.max(60, middle.clientWidth);
+    // a long sentence is drawn as far as it is in sight, and again when it is scrolled
+    const whole = Math.max(state.map.rows, state.map.columns) * state.step;
+    state.height = Math.min(whole, window.innerHeight);
+    glass.style.height = `${state.height}px`;
+    state.from = scrolled();
+    draw(sized(lines, state.width, state.height), state.lines);
     highlight(state.focus);
   }
 
-  function draw(context, chosen, color, width) {
-    context.strokeStyle = color;
-    const half = state.step / 2;
+  function scrolled() {
+    return glass.getBoundingClientRect().top - middle.getBoundingClientRect().top;
+  }
+
+  document.addEventListener("scroll", () => {
+    if (!state.scrolling && root.isConnected) {
+      state.scrolling = requestAnimationFrame(() => {
+        state.scrolling = 0;
+        if (state.map && Math.abs(scrolled() - state.from) >= 1) paint();
+      });
+    }
+  }, { capture: true, passive: true });
+
+  function draw(context, chosen) {
+    const { width, height } = state;
+    context.strokeStyle = state.theme.line;
+    const half = state.step / 2 - state.from;
     for (let start = 0, bucket = 0; bucket < BUCKETS; bucket++) {
       const level = (bucket + 1) / BUCKETS;
       context.globalAlpha = 0.06 + 0.84 * level * level;
@@ -125,6 +144,7 @@ export function createBipartite(onFocus) {
       for (; start < chosen.length && chosen[start][2] <= level + 1e-6; start++) {
         const [row, column] = chosen[start];
         const [from, to] = [row * state.step + half, column * state.step + half];
+        if (Math.max(from, to) < 0 || Math.min(from, to) > height) continue;
         context.moveTo(0, from);
         context.bezierCurveTo(width * 0.45, from, width * 0.55, to, width, to);
       }
@@ -141,9 +161,8 @@ export function createBipartite(onFocus) {
     state.marked = [];
     state.focus = focus;
     root.classList.toggle("focused", Boolean(focus));
-    const { width } = state; // asking the element would lay the page out anew
     const { rows, columns } = state.map;
-    const context = sized(over, width, Math.max(rows, columns) * state.step);
+    const context = sized(over, state.width, state.height);
     if (!focus) return;
     const chosen = [];
     for (let row = focus.row ?? 0; row < Math.min(rows, (focus.row ?? rows) + 1); row++) {
@@ -161,7 +180,7 @@ export function createBipartite(onFocus) {
     }
     if (focus.row != null) mark(0, focus.row, 1, true);
     if (focus.column != null) mark(1, focus.column, 1, true);
-    draw(context, chosen.sort((a, b) => a[2] - b[2]), state.theme.line, width);
+    draw(context, chosen.sort((a, b) => a[2] - b[2]));
   }
 
   function mark(side, at, part, own = false) {
