@@ -11,12 +11,10 @@ from keras_s2s.tensorboard.records import AttentionRecord, label, pack
 __all__ = ["html"]
 
 PAGE = Path(__file__).parent / "page"
-MODULES = ("dom", "format", "theme", "source", "bipartite", "matrix", "heads", "picture") + (
-    "panel",
-    "controls",
-    "app",
-    "main",
-)  # each imports only what stands before it
+MODULES = (  # each imports only what stands before it
+    *("dom", "format", "theme", "source", "bipartite", "matrix"),
+    *("heads", "picture", "panel", "controls", "app", "main"),
+)
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 EXPORT = re.compile(r"^export ", re.MULTILINE)
 
