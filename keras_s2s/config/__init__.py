@@ -17,6 +17,7 @@ from keras_s2s.config.sections import (
     Training,
 )
 from keras_s2s.config.tokenizing import Sampling, TokenizerConfig
+from keras_s2s.config.watching import TensorBoard
 
 __all__ = [
     "Config",
@@ -27,6 +28,7 @@ __all__ = [
     "ModelConfig",
     "Sampling",
     "SpecialIds",
+    "TensorBoard",
     "TokenizerConfig",
     "Training",
     "UserError",

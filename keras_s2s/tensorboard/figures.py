@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -62,6 +63,14 @@ class AttentionFigure(Figure):
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=dpi)
         return buffer.getvalue()
+
+    def pixels(self, dpi: float = DPI):
+        """The picture as an array `[height, width, 4]`, uint8."""
+        canvas = FigureCanvasAgg(self)
+        self.set_dpi(dpi)
+        with _quiet_fonts():
+            canvas.draw()
+        return np.asarray(canvas.buffer_rgba())
 
 
 def plot_attention(weights, source_tokens, target_tokens, title="", names=None,

@@ -174,8 +174,10 @@ class Translator:
         found, problems = replies.split(rows, replies.score)
         return self._answer(texts, found, problems, errors)
 
-    def attention(self, texts, targets=None, target_tokens=None, *, batch_size=8):
+    def attention(self, texts, targets=None, target_tokens=None, *, batch_size=8, errors="raise"):
         """What the model attends to; arguments as for `score`.
+
+        With `errors="return"` a row with an error has no tokens.
 
         Returns:
             list of `Attention`.
@@ -183,7 +185,7 @@ class Translator:
         given = {"target": targets, "target_tokens": target_tokens}
         rows = self._rows(ATTENTION, texts, given, batch_size)
         found, problems = replies.split(rows, replies.attention)
-        return self._answer(texts, found, problems, "raise")
+        return self._answer(texts, found, problems, errors)
 
     def predict(self, signature, inputs) -> dict:
         """Calls a signature as a served model is called; rows with an error have it in `error`.
@@ -221,6 +223,10 @@ class Translator:
             name: self.decoding.default(name, field.default)
             for name, field in signature.options().items()
         }
+
+    def graph_of(self, signature: str):
+        """The `tf.Graph` of a signature by its name, as calls of it run; traced when it is not."""
+        return self._traced(SIGNATURES[signature]).graph
 
     def graphs(self) -> dict:
         """For each signature the function of tensors, in the order of its inputs."""
