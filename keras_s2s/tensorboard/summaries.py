@@ -108,7 +108,7 @@ class Description(_Writing):
     Args:
         directory: as for `AttentionSummary`.
         settings: {name: number, text or truth value}.
-        graph: `graph()` gives a `tf.Graph`, asked for once, after the first epoch; None for none.
+        graph: `graph()` gives a `tf.Graph`, or None as long as there is none; asked after an epoch.
     """
 
     def __init__(self, directory, settings, graph=None):
@@ -122,9 +122,10 @@ class Description(_Writing):
             api.hparams(self.settings)
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.graph is not None:
+        graph = self.graph() if self.graph is not None else None
+        if graph is not None:
             with self._opened().as_default(step=0):
-                tf.summary.graph(self.graph())
+                tf.summary.graph(graph)
             self.graph = None
 
 
