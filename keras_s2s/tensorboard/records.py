@@ -20,7 +20,16 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-__all__ = ["PLUGIN", "AttentionRecord", "metadata", "pack", "summary_value", "unpack", "write"]
+__all__ = [
+    "PLUGIN",
+    "AttentionRecord",
+    "label",
+    "metadata",
+    "pack",
+    "summary_value",
+    "unpack",
+    "write",
+]
 
 PLUGIN = "attention"
 KINDS = {"cross": "target source", "self": "target target", "encoder": "source source"}
@@ -130,14 +139,19 @@ def metadata(record: AttentionRecord | None = None) -> SummaryMetadata:
 
     The source text of the first record of a tag becomes the name of the tag on the page.
     """
-    source = "".join(record.source_tokens).replace("\N{LOWER ONE EIGHTH BLOCK}", " ")
-    content = {"version": 1, "source": source.strip()[:LABEL]} if record else {"version": 1}
+    content = {"version": 1, "source": label(record) if record else ""}
     return SummaryMetadata(
         plugin_data=SummaryMetadata.PluginData(
             plugin_name=PLUGIN, content=json.dumps(content).encode()
         ),
         data_class=DATA_CLASS_TENSOR,
     )
+
+
+def label(record: AttentionRecord) -> str:
+    """The source as a short line of text: the name of a sentence on the page."""
+    text = "".join(record.source_tokens).replace("\N{LOWER ONE EIGHTH BLOCK}", " ")
+    return text.strip()[:LABEL]
 
 
 def summary_value(tag: str, record: AttentionRecord) -> Summary.Value:
@@ -201,7 +215,9 @@ def _checked(kind, names, weights, lengths):
 def _header(data):
     """The header of a record as a dict, and where its body starts."""
     if data[:4] != MAGIC or len(data) < 8:
-        raise ValueError(f"attention record: expected it to start with {MAGIC!r}, came {data[:4]!r}")
+        raise ValueError(
+            f"attention record: expected it to start with {MAGIC!r}, came {data[:4]!r}"
+        )
     (size,) = struct.unpack_from("<I", data, 4)
     if size > min(LARGEST_HEADER, len(data) - 8):
         raise ValueError(f"attention record: expected a header of {size} bytes, came {len(data)}")

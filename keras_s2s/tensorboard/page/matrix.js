@@ -1,0 +1,173 @@
+// The attention as a heat map, rows look at columns, with the tokens on the axes.
+import { element, sized } from "./dom.js";
+import { cut, LEVELS, readsLeft, shown } from "./format.js";
+
+const FONT = "Roboto, 'Noto Sans', system-ui, sans-serif";
+const LONGEST = 18; // characters of a label
+
+// Pixels of a map, one a weight, columns turned round where the text reads from right to left.
+export function heatImage(map, weights, greatest, theme) {
+  const pixels = new Uint32Array(map.rows * map.columns);
+  const factor = LEVELS / (greatest || 1);
+  const turned = readsLeft(map.columnTokens);
+  for (let row = 0, at = 0; row < map.rows; row++) {
+    const end = row * map.columns + map.columns - 1;
+    for (let column = 0; column < map.columns; column++, at++) {
+      const level = Math.min(LEVELS, (weights[at] * factor + 0.5) | 0);
+      pixels[turned ? end - column : at] = theme.table[level];
+    }
+  }
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [Math.max(1, map.columns), Math.max(1, map.rows)];
+  if (pixels.length) {
+    const bytes = new Uint8ClampedArray(pixels.buffer);
+    canvas.getContext("2d").putImageData(new ImageData(bytes, map.columns, map.rows), 0, 0);
+  }
+  return canvas;
+}
+
+// How wide a label is, near enough, in letter sizes; Chinese and its neighbours are square.
+function breadth(text) {
+  let sum = 0;
+  for (const character of text) sum += character > "\u2e7f" ? 1.05 : 0.66;
+  return sum;
+}
+
+// Where everything stands, for so much width: cell size, margins, size of the letters.
+export function matrixLayout(map, width) {
+  const cell = Math.max(2, Math.min(36, Math.floor((width - 130) / Math.max(map.columns, 1))));
+  const letters = cell >= 11 ? Math.min(13, cell) : 0;
+  const longest = (tokens) => Math.max(1, ...tokens.map((token) => breadth(cut(shown(token), LONGEST))));
+  const room = (tokens) => (letters ? 14 + Math.ceil(longest(tokens) * letters) : 26);
+  const layout = { cell, letters, left: room(map.rowTokens), top: room(map.columnTokens) };
+  layout.turned = readsLeft(map.columnTokens);
+  layout.width = layout.left + cell * map.columns + 2;
+  layout.height = layout.top + cell * map.rows + 2;
+  layout.x = (column) => layout.left + cell * (layout.turned ? map.columns - 1 - column : column);
+  layout.y = (row) => layout.top + cell * row;
+  return layout;
+}
+
+export function createMatrix(onFocus) {
+  const base = element("canvas", { "aria-hidden": "true" });
+  const over = element("canvas", { class: "over", tabindex: "0", role: "img" });
+  const root = element("div", { class: "matrix" }, base, over);
+  const state = { focus: null };
+
+  const cellAt = (event) => {
+    const box = over.getBoundingClientRect();
+    const { layout, map } = state;
+    let column = Math.floor((event.clientX - box.left - layout.left) / layout.cell);
+    const row = Math.floor((event.clientY - box.top - layout.top) / layout.cell);
+    if (layout.turned) column = map.columns - 1 - column;
+    const inside = row < map.rows && column >= 0 && column < map.columns;
+    if (inside && row >= 0) return { row, column };
+    return inside || (row >= 0 && row < map.rows && column < 0) ? labelAt(row, column) : null;
+  };
+  const labelAt = (row, column) => (row >= 0 ? { row } : { column });
+  over.addEventListener("pointermove", (event) => onFocus(cellAt(event)));
+  over.addEventListener("pointerleave", () => onFocus(null));
+  over.addEventListener("click", (event) => onFocus(cellAt(event), true));
+  over.addEventListener("keydown", (event) => {
+    const { map, layout } = state;
+    const forward = layout.turned ? -1 : 1;
+    const moves = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, forward], ArrowLeft: [0, -forward] };
+    if (!(event.key in moves) || !map.rows || !map.columns) return;
+    event.preventDefault();
+    const from = state.focus ?? { row: -moves[event.key][0], column: -moves[event.key][1] };
+    const clamp = (value, count) => Math.max(0, Math.min(count - 1, value));
+    const row = clamp((from.row ?? 0) + moves[event.key][0], map.rows);
+    onFocus({ row, column: clamp((from.column ?? 0) + moves[event.key][1], map.columns) });
+  });
+
+  function update(given) {
+    Object.assign(state, given, { focus: null });
+    const { map } = given;
+    const what = `${map.rowSide} by ${map.columnSide}, ${map.rows} by ${map.columns}`;
+    over.setAttribute("aria-label", `Attention, ${what}; arrows move from weight to weight`);
+    state.image = heatImage(map, given.weights, given.greatest, given.theme);
+    paint();
+  }
+
+  function paint() {
+    if (!root.isConnected || !state.map) return;
+    const layout = (state.layout = matrixLayout(state.map, root.clientWidth));
+    const context = sized(base, layout.width, layout.height);
+    const [wide, high] = [layout.cell * state.map.columns, layout.cell * state.map.rows];
+    context.imageSmoothingEnabled = false;
+    if (wide && high) context.drawImage(state.image, layout.left, layout.top, wide, high);
+    if (layout.cell >= 12) grid(context, layout);
+    context.strokeStyle = state.theme.faint;
+    context.globalAlpha = 0.4;
+    context.strokeRect(layout.left - 0.5, layout.top - 0.5, wide + 1, high + 1);
+    context.globalAlpha = 1;
+    if (layout.letters) labels(context, layout);
+    sides(context, layout);
+    highlight(state.focus);
+  }
+
+  function grid(context, layout) {
+    context.fillStyle = state.theme.page;
+    for (let i = 1; i < state.map.columns; i++) {
+      context.fillRect(layout.left + i * layout.cell - 0.5, layout.top, 1, layout.cell * state.map.rows);
+    }
+    for (let i = 1; i < state.map.rows; i++) {
+      context.fillRect(layout.left, layout.y(i) - 0.5, layout.cell * state.map.columns, 1);
+    }
+  }
+
+  function sides(context, layout) {
+    if (layout.letters) return;
+    context.font = `12px ${FONT}`;
+    context.fillStyle = state.theme.faint;
+    context.textBaseline = "alphabetic";
+    context.textAlign = "left";
+    context.fillText(`${state.map.columnSide} →`, layout.left, layout.top - 8);
+    context.save();
+    context.translate(layout.left - 8, layout.top);
+    context.rotate(-Math.PI / 2);
+    context.textAlign = "right";
+    context.fillText(`← ${state.map.rowSide}`, 0, 0);
+    context.restore();
+  }
+
+  function labels(context, layout, focus = null) {
+    const { map } = state;
+    context.textBaseline = "middle";
+    context.font = `${layout.letters}px ${FONT}`;
+    context.fillStyle = focus ? state.theme.mark : state.theme.text;
+    const only = (index, count) => (focus ? (index == null ? [] : [index]) : Array(count).keys());
+    context.textAlign = "right";
+    for (const row of only(focus?.row, map.rows)) {
+      write(context, map.rowTokens[row], layout.left - 7, layout.y(row) + layout.cell / 2);
+    }
+    context.textAlign = "left";
+    for (const column of only(focus?.column, map.columns)) {
+      context.save();
+      context.translate(layout.x(column) + layout.cell / 2, layout.top - 7);
+      context.rotate(-Math.PI / 2);
+      write(context, map.columnTokens[column], 0, 0);
+      context.restore();
+    }
+  }
+
+  function write(context, token, x, y) {
+    context.direction = readsLeft([token]) ? "rtl" : "ltr";
+    context.fillText(cut(shown(token), LONGEST), x, y);
+  }
+
+  function highlight(focus) {
+    state.focus = focus;
+    const { layout, map } = state;
+    if (!layout) return;
+    const context = sized(over, layout.width, layout.height);
+    if (!focus) return;
+    context.strokeStyle = state.theme.mark;
+    context.lineWidth = 1.5;
+    if (focus.row != null) context.strokeRect(layout.left, layout.y(focus.row), layout.cell * map.columns, layout.cell);
+    if (focus.column != null) context.strokeRect(layout.x(focus.column), layout.top, layout.cell, layout.cell * map.rows);
+    if (layout.letters) labels(context, layout, focus);
+  }
+
+  return { root, update, highlight, resize: paint };
+}
