@@ -27,4 +27,4 @@ class TensorBoard(Section):
     def __post_init__(self):
         super().__post_init__()
         if self.alignments is not None and not self.attention:
-            self.refuse("alignments", f"expected attention above 0 beside it, came {self.attention}")
+            self.refuse("alignments", "expected attention above 0 beside it, came 0")

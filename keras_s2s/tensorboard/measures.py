@@ -11,7 +11,7 @@ __all__ = ["alignment_error_rate", "entropy", "of_heads", "read_alignments", "sh
 
 
 def entropy(weights):
-    """Mean entropy of the rows of a map in nats: 0 when each looks at one place, log S at all alike.
+    """Mean entropy of the rows of a map in nats: 0 when each looks at one place, log S at all.
 
     Args:
         weights: float array `[..., T, S]`, each row a distribution.

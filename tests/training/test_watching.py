@@ -125,7 +125,8 @@ def test_the_projector_finds_every_embedding_with_its_tokens(watched):
     logs = run / "logs" / "valid"
     config = text_format.Parse((logs / "projector_config.pbtxt").read_text(), ProjectorConfig())
     model = checkpoints.load_model(run / "last")
-    assert [one.tensor_name for one in config.embeddings] == ["source_embedding", "target_embedding"]
+    names = [one.tensor_name for one in config.embeddings]
+    assert names == ["source_embedding", "target_embedding"]
     vocabulary = Translator.load(run).target_tokenizer.vocabulary
     for one in config.embeddings:
         assert tuple(one.tensor_shape) == model.target.table.shape
@@ -159,7 +160,7 @@ def test_what_cannot_be_watched_is_named(corpora, tmp_path):
     without = changed(small(corpora, tensorboard={"attention": 1}), data__valid=None)
     with pytest.raises(UserError, match="data.valid: expected a corpus of pairs for training.tens"):
         train(without, tmp_path / "run", stream=io.StringIO())
-    with pytest.raises(UserError, match="training.tensorboard.alignments: expected attention above 0"):
+    with pytest.raises(UserError, match="tensorboard.alignments: expected attention above 0"):
         small(corpora, tensorboard={"alignments": "links.txt"})
     (tmp_path / "links.txt").write_text("0-0\n1-x\n")
     wrong = {"attention": 2, "alignments": str(tmp_path / "links.txt")}
