@@ -11,11 +11,13 @@ from pathlib import Path
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "AttentionSummary": "tensorboard.summaries",
     "Config": "config",
     "Seq2Seq": "model",
     "Translator": "translator",
     "UserError": "config",
     "build": "catalog",
+    "plot_attention": "tensorboard.figures",
     "train": "training",
 }
 
