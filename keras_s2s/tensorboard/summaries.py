@@ -16,6 +16,7 @@ __all__ = ["AttentionSummary", "Description", "record_of"]
 log = logging.getLogger(__name__)
 
 PICTURE_DPI = 80
+DRAWN = 64  # heads: a quarter of a second each on a busy machine
 
 
 class _Writing(keras.callbacks.Callback):
@@ -53,7 +54,8 @@ class AttentionSummary(_Writing):
         directory: of the event files; or a function that gives an open `tf.summary` writer, for a
             run that has one: TensorBoard follows the newest file of a directory only.
         every: epochs between two looks.
-        images: whether to draw heat maps, which takes most of the time.
+        images: whether to draw heat maps, which takes most of the time: of a model with many heads
+            those of the first pairs, up to 64 heads, or of the first pair.
         alignments: for each pair a collection of (source, target) places of tokens, for the
             alignment error rate of every head; None without.
         step: `step()` gives the updates made; by default the optimizer's count of them.
@@ -95,7 +97,7 @@ class AttentionSummary(_Writing):
             tf.summary.write(f"attention/{number}", pack(record), metadata=metadata(record))
         except ValueError as error:  # it is larger than a page could show
             log.warning("attention/%d: left out: %s", number, error)
-        if self.images:
+        if self.images and number <= max(1, DRAWN // len(one.names)):
             figure = plot_attention(
                 one.attention, one.source_tokens, one.tokens, names=one.names
             )
