@@ -11,8 +11,10 @@ from tensorboard.plugins.projector import ProjectorConfig
 
 from keras_s2s import checkpoints
 from keras_s2s.config import Config, UserError
+from keras_s2s.data import make_example
 from keras_s2s.tensorboard.figures import plot_attention
 from keras_s2s.tensorboard.records import unpack
+from keras_s2s.tensorboard.summaries import AttentionSummary
 from keras_s2s.training import train
 from keras_s2s.training.watching import settings
 from keras_s2s.translator import Translator
@@ -146,6 +148,36 @@ def test_settings_are_the_session_of_hparams(watched):
     assert given["model.encoder.units"].number_value == 48
     assert given["training.optimizer"].string_value == "adam"
     assert set(given) == set(settings(Config.of_run(run)))
+
+
+def test_the_callback_alone_in_the_fit_of_a_model_of_ones_own(watched, tmp_path):
+    loaded = Translator.load(watched[0])
+    model = loaded.model
+    model.compile("sgd", jit_compile=False)
+    example = make_example(
+        *(tf.ragged.constant([["1", "2"]]) for _ in range(2)),
+        loaded.source_tokenizer, loaded.target_tokenizer,
+    )  # fmt: skip
+    translator = Translator(model, loaded.source_tokenizer, loaded.target_tokenizer)
+    pairs = [("12", "21"), ("1" * 1100, "1")]  # the second is more than the model reads
+    summary = AttentionSummary(
+        lambda *texts: translator.attention(*texts, errors="return")[0], pairs, tmp_path,
+        images=False,
+    )  # fmt: skip
+    data = tf.data.Dataset.from_tensors(example).repeat()
+    model.fit(data, steps_per_epoch=2, epochs=2, verbose=0, callbacks=[summary])
+    found, _ = events(tmp_path)
+    assert {tag for _, tag in found} >= {"attention/1", "attention_sharpness/cross attention"}
+    assert steps(found, "attention/1") == [2, 4]
+    assert not steps(found, "attention/2")
+    first, last = (
+        unpack(found[step, "attention/1"].tensor.string_val[0]).maps["cross"][1] for step in (2, 4)
+    )
+    expected = translator.attention(["12"], ["21"])[0].attention
+    np.testing.assert_allclose(last, expected, atol=1 / 500)
+    assert first.shape == last.shape == (1, 3, 3)
+    with pytest.raises(ValueError, match="alignments: expected 2, one for each pair, came 1"):
+        AttentionSummary(translator.attention, pairs, tmp_path, alignments=[set()])
 
 
 def test_gradient_norms_are_curves(corpora, tmp_path):
