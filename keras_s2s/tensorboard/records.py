@@ -155,7 +155,7 @@ def label(record: AttentionRecord) -> str:
 
 
 def summary_value(tag: str, record: AttentionRecord) -> Summary.Value:
-    """One record as a value of a TensorBoard summary: a scalar string tensor."""
+    """One record as a value of a TensorBoard summary: the packed bytes, of no shape."""
     tensor = TensorProto(dtype=DT_STRING, string_val=[pack(record)])
     return Summary.Value(tag=tag, tensor=tensor, metadata=metadata(record))
 

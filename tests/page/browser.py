@@ -15,14 +15,21 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = "data/plugin/attention"
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run"
-    " --disable-background-networking --disable-component-update --disable-sync"
-    " --force-device-scale-factor=1 --hide-scrollbars"
-).split()
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-device-scale-factor=1",
+    "--hide-scrollbars",
+]
 
 
-def until(ask, seconds=20.0):
+def until(ask, seconds=10.0):
     """What `ask` gives once it is true; a browser and a server need a moment."""
     end = time.monotonic() + seconds
     while not (given := ask()):

@@ -4,11 +4,38 @@ import numpy as np
 
 from keras_s2s.tensorboard.records import AttentionRecord
 
-GERMAN = tuple(
-    "▁Die ▁Kat ze , ▁die ▁gestern ▁auf ▁dem ▁Dach ▁sa ß , ▁schläft ▁heute . </s>".split()
+GERMAN = (
+    "▁Die",
+    "▁Kat",
+    "ze",
+    ",",
+    "▁die",
+    "▁gestern",
+    "▁auf",
+    "▁dem",
+    "▁Dach",
+    "▁sa",
+    "ß",
+    ",",
+    "▁schläft",
+    "▁heute",
+    ".",
+    "</s>",
 )
-ENGLISH = tuple(
-    "▁The ▁cat ▁that ▁sat ▁on ▁the ▁roof ▁yesterday ▁is ▁sleeping ▁today . </s>".split()
+ENGLISH = (
+    "▁The",
+    "▁cat",
+    "▁that",
+    "▁sat",
+    "▁on",
+    "▁the",
+    "▁roof",
+    "▁yesterday",
+    "▁is",
+    "▁sleeping",
+    "▁today",
+    ".",
+    "</s>",
 )
 ALIGNED = (0, 1.5, 4, 9.5, 6, 7, 8, 5, 12, 12, 13, 14, 15)
 ARABIC = ("▁جلست", "▁القطة", "▁على", "▁السطح", "▁أمس", ".")

@@ -75,7 +75,7 @@ export async function start(host, source) {
 
   const last = (steps) => Math.max(0, steps.length - 1);
 
-  async function pick(run, tag) {
+  async function pick(run, tag, quietly = false) {
     try {
       const tags = Object.keys(state.runs[run] ?? {});
       const chosen = tags.includes(tag) ? tag : tags[0];
@@ -84,6 +84,7 @@ export async function start(host, source) {
       const steps = await source.steps(run, chosen);
       const same = steps.indexOf(step);
       const at = followed || same < 0 ? last(steps) : same;
+      if (quietly && run === state.run && chosen === state.tag && String(steps) === String(state.steps)) return sync();
       Object.assign(state, { run, tag: chosen, steps, at, pinned: null });
       if (state.compare) return await pickOther(state.otherRun);
       await show();
@@ -104,9 +105,9 @@ export async function start(host, source) {
     }
   }
 
-  async function refresh() {
+  async function refresh(quietly = false) {
     try {
-      await pick(await read(), state.tag);
+      await pick(await read(), state.tag, quietly);
     } catch (error) {
       fail(error);
     }
@@ -148,8 +149,9 @@ export async function start(host, source) {
     const scale = Math.max(state.scale === "one" ? 1 : 0, ...given.map(({ greatest }) => greatest ?? 0));
     given.forEach((one, i) => {
       const { run, step } = wanted[i];
-      if (one.error) panels[i].fail(shown(one.error.message));
-      else panels[i].update({ ...one, greatest: scale, step, title: `${run} · step ${step}` });
+      const title = `${run} · step ${step}`;
+      if (one.error) panels[i].fail(shown(one.error.message), title);
+      else panels[i].update({ ...one, greatest: scale, step, title });
     });
     if (!given[0].error) first(given[0]);
     sync();
@@ -206,6 +208,6 @@ export async function start(host, source) {
     document.documentElement.dataset.theme = theme.name;
     choose({ theme });
   });
-  if (source.live) setInterval(() => document.hidden || state.playing || refresh(), POLL);
+  if (source.live) setInterval(() => document.hidden || state.playing || refresh(true), POLL);
   await refresh();
 }

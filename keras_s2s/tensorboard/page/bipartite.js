@@ -2,7 +2,7 @@
 import { element, rove, sized } from "./dom.js";
 import { shown } from "./format.js";
 
-const MOST_LINES = 4000;
+const MOST_LINES = 2000;
 const BUCKETS = 12;
 
 // The weight below which lines are left out, so that at most `most` remain.
@@ -100,6 +100,7 @@ export function createBipartite(onFocus) {
     fill(0, map.rowTokens, map.rowSide);
     fill(1, map.columnTokens, map.columnSide);
     state.step = tokenHeight(map);
+    root.classList.toggle("many", state.step < 26);
     root.style.setProperty("--step", `${state.step}px`);
     state.lines = linesOf(map, given.weights, given.greatest);
     paint();
@@ -107,7 +108,7 @@ export function createBipartite(onFocus) {
 
   function paint() {
     if (!root.isConnected || !state.map) return;
-    const width = Math.max(60, middle.clientWidth);
+    const width = (state.width = Math.max(60, middle.clientWidth));
     const height = Math.max(state.map.rows, state.map.columns) * state.step;
     draw(sized(lines, width, height), state.lines, state.theme.line, width);
     highlight(state.focus);
@@ -140,7 +141,7 @@ export function createBipartite(onFocus) {
     state.marked = [];
     state.focus = focus;
     root.classList.toggle("focused", Boolean(focus));
-    const width = Math.max(60, middle.clientWidth);
+    const { width } = state; // asking the element would lay the page out anew
     const { rows, columns } = state.map;
     const context = sized(over, width, Math.max(rows, columns) * state.step);
     if (!focus) return;

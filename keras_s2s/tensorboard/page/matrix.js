@@ -50,7 +50,7 @@ export function matrixLayout(map, width) {
 
 export function createMatrix(onFocus) {
   const base = element("canvas", { "aria-hidden": "true" });
-  const over = element("canvas", { class: "over", tabindex: "0", role: "img" });
+  const over = element("canvas", { class: "over", tabindex: "0", role: "application" });
   const root = element("div", { class: "matrix" }, base, over);
   const state = { focus: null };
 
@@ -77,7 +77,9 @@ export function createMatrix(onFocus) {
     const from = state.focus ?? { row: -moves[event.key][0], column: -moves[event.key][1] };
     const clamp = (value, count) => Math.max(0, Math.min(count - 1, value));
     const row = clamp((from.row ?? 0) + moves[event.key][0], map.rows);
-    onFocus({ row, column: clamp((from.column ?? 0) + moves[event.key][1], map.columns) });
+    // kept at once: the next key may come before the frame that shows this one
+    state.focus = { row, column: clamp((from.column ?? 0) + moves[event.key][1], map.columns) };
+    onFocus(state.focus);
   });
 
   function update(given) {

@@ -84,7 +84,8 @@ export function createPanel(onFocus, onTold) {
     readout.classList.toggle("faint", !there);
   }
 
-  function fail(message) {
+  function fail(message, name) {
+    title.textContent = shown(name);
     error.textContent = message;
     error.hidden = false;
     state.given = null;

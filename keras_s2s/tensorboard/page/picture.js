@@ -33,7 +33,7 @@ export function bipartiteSvg({ map, weights, greatest, theme }) {
   const [left, right, top] = [190, 430, 34];
   const height = top + step * Math.max(map.rows, map.columns) + 12;
   const at = (index) => top + index * step + step / 2;
-  const curves = linesOf(map, weights, greatest, 2000).map(([row, column, part]) =>
+  const curves = linesOf(map, weights, greatest).map(([row, column, part]) =>
     svgElement("path", {
       d: `M${left} ${at(row)}C${left + 108} ${at(row)} ${right - 108} ${at(column)} ${right} ${at(column)}`,
       "stroke-opacity": (0.06 + 0.84 * part * part).toFixed(3),

@@ -1,0 +1,170 @@
+"""The page as one file: opened from the disk, looked at, compared with pictures kept."""
+
+import base64
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_s2s.tensorboard.records import unpack
+from keras_s2s.tensorboard.standalone import MODULES, PAGE, html
+from tests.page.browser import Page, chromium
+from tests.page.samples import ARABIC, CHINESE, HOSTILE, a_record
+
+PICTURES = Path(__file__).parent / "pictures"
+COARSE = 8  # pixels of the screen in one compared: letters of another font are not a difference
+TOLERANCE = 2.5  # mean difference of two pictures, of 255 levels
+
+
+def records():
+    text = {"text": "The cat sleeps today.", "reference": "The cat is sleeping.", "score": -0.5}
+    return [
+        *(
+            ("run", "first", step, a_record(part=step / 900, seed=step, **text))
+            for step in (300, 900)
+        ),
+        ("run", "second", 900, a_record(ARABIC, CHINESE)),
+        ("run", "third", 900, a_record(HOSTILE, HOSTILE, text="</script><b>bold</b>")),
+    ]
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    with chromium(tmp_path_factory.mktemp("browser"), 1100, 760) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    path = tmp_path_factory.mktemp("file") / "attention.html"
+    path.write_text(html(records()), "utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(driver, address):
+    system(driver, "light")
+    driver.get_log("browser")
+    page = Page(driver, address)
+    yield page
+    assert page.errors() == []
+
+
+def system(driver, scheme):
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def test_file_holds_records_that_no_text_can_leave():
+    text = html(records())
+    (data,) = re.findall(r'type="application/json">(.*?)</script>', text, re.DOTALL)
+    entries = json.loads(data)
+    assert [entry["step"] for entry in entries] == [300, 900, 900, 900]
+    assert unpack(base64.b64decode(entries[3]["data"])).source_tokens == HOSTILE
+    assert text.count("</script>") == 2
+    assert "alert(1)</script>" not in text
+
+
+def test_file_loads_nothing():
+    text = html([a_record()])
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="(.*?)"', text)
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    assert not re.search(r'(src|href)="(?!data:,)', text)
+
+
+def test_modules_import_only_what_stands_before_them():
+    for number, name in enumerate(MODULES):
+        text = (PAGE / f"{name}.js").read_text()
+        assert set(re.findall(r'from "\./(\w+)\.js"', text)) <= set(MODULES[:number]), name
+
+
+@pytest.mark.parametrize(
+    "given, message", [([], "at least one"), ([3], "expected AttentionRecord")]
+)
+def test_what_is_no_record_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        html(given)
+
+
+def test_file_shows_every_record(page):
+    assert page.text("h2") == "run · step 900"
+    page.choose("Sentence", "third")
+    assert page.text(".tokens.row li") == HOSTILE[0]
+    assert page.text(".facts") == "Translation</script><b>bold</b>"
+    assert page.run("return document.querySelectorAll('main script, main img, main b').length") == 0
+    page.choose("Sentence", "second")
+    assert page.text(".tokens.row li") == "猫"
+
+
+def test_file_without_records_of_two_steps_cannot_be_played(page):
+    page.choose("Sentence", "second")
+    assert not page.one(".play").is_enabled()
+    page.choose("Sentence", "first")
+    assert page.one(".play").is_enabled()
+
+
+def lines(page):
+    page.choose("Head", "=layer 1 head 1")
+
+
+def matrix(page):
+    lines(page)
+    page.click("input[value=matrix]")
+
+
+def compare(page):
+    page.click(".check input")
+
+
+def dark(page):
+    lines(page)
+    page.act(lambda: system(page.driver, "dark"))
+
+
+def other_head(page):
+    page.choose("Head", "=layer 1 head 3")
+
+
+VIEWS = {"lines": lines, "matrix": matrix, "compare": compare, "dark": dark}
+
+
+def screenshot(page):
+    page.settle()
+    return Image.open(io.BytesIO(page.driver.get_screenshot_as_png())).convert("RGB")
+
+
+def difference(one, other):
+    """Mean difference of two screenshots, coarsely."""
+    size = (one.width // COARSE, one.height // COARSE)
+    small = [np.asarray(image.resize(size, Image.Resampling.BOX), float) for image in (one, other)]
+    return abs(small[0] - small[1]).mean()
+
+
+def kept(name):
+    return Image.open(PICTURES / f"{name}.png").convert("RGB")
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_page_looks_as_it_did(page, name, tmp_path):
+    VIEWS[name](page)
+    shot = screenshot(page)
+    shot.save(tmp_path / f"{name}.png")
+    assert shot.size == kept(name).size
+    assert difference(shot, kept(name)) < TOLERANCE, f"compare {tmp_path}/{name}.png"
+
+
+def test_tolerance_can_fail(page):
+    other_head(page)
+    shot = screenshot(page)
+    for name in VIEWS:
+        assert difference(shot, kept(name)) > TOLERANCE, name
+
+
+def test_pictures_kept_are_small():
+    assert {path.stem for path in PICTURES.iterdir()} == set(VIEWS)
+    assert all(path.stat().st_size < 100_000 for path in PICTURES.iterdir())
