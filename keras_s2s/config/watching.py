@@ -13,9 +13,10 @@ class TensorBoard(Section):
 
     `attention` is how many pairs, the first of the validation corpus, are looked at every `every`
     validations: a record of all heads for the tab Attention, and `images` of those that look at
-    the source (at most 64 heads, one pair at least). `projector` writes the embeddings with their tokens. `alignments` is a file of
-    reference alignments (`0-0 1-2`, source first, places of tokens from 0), a line for each pair:
-    every head's alignment error is a curve then. The tab HParams and the graph come with these.
+    the source (at most 64 heads, of one pair at least). `projector` writes the embeddings with
+    their tokens. `alignments` is a file of reference alignments (`0-0 1-2`, source first, places
+    of tokens from 0), a line for each pair: every head's alignment error is a curve then. The tab
+    HParams and the graph come with these.
     """
 
     attention: int = setting(0, low=0, high=100)
