@@ -11,12 +11,14 @@ from pathlib import Path
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "AttentionSummary": "tensorboard.summaries",
     "Config": "config",
     "Forecaster": "translator",
     "Seq2Seq": "model",
     "Translator": "translator",
     "UserError": "config",
     "build": "catalog",
+    "plot_attention": "tensorboard.figures",
     "train": "training",
 }
 

@@ -26,19 +26,23 @@ def token_weights(y, sample_weight=None):
 
 
 class Vitals:
-    """The loss of the last update, and whether it was made; outside of the model's variables."""
+    """The last update: its loss, whether it was made, its gradient's norm; no model variables."""
 
     def __init__(self):
-        self.values = tf.Variable([0.0, 1.0], trainable=False, dtype=tf.float32)
+        self.values = tf.Variable([0.0, 1.0, 0.0], trainable=False, dtype=tf.float32)
 
-    def record(self, loss, made):
-        """Notes a scalar loss and a boolean, in a graph."""
-        self.values.assign(tf.stack([tf.cast(loss, tf.float32), tf.cast(made, tf.float32)]))
+    def record(self, loss, made, norm):
+        """Notes a scalar loss, a boolean and a norm, in a graph."""
+        self.values.assign(tf.stack([tf.cast(x, tf.float32) for x in (loss, made, norm)]))
 
     def read(self) -> tuple[float, bool]:
         """(loss, whether the update was made)."""
-        loss, made = self.values.numpy().tolist()
+        loss, made, _ = self.values.numpy().tolist()
         return loss, bool(made)
+
+    def gradient_norm(self) -> float:
+        """The norm of all gradients together, before clipping and without a loss scale."""
+        return float(self.values.numpy()[2])
 
 
 class Updates(keras.Model):
@@ -106,10 +110,12 @@ class Updates(keras.Model):
             gradients = [_summed(g) for g in gradients]
         else:
             loss, gradients, finite = self._accumulate(iterator, variables)
-        made = tf.logical_and(finite, self._may_apply(gradients))
+        norm = tf.linalg.global_norm([g for g in gradients if g is not None])
+        made = tf.logical_and(finite, self._may_apply(norm))
         pairs = [(g, v) for g, v in zip(gradients, variables) if g is not None]
+        scale = self.optimizer.scale_loss(tf.constant(1.0))  # the update may change it
         tf.cond(made, lambda: self._apply(pairs), tf.no_op)
-        self.vitals.record(loss, made)
+        self.vitals.record(loss, made, norm / scale)
         return self.get_metrics_result()
 
     def _accumulate(self, iterator, variables):
@@ -161,9 +167,8 @@ class Updates(keras.Model):
         self._loss_tracker.update_state(loss, sample_weight=_count(y, sample_weight))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
-    def _may_apply(self, gradients):
-        """Whether the optimizer should see these gradients, a scalar boolean."""
-        norm = tf.linalg.global_norm([g for g in gradients if g is not None])
+    def _may_apply(self, norm):
+        """Whether the optimizer should see gradients of this norm, a scalar boolean."""
         finite = tf.math.is_finite(norm)
         scale = getattr(self.optimizer, "dynamic_scale", None)
         # An optimizer that scales the loss deals with overflows itself, down to a scale of 1

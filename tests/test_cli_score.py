@@ -1,12 +1,17 @@
 """`score`, n-best lists scored anew, and `attention`."""
 
+import base64
 import json
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_s2s.cli import main
 from keras_s2s.cli.attend import _table
+from keras_s2s.tensorboard.records import unpack
 from tests.test_cli_search import failed, loaded_once, make_runs
 
 PAIRS = [("ab", "A B"), ("b", "B"), ("bb", ""), ("abab", "A  zz B")]
@@ -186,6 +191,30 @@ def test_attention_as_json_table_and_picture(runs, run, tmp_path):
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_attention_as_svg_page_and_record(runs, run, tmp_path):
+    ask = ("attention", runs / "one", "--text", "<b>a", "--target", "A zz")
+    run(*ask, "--map", "all", "--output", tmp_path / "a.svg")
+    texts = [node.text for node in ElementTree.parse(tmp_path / "a.svg").iter() if node.text]
+    assert {"<", "attention", "all: 1 maps"} <= set(texts)
+    run(*ask, "--output", tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text()
+    assert "<b>" not in page
+    found = json.loads(run(*ask, "--json")[0])
+    assert run(*ask, "--logdir", tmp_path / "logs")[0] == ""
+    (path,) = (tmp_path / "logs").iterdir()
+    lines = tf.data.TFRecordDataset([str(path)])
+    events = (tf.compat.v1.Event.FromString(line.numpy()) for line in lines)
+    (value,) = (value for event in events for value in event.summary.value)
+    record = unpack(value.tensor.string_val[0])
+    assert list(record.source_tokens) == found["source_tokens"]
+    assert record.text == "A zz"
+    ((name, weights),) = found["maps"].items()
+    assert record.maps["cross"][0] == (name,)
+    np.testing.assert_allclose(record.maps["cross"][1][0], weights, atol=1 / 500)
+    (data,) = re.findall(r'<script id="attention-data"[^>]*>(.*?)</script>', page)
+    assert unpack(base64.b64decode(json.loads(data)[0]["data"])).source_tokens[0] == "<"
+
+
 def test_attention_without_a_target_shows_the_best(runs, run):
     (best,) = json.loads(
         run("translate", runs / "one", "--input", runs / "source.txt", "--json")[0].splitlines()[0]
@@ -197,7 +226,7 @@ def test_attention_without_a_target_shows_the_best(runs, run):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["--output", "x.svg"], "--output x.svg: expected a name that ends in .json or .png"),
+        (["--output", "x.gif"], "expected a name that ends in .json, .html, .png or .svg"),
         (["--output", "x.png", "--json"], "expected --json or a .png, came both"),
         (["--output", "none/x.png"], "expected a folder that exists"),
         (["--map", "none"], "--map: expected one of attention, came none"),

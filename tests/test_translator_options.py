@@ -324,3 +324,20 @@ def test_runs_of_other_vocabularies_are_no_ensemble(ensemble, tmp_path):
         Ensemble([parts[0], made(CASES["pointer"])])
     with pytest.raises(ValueError, match="models: expected at least one, came none"):
         Ensemble([])
+
+
+def test_constraints_that_no_allowed_target_holds_are_an_error(translator):
+    texts, options = ["a b", "a b"], {"constraints": [["a a"], ["a b"]], "no_repeat_ngram": 1}
+    found, errors = translator.decode(texts, errors="return", max_length=6, **options)
+    assert errors == {0: "options: expected a target that all of them allow, found none"}
+    assert found[0] == []
+    assert found[1][0].tokens
+    with pytest.raises(UserError, match="options: expected a target that all of them allow"):
+        translator.translate(texts, max_length=6, **options)
+
+
+def test_attention_gives_the_errors_of_its_rows(translator):
+    found, errors = translator.attention(["a", "a " * 1100], ["b", "b"], errors="return")
+    assert list(errors) == [1]
+    assert errors[1].startswith("text tokens: expected 0 to 1024")
+    assert (found[0].tokens[0], found[1].tokens, found[1].source_tokens) == ("b", [], [])

@@ -178,6 +178,21 @@ def test_float16_scales_its_loss_down_until_gradients_fit(batches):
     assert {weight.dtype for weight in model.get_weights()} == {np.dtype("float32")}
 
 
+@pytest.mark.parametrize(
+    ("batches", "policy"), [(1, "float32"), (2, "float32"), (1, "mixed_float16")]
+)
+def test_the_norm_is_of_the_step_that_plain_descent_makes(batches, policy):
+    model = made(keras.optimizers.SGD(0.5), batches=batches, policy=policy)
+    if policy == "mixed_float16":
+        model.optimizer.dynamic_scale.assign(64.0)
+    before = [np.copy(v) for v in model.trainable_variables]
+    fit(model, stream(LARGE, SMALL), 1)
+    steps = [(a - v.numpy()) / 0.5 for a, v in zip(before, model.trainable_variables, strict=True)]
+    norm = np.sqrt(sum(np.sum(np.square(step, dtype="float64")) for step in steps))
+    assert norm > 0.1
+    assert model.vitals.gradient_norm() == pytest.approx(norm, rel=1e-4)
+
+
 def test_arguments_are_checked():
     with pytest.raises(ValueError, match="batches: expected at least 1, came 0"):
         made(batches=None).configure_updates(0)

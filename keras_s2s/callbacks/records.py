@@ -50,7 +50,7 @@ class Summaries(keras.callbacks.Callback):
         directory: usually RUN/logs.
         course: the run's.
         every: updates between two points of the training curves (loss and metrics since the last
-            validation, learning rate).
+            validation, learning rate, norm of the update's gradient before it is clipped).
         texts: `texts()` gives {name: Markdown} to show beside the curves of a validation.
     """
 
@@ -63,8 +63,11 @@ class Summaries(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.course.due(self.every):
             values = {name: value for name, value in logs.items() if name != "tokens"}
-            rate = float(self.model.optimizer.learning_rate)
-            self._write("train", {**values, "learning_rate": rate})
+            values["learning_rate"] = float(self.model.optimizer.learning_rate)
+            vitals = getattr(self.model, "vitals", None)
+            if vitals is not None and math.isfinite(norm := vitals.gradient_norm()):
+                values["gradient_norm"] = norm
+            self._write("train", values)
 
     def on_epoch_end(self, epoch, logs=None):
         valid = {name[4:]: value for name, value in logs.items() if name.startswith("val_")}
@@ -75,16 +78,20 @@ class Summaries(keras.callbacks.Callback):
         for writer in self._writers.values():
             writer.close()
 
+    def writer(self, name: str):
+        """The open writer of `directory`/name: a run must have one alone."""
+        if name not in self._writers:
+            self._writers[name] = tf.summary.create_file_writer(str(self.directory / name))
+        return self._writers[name]
+
     def _write(self, name, values):
         if not values:
             return
-        if name not in self._writers:
-            self._writers[name] = tf.summary.create_file_writer(str(self.directory / name))
-        with self._writers[name].as_default(step=self.course.step):
+        with self.writer(name).as_default(step=self.course.step):
             for key, value in values.items():
                 write = tf.summary.text if isinstance(value, str) else tf.summary.scalar
                 write(key, value)
-        self._writers[name].flush()
+        self.writer(name).flush()
 
 
 def _parsed(line):

@@ -1,17 +1,21 @@
 """The command `attention`: what a model looks at while it writes a target."""
 
+import hashlib
 import json
+import sys
 import unicodedata
 from pathlib import Path
 
 from keras_s2s.cli.lines import Output
 from keras_s2s.cli.models import add_model, open_model
 from keras_s2s.cli.parsing import add_command
-from keras_s2s.config import UserError
+from keras_s2s.config import UserError, replace_file
 
 __all__ = ["add_commands"]
 
 DIGITS = 6
+PICTURES = ("png", "svg")
+KINDS = ("json", "html", *PICTURES)
 
 
 def add_commands(commands) -> None:
@@ -23,12 +27,19 @@ def add_commands(commands) -> None:
         "--target", metavar="TEXT", help="the target; left out: the best that a search finds"
     )
     parser.add_argument(
-        "--map", metavar="NAME", help="of table and picture: which map (default: the mean of all)"
+        "--map",
+        metavar="NAME",
+        help="of table and picture: which map, or a grid of all over the source (all), or of "
+        "self-attention (encoder, decoder); default: the mean of those over the source",
     )
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="FILE.json: all maps; FILE.png: a picture of one; left out: a table of one",
+        help="FILE.json: all maps; FILE.html: a page to look at all of them; FILE.png, FILE.svg: "
+        "a picture; left out: a table",
+    )
+    parser.add_argument(
+        "--logdir", metavar="DIR", help="add the pair to this run's tab Attention in TensorBoard"
     )
     parser.add_argument("--json", action="store_true", help="print all maps as JSON")
 
@@ -36,48 +47,68 @@ def add_commands(commands) -> None:
 def _attention(arguments):
     kind = _kind(arguments)
     with open_model(arguments) as model:
-        found = _ask(model, arguments.text, arguments.target)
-        if kind == "json":
-            with Output(arguments.output) as output:
-                output.write(json.dumps(_as_dict(arguments.text, found), ensure_ascii=False))
-            return
-        title, weights = _chosen(found, arguments.map)
-    if kind == "png":
-        from keras_s2s.tensorboard.figures import save_alignment
+        found, target = _ask(model, arguments.text, arguments.target)
+    shown = None if kind in ("json", "html") else _chosen(found, arguments.map, kind)
+    if arguments.logdir is not None:
+        _log(arguments, found, target)
+    if kind == "html":
+        from keras_s2s.tensorboard.standalone import html
+        from keras_s2s.tensorboard.summaries import record_of
 
-        save_alignment(arguments.output, weights, found.source_tokens, found.tokens, title)
-        return
-    with Output() as output:
-        for line in _table(title, weights, found.source_tokens, found.tokens):
-            output.write(line)
+        replace_file(arguments.output, html([record_of(found, target)]))
+    elif kind in PICTURES:
+        from keras_s2s.tensorboard.figures import save_attention
+
+        save_attention(arguments.output, **shown)
+    elif kind == "json":
+        with Output(arguments.output) as output:
+            output.write(json.dumps(_as_dict(arguments.text, found), ensure_ascii=False))
+    elif arguments.logdir is None or arguments.map:
+        with Output() as output:
+            for line in _table(**shown):
+                output.write(line)
 
 
 def _kind(arguments):
-    """What to make: a table, JSON or a picture."""
+    """What to make: a table, JSON, a page or a picture."""
     path = arguments.output
     if path in (None, "-"):
         return "json" if arguments.json or path else "table"
     kind = Path(path).suffix.lower().strip(".")
-    if kind not in ("json", "png"):
-        raise UserError(f"--output {path}: expected a name that ends in .json or .png")
-    if kind == "png" and arguments.json:
-        raise UserError(f"--output {path}: expected --json or a .png, came both")
+    if kind not in KINDS:
+        expected = f"{', '.join(f'.{one}' for one in KINDS[:-1])} or .{KINDS[-1]}"
+        raise UserError(f"--output {path}: expected a name that ends in {expected}")
+    if kind != "json" and arguments.json:
+        raise UserError(f"--output {path}: expected --json or a .{kind}, came both")
     if not Path(path).parent.is_dir():
         raise UserError(f"--output {path}: expected a folder that exists")
     return kind
 
 
+def _log(arguments, found, target):
+    """One record in an event file of its own; a tag for each text, so that pairs stay apart."""
+    from keras_s2s.tensorboard.records import write
+    from keras_s2s.tensorboard.summaries import record_of
+
+    name = hashlib.sha256(f"{arguments.text}\n{target}".encode()).hexdigest()[:8]
+    try:
+        path = write(arguments.logdir, f"attention/{name}", record_of(found, target), 0)
+    except OSError as error:
+        raise UserError(f"--logdir {arguments.logdir}: {error.strerror}") from None
+    print(f"wrote {path}", file=sys.stderr)
+
+
 def _ask(model, text, target):
-    """The `Attention` of a text and its target."""
+    """The `Attention` of a text and its target, and the target."""
     if target is not None:
-        return model.attention([text], targets=[target])[0]
+        return model.attention([text], targets=[target])[0], target
     found, errors = model.translate([text], alignment=False)
     if errors:
         raise UserError(errors[0])
-    tokens = found[0][0].tokens if found[0] else []
+    tokens, target = (found[0][0].tokens, found[0][0].text) if found[0] else ([], "")
     if any("\n" in token for token in tokens):  # no list of tokens can hold one
-        return model.attention([text], targets=[found[0][0].text])[0]
-    return model.attention([text], target_tokens=[tokens])[0]
+        return model.attention([text], targets=[target])[0], target
+    return model.attention([text], target_tokens=[tokens])[0], target
 
 
 def _as_dict(text, found):
@@ -98,25 +129,35 @@ def _rounded(weights):
     return [[round(float(x), DIGITS) for x in line] for line in weights]
 
 
-def _chosen(found, name):
-    """A title and the weights [T, S] of one map, or of the mean of all over the source."""
-    names = list(found.names)
-    if name is None and len(names) == 1:
-        return names[0], found.attention[0]
+def _chosen(found, name, kind):
+    """What `save_attention` and `_table` take: a map [T, S], or several [A, T, S] of a picture."""
+    source, target, names = found.source_tokens, found.tokens, list(found.names)
+    shown = {"source_tokens": source, "target_tokens": target}
+    grids = {"all": (names, found.attention, source, target, ("source", "target"))}
+    for side, tokens in (("encoder", source), ("decoder", target)):
+        maps = getattr(found, f"{side}_attention"), getattr(found, f"{side}_names")
+        if maps[0] is not None:
+            grids[side] = (maps[1], maps[0], tokens, tokens, ("looked at", "looking"))
+    if name in grids and kind in PICTURES:
+        names, maps, across, down, sides = grids[name]
+        return {"weights": maps, "source_tokens": across, "target_tokens": down, "names": names,
+                "sides": sides, "title": f"{name}: {len(names)} maps"}  # fmt: skip
     if name is None:
-        return f"mean of {len(names)} maps", found.attention.mean(0)
+        title = names[0] if len(names) == 1 else f"mean of {len(names)} maps"
+        return shown | {"title": title, "weights": found.attention.mean(0)}
     if name not in names:
-        raise UserError(f"--map: expected one of {', '.join(names)}, came {name}")
-    return name, found.attention[names.index(name)]
+        known = [*names, *(grids if kind in PICTURES else ())]
+        raise UserError(f"--map: expected one of {', '.join(known)}, came {name}")
+    return shown | {"title": name, "weights": found.attention[names.index(name)]}
 
 
-def _table(title, weights, source, target):
+def _table(title, weights, source_tokens, target_tokens):
     """Lines of text: the source's tokens across, the target's down, shares in percent."""
-    width = max(map(_width, (title, *target)))
-    widths = [max(3, _width(token)) for token in source]
-    across = (_padded(token, wide) for token, wide in zip(source, widths, strict=True))
+    width = max(map(_width, (title, *target_tokens)))
+    widths = [max(3, _width(token)) for token in source_tokens]
+    across = (_padded(token, wide) for token, wide in zip(source_tokens, widths, strict=True))
     yield "  ".join([_padded(title, -width), *across])
-    for token, row in zip(target, weights, strict=True):
+    for token, row in zip(target_tokens, weights, strict=True):
         cells = (f"{100 * x:{wide}.0f}" for x, wide in zip(row, widths, strict=True))
         yield "  ".join([_padded(token, -width), *cells])
 

@@ -19,6 +19,7 @@ from keras_s2s.config.sections import (
     Training,
 )
 from keras_s2s.config.tokenizing import Sampling, TokenizerConfig
+from keras_s2s.config.watching import TensorBoard
 
 __all__ = [
     "Config",
@@ -31,6 +32,7 @@ __all__ = [
     "Objectives",
     "Sampling",
     "SpecialIds",
+    "TensorBoard",
     "TokenizerConfig",
     "Training",
     "UserError",

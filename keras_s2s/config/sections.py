@@ -16,6 +16,7 @@ from keras_s2s.config.files import override, parse, read, replace_file
 from keras_s2s.config.framing import is_frames
 from keras_s2s.config.objectives import Noise, Objectives
 from keras_s2s.config.tokenizing import TokenizerConfig
+from keras_s2s.config.watching import TensorBoard
 from keras_s2s.signatures import CAPS, PENALTY
 
 __all__ = [
@@ -252,6 +253,7 @@ class Training(Section):
     scores: list | None = field(default=None, metadata={"among": TEXT_METRICS})
     metric: str | None = setting(None, among=MODEL_METRICS + TEXT_METRICS)
     patience: int | None = setting(None, low=1)
+    tensorboard: TensorBoard = field(default_factory=TensorBoard)
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,9 @@ def _check_metric(config, training):
         )
     if metric not in (None, "loss") and config.data.valid is None:
         raise UserError(f"data.valid: expected a corpus to compute {metric} on, came none")
+    if training.tensorboard.attention and config.data.valid is None:
+        needs = "expected a corpus of pairs for training.tensorboard to look at, came none"
+        raise UserError(f"data.valid: {needs}")
     if training.patience is not None and config.data.valid is None:
         raise UserError("data.valid: expected a corpus for training.patience to go by, came none")
     if metric in SCORERS and training.validate_lines == 0:

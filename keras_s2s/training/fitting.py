@@ -6,13 +6,14 @@ from pathlib import Path
 from keras_s2s.callbacks import Checkpoint, Goal, Journal, Means, Summaries, Validate
 from keras_s2s.config import Config
 from keras_s2s.data import batches
-from keras_s2s.metrics import higher_is_better
+from keras_s2s.metrics import SCORERS, higher_is_better
 from keras_s2s.training.profiling import Profile
 from keras_s2s.training.rescuing import explained, guard
 from keras_s2s.training.samples import Samples
 from keras_s2s.training.saving import keeper, saver
 from keras_s2s.training.sessions import prepare
-from keras_s2s.training.validating import scorer
+from keras_s2s.training.validating import follower, scorer
+from keras_s2s.training.watching import watchers
 
 __all__ = ["train"]
 
@@ -100,13 +101,16 @@ def _examples(session, name, **options):
 def _callbacks(session, export):
     training, course, run_dir = session.config.training, session.course, session.run_dir
     metric = f"val_{training.metric}" if session.config.data.valid is not None else None
-    samples = Samples(training.samples, session.progress.say)
+    searched = [name for name in training.scores if name in SCORERS]
+    samples = Samples(training.samples, session.progress.say, next(iter(searched), None))
+    looks = training.scores or training.tensorboard.attention
+    current = follower(session) if looks else None
     validate = Validate(
         course,
         training.validate_every,
         saver(session, export),
         goal=Goal(metric, higher_is_better(training.metric), training.patience),
-        score=scorer(session, samples) if training.scores else None,
+        score=scorer(session, samples, current) if training.scores else None,
         say=session.progress.say,
     )
     found = [course, guard(session), session.progress, validate]
@@ -114,10 +118,12 @@ def _callbacks(session, export):
         found.append(Means())
     if training.checkpoint_every:
         found.append(Checkpoint(course, training.checkpoint_every, keeper(session)))
+    curves = Summaries(run_dir / "logs", course, texts=samples.page)
     return [
         *found,
         Journal(run_dir / "metrics.jsonl", course),
-        Summaries(run_dir / "logs", course, texts=samples.page),
+        *watchers(session, curves, current),
+        curves,
     ]
 
 

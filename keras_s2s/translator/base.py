@@ -88,8 +88,10 @@ class Translator(Served):
         found, problems = replies.split(rows, replies.score)
         return self._answer(texts, found, problems, errors)
 
-    def attention(self, texts, targets=None, target_tokens=None, *, batch_size=8):
+    def attention(self, texts, targets=None, target_tokens=None, *, batch_size=8, errors="raise"):
         """What the model attends to; arguments as for `score`.
+
+        With `errors="return"` a row with an error has no tokens.
 
         Returns:
             list of `Attention`.
@@ -97,7 +99,7 @@ class Translator(Served):
         given = {"target": targets, "target_tokens": target_tokens}
         rows = self._rows(ATTENTION, texts, given, batch_size)
         found, problems = replies.split(rows, replies.attention)
-        return self._answer(texts, found, problems, "raise")
+        return self._answer(texts, found, problems, errors)
 
     def graph(self, *inputs, **options):
         """The signature `translate` as a function of tensors; what is left out has its default."""

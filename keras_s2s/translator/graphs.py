@@ -12,6 +12,7 @@ from keras_s2s.translator.words import by_words
 
 __all__ = ["END_MARK", "Graphs"]
 
+NOTHING = "options: expected a target that all of them allow, found none"
 END_MARK = "</s>"  # names the end among tokens; it too can be attended to
 
 
@@ -145,6 +146,9 @@ class Graphs:
 
     def _found(self, found, source, error, replace):
         missing = found.score <= MISSING_SCORE / 2
+        # What is disallowed, or may not repeat, can leave constraints that no target holds.
+        none = tf.reduce_all(missing, 1) & tf.equal(error, "")
+        error = tf.where(none, NOTHING, error)
         # A row with an error gives no hypothesis, and fails nobody else's.
         blank = missing | tf.expand_dims(tf.not_equal(error, ""), 1)  # [B, K]
         target = self.searched[1]

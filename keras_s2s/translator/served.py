@@ -160,6 +160,10 @@ class Served:
             for name, field in signature.options().items()
         }
 
+    def graph_of(self, signature: str):
+        """The `tf.Graph` of a signature by its name, as calls of it run; traced when it is not."""
+        return self._traced(self.signatures[signature]).graph
+
     def graphs(self) -> dict:
         """For each signature the function of tensors, in the order of its inputs."""
         return {name: self._function(signature) for name, signature in self.signatures.items()}
