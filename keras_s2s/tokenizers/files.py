@@ -15,7 +15,8 @@ from keras_s2s.tokenizers.words import Characters, Whitespace, Words
 __all__ = ["load", "load_pair", "save_pair"]
 
 _LISTED = {kind.kind: kind for kind in (Characters, Whitespace, WordPiece, Words)}
-_NEEDED = {Bytes.kind: {"size"}, Pointers.kind: {"size", "of"}, Marian.kind: {"size", "file", "vocabulary"}}
+_NEEDED = {Bytes.kind: {"size"}, Pointers.kind: {"size", "of"}}
+_NEEDED |= {Marian.kind: {"size", "file", "vocabulary"}}
 _KINDS = (*_LISTED, SentencePiece.kind, *_NEEDED)
 
 
