@@ -72,7 +72,9 @@ def _add_predict(parser):
 
 def _export(arguments):
     litert = arguments.format == "litert"
-    others = ("weights", "batching", "shortlist", "frozen") if litert else ("quantize", "beam", "max_length")
+    others = ("quantize", "beam", "max_length")
+    if litert:
+        others = ("weights", "batching", "shortlist", "frozen")
     for name in others:
         if getattr(arguments, name):
             raise UserError(f"--{name.replace('_', '-')}: expected none with --format"

@@ -27,7 +27,8 @@ class RegressionHead(keras.layers.Layer):
         clip: bound of the log-variance, which else runs off where a target is met exactly.
 
     Attributes:
-        copies, needs_attention, points, smooths, ties, tied: False, as heads over a vocabulary have them.
+        copies, needs_attention, points, smooths, ties, tied: False, as heads over a vocabulary
+            have them.
 
     Call arguments:
         outputs: float tensor [B, N, D] of the decoder.

@@ -95,7 +95,8 @@ def exported(cases, directory):
         for name, feed in given.items():
             outputs = in_this_process(translator, name, feed)
             found |= {f"{name}/given/{key}": value for key, value in outputs.items()}
-            if name in errors:
+            # to a pointer network all words that a source lacks are one
+            if name in errors and not made.head.points:
                 came = {i: e.decode() for i, e in enumerate(outputs["error"]) if e}
                 assert came == errors[name]
         defaults = in_this_process(translator, "translate", {"text": given["translate"]["text"]})

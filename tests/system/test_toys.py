@@ -26,10 +26,11 @@ def write(folder, pairs, **columns):
 
 
 def learned(folder, corpus, model, size=None, **training):
+    """A run's translator, which is greedy: a beam settles for `beam_size` ends however bad."""
     tokenizer = {"kind": "whitespace", "size": size}
     data = {"train": corpus, "batch_tokens": 600, "max_length": 30, "tokenizer": tokenizer}
     config = {"data": data, "model": model, "training": {**OPTIONS, **training},
-              "decoding": {"beam_size": 2, "max_length": 30}}  # fmt: skip
+              "decoding": {"beam_size": 1, "max_length": 30}}  # fmt: skip
     train(Config.from_dict(config), folder / "run", stream=io.StringIO())
     return Translator.load(folder / "run")
 
