@@ -39,7 +39,7 @@ FAMILIES = {
         "decoder": side("convolutional", num_layers=2),
     },
     "gnmt": {"encoder": side("gnmt", num_layers=3), "decoder": side("recurrent")},
-    "t5": transformers("t5"),
+    "relative": transformers({"kind": "relative", "max_distance": 8}),
 }
 
 
