@@ -37,24 +37,31 @@ def test_every_preset_names_its_paper():
     assert [p for p in PRESETS if p not in cited] == ["noisy_gated", "noisy_linear"]
 
 
-def test_the_command(capsys):
-    found = listing(100)
-    assert [row["name"] for row in found] == list(PRESETS)
-    assert main(["catalog", "--vocabulary", "100"]) == 0
+SOME = ("gru_small", "transformer_tiny")
+
+
+@pytest.mark.parametrize("names", [SOME, pytest.param((), marks=pytest.mark.slow)])
+def test_the_command(names, capsys):
+    found = listing(100, *([names] if names else []))
+    assert [row["name"] for row in found] == list(names or PRESETS)
+    assert main(["catalog", *names, "--vocabulary", "100"]) == 0
     first, *rows = capsys.readouterr().out.splitlines()
     assert first == "parameters with 100 tokens on either side"
-    assert len(rows) == len(PRESETS)
     for row, preset in zip(rows, found, strict=True):
         name, parameters, paper = row.split(maxsplit=2)
         assert (name, paper) == (preset["name"], preset["paper"])
         assert int(parameters.replace(",", "")) == preset["parameters"]
 
 
-@pytest.mark.slow
 def test_the_command_as_json(capsys):
-    assert main(["catalog", "--vocabulary", "100", "--json"]) == 0
+    assert main(["catalog", "gru_small", "--vocabulary", "100", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found == {"vocabulary": 100, "presets": listing(100)}
+    assert found == {"vocabulary": 100, "presets": listing(100, ["gru_small"])}
+
+
+def test_a_preset_that_is_none(capsys):
+    assert main(["catalog", "gru_smal"]) == 2
+    assert "the nearest is 'gru_small'" in capsys.readouterr().err
 
 
 def test_a_vocabulary_that_cannot_be(capsys):

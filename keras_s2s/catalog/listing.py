@@ -26,11 +26,15 @@ def count_parameters(model: ModelConfig, source_size: int, target_size: int) -> 
         return made.count_params()
 
 
-def listing(vocabulary_size: int) -> list[dict]:
-    """The presets in their order, as dicts of `name`, `parameters` and `paper`.
+def listing(vocabulary_size: int, presets=tuple(PRESETS)) -> list[dict]:
+    """Presets as dicts of `name`, `parameters` and `paper`.
 
     Args:
         vocabulary_size: tokens of either side, for which parameters are counted.
+        presets: their names; all in the catalogue's order unless given.
+
+    Raises:
+        UserError: for a name that is no preset's, with the nearest real one.
     """
     return [
         {
@@ -40,5 +44,5 @@ def listing(vocabulary_size: int) -> list[dict]:
             ),
             "paper": PAPERS[name],
         }
-        for name in PRESETS
+        for name in presets
     ]

@@ -14,6 +14,7 @@ def add_commands(commands) -> None:
     """Adds `catalog` to the parser's sub-commands."""
     summary = "list the presets of models: name, number of parameters, paper"
     parser = add_command(commands, "catalog", _catalog, summary)
+    parser.add_argument("presets", nargs="*", metavar="PRESET", help="which (default: all)")
     parser.add_argument(
         "--vocabulary",
         type=integer(4, bits=31),
@@ -26,9 +27,9 @@ def add_commands(commands) -> None:
 
 def _catalog(arguments):
     import_tensorflow()
-    from keras_s2s.catalog import listing
+    from keras_s2s.catalog import PRESETS, listing
 
-    rows = listing(arguments.vocabulary)
+    rows = listing(arguments.vocabulary, arguments.presets or PRESETS)
     if arguments.json:
         print(json.dumps({"vocabulary": arguments.vocabulary, "presets": rows}))
         return
