@@ -180,7 +180,8 @@ class Graphs:
             real = tf.reshape(tf.not_equal(rows, ""), [tf.shape(rows)[0], 1, 1, -1])
             weights = tf.where(real, alignment, -1.0)
             seen = tf.gather(rows, tf.argmax(weights, 3, tf.int32), batch_dims=1)  # [B, K, T]
-            seen = tf.where(tf.equal(seen, ""), UNKNOWN, seen)
+            looks = tf.reduce_max(weights, 3) > 0  # what has no attention looks at nothing
+            seen = tf.where(tf.equal(seen, "") | ~looks, UNKNOWN, seen)
             if self.dictionary is not None:
                 entry = self.dictionary.lookup(seen)
                 seen = tf.where(tf.equal(entry, ""), seen, entry)
@@ -209,4 +210,4 @@ def _within(maps, rows, columns):
 
 def _names(names, good):
     """string [B, A], empty in rows that are not good."""
-    return tf.where(tf.expand_dims(good, 1), tf.constant([names]), "")
+    return tf.where(tf.expand_dims(good, 1), tf.constant([names], tf.string, [1, len(names)]), "")

@@ -154,6 +154,24 @@ def check_exports(cases, tmp_path):
         assert ("decoder_attention" in maps) == (decoder in parts.SELF_MAPS)
 
 
+def test_a_model_without_attention_has_no_maps_and_replaces_nothing():
+    letters = TokenizerConfig(kind="whitespace", size=None)
+    source = train(letters, ["a b c d e f g h i"])
+    target = train(letters, ["a b c d e f g"])
+    model = models.make("gru", "plain", "softmax")
+    bias = model.head.projection.bias
+    bias.assign(50.0 * np.eye(models.TARGET_SIZE, dtype="float32")[1])  # unknown words alone
+    translator = Translator(model, source, target, Decoding(max_length=3))
+    given = {"text": ["a b c", "h"], "target": ["a b", "c"]}
+    outputs = in_this_process(translator, "attention", given)
+    assert outputs["attention"].shape == (2, 0, 3, 4)
+    assert outputs["names"].shape == (2, 0)
+    asked = {"text": ["a b c", "h"], "replace_unknown": [True, True]}
+    outputs = in_this_process(translator, "translate", asked)
+    assert not outputs["alignment"].any()
+    assert set(outputs["tokens"][:, 0].ravel()) == {b"<unk>"}
+
+
 FAST = [("pre", "pre", "pointer")]  # all that a model can have
 
 
