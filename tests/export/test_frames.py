@@ -91,6 +91,7 @@ def test_signatures_of_a_forecaster(forecasts):
     assert set(found["serving_default"].inputs) == {"features", "length"}
 
 
+@pytest.mark.slow
 def test_signatures_of_a_translator(translations):
     found = read_graph(translations).signature_def
     for name, signature in signatures_of(True, False).items():
@@ -116,6 +117,7 @@ def test_a_client_gets_the_forecasts_of_this_process(forecasts, forecaster):
             client.forecast([ROWS[0], ROWS[0][:, :2]])
 
 
+@pytest.mark.slow
 def test_a_client_gets_the_translations_of_this_process(translations, translator):
     with LocalModel(translations) as client:
         ours, theirs = translator.decode(ROWS, num_hypotheses=2), client.translate(
@@ -151,6 +153,7 @@ def test_rows_that_cannot_be_read_fail_alone(translator):
     assert [h.tokens for h in found[1]] == [h.tokens for h in alone]
 
 
+@pytest.mark.slow
 def test_an_export_verifies_alone(forecasts, translations):
     for path in (forecasts, translations):
         answers = through_session(path)

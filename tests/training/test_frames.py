@@ -96,6 +96,7 @@ def test_a_run_of_forecasts(tmp_path, capsys):
     np.testing.assert_allclose(rows[0]["values"], found[0].values[:2], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_run_of_labels(tmp_path, capsys):
     config, run = configuration(sounds, tmp_path), tmp_path / "run"
     figures = train(config, run)
