@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_s2s import arrays
 from keras_s2s.heads import log_normalizer
 from keras_s2s.search import adjusting, constraining, sampling
 from keras_s2s.search.choosing import barred, best_of_all, best_of_blocks, block_size, plain
@@ -86,7 +87,9 @@ class Plain(_Way):
 
     def look(self, beam, logits, attention, position, memory):
         """A `Look` at logits [B, K, V'] and, where there is one, attention [B, K, S]."""
-        size, width = block_size(logits.shape[2]), tf.shape(self.limits.own)[1]
+        width = tf.shape(self.limits.own)[1]
+        # LiteRT's gather refuses the blocks' shapes, and its top_k is one pass over everything.
+        size = None if arrays.are_growing() else block_size(logits.shape[2])
         if size is None:
             log_probs, highest = normalized(logits)
             bars = self.bars(logits, position)
