@@ -43,6 +43,13 @@ def nematus():
     return {**found, "embedding": 500}
 
 
+def listen_attend_spell():
+    """Chan et al. 2015, arXiv:1508.01211, section 4: eight frames become a place."""
+    found = _recurrent("lstm", 512, 2, kind="recurrent")
+    encoder = {"kind": "pyramidal", "cell": "lstm", "units": 256, "num_layers": 4}
+    return {**found, "encoder": encoder}
+
+
 def noisy(attention):
     """The introductory article's model in one of its forms; as written it has neither
     `recurrent` nor `read_context`, without which the source cannot reach the output."""
@@ -75,6 +82,7 @@ SYSTEMS = {
     "sutskever": sutskever(),
     "cho": cho(),
     "nematus": nematus(),
+    "listen_attend_spell": listen_attend_spell(),
     "noisy_gated": noisy("gated"),
     "noisy_linear": noisy("linear"),
     "transformer_aan": fast("average", 6),  # Zhang et al. 2018, arXiv:1805.00631, section 4

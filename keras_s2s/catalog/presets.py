@@ -123,6 +123,7 @@ PAPERS = {
     "sutskever": "Sutskever et al. 2014, arXiv:1409.3215, section 3.4",
     "cho": "Cho et al. 2014, arXiv:1406.1078, section 4.1",
     "nematus": "Sennrich et al. 2016, arXiv:1606.02891, section 2.1",
+    "listen_attend_spell": "Chan et al. 2015, arXiv:1508.01211, section 4",
     "noisy_gated": "an introductory article's model, see NoisyStatesDecoder",
     "noisy_linear": "an introductory article's model, see NoisyStatesDecoder",
     "transformer_aan": "Zhang et al. 2018, arXiv:1805.00631, section 4",
