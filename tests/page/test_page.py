@@ -97,7 +97,7 @@ def ink(page, selector):
 def test_first_picture_is_the_last_step(page):
     assert titles(page) == ["large · step 1500"]
     assert page.text(".facts").startswith(
-        "TranslationThe cat sleeps.ReferenceThe cat slept.Score−1.250"
+        "OutputThe cat sleeps.ReferenceThe cat slept.Score−1.250"
     )
     assert [e.text for e in page.all(".tokens.row li")] == list(ENGLISH)
     assert [e.text for e in page.all(".tokens.column li")] == list(GERMAN)
@@ -234,7 +234,7 @@ def test_hostile_tokens_are_text(page):
     page.choose("Sentence", "attention/2")
     script = "return [...document.querySelectorAll('.tokens.row li')].map(e => e.textContent)"
     assert page.run(script) == expected
-    assert page.text(".facts") == "Translation<b>bold</b>"
+    assert page.text(".facts") == "Output<b>bold</b>"
     point(page, ".tokens.row li", 3)
     assert "[U+202E]evil[U+202C]" in readout(page)
     page.click("input[value=matrix]")
@@ -345,7 +345,7 @@ def test_large_record_stays_fluid(page):
         next(0);
     """
     took = sorted(page.driver.execute_async_script(script))
-    assert took[15] < 250, json.dumps(took)  # two frames; a browser without a GPU, cores shared
+    assert took[15] < 400, json.dumps(took)  # two frames; a browser without a GPU, cores shared
 
 
 def test_long_sentence_is_drawn_where_it_is_scrolled_to(page):
