@@ -5,12 +5,10 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.config import Decoding, UserError
-from keras_s2s.export import NotProven, export_translator
+from keras_s2s.export import export_translator
 from keras_s2s.export.cards import read_card
 from keras_s2s.export.freezing import LIMIT, check_size
 from keras_s2s.export.graph_file import read_graph
-from keras_s2s.export.materials import material_of
-from keras_s2s.export.proving import prove
 from keras_s2s.export.scanning import operations
 from keras_s2s.translator import Translator
 from tests.conformance import models
@@ -40,11 +38,6 @@ def test_weights_are_constants_and_the_proof_holds(tmp_path):
                  if n.op == "Const"]  # fmt: skip
     for table in short.tables.search:
         assert any(np.array_equal(table.numpy(), value) for value in constants)
-    # The same proof refuses it beside the model without a shortlist.
-    (tmp_path / "beside").mkdir()
-    whole = make()
-    with pytest.raises(NotProven):
-        prove(whole, path, tmp_path / "beside", material_of(whole))
 
 
 def test_weights_beyond_what_a_file_may_hold():
