@@ -43,7 +43,15 @@ def given_by(source, lengths):
 
 @pytest.mark.parametrize(("encoder", "decoder", "head"), CASES)
 def test_a_search_in_the_file_finds_what_keras_finds(encoder, decoder, head):
-    model = models.make(encoder, decoder, head)
+    decodes_alike(models.make(encoder, decoder, head))
+
+
+def test_a_vocabulary_that_keras_searches_by_blocks(monkeypatch):
+    monkeypatch.setattr(models, "TARGET_SIZE", 320)
+    decodes_alike(models.make("gru", "gru", "softmax"))
+
+
+def decodes_alike(model):
     graphs = Graphs(model, CAPS).concrete(["translate_ids"])
     content = convert(graphs, [weight.value for weight in model.weights])
     assert check_built_in(content)["WHILE"] >= 1
