@@ -12,8 +12,8 @@ from keras_s2s.data import read_pairs
 from keras_s2s.export.cards import make_card, put_card, run_facts
 from keras_s2s.export.materials import first_run, material_of, run_pairs
 from keras_s2s.export.publishing import check_version, publish
-from keras_s2s.tokenizers import protos
-from keras_s2s.translator import Translator
+from keras_s2s.tokenizers import Frames, Pointers, protos
+from keras_s2s.translator import Translator, load_run
 
 __all__ = ["FILE", "export_litert", "export_litert_translator"]
 
@@ -55,7 +55,8 @@ def export_litert(
     """
     _check_package()
     check_version(directory, version)
-    about, translator = run_facts(run, checkpoint), Translator.load(run, checkpoint, prepare=False)
+    about, translator = run_facts(run, checkpoint), load_run(run, checkpoint, prepare=False)
+    _check_texts(translator)
     translator = _capped(translator, beam, max_length)
     return export_litert_translator(
         translator, directory, version=version, quantization=quantization, about=about,
@@ -76,6 +77,7 @@ def export_litert_translator(
         metric: of `lines`, one of `metrics.SCORERS`; None has the log-probabilities alone bound.
     """
     _check_package()
+    _check_texts(translator)
     from keras_s2s.export import litert_file, litert_graphs, litert_proof
 
     graphs = litert_graphs.Graphs(translator.model, translator.caps).concrete()
@@ -111,6 +113,13 @@ def _check_package():
             "format: litert needs the package ai-edge-litert, came none;"
             " pip install 'keras-s2s[litert]'"
         )
+
+
+def _check_texts(translator):
+    for side in ("source", "target"):
+        kind = getattr(translator, f"{side}_tokenizer").kind
+        if kind in (Frames.kind, Pointers.kind):
+            raise UserError(f"format: litert needs a {side} of texts, came {kind}")
 
 
 def _capped(translator, beam, max_length):

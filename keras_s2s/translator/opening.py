@@ -11,10 +11,12 @@ from keras_s2s.translator.forecaster import Forecaster
 __all__ = ["load_run"]
 
 
-def load_run(run, checkpoint: str = "best", shortlist=None) -> Translator | Forecaster:
+def load_run(
+    run, checkpoint: str = "best", shortlist=None, prepare: bool = True
+) -> Translator | Forecaster:
     """Loads a run by the kind of its target; arguments and errors as for `Translator.load`."""
     first = Path(run[0] if isinstance(run, list | tuple) else run)
     Config.of_run(first)  # says so where there is no run
     target = tokenizers.load_pair(first / "tokenizers")[1]
     kind = Forecaster if isinstance(target, Frames) else Translator
-    return kind.load(run, checkpoint, shortlist)
+    return kind.load(run, checkpoint, shortlist, prepare)
