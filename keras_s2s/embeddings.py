@@ -238,6 +238,7 @@ class PointerEmbedding(TokenEmbedding):
 class _Embeddings(keras.layers.Layer):
     """Several tables in one layer, always float32; no table can be shared with a target's."""
 
+    reads = "ids"  # the key of a source dict
     vocabulary_size = None
 
     def __init__(self, embeddings, **kwargs):

@@ -46,8 +46,8 @@ def loaded_once(monkeypatch):
 
     load = functools.cache(translator.Translator.load)
 
-    def cached(runs, checkpoint="best"):
-        return load(tuple(runs) if isinstance(runs, list) else runs, checkpoint=checkpoint)
+    def cached(runs, *how):
+        return load(tuple(runs) if isinstance(runs, list) else runs, *how)
 
     monkeypatch.setattr(translator.Translator, "load", cached)
 
@@ -143,7 +143,7 @@ def test_wrong_options_are_named(translate, words, problem):
 
 
 def test_models_that_cannot_be_used_are_named(translate, tmp_path):
-    assert "came a LiteRT file" in translate(run="x.tflite", status=2)[1]
+    assert "x.tflite: No such file" in translate(run="x.tflite", status=2)[1]
     for name, problem in (
         ("grpc://localhost:1", "grpc://localhost:1: expected grpc://HOST:PORT/NAME"),
         ("grpc://nowhere/x", "'HOST:PORT', not 'nowhere'"),

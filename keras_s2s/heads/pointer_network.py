@@ -86,10 +86,11 @@ class PointerNetworkHead(Head):
         values = tf.cast(context["memory"]["values"], tf.float32)  # [B, S, D_m]
         sizes, width = shape_of(outputs, 2), outputs.shape[-1]
         flat = tf.reshape(tf.cast(outputs, tf.float32), [-1, width])
-        keys, mask = self.pointer.project(values), context["source"]["mask"]
-        _, weights = self.pointer.step(flat, sizes, keys, values, mask)  # [B, N, S]
+        memory = {"keys": self.pointer.project(values), "values": values}
+        memory["mask"] = context["source"]["mask"]
+        _, weights, _ = self.pointer.attend(flat, sizes, memory, {})  # [B, 1, N, S]
         size = self.vocabulary_size + tf.shape(copy_ids)[1]
-        return tf.math.log(copy_distribution(weights, copy_ids, size) + LOG_EPSILON)
+        return tf.math.log(copy_distribution(weights[:, 0], copy_ids, size) + LOG_EPSILON)
 
     def prepare_search(self, multiple=1, tokens=None):
         refuse_tokens(self, tokens)
