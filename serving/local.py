@@ -4,13 +4,8 @@ import contextlib
 from pathlib import Path
 
 import grpc
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    predict_pb2,
-)
 
-from keras_s2s.serving import status
+from keras_s2s.serving import messages, status
 from keras_s2s.serving.client import Client
 from keras_s2s.serving.errors import StartError
 from keras_s2s.serving.servicer import Servicer
@@ -21,9 +16,9 @@ from keras_s2s.serving.versions import AVAILABLE, Version, find_versions
 __all__ = ["LocalModel", "find_version"]
 
 _CALLS = {
-    "Predict": ("predict", predict_pb2.PredictRequest),
-    "GetModelMetadata": ("get_model_metadata", get_model_metadata_pb2.GetModelMetadataRequest),
-    "GetModelStatus": ("get_model_status", get_model_status_pb2.GetModelStatusRequest),
+    "Predict": ("predict", messages.PredictRequest),
+    "GetModelMetadata": ("get_model_metadata", messages.GetModelMetadataRequest),
+    "GetModelStatus": ("get_model_status", messages.GetModelStatusRequest),
 }
 
 

@@ -4,9 +4,7 @@ The checks, their order and their messages are those of TensorFlow Serving, so t
 meets the same errors here and in production.
 """
 
-from tensorflow_serving.apis import predict_pb2
-
-from keras_s2s.serving import codec, status
+from keras_s2s.serving import codec, messages, status
 from keras_s2s.serving.status import StatusError
 
 __all__ = ["DEFAULT_SIGNATURE", "predict"]
@@ -15,13 +13,13 @@ DEFAULT_SIGNATURE = "serving_default"
 
 
 def predict(
-    request: predict_pb2.PredictRequest, model, timeout: float | None = None
-) -> predict_pb2.PredictResponse:
+    request: messages.PredictRequest, model, timeout: float | None = None
+) -> messages.PredictResponse:
     """Answers a PredictRequest by a loaded model; all but the reply's model name and version.
 
     Args:
         request: the request; its model name and version are not looked at.
-        model: a `session.LoadedModel`, or what has its `signatures` and `run`.
+        model: a `session.LoadedModel` or an `edge_model.EdgeModel`.
         timeout: seconds that the run may take; None is no limit.
 
     Raises:
@@ -36,7 +34,7 @@ def predict(
     aliases = _aliases(request.output_filter, signature)
     fetches = [signature.outputs[alias].name for alias in aliases]
     values = model.run(feeds, fetches, timeout)
-    reply = predict_pb2.PredictResponse()
+    reply = messages.PredictResponse()
     reply.model_spec.signature_name = name
     for alias, value in zip(aliases, values, strict=True):
         _encode(value, alias, reply.outputs[alias])

@@ -7,13 +7,8 @@ ends with UNIMPLEMENTED, which gRPC itself says.
 import logging
 
 import grpc
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    predict_pb2,
-)
 
-from keras_s2s.serving import status
+from keras_s2s.serving import messages, status
 from keras_s2s.serving.prediction import predict
 from keras_s2s.serving.status import StatusError
 from keras_s2s.serving.versions import ModelVersions, not_found
@@ -21,6 +16,7 @@ from keras_s2s.serving.versions import ModelVersions, not_found
 __all__ = ["Servicer", "add_servicer"]
 
 _YEAR = 365 * 86400.0
+_SIGNATURES = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 _log = logging.getLogger(__name__)
 
 
@@ -55,14 +51,15 @@ class Servicer:
             if field != "signature_def":
                 raise _invalid(f"Metadata field {field} is not supported")
         models, number = self._models_of(request)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        reply = get_model_metadata_pb2.GetModelMetadataResponse()
+        signatures = messages.SignatureDefMap()
+        reply = messages.GetModelMetadataResponse()
         with models.use(number) as version:
             for name, signature in version.model.signatures.items():
-                signatures.signature_def[name].CopyFrom(signature)
+                signatures.signature_def[name].ParseFromString(signature.SerializeToString())
         reply.model_spec.name = models.name
         reply.model_spec.version.value = version.number
-        reply.metadata["signature_def"].Pack(signatures)
+        reply.metadata["signature_def"].type_url = _SIGNATURES
+        reply.metadata["signature_def"].value = signatures.SerializeToString()
         return reply
 
     def get_model_status(self, request, timeout=None):
@@ -75,7 +72,7 @@ class Servicer:
         if not wanted:
             what = "any versions" if number is None else f"version {number}"
             raise StatusError(status.NOT_FOUND, f"Could not find {what} of model {spec.name}")
-        reply = get_model_status_pb2.GetModelStatusResponse()
+        reply = messages.GetModelStatusResponse()
         for version in wanted:
             one = reply.model_version_status.add(version=version.number, state=version.state)
             one.status.error_code = version.code
@@ -109,14 +106,14 @@ def add_servicer(server: grpc.Server, servicer: Servicer) -> None:
     """Registers a servicer's calls with a gRPC server that has not started."""
     services = {
         "tensorflow.serving.PredictionService": {
-            "Predict": _handler(servicer.predict, predict_pb2.PredictRequest),
+            "Predict": _handler(servicer.predict, messages.PredictRequest),
             "GetModelMetadata": _handler(
-                servicer.get_model_metadata, get_model_metadata_pb2.GetModelMetadataRequest
+                servicer.get_model_metadata, messages.GetModelMetadataRequest
             ),
         },
         "tensorflow.serving.ModelService": {
             "GetModelStatus": _handler(
-                servicer.get_model_status, get_model_status_pb2.GetModelStatusRequest
+                servicer.get_model_status, messages.GetModelStatusRequest
             ),
         },
     }
