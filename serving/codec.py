@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["BFLOAT16", "decode", "encode", "to_array", "to_text", "type_name"]
+__all__ = ["BFLOAT16", "decode", "encode", "to_array", "to_text", "type_name", "type_number"]
 
 BFLOAT16 = 14
 STRING = 7
@@ -48,6 +48,11 @@ _BY_NAME = {kind.name: kind for kind in _KINDS}
 def type_name(number: int) -> str:
     """The element type's name, such as `"int32"`, for a number of TensorFlow's `DataType`."""
     return _BY_NUMBER[number].name if number in _BY_NUMBER else f"type {number}"
+
+
+def type_number(name: str) -> int:
+    """The number in TensorFlow's `DataType` of an element type's name, such as `"int32"`."""
+    return _BY_NAME[name].number
 
 
 def encode(array: np.ndarray, proto) -> None:

@@ -5,6 +5,7 @@ print(translator.translate(["hello"], beam_size=5))
 """
 
 import json
+import time
 
 import numpy as np
 
@@ -22,11 +23,12 @@ END_MARK = "</s>"
 class EdgeTranslator:
     """A translator in one file, on NumPy and ai-edge-litert (and sentencepiece where it says so).
 
-    Threads may share one; they take turns at the interpreter.
+    Threads may share one; they take turns at its interpreters.
 
     Args:
         path: a file that `keras-s2s export --format litert` wrote.
         threads: that an operation may use.
+        interpreters: calls that run at the same time; each has a copy of the weights.
 
     Attributes:
         card: the model card, a dict.
@@ -35,8 +37,8 @@ class EdgeTranslator:
         StartError: there is no such file, or it is none of ours.
     """
 
-    def __init__(self, path, threads=1):
-        self._file = EdgeFile(path, threads)
+    def __init__(self, path, threads=1, interpreters=1):
+        self._file = EdgeFile(path, threads, interpreters)
         about = self._file.about
         self.card, self.caps, self._copies = self._file.card, about["caps"], about["copies"]
         self.defaults = about["defaults"]
@@ -64,20 +66,22 @@ class EdgeTranslator:
         found = self.decode(texts, batch_size=batch_size, **options)
         return [hypotheses[0].text if hypotheses else "" for hypotheses in found]
 
-    def decode(self, texts, *, batch_size=1, errors="raise", **options):
+    def decode(self, texts, *, batch_size=1, errors="raise", timeout=None, **options):
         """All hypotheses of each text, best first; arguments as for `translate`.
 
         Args:
             errors: `"raise"`, or `"return"` to get {row: message} beside the result, in which
                 such a row has no hypothesis.
+            timeout: seconds, after which a search stops and a TimeoutError is raised.
         """
+        file = self._within(timeout)
         rows = self._rows(texts, options)
         problems = {i: row.error for i, (_, row) in enumerate(rows) if row.error}
         good = [i for i in range(len(rows)) if i not in problems]
         found = [[] for _ in rows]
         for first in range(0, len(good), batch_size):
             batch = good[first : first + batch_size]
-            answers = decode_rows(self._file, [rows[i] for i in batch])
+            answers = decode_rows(file, [rows[i] for i in batch])
             for i, answer in zip(batch, answers):
                 found[i] = self._hypotheses(answer, *rows[i])
         return self._answer(found, problems, errors)
@@ -127,22 +131,31 @@ class EdgeTranslator:
         )
         return self._answer(found, problems, errors)
 
-    def predict(self, signature, inputs, outputs=None) -> dict:
+    def predict(self, signature, inputs, outputs=None, timeout=None) -> dict:
         """Answers a request as a served model does, see `edge_predict.predict`.
 
         Args:
             outputs: names of those wanted; None is all.
+            timeout: as for `decode`.
         """
-        found = edge_predict.predict(self, signature, inputs)
+        found = edge_predict.predict(self, signature, inputs, timeout)
         return {name: found[name] for name in outputs or found}
+
+    def offers(self, signature) -> bool:
+        """Whether the file can answer `predict` for a signature: an old one may lack `score`."""
+        needed = signature if signature == SCORE.name else "translate_ids"
+        return needed in self._file.about["signatures"]
 
     def source_tokens(self, text) -> list[str]:
         """What the model reads of a text: its tokens and the end."""
         return [*edge_requests.read_source(text, self._pair, self.caps).pieces, END_MARK]
 
-    def score_rows(self, texts, targets, target_tokens):
+    def _within(self, timeout):
+        return self._file if timeout is None else self._file.until(time.monotonic() + timeout)
+
+    def score_rows(self, texts, targets, target_tokens, timeout=None):
         """`Score`s of targets given as text or as tokens, one a line, and {row: message}."""
-        found, problems = [], {}
+        file, found, problems = self._within(timeout), [], {}
         for number, (text, target, lines) in enumerate(zip(texts, targets, target_tokens)):
             source = edge_requests.read_source(text, self._pair, self.caps)
             target, lines = _text(target), _text(lines)
@@ -154,7 +167,7 @@ class EdgeTranslator:
             if problem:
                 problems[number] = problem
             found.append(Score(MISSING_SCORE, [], [], [], []) if problem else
-                         self._score(source, pieces))  # fmt: skip
+                         self._score(file, source, pieces))  # fmt: skip
         return found, problems
 
     def _too_long(self, target, lines, pieces):
@@ -167,10 +180,10 @@ class EdgeTranslator:
                 return f"{name}: expected 0 to {self.caps[cap]}, came {size}"
         return ""
 
-    def _score(self, source, pieces):
+    def _score(self, file, source, pieces):
         target = self._pair[1]
         ids = edge_requests.target_ids(source.pieces, pieces, target, self._copies)
-        found = self._file.run(
+        found = file.run(
             SCORE.name,
             ids=np.array([source.ids], np.int32),
             copy_ids=np.array([source.copy_ids], np.int32),

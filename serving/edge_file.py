@@ -3,8 +3,10 @@
 NumPy and ai-edge-litert alone: no TensorFlow is loaded.
 """
 
+import contextlib
 import json
-import threading
+import queue
+import time
 
 import numpy as np
 
@@ -14,25 +16,32 @@ __all__ = ["ABOUT", "CARD", "EdgeFile"]
 
 ABOUT = "keras_s2s"  # JSON: tokenizers, special ids, defaults, caps, signatures
 CARD = "keras_s2s.card"  # JSON: the model card
+FORMAT = 1  # of `ABOUT`, the newest that is read here
 
 
 class EdgeFile:
-    """A file in memory, and an interpreter of it; threads may share it, and take turns.
+    """A file in memory, and interpreters of it; threads may share it.
+
+    A call's state is all in what it takes and gives, so any interpreter serves any call.
 
     Args:
         path: the file.
         threads: that an operation may use.
+        interpreters: calls that may run at once; others wait for their turn.
 
     Attributes:
         about, card: what the file's metadata says.
+        deadline: None, see `until`.
 
     Raises:
         StartError: it cannot be read, or is no such file.
     """
 
-    def __init__(self, path, threads=1):
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-            raise ValueError(f"threads: expected a positive integer, came {threads!r}")
+    deadline = None
+
+    def __init__(self, path, threads=1, interpreters=1):
+        _check_count("threads", threads)
+        _check_count("interpreters", interpreters)
         try:
             with open(path, "rb") as file:
                 self._content = file.read()
@@ -42,14 +51,23 @@ class EdgeFile:
         if ABOUT not in self._entries:
             raise StartError(f"{path}: expected a LiteRT file of keras_s2s, came another")
         self.about = json.loads(self._entries[ABOUT])
+        if self.about["format"] > FORMAT:
+            came = f"came one of format {self.about['format']}"
+            raise StartError(f"{path}: expected a file of format {FORMAT}, {came}: update keras_s2s")
         self.card = json.loads(self._entries.get(CARD, b"{}"))
-        self._lock, self._runners = threading.Lock(), {}
-        from ai_edge_litert.interpreter import Interpreter
-
+        self._threads = threads
+        self._free = queue.LifoQueue()  # a warm one first; None where one has yet to be made
+        for _ in range(interpreters - 1):
+            self._free.put(None)
         try:
-            self._interpreter = Interpreter(model_content=self._content, num_threads=threads)
+            self._free.put(self._interpreter())
         except (ValueError, RuntimeError) as error:
             raise StartError(f"{path}: {error}") from None
+
+    def _interpreter(self):
+        from ai_edge_litert.interpreter import Interpreter
+
+        return _Runners(Interpreter(model_content=self._content, num_threads=self._threads))
 
     def entry(self, name) -> bytes:
         """An entry of the metadata."""
@@ -58,6 +76,10 @@ class EdgeFile:
     def inputs(self, signature) -> list[str]:
         """The names of a signature's inputs."""
         return self.about["signatures"][signature]["inputs"]
+
+    def until(self, deadline):
+        """This file, with a deadline by `time.monotonic`: calls begun later raise TimeoutError."""
+        return _Until(self, deadline)
 
     def run(self, signature, **inputs) -> dict:
         """Calls a signature.
@@ -73,6 +95,10 @@ class EdgeFile:
         Raises:
             ValueError: naming the signature or input that is wrong.
         """
+        return self.run_within(None, signature, inputs)
+
+    def run_within(self, seconds, signature, inputs) -> dict:
+        """`run`, that waits for its turn so many seconds, and then raises TimeoutError."""
         described = self.about["signatures"].get(signature)
         if described is None:
             known = ", ".join(self.about["signatures"])
@@ -81,10 +107,55 @@ class EdgeFile:
             name: _checked(name, inputs.get(name), *form)
             for name, form in described["inputs"].items()
         }
-        with self._lock:
-            if signature not in self._runners:
-                self._runners[signature] = self._interpreter.get_signature_runner(signature)
-            return self._runners[signature](**given)
+        with self._turn(seconds) as runners:
+            return runners[signature](**given)
+
+    @contextlib.contextmanager
+    def _turn(self, seconds):
+        try:
+            runners = self._free.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError(_LATE) from None
+        kept = None  # what failed is not trusted with a further call
+        try:
+            runners = runners or self._interpreter()
+            yield runners
+            kept = runners
+        finally:
+            self._free.put(kept)
+
+
+class _Runners(dict):
+    """The signatures of an interpreter by name, made when they are first called."""
+
+    def __init__(self, interpreter):
+        super().__init__()
+        self._made = interpreter
+
+    def __missing__(self, signature):
+        self[signature] = self._made.get_signature_runner(signature)
+        return self[signature]
+
+
+_LATE = "the time is over"
+
+
+class _Until:
+    """An `EdgeFile` with a deadline."""
+
+    def __init__(self, file, deadline):
+        self._file, self.about, self.deadline = file, file.about, deadline
+
+    def run(self, signature, **inputs):
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(_LATE)
+        return self._file.run_within(left, signature, inputs)
+
+
+def _check_count(name, value):
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}: expected a positive integer, came {value!r}")
 
 
 def _checked(name, value, dtype, rank):

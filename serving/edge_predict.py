@@ -11,19 +11,21 @@ SIGNATURES = {one.name: one for one in (SERVING_DEFAULT, TRANSLATE, SCORE)}
 BATCH = 4
 
 
-def predict(translator, signature, inputs) -> dict:
+def predict(translator, signature, inputs, timeout=None) -> dict:
     """Answers a request of `SERVING_DEFAULT`, `TRANSLATE` or `SCORE`.
 
     Args:
         translator: an `EdgeTranslator`.
         signature: its name.
         inputs: arrays [B] by name, strings as bytes; an option left out has its default.
+        timeout: seconds, after which it stops; None is no limit.
 
     Returns:
         Arrays by name, shaped as `keras_s2s.signatures` says; strings as object arrays of bytes.
 
     Raises:
         ValueError: naming a signature or an input that there is not, or one that is missing.
+        TimeoutError: the time is over.
     """
     if signature not in SIGNATURES:
         raise ValueError(f"signature: expected one of {', '.join(SIGNATURES)}, came {signature!r}")
@@ -34,10 +36,12 @@ def predict(translator, signature, inputs) -> dict:
     given = {name: _column(value) for name, value in inputs.items()}
     texts = given.pop("text")
     if signature == SCORE.name:
-        return _score(translator, texts, given)
+        return _score(translator, texts, given, timeout)
     for name in LISTS & given.keys():
         given[name] = [[item for item in _lines(one) if item] for one in given[name]]
-    found, problems = translator.decode(texts, batch_size=BATCH, errors="return", **given)
+    found, problems = translator.decode(
+        texts, batch_size=BATCH, errors="return", timeout=timeout, **given
+    )
     if signature == SERVING_DEFAULT.name:
         best = [row[0] if row else None for row in found]
         text = [one.text if one else "" for one in best]
@@ -78,10 +82,10 @@ def _found(translator, texts, found, problems, width):
     return made
 
 
-def _score(translator, texts, given):
+def _score(translator, texts, given, timeout):
     blank = [""] * len(texts)
     targets, tokens = given.get("target", blank), given.get("target_tokens", blank)
-    found, problems = translator.score_rows(texts, targets, tokens)
+    found, problems = translator.score_rows(texts, targets, tokens, timeout)
     widths = {name: max([1, *(len(getattr(one, name)) for one in found)]) for name in
               ("tokens", "words")}  # fmt: skip
     made = {

@@ -32,7 +32,8 @@ def decode_rows(file, rows, follow=False):
     """Searches for rows of (`Source`, `Row`).
 
     Args:
-        file: `EdgeFile`.
+        file: `EdgeFile`, with a deadline or without: a search that is whole in the graph cannot be
+            stopped, so one with a deadline goes by steps.
         rows: at least one.
         follow: gives an iterator of (the answer so far of the only row, whether it is the last).
 
@@ -50,7 +51,7 @@ def decode_rows(file, rows, follow=False):
     wishes = _wishes(asked) if any(map(in_use, asked)) else None
     if follow:
         return _follow(file, read, options, wishes)
-    if wishes is None:
+    if wishes is None and file.deadline is None:
         return _split(file.run("translate_ids", **read, **options))
     *_, last = _steps(file, read, options, wishes)
     return _split(last.trace())

@@ -1,9 +1,9 @@
-"""The messages that the client sends, as TensorFlow Serving reads them on the wire.
+"""The messages of client and server, as TensorFlow Serving reads them on the wire.
 
 They are declared here field by field and built when this module is first imported, in a
 descriptor pool of their own. So they need no generated code, which protobuf ties to one major
 version, and can never clash with the messages that TensorFlow registers in the same process. A
-test compares every field with `tensorflow_serving`'s own. What the client does not use is left
+test compares every field with `tensorflow_serving`'s own. What neither uses is left
 out: the wire format skips unknown fields.
 """
 
@@ -17,6 +17,7 @@ __all__ = [
     "ModelSpec",
     "PredictRequest",
     "PredictResponse",
+    "SignatureDef",
     "SignatureDefMap",
     "TensorProto",
 ]
@@ -142,5 +143,6 @@ GetModelStatusResponse = _CLASSES["GetModelStatusResponse"]
 ModelSpec = _CLASSES["ModelSpec"]
 PredictRequest = _CLASSES["PredictRequest"]
 PredictResponse = _CLASSES["PredictResponse"]
+SignatureDef = _CLASSES["SignatureDef"]
 SignatureDefMap = _CLASSES["SignatureDefMap"]
 TensorProto = _CLASSES["TensorProto"]

@@ -14,8 +14,8 @@ from pathlib import Path
 import grpc
 
 from keras_s2s.serving.errors import StartError
+from keras_s2s.serving.loading import FILE, Loader
 from keras_s2s.serving.servicer import Servicer, add_servicer
-from keras_s2s.serving.session import LoadedModel, disable_xla
 from keras_s2s.serving.versions import ModelVersions, find_versions
 
 __all__ = ["Server", "serve"]
@@ -41,6 +41,8 @@ class Server:
         host: the address to listen on; the default is every interface, as TensorFlow Serving's.
         poll_seconds: how often to look for new versions.
         drain_seconds: how long `stop` waits for calls under way.
+        prefer_tflite_model: a version that has a `model.tflite` is served by it, and one that has
+            none by its SavedModel. Without the latter no TensorFlow is loaded.
 
     Attributes:
         port: the port that is open, once it has started.
@@ -59,6 +61,7 @@ class Server:
         host: str = "0.0.0.0",
         poll_seconds: float = 1.0,
         drain_seconds: float = 30.0,
+        prefer_tflite_model: bool = False,
     ):
         self.model_name = model_name
         self.model_base_path = Path(model_base_path).absolute()
@@ -67,6 +70,7 @@ class Server:
         self.poll_seconds = poll_seconds
         self.drain_seconds = drain_seconds
         self.version = None
+        self._load = Loader(prefer_tflite_model)
         self._stopping = threading.Event()
         self._started = contextlib.ExitStack()  # what `stop` undoes
 
@@ -86,7 +90,7 @@ class Server:
         """Loads the model and opens the port."""
         self._check()
         self._stopping.clear()
-        models = ModelVersions(self.model_name, self.model_base_path, LoadedModel)
+        models = ModelVersions(self.model_name, self.model_base_path, self._load)
         with contextlib.ExitStack() as started:
             started.callback(models.close)
             self.version = self._load_first(models)
@@ -112,6 +116,9 @@ class Server:
         newest = models.list()[0]
         if newest.model is None:
             problem = " ".join(newest.message.split())
+            found = find_versions(self.model_base_path).get(newest.number)
+            if found and (found / FILE).is_file() and not self._load.prefer_tflite_model:
+                problem += f" (prefer_tflite_model would serve its {FILE})"
             raise StartError(
                 f"version {newest.number} in {self.model_base_path} does not load: {problem}"
             )
@@ -175,6 +182,7 @@ def serve(
     host: str = "0.0.0.0",
     poll_seconds: float = 1.0,
     drain_seconds: float = 30.0,
+    prefer_tflite_model: bool = False,
 ) -> None:
     """Serves a model until SIGTERM or SIGINT, then lets calls under way end and returns.
 
@@ -189,6 +197,7 @@ def serve(
         host: the address to listen on.
         poll_seconds: how often to look for new versions.
         drain_seconds: how long to wait for calls under way at the end.
+        prefer_tflite_model: as for `Server`.
 
     Raises:
         StartError: if the port is in use or the base path has no model that loads.
@@ -203,9 +212,10 @@ def serve(
         host=host,
         poll_seconds=poll_seconds,
         drain_seconds=drain_seconds,
+        prefer_tflite_model=prefer_tflite_model,
     )
+    server._load.without_xla = True
     try:
-        disable_xla()
         _log_to_stderr()
         with server:
             if stop.empty():

@@ -57,6 +57,9 @@ def _add_serve(parser):
     add(*places, required=True, metavar="DIR", help="holds the versions: DIR/1, DIR/2, ...")
     port = "0: any free one (default: 8500)"
     add("--port", type=integer(0, 65535), default=8500, metavar="P", help=port)
+    flags = ("--prefer_tflite_model", "--prefer-tflite-model")
+    lite = "serve a version that has a model.tflite by it"
+    add(*flags, action="store_true", help=lite)
 
 
 def _add_predict(parser):
@@ -114,11 +117,14 @@ def _averaged(run, count, checkpoint):
 
 
 def _serve(arguments):
-    import_tensorflow()
+    lite = arguments.prefer_tflite_model
+    if not lite:  # or it may not be needed
+        import_tensorflow()
     from keras_s2s.serving import ServingError, serve
 
+    name, path = arguments.model_name, arguments.model_base_path
     try:
-        serve(arguments.model_name, arguments.model_base_path, arguments.port)
+        serve(name, path, arguments.port, prefer_tflite_model=lite)
     except ServingError as error:
         raise UserError(str(error)) from error
 
