@@ -50,11 +50,11 @@ class EdgeFile:
         self._entries = _metadata(self._content, path)
         if ABOUT not in self._entries:
             raise StartError(f"{path}: expected a LiteRT file of keras_s2s, came another")
-        self.about = json.loads(self._entries[ABOUT])
+        self.about, self.card = (_json(self._entries.get(name, b"{}"), path) for name in
+                                 (ABOUT, CARD))  # fmt: skip
         if self.about["format"] > FORMAT:
             came = f"came one of format {self.about['format']}"
             raise StartError(f"{path}: expected a file of format {FORMAT}, {came}: update keras_s2s")
-        self.card = json.loads(self._entries.get(CARD, b"{}"))
         self._threads = threads
         self._free = queue.LifoQueue()  # a warm one first; None where one has yet to be made
         for _ in range(interpreters - 1):
@@ -166,6 +166,13 @@ def _checked(name, value, dtype, rank):
         came = f"{value.dtype} {list(value.shape)}"
         raise ValueError(f"{name}: expected {dtype} of rank {rank} with elements, came {came}")
     return value
+
+
+def _json(content, path):
+    try:
+        return json.loads(content)
+    except ValueError as error:  # of UTF-8 or of JSON
+        raise StartError(f"{path}: expected a LiteRT file, came a damaged one: {error}") from None
 
 
 def _metadata(content, path):

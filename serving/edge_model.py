@@ -12,11 +12,13 @@ from keras_s2s.serving.edge import EdgeTranslator
 from keras_s2s.serving.edge_predict import SIGNATURES
 from keras_s2s.serving.errors import StartError
 from keras_s2s.serving.status import StatusError
+from keras_s2s.signatures import SERVING_DEFAULT
 
 __all__ = ["FILE", "EdgeModel"]
 
 FILE = "model.tflite"  # the name that TensorFlow Serving looks for
 _METHOD = "tensorflow/serving/predict"
+_FAILED = "Failed to invoke TfLite interpreter"  # TensorFlow Serving's
 
 
 class EdgeModel:
@@ -40,11 +42,20 @@ class EdgeModel:
         except ImportError as error:
             message = f"{directory / FILE} needs a package: {error}"
             raise StatusError(status.FAILED_PRECONDITION, message) from error
+        # Reading it says little of its graphs; a broken one must not replace one that works.
+        self._try(directory)
         self.signatures = {
             name: _signature_def(one, self._translator.defaults)
             for name, one in SIGNATURES.items()
             if self._translator.offers(name)
         }
+
+    def _try(self, directory):
+        text = np.array([b""], np.object_)
+        try:
+            self._translator.predict(SERVING_DEFAULT.name, {"text": text})
+        except Exception as error:  # whatever a damaged file leads to
+            raise StatusError(status.DATA_LOSS, f"{directory / FILE}: {error}") from error
 
     def run(self, feeds, fetches, timeout=None) -> list[np.ndarray]:
         """Answers a request.
@@ -71,6 +82,8 @@ class EdgeModel:
             raise StatusError(status.DEADLINE_EXCEEDED, message) from error
         except ValueError as error:
             raise _invalid(str(error)) from error
+        except RuntimeError as error:
+            raise StatusError(status.INTERNAL, f"{_FAILED}: {error}") from error
         return [found[output] for output in outputs]
 
     def close(self) -> None:

@@ -88,8 +88,11 @@ def _decode(proto, alias):
         array = codec.decode(proto)
     except (ValueError, MemoryError) as error:
         raise StatusError(status.INVALID_ARGUMENT, f"tensor parsing error: {alias}") from error
-    # exact: the codec widens bfloat16 to float32
-    return array.astype("bfloat16") if proto.dtype == codec.BFLOAT16 else array
+    if proto.dtype != codec.BFLOAT16:
+        return array
+    import ml_dtypes  # gives NumPy the type; TensorFlow and LiteRT bring it
+
+    return array.astype(ml_dtypes.bfloat16)  # exact: the codec widens bfloat16 to float32
 
 
 def _aliases(wanted, signature):

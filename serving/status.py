@@ -3,6 +3,7 @@
 import grpc
 
 __all__ = [
+    "DATA_LOSS",
     "DEADLINE_EXCEEDED",
     "FAILED_PRECONDITION",
     "INTERNAL",
@@ -20,6 +21,7 @@ DEADLINE_EXCEEDED = 4
 NOT_FOUND = 5
 FAILED_PRECONDITION = 9
 INTERNAL = 13
+DATA_LOSS = 15
 
 _MAX_MESSAGE_BYTES = 1024
 _GRPC = {code.value[0]: code for code in grpc.StatusCode}
