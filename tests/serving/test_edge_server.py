@@ -85,8 +85,8 @@ def test_a_row_with_an_error_fails_no_other(client, translator):
     assert caught.value.errors == expected
     assert list(expected) == [1, 2]
     assert [len(row) for row in caught.value.results] == [1, 0, 0, 1]
-    with pytest.raises(RowError, match="target: expected none beside target_tokens"):
-        client._score(SCORE, ["a"], ["a"], ["a"])  # noqa: SLF001
+    both = client.predict("score", {"text": ["a"], "target": ["a"], "target_tokens": ["a"]})
+    assert both["error"].tolist() == ["target: expected none beside target_tokens"]
 
 
 def test_an_empty_batch_is_answered(client):
@@ -141,10 +141,10 @@ def test_metadata_and_status(client, translator):
             assert {f.name: (f.dtype, len(f.shape)) for f in fields} == {
                 name: (info.dtype, len(info.shape)) for name, info in infos.items()
             }
-    given = {name: info.default for name, info in found["translate"].inputs.items()}
-    assert given.pop("text") is None
+    given = {name: value.tolist() for name, value in found["translate"].defaults.items()}
     defaults = translator.defaults()
-    assert given == pytest.approx({name: defaults[name] for name in given})
+    assert given.keys() == TRANSLATE.options().keys()
+    assert given == {name: pytest.approx([defaults[name]]) for name in given}
     assert [(one.version, one.state) for one in client.status()] == [(1, "AVAILABLE")]
 
 
@@ -180,14 +180,14 @@ def test_a_search_stops_between_its_steps(version_path):
 
     edge = EdgeTranslator(version_path / "model.tflite")
     called = []
-    run = edge._file.run_within  # noqa: SLF001
+    run = edge._file.run_within
 
     def slow(seconds, signature, inputs):
         called.append(signature)
         time.sleep(0.1)
         return run(seconds, signature, inputs)
 
-    edge._file.run_within = slow  # noqa: SLF001
+    edge._file.run_within = slow
     with pytest.raises(TimeoutError):
         edge.decode(["a b c d e"], timeout=0.35, min_length=8)
     assert called[:2] == ["encode", "step"]
@@ -198,7 +198,7 @@ def test_a_turn_is_waited_for_no_longer_than_the_deadline(version_path):
     from keras_s2s.serving.edge import EdgeTranslator
 
     edge = EdgeTranslator(version_path / "model.tflite")
-    with edge._file._turn(None), pytest.raises(TimeoutError):  # noqa: SLF001
+    with edge._file._turn(None), pytest.raises(TimeoutError):
         edge.decode(["a"], timeout=0.2)
     assert edge.translate(["a"])
 
