@@ -24,8 +24,10 @@ __all__ = [
     "PLUGIN",
     "AttentionRecord",
     "label",
+    "maps_of",
     "metadata",
     "pack",
+    "record_of",
     "summary_value",
     "unpack",
     "write",
@@ -79,6 +81,34 @@ class AttentionRecord:
                 raise ValueError(f"score: expected a finite number, came {self.score!r}")
         lengths = {"source": len(self.source_tokens), "target": len(self.target_tokens)}
         put(self, "maps", {kind: _checked(kind, *self.maps[kind], lengths) for kind in self.maps})
+
+
+def maps_of(attention) -> dict:
+    """Of an `Attention` {kind: (names, weights)} as a record has them, only what there is."""
+    found = {
+        "cross": (attention.names, attention.attention),
+        "self": (attention.decoder_names, attention.decoder_attention),
+        "encoder": (attention.encoder_names, attention.encoder_attention),
+    }
+    return {kind: one for kind, one in found.items() if one[1] is not None}
+
+
+def record_of(attention, target=None, reference=None, score=None) -> AttentionRecord:
+    """An `Attention` as what the tab "Attention", and its page in one file, show.
+
+    Args:
+        attention: `Attention`, with maps `[A, T, S]`.
+        target: the target's text.
+        reference: the one that was wanted.
+        score: a number for the target.
+
+    Raises:
+        ValueError: a weight is not finite.
+    """
+    return AttentionRecord(
+        attention.source_tokens, attention.tokens, maps_of(attention),
+        reference=reference, text=target, score=score,
+    )  # fmt: skip
 
 
 def pack(record: AttentionRecord) -> bytes:

@@ -97,7 +97,7 @@ def ink(page, selector):
 def test_first_picture_is_the_last_step(page):
     assert titles(page) == ["large · step 1500"]
     assert page.text(".facts").startswith(
-        "OutputThe cat sleeps.ReferenceThe cat slept.Score−1.250"
+        "TargetThe cat sleeps.ReferenceThe cat slept.Score−1.250"
     )
     assert [e.text for e in page.all(".tokens.row li")] == list(ENGLISH)
     assert [e.text for e in page.all(".tokens.column li")] == list(GERMAN)
@@ -234,7 +234,7 @@ def test_hostile_tokens_are_text(page):
     page.choose("Sentence", "attention/2")
     script = "return [...document.querySelectorAll('.tokens.row li')].map(e => e.textContent)"
     assert page.run(script) == expected
-    assert page.text(".facts") == "Output<b>bold</b>"
+    assert page.text(".facts") == "Target<b>bold</b>"
     point(page, ".tokens.row li", 3)
     assert "[U+202E]evil[U+202C]" in readout(page)
     page.click("input[value=matrix]")

@@ -95,7 +95,7 @@ def test_file_shows_every_record(page):
     assert page.text("h2") == "run · step 900"
     page.choose("Sentence", "third")
     assert page.text(".tokens.row li") == HOSTILE[0]
-    assert page.text(".facts") == "Output</script><b>bold</b>"
+    assert page.text(".facts") == "Target</script><b>bold</b>"
     assert page.run("return document.querySelectorAll('main script, main img, main b').length") == 0
     page.choose("Sentence", "second")
     assert page.text(".tokens.row li") == "猫"

@@ -10,6 +10,7 @@ from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.projector import ProjectorConfig
 
 from keras_s2s import checkpoints
+from keras_s2s.callbacks import Summaries
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import make_example
 from keras_s2s.tensorboard.figures import plot_attention
@@ -160,14 +161,20 @@ def test_the_callback_alone_in_the_fit_of_a_model_of_ones_own(watched, tmp_path)
     )  # fmt: skip
     translator = Translator(model, loaded.source_tokenizer, loaded.target_tokenizer)
     pairs = [("12", "21"), ("1" * 1100, "1")]  # the second is more than the model reads
+    curves = Summaries(tmp_path / "curves", every=1)
     summary = AttentionSummary(
         lambda *texts: translator.attention(*texts, errors="return")[0], pairs, tmp_path,
         images=False,
     )  # fmt: skip
     data = tf.data.Dataset.from_tensors(example).repeat()
     model.fit(data, steps_per_epoch=2, epochs=2, verbose=0, shuffle=False,
-              callbacks=[summary])  # fmt: skip
+              callbacks=[summary, curves])  # fmt: skip
     found, _ = events(tmp_path)
+    assert not steps(found, "attention_map/1")
+    trained, _ = events(tmp_path / "curves" / "train")
+    for tag in ("loss", "learning_rate", "gradient_norm"):
+        assert steps(trained, tag) == [1, 2, 3, 4]
+    assert scalar(trained[4, "gradient_norm"]) == model.vitals.gradient_norm()
     assert {tag for _, tag in found} >= {"attention/1", "attention_sharpness/cross attention"}
     assert steps(found, "attention/1") == [2, 4]
     assert not steps(found, "attention/2")
@@ -195,6 +202,8 @@ def test_what_cannot_be_watched_is_named(corpora, tmp_path):
         train(without, tmp_path / "run", stream=io.StringIO())
     with pytest.raises(UserError, match="tensorboard.alignments: expected attention above 0"):
         small(corpora, tensorboard={"alignments": "links.txt"})
+    with pytest.raises(UserError, match=r"images: expected true, false or a list of cross, self"):
+        small(corpora, tensorboard={"attention": 1, "images": ["crossed"]})
     (tmp_path / "links.txt").write_text("0-0\n1-x\n")
     wrong = {"attention": 2, "alignments": str(tmp_path / "links.txt")}
     with pytest.raises(UserError, match=r"links.txt:2: expected links such as 0-0 1-2, came 1-x"):

@@ -57,7 +57,7 @@ export function createPanel(onFocus, onTold) {
   }
 
   function tell({ text, reference, score }) {
-    const rows = [["Output", text], ["Reference", reference]];
+    const rows = [["Target", text], ["Reference", reference]];
     if (score != null) rows.push(["Score", score.toFixed(3).replace("-", "−")]);
     facts.replaceChildren(
       ...rows.filter(([, value]) => value != null && value !== "").flatMap(([name, value]) => [
