@@ -39,6 +39,7 @@ MAGIC = b"KSA1"
 LEVELS = 255
 LARGEST_HEADER = 4 << 20
 LARGEST_BODY = 128 << 20  # bytes unpacked: 192 heads of all three kinds at 470 tokens
+SPACE, END = "\N{LOWER ONE EIGHTH BLOCK}", "</s>"
 LABEL = 120  # characters of the source in the label of a tag
 
 
@@ -180,7 +181,12 @@ def metadata(record: AttentionRecord | None = None) -> SummaryMetadata:
 
 def label(record: AttentionRecord) -> str:
     """The source as a short line of text: the name of a sentence on the page."""
-    text = "".join(record.source_tokens).replace("\N{LOWER ONE EIGHTH BLOCK}", " ")
+    tokens = list(record.source_tokens)
+    if tokens[1:] and tokens[-1] == END:
+        tokens.pop()
+    letters = all(len(token) == 1 for token in tokens)
+    pieces = any(SPACE in token for token in tokens)
+    text = ("" if letters or pieces else " ").join(tokens).replace(SPACE, " ")
     return text.strip()[:LABEL]
 
 

@@ -48,13 +48,14 @@ class AttentionSummary(_Writing):
     together scalars of every head (see `measures.of_heads`). `AttentionSummary(translator.attention,
     pairs, "logs/attention")` is all that a model of one's own needs; beside `callbacks.Summaries`,
     which has the loss, the learning rate and the gradient's norm, and stands behind this one,
-    `directory` may be `lambda: summaries.writer("valid")`.
+    `directory` may be `lambda: summaries.writer("attention")`.
 
     Args:
         attend: `attend(sources, targets)` gives an `Attention` for each, such as
             `Translator.attention`.
         pairs: list of (source, target) texts; the target is read, not searched for.
-        directory: of the event files; or a function that gives an open `tf.summary` writer, for a
+        directory: of the event files, best a run of its own, as TensorBoard's tab "HParams" has a
+            column for every scalar of a run; or a function that gives an open `tf.summary` writer, for a
             run that has one: TensorBoard follows the newest file of a directory only.
         every: epochs between two looks.
         images: what to draw heat maps of, some of "cross", "self" and "encoder"; True is the
@@ -115,17 +116,19 @@ class Description(_Writing):
         directory: as for `AttentionSummary`.
         settings: {name: number, text or truth value}.
         graph: `graph()` gives a `tf.Graph`, or None as long as there is none; asked after an epoch.
+        name: the run's in the tab "HParams", whose columns are settings and the scalars of this
+            directory; by default a hash of the settings.
     """
 
-    def __init__(self, directory, settings, graph=None):
+    def __init__(self, directory, settings, graph=None, name=None):
         super().__init__(directory, None)
-        self.settings, self.graph = settings, graph
+        self.settings, self.graph, self.name = settings, graph, name
 
     def on_train_begin(self, logs=None):
         from tensorboard.plugins.hparams import api
 
         with self._opened().as_default(step=0):
-            api.hparams(self.settings)
+            api.hparams(self.settings, trial_id=self.name)
 
     def on_epoch_end(self, epoch, logs=None):
         graph = self.graph() if self.graph is not None else None
@@ -133,6 +136,14 @@ class Description(_Writing):
             with self._opened().as_default(step=0):
                 tf.summary.graph(graph)
             self.graph = None
+
+    def on_train_end(self, logs=None):
+        from tensorboard.plugins.hparams import api_pb2, summary
+
+        ended = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
+        with self._opened().as_default(step=0):
+            tf.summary.experimental.write_raw_pb(ended.SerializeToString())
+        super().on_train_end(logs)
 
 
 def _kinds(images):

@@ -80,7 +80,7 @@ def test_index_names_runs_and_sentences_in_their_order(server):
     runs = index(server)
     assert list(runs) == ["broken", "run"]
     assert list(runs["run"]) == ["attention/0", "attention/9", "attention/10"]
-    assert runs["run"]["attention/10"]["label"] == "".join(HOSTILE).strip()
+    assert runs["run"]["attention/10"]["label"] == " ".join(HOSTILE).strip()[:120]
     assert runs["broken"]["good"]["label"] == ""
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
+from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.projector import ProjectorConfig
 
@@ -36,7 +37,7 @@ def events(directory):
 
 @pytest.fixture(scope="module")
 def watched(corpora, tmp_path_factory):
-    """(run directory, pairs looked at, events of logs/valid, graphs) of a short training."""
+    """(run directory, pairs looked at, events beside training's, graphs) of a short training."""
     run = tmp_path_factory.mktemp("runs") / "watched"
     links = run.parent / "links.txt"
     links.write_text("0-0 1-1\n0-1\n" + "0-0\n" * 58)
@@ -47,7 +48,11 @@ def watched(corpora, tmp_path_factory):
     train(config, run, stream=io.StringIO())
     with open(corpora["valid"]["pairs"]) as file:
         pairs = [next(file).rstrip("\n").split("\t") for _ in range(2)]
-    return run, pairs, *events(run / "logs" / "valid")
+    looks, none = events(run / "logs" / "attention")
+    valid, graphs = events(run / "logs" / "valid")
+    assert not none
+    assert {tag for _, tag in valid if "attention" in tag} == set()  # no columns of HParams
+    return run, pairs, looks | valid, graphs
 
 
 def scalar(value):
@@ -73,7 +78,7 @@ def test_every_second_validation_is_looked_at(watched):
 def test_records_hold_the_arrays_of_the_model(corpora, tmp_path):
     config = small(corpora, updates=4, tensorboard={"attention": 2, "projector": False})
     train(config, tmp_path / "run", stream=io.StringIO())
-    found, _ = events(tmp_path / "run" / "logs" / "valid")
+    found, _ = events(tmp_path / "run" / "logs" / "attention")
     translator = Translator.load(tmp_path / "run", "last")
     with open(corpora["valid"]["pairs"]) as file:
         sources, targets = zip(*(next(file).rstrip("\n").split("\t") for _ in range(2)))
@@ -149,6 +154,10 @@ def test_settings_are_the_session_of_hparams(watched):
     assert given["model.encoder.units"].number_value == 48
     assert given["training.optimizer"].string_value == "adam"
     assert set(given) == set(settings(Config.of_run(run)))
+    started = hparams.parse_session_start_info_plugin_data(content)
+    assert started.group_name.startswith("watched ")
+    ended = found[0, "_hparams_/session_end_info"].metadata.plugin_data.content
+    assert hparams.parse_session_end_info_plugin_data(ended).status == api_pb2.STATUS_SUCCESS
 
 
 def test_the_callback_alone_in_the_fit_of_a_model_of_ones_own(watched, tmp_path):
