@@ -47,6 +47,8 @@ def add_commands(commands) -> None:
 
 def _attention(arguments):
     kind = _kind(arguments)
+    if arguments.map and kind in ("json", "html"):
+        raise UserError(f"--map: expected a table or a picture, came {kind}, which has all maps")
     with open_model(arguments) as model:
         found, target = _ask(model, arguments.text, arguments.target)
     shown = None if kind in ("json", "html") else _chosen(found, arguments.map, kind)
@@ -146,7 +148,8 @@ def _chosen(found, name, kind):
         return shown | {"title": title, "weights": found.attention.mean(0)}
     if name not in names:
         known = ", ".join([*names, *grids])
-        raise UserError(f"--map: expected one of {known}, came {name}")
+        grid = "; a grid is for a picture" if name in GRIDS.values() and not grids else ""
+        raise UserError(f"--map: expected one of {known}, came {name}{grid}")
     return shown | {"title": name, "weights": found.attention[names.index(name)]}
 
 
