@@ -45,18 +45,18 @@ class AttentionSummary(_Writing):
 
     Of each pair a record for the tab "Attention" (tag `attention/N`) and heat maps, heads as a
     grid (`attention_map/N`, `self_attention_map/N`, `encoder_attention_map/N`); of all pairs
-    together scalars of every head (see `measures.of_heads`). `AttentionSummary(translator.attention,
-    pairs, "logs/attention")` is all that a model of one's own needs; beside `callbacks.Summaries`,
-    which has the loss, the learning rate and the gradient's norm, and stands behind this one,
-    `directory` may be `lambda: summaries.writer("attention")`.
+    together scalars of every head (see `measures.of_heads`). That is all that a model of one's own
+    needs: `AttentionSummary(translator.attention, pairs, "logs/attention")`; beside
+    `callbacks.Summaries`, which has the loss, the learning rate and the gradient's norm, and
+    stands behind this one, `directory` may be `lambda: summaries.writer("attention")`.
 
     Args:
         attend: `attend(sources, targets)` gives an `Attention` for each, such as
             `Translator.attention`.
         pairs: list of (source, target) texts; the target is read, not searched for.
         directory: of the event files, best a run of its own, as TensorBoard's tab "HParams" has a
-            column for every scalar of a run; or a function that gives an open `tf.summary` writer, for a
-            run that has one: TensorBoard follows the newest file of a directory only.
+            column for every scalar of a run; or a function that gives an open `tf.summary` writer,
+            for a run that has one: TensorBoard follows the newest file of a directory only.
         every: epochs between two looks.
         images: what to draw heat maps of, some of "cross", "self" and "encoder"; True is the
             first, the attention over the source, and False nothing. Drawing takes most of the
