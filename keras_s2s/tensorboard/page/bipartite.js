@@ -3,6 +3,7 @@ import { element, rove, sized } from "./dom.js";
 import { shown } from "./format.js";
 
 const MOST_LINES = 2000;
+const MOST_OF_MANY = 1000; // of a long sentence, where drawing is what an answer waits for
 const BUCKETS = 12;
 
 // The weight below which lines are left out, so that at most `most` remain.
@@ -108,7 +109,7 @@ export function createBipartite(onFocus) {
     state.step = tokenHeight(map);
     root.classList.toggle("many", state.step < 26);
     root.style.setProperty("--step", `${state.step}px`);
-    state.lines = linesOf(map, given.weights, given.greatest);
+    state.lines = linesOf(map, given.weights, given.greatest, state.step < 26 ? MOST_OF_MANY : MOST_LINES);
     paint();
   }
 
