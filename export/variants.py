@@ -23,6 +23,7 @@ class Variant:
             None is float32.
         batching: whether requests at the same time share batches, see `batching`.
         frozen: whether weights are constants of the graph, see `freezing`.
+        xla: whether searches of one row are compiled, see `compiling`.
 
     Raises:
         UserError: another name for `weights`, or `weights` beside `frozen`.
@@ -31,6 +32,7 @@ class Variant:
     weights: str | None = None
     batching: bool = False
     frozen: bool = False
+    xla: bool = False
 
     def __post_init__(self):
         if self.weights not in (None, *WEIGHTS):
