@@ -59,6 +59,8 @@ def _add_serve(parser):
     add(*places, required=True, metavar="DIR", help="holds the versions: DIR/1, DIR/2, ...")
     port = "0: any free one (default: 8500)"
     add("--port", type=integer(0, 65535), default=8500, metavar="P", help=port)
+    names = ("--xla_cpu_compilation_enabled", "--xla-cpu-compilation-enabled")
+    add(*names, action="store_true", help="serve exports made with --xla, compiled before that")
 
 
 def _add_predict(parser):
@@ -121,7 +123,8 @@ def _serve(arguments):
     from keras_s2s.serving import ServingError, serve
 
     try:
-        serve(arguments.model_name, arguments.model_base_path, arguments.port)
+        serve(arguments.model_name, arguments.model_base_path, arguments.port,
+              xla_cpu_compilation_enabled=arguments.xla_cpu_compilation_enabled)  # fmt: skip
     except ServingError as error:
         raise UserError(str(error)) from error
 
