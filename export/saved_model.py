@@ -148,7 +148,7 @@ def _write(translator, path, variant, stored, search):
             specs = translator.specs(translator.signatures[name])
             function = batched(function) if variant.batching else function
             made[name] = archive.add_endpoint(name, function, input_signature=specs)
-    archive.write_out(str(path), verbose=False)
+        archive.write_out(str(path), verbose=False)  # which traces
     with editing(path) as graph:
         _set_defaults(graph, translator)
         settle_loops(graph)

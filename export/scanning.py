@@ -40,7 +40,7 @@ def scan(path, xla=False) -> None:
 
     Args:
         path: its directory.
-        xla: whether functions may be compiled by XLA.
+        xla: whether functions are compiled by XLA; then some must be.
 
     Raises:
         NotProven: naming an operation that is neither of TensorFlow nor of tensorflow_text, calls
@@ -55,6 +55,8 @@ def scan(path, xla=False) -> None:
         if problem:
             where = f"function {holder}" if holder else "the graph"
             raise NotProven(f"operation {node.op} (node {node.name} of {where}): {problem}")
+    if xla and not any(function.attr[ATTRIBUTE].b for function in functions):
+        raise NotProven("xla: expected functions that XLA compiles, found none")
     for function in functions:
         if function.attr[ATTRIBUTE].b and not xla:
             raise NotProven(f"function {function.signature.name}: {_needs_xla()}")
