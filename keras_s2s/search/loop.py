@@ -92,8 +92,8 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
 def _follow(way, begin, step, source, special, alignment, most):
     """Rows that are done, the ended hypotheses, and what was noted of every step.
 
-    Phases of steps. Rows that are done cost as much as others, so after each phase, when half of the rows
-    are, a search that can drops them and goes on with the rest.
+    Phases of steps. Rows that are done cost as much as others, so after each phase, when half of
+    the rows are, a search that can drops them and goes on with the rest.
     """
     alive, memory = way.start(source, alignment)
     if most is not None:  # fixes all sizes, those of the first step too

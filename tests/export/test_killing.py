@@ -26,49 +26,64 @@ def command(*words, **more):
     return subprocess.Popen(words, cwd=ROOT, text=True, **more)
 
 
+class Asking:
+    """Calls a server again and again in a thread; `failures` tells of calls and of versions."""
+
+    def __init__(self, address):
+        self.answers, self.failures, self._ending = [], [], threading.Event()
+        self._thread = threading.Thread(target=self._ask, args=(address,))
+        self._thread.start()
+
+    def _ask(self, address):
+        with Client(address, "m", timeout=60) as client:
+            while not self._ending.wait(0.05):
+                try:
+                    self.answers.append(client.translate(["a b"])[0][0].text)
+                    self.failures.extend(one for one in client.status() if one.error_code)
+                except Exception as error:
+                    self.failures.append(error)
+
+    def stop(self):
+        self._ending.set()
+        self._thread.join()
+
+
+def kill_some(run, base):
+    """Exports once whole and then, at random moments, in part."""
+    begun = time.monotonic()
+    with command("export", run, base) as export:
+        assert export.wait() == 0
+    whole, draw = time.monotonic() - begun, random.Random(1)
+    for _ in range(ROUNDS):
+        with command("export", run, base) as export:
+            time.sleep(whole * draw.uniform(0.2, 1.0))
+            export.send_signal(signal.SIGKILL)
+
+
+def wait_for(address, version):
+    deadline = time.monotonic() + 60
+    with Client(address, "m", timeout=60) as client:
+        while (client.status()[0].version, client.status()[0].state) != (version, "AVAILABLE"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
 @pytest.mark.slow
 def test_a_server_answers_on_while_exports_are_killed(tmp_path):
     translator = make_translator(Decoding(beam_size=2, max_length=5))
     run, base = tmp_path / "run", tmp_path / "served"
     translator.save(run)
     export_translator(translator, base)
-    expected, answers, failures, ending = translator.translate(["a b"]), [], [], threading.Event()
-
-    def ask(address):
-        with Client(address, "m", timeout=60) as client:
-            while not ending.is_set():
-                try:
-                    answers.append(client.translate(["a b"])[0][0].text)
-                    failures.extend(one for one in client.status() if one.error_code)
-                except Exception as error:
-                    failures.append(error)
-                time.sleep(0.05)
-
     place = f"--model_base_path={base}"
     with command("serve", "--model_name=m", place, "--port=0", stdout=subprocess.PIPE) as server:
-        line = server.stdout.readline()
-        address = re.search(r"localhost:\d+", line)[0]
-        asking = threading.Thread(target=ask, args=(address,))
-        asking.start()
+        address = re.search(r"localhost:\d+", server.stdout.readline())[0]
+        asking = Asking(address)
         try:
-            begun = time.monotonic()
-            with command("export", run, base) as export:
-                assert export.wait() == 0
-            whole = time.monotonic() - begun
-            draw = random.Random(1)
-            for _ in range(ROUNDS):
-                with command("export", run, base) as export:
-                    time.sleep(whole * draw.uniform(0.2, 1.0))
-                    export.send_signal(signal.SIGKILL)
+            kill_some(run, base)
             last = max(versions(base))
-            with Client(address, "m", timeout=60) as client:
-                deadline = time.monotonic() + 60
-                while client.status()[0].version < last or client.status()[0].state != "AVAILABLE":
-                    assert time.monotonic() < deadline
-                    time.sleep(0.1)
+            wait_for(address, last)
         finally:
-            ending.set()
-            asking.join()
+            asking.stop()
             server.terminate()
-    assert last >= 2 and not failures
-    assert answers and {*answers} == {*expected}
+    assert last >= 2 and not asking.failures
+    assert {*asking.answers} == {*translator.translate(["a b"])}

@@ -56,15 +56,15 @@ def ask(function, lengths, beam, wanted=1, longest=MOST - 1, ngram=0):
 @pytest.mark.parametrize(
     "request_, plainly",
     [
-        (dict(lengths=[3], beam=1), False),
-        (dict(lengths=[4], beam=3, wanted=3), False),
-        (dict(lengths=[1], beam=2, wanted=2), False),  # the third slot stays empty
-        (dict(lengths=[2], beam=3, longest=0), False),
-        (dict(lengths=[3], beam=3, longest=2), False),
-        (dict(lengths=[5], beam=3), True),
-        (dict(lengths=[3], beam=4, wanted=2), True),
-        (dict(lengths=[3, 2], beam=1), True),
-        (dict(lengths=[3], beam=3, ngram=2), True),
+        ({"lengths": [3], "beam": 1}, False),
+        ({"lengths": [4], "beam": 3, "wanted": 3}, False),
+        ({"lengths": [1], "beam": 2, "wanted": 2}, False),  # the third slot stays empty
+        ({"lengths": [2], "beam": 3, "longest": 0}, False),
+        ({"lengths": [3], "beam": 3, "longest": 2}, False),
+        ({"lengths": [5], "beam": 3}, True),
+        ({"lengths": [3], "beam": 4, "wanted": 2}, True),
+        ({"lengths": [3, 2], "beam": 1}, True),
+        ({"lengths": [3], "beam": 3, "ngram": 2}, True),
     ],
 )
 def test_what_fits_is_compiled_and_all_is_equal(pair, request_, plainly):
