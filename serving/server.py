@@ -14,6 +14,7 @@ from pathlib import Path
 import grpc
 
 from keras_s2s.serving.errors import StartError
+from keras_s2s.serving.loading import load_uncompiled, load_warm
 from keras_s2s.serving.servicer import Servicer, add_servicer
 from keras_s2s.serving.session import LoadedModel, disable_xla
 from keras_s2s.serving.versions import ModelVersions, find_versions
@@ -41,6 +42,7 @@ class Server:
         host: the address to listen on; the default is every interface, as TensorFlow Serving's.
         poll_seconds: how often to look for new versions.
         drain_seconds: how long `stop` waits for calls under way.
+        load: makes of a version's directory a `session.LoadedModel`.
 
     Attributes:
         port: the port that is open, once it has started.
@@ -59,6 +61,7 @@ class Server:
         host: str = "0.0.0.0",
         poll_seconds: float = 1.0,
         drain_seconds: float = 30.0,
+        load=LoadedModel,
     ):
         self.model_name = model_name
         self.model_base_path = Path(model_base_path).absolute()
@@ -66,6 +69,7 @@ class Server:
         self.host = host
         self.poll_seconds = poll_seconds
         self.drain_seconds = drain_seconds
+        self.load = load
         self.version = None
         self._stopping = threading.Event()
         self._started = contextlib.ExitStack()  # what `stop` undoes
@@ -86,7 +90,7 @@ class Server:
         """Loads the model and opens the port."""
         self._check()
         self._stopping.clear()
-        models = ModelVersions(self.model_name, self.model_base_path, LoadedModel)
+        models = ModelVersions(self.model_name, self.model_base_path, self.load)
         with contextlib.ExitStack() as started:
             started.callback(models.close)
             self.version = self._load_first(models)
@@ -175,12 +179,12 @@ def serve(
     host: str = "0.0.0.0",
     poll_seconds: float = 1.0,
     drain_seconds: float = 30.0,
+    xla_cpu_compilation_enabled: bool = False,
 ) -> None:
     """Serves a model until SIGTERM or SIGINT, then lets calls under way end and returns.
 
     When it can answer it prints one line: `serving NAME version V at localhost:PORT`; what
-    happens later goes to the standard error. XLA is turned off for the process, as in TensorFlow
-    Serving. Call it from the main thread: signals reach no other.
+    happens later goes to the standard error. Call it from the main thread: signals reach no other.
 
     Args:
         model_name: what clients call the model.
@@ -189,6 +193,9 @@ def serve(
         host: the address to listen on.
         poll_seconds: how often to look for new versions.
         drain_seconds: how long to wait for calls under way at the end.
+        xla_cpu_compilation_enabled: whether exports may have functions that XLA compiles, which
+            they do before they are served. Otherwise XLA is off for the whole process, as in
+            TensorFlow Serving.
 
     Raises:
         StartError: if the port is in use or the base path has no model that loads.
@@ -203,9 +210,11 @@ def serve(
         host=host,
         poll_seconds=poll_seconds,
         drain_seconds=drain_seconds,
+        load=load_warm if xla_cpu_compilation_enabled else load_uncompiled,
     )
     try:
-        disable_xla()
+        if not xla_cpu_compilation_enabled:
+            disable_xla()
         _log_to_stderr()
         with server:
             if stop.empty():

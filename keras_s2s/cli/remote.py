@@ -43,6 +43,8 @@ def _add_export(parser):
     more = "answer requests that wait at the same time together, without a flag of the server"
     add("--batching", action="store_true", help=more)
     add("--frozen", action="store_true", help="weights as constants of the graph, of at most 2 GB")
+    fast = "compile searches of one text; the server needs --xla_cpu_compilation_enabled"
+    add("--xla", action="store_true", help=fast)
     few = "give no target tokens but those of FILE, one a line, or the N most frequent in training"
     add("--shortlist", metavar="FILE|N", help=few)
     add("--average", type=integer(2), metavar="N", help="the mean of RUN's last N checkpoints")
@@ -57,6 +59,8 @@ def _add_serve(parser):
     add(*places, required=True, metavar="DIR", help="holds the versions: DIR/1, DIR/2, ...")
     port = "0: any free one (default: 8500)"
     add("--port", type=integer(0, 65535), default=8500, metavar="P", help=port)
+    names = ("--xla_cpu_compilation_enabled", "--xla-cpu-compilation-enabled")
+    add(*names, action="store_true", help="serve exports made with --xla, compiled before that")
 
 
 def _add_predict(parser):
@@ -74,7 +78,7 @@ def _export(arguments):
     litert = arguments.format == "litert"
     others = ("quantize", "beam", "max_length")
     if litert:
-        others = ("weights", "batching", "shortlist", "frozen")
+        others = ("weights", "batching", "shortlist", "frozen", "xla")
     for name in others:
         if getattr(arguments, name):
             raise UserError(f"--{name.replace('_', '-')}: expected none with --format"
@@ -92,7 +96,8 @@ def _export(arguments):
         else:
             path = export_saved_model(
                 run, arguments.directory, weights=arguments.weights, batching=arguments.batching,
-                shortlist=arguments.shortlist, frozen=arguments.frozen, **common,
+                shortlist=arguments.shortlist, frozen=arguments.frozen,
+                xla=arguments.xla, **common,
             )  # fmt: skip
     print(path)
 
@@ -118,7 +123,8 @@ def _serve(arguments):
     from keras_s2s.serving import ServingError, serve
 
     try:
-        serve(arguments.model_name, arguments.model_base_path, arguments.port)
+        serve(arguments.model_name, arguments.model_base_path, arguments.port,
+              xla_cpu_compilation_enabled=arguments.xla_cpu_compilation_enabled)  # fmt: skip
     except ServingError as error:
         raise UserError(str(error)) from error
 
