@@ -10,6 +10,7 @@ from keras_s2s.attention.functions import (
     additive_scores,
     dot_product_attention,
     masked_softmax,
+    places,
     merge_heads,
     split_heads,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "dot_product_attention",
     "make_attention",
     "masked_softmax",
+    "places",
     "merge_heads",
     "split_heads",
 ]
