@@ -72,7 +72,8 @@ def prove(expected, directory, quantization):
     """Compares a written model with the run.
 
     In float32 every log-probability has to be that of the run, and so do the tokens, found
-    greedily and by a beam, but for those that rank lower than the run's own; rounded weights have to give log-probabilities near by.
+    greedily and by a beam, but for those that rank lower than the run's own; rounded
+    weights have to give log-probabilities near by.
 
     Args:
         expected: from `expect`.

@@ -10,8 +10,8 @@ from keras_s2s.attention.functions import (
     additive_scores,
     dot_product_attention,
     masked_softmax,
-    places,
     merge_heads,
+    places,
     split_heads,
 )
 from keras_s2s.attention.gated import GatedAttention, LinearAttention
@@ -43,7 +43,7 @@ __all__ = [
     "dot_product_attention",
     "make_attention",
     "masked_softmax",
-    "places",
     "merge_heads",
+    "places",
     "split_heads",
 ]
