@@ -50,7 +50,7 @@ def assert_alike(found, expected):
 def test_forecasts_over_the_wire(tmp_path):
     forecaster = make_forecaster()
     with serving(forecaster, tmp_path) as client:
-        assert set(client.metadata().signatures) == {"forecast", "serving_default"}
+        assert {"forecast", "serving_default"} <= set(client.metadata().signatures)
         for steps in (None, 2, [3, 1]):
             found, expected = client.forecast(ROWS, steps), forecaster.forecast(ROWS, steps)
             for one, other in zip(found, expected, strict=True):
