@@ -33,9 +33,9 @@ def test_a_preset_is_trained(preset, corpus, tmp_path, capsys):
     parts = {part: getattr(model, part) for part in ("encoder", "decoder", "head")}
     data = {"train": corpus, "valid": corpus, "batch_tokens": 120, "max_length": 10,
             "tokenizer": {"kind": "whitespace", "size": None}}  # fmt: skip
-    training = {"updates": 20, "validate_every": 10, "label_smoothing": 0.0,
+    training = {"updates": 12, "validate_every": 6, "label_smoothing": 0.0,
                 "learning_rate": 0.01, "warmup": 1, "schedule": "constant"}  # fmt: skip
-    config = {"data": data, "training": training, "decoding": {"beam_size": 1},
+    config = {"data": data, "training": training, "decoding": {"beam_size": 1, "max_length": 8},
               "model": {"preset": preset, "embedding": model.embedding, **parts}}  # fmt: skip
     path, run = tmp_path / "config.yml", tmp_path / "run"
     path.write_text(json.dumps(config))  # which is YAML too
