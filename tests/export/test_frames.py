@@ -13,6 +13,7 @@ from keras_s2s.signatures import signatures_of
 from keras_s2s.translator import Translator, load_run
 from tests.export.framed import ROWS, F, make_forecaster, make_translator
 
+
 @pytest.fixture(scope="module")
 def forecaster():
     return make_forecaster()

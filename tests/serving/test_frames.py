@@ -1,4 +1,4 @@
-"""`keras-s2s serve` over models of frames: clients of the process get what this process computes."""
+"""`keras-s2s serve` over models of frames: its clients get what this process computes."""
 
 import contextlib
 import re

@@ -40,7 +40,8 @@ def sounds(folder, name, count, seed):
     for _ in range(count):
         word = random.integers(0, len(LETTERS), random.integers(2, 6))
         held = np.repeat(word, random.integers(8, 13, len(word)))
-        frames.append((shapes[held] + random.normal(0, 0.5, (len(held), NUMBERS))).astype("float32"))
+        noise = random.normal(0, 0.5, (len(held), NUMBERS))
+        frames.append((shapes[held] + noise).astype("float32"))
         texts.append(" ".join(LETTERS[i] for i in word))
     np.savez(folder / f"{name}.npz", *frames)
     (folder / f"{name}.txt").write_text("".join(f"{text}\n" for text in texts))
