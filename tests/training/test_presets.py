@@ -35,7 +35,8 @@ def test_a_preset_is_trained(preset, corpus, tmp_path, capsys):
             "tokenizer": {"kind": "whitespace", "size": None}}  # fmt: skip
     training = {"updates": 12, "validate_every": 6, "label_smoothing": 0.0,
                 "learning_rate": 0.01, "warmup": 1, "schedule": "constant"}  # fmt: skip
-    config = {"data": data, "training": training, "decoding": {"beam_size": 1, "max_length": 8},
+    config = {"data": data, "training": training, "export": {"when": "never"},
+              "decoding": {"beam_size": 1, "max_length": 8},
               "model": {"preset": preset, "embedding": model.embedding, **parts}}  # fmt: skip
     path, run = tmp_path / "config.yml", tmp_path / "run"
     path.write_text(json.dumps(config))  # which is YAML too
