@@ -119,7 +119,7 @@ class TransformerDecoder(Decoder):
             made = layer.project(memory.values, memory.mask, memory.keys)
             # One mask for all layers, made ready once for all steps.
             context["layers"][f"layer_{i}"] = {name: made[name] for name in ("keys", "values")}
-        context["places"] = attention.places(memory.mask[:, tf.newaxis, tf.newaxis])
+        context["places"] = attention.places(tf.expand_dims(tf.expand_dims(memory.mask, 1), 1))
         return context
 
     def initial_state(self, context, num_hypotheses, max_length=None):
