@@ -14,8 +14,11 @@ __all__ = ["Expected", "expect", "prove"]
 
 PROBES = 16
 LONGEST = 64  # target tokens of a probe
-BEAMS = (1, 5)
-PENALTY = 0.6
+# Beam size and length penalty. CTranslate2 stops when so many have ended, the run when no live
+# hypothesis is ahead: what the run then finds may rank higher, never lower. Without a penalty both
+# stop at the best of all, if CTranslate2 is patient.
+SEARCHES = ((1, 0.6), (5, 0.6), (5, 0.0))
+PATIENCE = 20
 OUTSIDER = " \ue000"  # a character that vocabularies lack: the unknown token is probed too
 # The most that the log-probability of a token may differ in float32. Measured: 1.3e-5 on trained
 # Transformers and on random ones of usual weights, 1.5e-4 on random ones of large weights.
@@ -33,7 +36,7 @@ class Expected(NamedTuple):
         translator: `Translator` under the default options, to score other hypotheses.
         texts: list of N strings.
         sources: their tokens, without the end.
-        found: {beam size: list of N `Hypothesis`}.
+        found: {(beam size, length penalty): list of N `Hypothesis`}.
         targets: list of 2 N lists of tokens: hypotheses, and tokens drawn from the vocabulary.
         scores: list of 2 N `Score`, of `targets` for `texts` twice over.
     """
@@ -52,15 +55,15 @@ def expect(translator):
     plain = Translator(translator.model, *pair)  # not under the options of the run
     random = np.random.default_rng(1)
     texts = [_text(pair[0], random, 1 + 2 * number) for number in range(PROBES)]
-    options = {"length_penalty": PENALTY, "length_offset": 0.0, "max_length": LONGEST}
-    found = {
-        size: [best for best, *_ in plain.decode(texts, beam_size=size, **options)]
-        for size in BEAMS
-    }
+    options = {"length_offset": 0.0, "max_length": LONGEST}
+    found = {}
+    for size, penalty in SEARCHES:
+        given = plain.decode(texts, beam_size=size, length_penalty=penalty, **options)
+        found[size, penalty] = [best for best, *_ in given]
     pieces = np.array(pair[1].vocabulary[len(SPECIAL_PIECES) :], object)
-    targets = [hypothesis.tokens for hypothesis in found[BEAMS[-1]]]
+    targets = [hypothesis.tokens for hypothesis in found[SEARCHES[1]]]
     targets += [random.choice(pieces, 1 + number).tolist() for number in range(PROBES)]
-    sources = [hypothesis.source_tokens[:-1] for hypothesis in found[BEAMS[0]]]
+    sources = [hypothesis.source_tokens[:-1] for hypothesis in found[SEARCHES[0]]]
     scores = plain.score(texts * 2, target_tokens=targets)
     return Expected(plain, texts, sources, found, targets, scores)
 
@@ -69,7 +72,8 @@ def prove(expected, directory, quantization):
     """Compares a written model with the run.
 
     In float32 every log-probability has to be that of the run, and so do the tokens, found
-    greedily and by a beam; rounded weights have to give log-probabilities near by.
+    greedily and by a beam, but for those that rank lower than the run's own; rounded
+    weights have to give log-probabilities near by.
 
     Args:
         expected: from `expect`.
@@ -96,8 +100,8 @@ def prove(expected, directory, quantization):
             what = f"log-probability of token {place + 1}, {ours.tokens[place]!r},"
             came = f"{theirs.log_probs[place]:.5f}"
             _refuse(what, text, f"{ours.token_log_probs[place]:.5f}", came)
-    for beam_size in BEAMS:
-        _compare_tokens(expected, engine, beam_size)
+    for search in SEARCHES:
+        _compare_tokens(expected, engine, *search)
 
 
 def _text(tokenizer, random, size):
@@ -122,31 +126,33 @@ def _compare_mean(expected, engine, kind):
         raise UserError(f"quantization: {most} in the mean, came {mean:.3g}")
 
 
-def _compare_tokens(expected, engine, beam_size):
+def _compare_tokens(expected, engine, beam_size, penalty):
     given = engine.translate_batch(
-        expected.sources, beam_size=beam_size, length_penalty=PENALTY, min_decoding_length=0,
-        max_decoding_length=LONGEST, max_input_length=0,
+        expected.sources, beam_size=beam_size, length_penalty=penalty, min_decoding_length=0,
+        max_decoding_length=LONGEST, max_input_length=0, patience=1 if penalty else PATIENCE,
     )  # fmt: skip
-    found = expected.found[beam_size]
+    found = expected.found[beam_size, penalty]
     for text, ours, theirs in zip(expected.texts, found, given, strict=True):
         pair = ours.tokens, theirs.hypotheses[0]
         # At the limit each of the two cuts hypotheses in its own way; a greedy one is just cut.
         cut = beam_size > 1 and max(map(len, pair)) >= LONGEST
-        if pair[0] != pair[1] and not cut and not _near(expected, text, pair, beam_size):
+        if pair[0] != pair[1] and not cut and not _near(expected, text, pair, (beam_size, penalty)):
             place, *tokens = _first_difference(*pair)
             what = f"token {place + 1} by a beam of {beam_size}"
             _refuse(what, text, *map(repr, tokens))
 
 
-def _near(expected, text, pair, beam_size):
-    """Whether the run itself hardly prefers its own tokens to those of CTranslate2."""
-    scores = expected.translator.score([text, text], target_tokens=pair)
+def _near(expected, text, pair, search):
+    """Whether the run itself hardly prefers its own tokens to those of CTranslate2, or, where
+    CTranslate2 may have stopped too early, whether it does not prefer CTranslate2's."""
+    scores, (beam_size, penalty) = expected.translator.score([text] * 2, target_tokens=pair), search
     if beam_size > 1:
-        ranks = [score.log_prob / len(score.tokens) ** PENALTY for score in scores]
+        ranks = [score.log_prob / len(score.tokens) ** penalty for score in scores]
     else:
         place, *_ = _first_difference(*pair)
         ranks = [score.token_log_probs[place] for score in scores]
-    return abs(ranks[0] - ranks[1]) <= TIE
+    better = ranks[0] - ranks[1]
+    return abs(better) <= TIE or (beam_size > 1 and penalty > 0 and better > 0)
 
 
 def _first_difference(ours, theirs):

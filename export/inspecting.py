@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 
 from keras_s2s.config import UserError
 from keras_s2s.export.cards import read_card, run_facts
+from keras_s2s.export.compiling import ATTRIBUTE, FLAG
 from keras_s2s.export.graph_file import read_graph
 from keras_s2s.export.scanning import TEXT_OPERATIONS, operations
 from keras_s2s.tokenizers import load_pair
@@ -94,7 +95,9 @@ def _default(defaults, name):
 
 
 def _operations(graph):
-    own = {function.signature.name for function in graph.graph_def.library.function}
+    functions = graph.graph_def.library.function
+    own = {function.signature.name for function in functions}
+    compiled = sum(function.attr[ATTRIBUTE].b for function in functions)
     count = Counter(node.op for node, _ in operations(graph) if node.op not in own)
     return {
         "nodes": sum(count.values()),
@@ -102,5 +105,7 @@ def _operations(graph):
         "functions": len(own),
         "loops": sum(count[name] for name in ("While", "StatelessWhile")),
         "of_tensorflow_text": sorted(set(count) & TEXT_OPERATIONS),
+        "compiled_by_xla": compiled,
+        "server_flag": FLAG if compiled else None,
         "common": dict(count.most_common(COMMON)),
     }

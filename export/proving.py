@@ -20,7 +20,7 @@ PATIENCE = 120  # seconds, and ten times what this process takes
 NAMES = "this process", "the export"
 
 
-def prove(translator, path, place, material) -> None:
+def prove(translator, path, place, material, xla=False) -> list[float]:
     """Compares an export with the model that it was made from.
 
     The graph is scanned for what a stock server lacks. Then a process that has seen nothing of
@@ -33,6 +33,10 @@ def prove(translator, path, place, material) -> None:
         path: the SavedModel's directory.
         place: an empty directory for what the two processes tell each other.
         material: `probes.Material` to make requests of.
+        xla: whether functions may be compiled by XLA.
+
+    Returns:
+        Seconds that the other process took for each of the warm-up requests.
 
     Raises:
         NotProven: with the first difference.
@@ -41,8 +45,9 @@ def prove(translator, path, place, material) -> None:
     def answers(probes):
         return [in_process(translator, probe) for probe in probes]
 
-    scan(path)
-    asked = [*read_requests(Path(path) / WARMUP), *probes(material)]
+    scan(path, xla)
+    warming = read_requests(Path(path) / WARMUP)
+    asked = [*warming, *probes(material)]
     weights = translator.variables()
     stamps = [stamp(variable.numpy()) for variable in weights]
     with Replay(path, place, asked, stamps) as other:
@@ -55,6 +60,7 @@ def prove(translator, path, place, material) -> None:
                 raise NotProven(found.between(*NAMES))
         for name, value in other.odd_weights().items():
             raise NotProven(_other_weight(name, value, weights))
+        return other.seconds[: len(warming)]
 
 
 def in_process(translator, probe) -> dict:

@@ -8,6 +8,7 @@ failed, and those weights that are others.
 import hashlib
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def stamp(array) -> str:
 def main(directory, place) -> None:
     """Answers the requests in the folder `place` by the SavedModel in `directory`."""
     place = Path(place)
-    outcome = {"failure": None, "answered": 0}
+    outcome = {"failure": None, "answered": 0, "seconds": []}
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=1, inter_op_parallelism_threads=1
     )
@@ -51,7 +52,9 @@ def _answer(session, signatures, place, outcome):
     with tf.io.TFRecordWriter(str(place / REPLIES)) as file:
         for record in _records(place / REQUESTS):
             log = prediction_log_pb2.PredictionLog.FromString(record)
+            begun = time.monotonic()
             reply = _predict(session, signatures, log.predict_log.request)
+            outcome["seconds"].append(time.monotonic() - begun)
             file.write(reply.SerializeToString())
             outcome["answered"] += 1
 

@@ -25,6 +25,9 @@ class Replay:
         place: an empty directory for what the two processes tell each other.
         asked: list of `probes.Probe`.
         stamps: `replay.stamp`s of the weights that it may have; None does not look at them.
+
+    Attributes:
+        seconds: that each request took, once there are `answers`.
     """
 
     def __init__(self, path, place, asked, stamps=None):
@@ -68,6 +71,7 @@ class Replay:
             status = self._process.returncode
             raise NotProven(f"the process that loads the export ended by {status}: {last}")
         outcome = json.loads(path.read_text())
+        self.seconds = outcome["seconds"]
         if outcome["failure"] is not None:
             number = min(outcome["answered"], len(self._asked) - 1)
             signature = self._asked[number].signature

@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras_s2s.config import UserError
 from keras_s2s.data.files import complaint
 from keras_s2s.export.batching import batched
-from keras_s2s.export.cards import run_facts, write_card
+from keras_s2s.export.cards import put_card, read_card, run_facts, write_card
+from keras_s2s.export.compiling import FLAG, SEARCHES, compiled_search, sized_requests
 from keras_s2s.export.control_flow import settle_loops
 from keras_s2s.export.freezing import check_size, freeze
 from keras_s2s.export.graph_file import editing
@@ -77,16 +78,21 @@ def export_translator(
         translator.prepare()
         check_size(translator.variables())
 
+    search = compiled_search(translator) if variant.xla else None
+    sized = sized_requests(translator, search) if variant.xla else []
+
     def write(path, beside):
         with _packed(translator, variant, material) as (stored, figures):
             try:
-                _write(translator, path, variant, stored)
-                write_requests(path / WARMUP, warmup_requests(material))
+                _write(translator, path, variant, stored, search)
+                write_requests(path / WARMUP, [*sized, *warmup_requests(material)])
                 write_card(path, translator, about | {"variant": figures})
             except tf.errors.OpError as error:
                 came = complaint(error).rpartition("; ")[2]  # before it stands a path that is gone
                 raise OSError(0, came) from None
-            prove(translator, path, beside, material)
+            seconds = prove(translator, path, beside, material, variant.xla)
+            if variant.xla:
+                _add_to_card(path, search, sum(seconds[: len(sized)]))
 
     return publish(directory, version, write)
 
@@ -98,6 +104,8 @@ def _check_variant(variant, translator):
     if variant.weights and translator.of_vectors:
         expected = "expected none for forecasts, whose drift has no log-probabilities"
         raise UserError(f"weights: {expected}, came {variant.weights}")
+    if variant.xla and translator.of_vectors:
+        raise UserError("xla: expected none for forecasts, which search nothing")
 
 
 @contextlib.contextmanager
@@ -116,17 +124,31 @@ def _packed(translator, variant, material):
         yield stored, figures | limits
 
 
-def _write(translator, path, variant, stored):
+def _add_to_card(path, search, seconds):
+    """Tells what is compiled, what the server must be told, and how long it then takes to load."""
+    card = read_card(path)
+    card["variant"]["xla"] = {
+        "server_flag": FLAG,
+        "rows": 1,
+        "source_lengths": search.sizes,
+        "beam_sizes": search.widths,
+        "seconds_to_compile": round(seconds, 1),
+    }
+    put_card(path, card)
+
+
+def _write(translator, path, variant, stored, search):
     translator.prepare()
     archive = keras.export.ExportArchive()
     # The tables alone: tracking the model too would store every weight twice.
     archive.track(translator.tables)
     made = {}
-    for name, function in translator.graphs().items():
-        specs = translator.specs(translator.signatures[name])
-        function = batched(function) if variant.batching else function
-        made[name] = archive.add_endpoint(name, function, input_signature=specs)
-    archive.write_out(str(path), verbose=False)
+    with translator.searching(search):
+        for name, function in translator.graphs().items():
+            specs = translator.specs(translator.signatures[name])
+            function = batched(function) if variant.batching else function
+            made[name] = archive.add_endpoint(name, function, input_signature=specs)
+        archive.write_out(str(path), verbose=False)  # which traces
     with editing(path) as graph:
         _set_defaults(graph, translator)
         settle_loops(graph)
@@ -135,7 +157,8 @@ def _write(translator, path, variant, stored):
             freeze(path, graph)
     path.chmod(0o755)
     if not variant.batching:  # tracing takes longer than all else; a proof asks the same functions
-        for name, function in made.items():
+        for name in made.keys() - (SEARCHES if search else ()):
+            function = made[name]
             translator.adopt(translator.signatures[name], function.get_concrete_function())
 
 

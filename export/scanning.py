@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_s2s.export.comparing import NotProven
+from keras_s2s.export.compiling import ATTRIBUTE
 from keras_s2s.export.graph_file import read_graph
 
 __all__ = ["TEXT_OPERATIONS", "operations", "scan"]
@@ -25,7 +26,6 @@ TEXT_OPERATIONS = frozenset((
     "WordpieceTokenizeWithOffsets",
 ))  # fmt: skip
 CALLBACKS = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
-XLA = "_XlaMustCompile"
 
 
 def operations(graph):
@@ -35,8 +35,12 @@ def operations(graph):
         yield from ((node, function.signature.name) for node in function.node_def)
 
 
-def scan(path) -> None:
+def scan(path, xla=False) -> None:
     """Refuses a SavedModel that a stock server lacks something for.
+
+    Args:
+        path: its directory.
+        xla: whether functions are compiled by XLA; then some must be.
 
     Raises:
         NotProven: naming an operation that is neither of TensorFlow nor of tensorflow_text, calls
@@ -47,22 +51,25 @@ def scan(path) -> None:
     functions = graph.graph_def.library.function
     own = {function.signature.name for function in functions}
     for node, holder in operations(graph):
-        problem = _problem(node, own)
+        problem = _problem(node, own, xla)
         if problem:
             where = f"function {holder}" if holder else "the graph"
             raise NotProven(f"operation {node.op} (node {node.name} of {where}): {problem}")
+    if xla and not any(function.attr[ATTRIBUTE].b for function in functions):
+        raise NotProven("xla: expected functions that XLA compiles, found none")
     for function in functions:
-        if function.attr[XLA].b:
+        if function.attr[ATTRIBUTE].b and not xla:
             raise NotProven(f"function {function.signature.name}: {_needs_xla()}")
     for name, signature in graph.signature_def.items():
         if not name.startswith("__"):
             _check_tensors(name, signature)
 
 
-def _problem(node, own):
+def _problem(node, own, xla):
     if node.op in CALLBACKS:
         return "a callback into Python, which no other process has"
-    if node.op.startswith("Xla") or (XLA in node.attr and node.attr[XLA].b):
+    must = ATTRIBUTE in node.attr and node.attr[ATTRIBUTE].b
+    if node.op.startswith("Xla") or (must and not xla):
         return _needs_xla()
     if node.op in own | TEXT_OPERATIONS or hasattr(tf.raw_ops, node.op):
         return None

@@ -288,7 +288,7 @@ class FactoredEmbedding(_Embeddings):
     Raises:
         ValueError: for another `combine`, or tables of several widths that are added up.
 
-    Reference: Sennrich and Haddow 2016, arXiv:1606.02892, equation 3 (concatenated).
+    Reference: Sennrich and Haddow 2016, arXiv:1606.02892 (concatenated).
     """
 
     def __init__(self, embeddings, combine="concat", **kwargs):

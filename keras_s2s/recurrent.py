@@ -175,7 +175,7 @@ class LayerNormGRUCell(_LayerNorm, GRUCell):
     Output:
         output [N, U] and the new states.
 
-    Reference: Ba et al. 2016, arXiv:1607.06450, equations 27 to 29 (appendix).
+    Reference: Ba et al. 2016, arXiv:1607.06450, supplementary material.
     """
 
     groups = (2, 1)
@@ -196,7 +196,7 @@ class LayerNormLSTMCell(_LayerNorm, LSTMCell):
     Output:
         output [N, U] and the new states.
 
-    Reference: Ba et al. 2016, arXiv:1607.06450, equations 20 to 22.
+    Reference: Ba et al. 2016, arXiv:1607.06450, supplementary material.
     """
 
     groups = (4,)

@@ -54,7 +54,8 @@ class EdgeFile:
                                  (ABOUT, CARD))  # fmt: skip
         if self.about["format"] > FORMAT:
             came = f"came one of format {self.about['format']}"
-            raise StartError(f"{path}: expected a file of format {FORMAT}, {came}: update keras_s2s")
+            expected = f"expected a file of format {FORMAT}"
+            raise StartError(f"{path}: {expected}, {came}: update keras_s2s")
         self._threads = threads
         self._free = queue.LifoQueue()  # a warm one first; None where one has yet to be made
         for _ in range(interpreters - 1):

@@ -13,20 +13,21 @@ class Loader:
 
     Args:
         prefer_tflite_model: take `model.tflite` where there is one.
-
-    Attributes:
-        without_xla: turn XLA off for the process, as TensorFlow Serving does.
+        xla: True: what XLA compiles is compiled before the version answers; False: XLA is off
+            for the process, and a version that needs it is refused; None: neither.
     """
 
-    def __init__(self, prefer_tflite_model=False):
-        self.prefer_tflite_model = prefer_tflite_model
-        self.without_xla = False
+    def __init__(self, prefer_tflite_model=False, xla=None):
+        self.prefer_tflite_model, self.xla = prefer_tflite_model, xla
 
     def __call__(self, directory):
         if self.prefer_tflite_model and (directory / FILE).is_file():
             return EdgeModel(directory)
-        from keras_s2s.serving.session import LoadedModel, disable_xla
+        from keras_s2s.serving import compiled, session
 
-        if self.without_xla:
-            disable_xla()
-        return LoadedModel(directory)
+        if self.xla is None:
+            return session.LoadedModel(directory)
+        if self.xla:
+            return compiled.load_warm(directory)
+        session.disable_xla()
+        return compiled.load_uncompiled(directory)

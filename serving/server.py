@@ -43,6 +43,9 @@ class Server:
         drain_seconds: how long `stop` waits for calls under way.
         prefer_tflite_model: a version that has a `model.tflite` is served by it, and one that has
             none by its SavedModel. Without the latter no TensorFlow is loaded.
+        xla_cpu_compilation_enabled: True: versions may have functions that XLA compiles, which they
+            do before they are served. False: XLA is off for the whole process and such versions
+            are refused, as in TensorFlow Serving. None: neither.
 
     Attributes:
         port: the port that is open, once it has started.
@@ -62,6 +65,7 @@ class Server:
         poll_seconds: float = 1.0,
         drain_seconds: float = 30.0,
         prefer_tflite_model: bool = False,
+        xla_cpu_compilation_enabled: bool | None = None,
     ):
         self.model_name = model_name
         self.model_base_path = Path(model_base_path).absolute()
@@ -70,7 +74,7 @@ class Server:
         self.poll_seconds = poll_seconds
         self.drain_seconds = drain_seconds
         self.version = None
-        self._load = Loader(prefer_tflite_model)
+        self._load = Loader(prefer_tflite_model, xla_cpu_compilation_enabled)
         self._stopping = threading.Event()
         self._started = contextlib.ExitStack()  # what `stop` undoes
 
@@ -183,12 +187,12 @@ def serve(
     poll_seconds: float = 1.0,
     drain_seconds: float = 30.0,
     prefer_tflite_model: bool = False,
+    xla_cpu_compilation_enabled: bool = False,
 ) -> None:
     """Serves a model until SIGTERM or SIGINT, then lets calls under way end and returns.
 
     When it can answer it prints one line: `serving NAME version V at localhost:PORT`; what
-    happens later goes to the standard error. XLA is turned off for the process, as in TensorFlow
-    Serving. Call it from the main thread: signals reach no other.
+    happens later goes to the standard error. Call it from the main thread: signals reach no other.
 
     Args:
         model_name: what clients call the model.
@@ -197,7 +201,7 @@ def serve(
         host: the address to listen on.
         poll_seconds: how often to look for new versions.
         drain_seconds: how long to wait for calls under way at the end.
-        prefer_tflite_model: as for `Server`.
+        prefer_tflite_model, xla_cpu_compilation_enabled: as for `Server`.
 
     Raises:
         StartError: if the port is in use or the base path has no model that loads.
@@ -213,8 +217,8 @@ def serve(
         poll_seconds=poll_seconds,
         drain_seconds=drain_seconds,
         prefer_tflite_model=prefer_tflite_model,
+        xla_cpu_compilation_enabled=xla_cpu_compilation_enabled,
     )
-    server._load.without_xla = True
     try:
         _log_to_stderr()
         with server:

@@ -27,6 +27,7 @@ class LoadedModel:
 
     Attributes:
         signatures: the SignatureDefs by name.
+        compiles: whether some of its functions run only where XLA compiles them.
 
     Raises:
         StatusError: with TensorFlow's code and message, if it does not load.
@@ -42,6 +43,8 @@ class LoadedModel:
             self._session.close()
             raise
         self.signatures = dict(meta_graph.signature_def)
+        functions = meta_graph.graph_def.library.function
+        self.compiles = any(function.attr["_XlaMustCompile"].b for function in functions)
 
     def _load(self, directory):
         _check_pb(directory)

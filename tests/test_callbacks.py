@@ -253,7 +253,7 @@ def test_summaries_are_curves_over_updates(tmp_path):
     watch(tmp_path, 10)
     train, valid = scalars(tmp_path / "logs" / "train"), scalars(tmp_path / "logs" / "valid")
     assert set(train) == {"loss", "learning_rate", "tokens_per_second"}
-    assert list(train["loss"]) == [2, 4, 6, 8, 10]
+    assert list(train["loss"]) == [2, 4, 5, 6, 8, 10]  # an epoch ends with update 5
     assert train["learning_rate"][4] == pytest.approx(0.1)
     assert set(valid) == {"loss", "chrf"}
     assert valid["chrf"] == {5: 12.5, 10: 12.5}

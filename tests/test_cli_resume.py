@@ -223,6 +223,7 @@ def killed_translate(command, sidecar):
     return process.returncode
 
 
+@pytest.mark.slow
 def test_translate_goes_on_after_kill_9(tmp_path_factory, tmp_path):
     folder = make_runs(tmp_path_factory.mktemp("runs"))
     given, made = tmp_path / "in.txt", tmp_path / "out.jsonl"

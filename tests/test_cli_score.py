@@ -230,6 +230,8 @@ def test_attention_without_a_target_shows_the_best(runs, run):
         (["--output", "x.png", "--json"], "expected --json or a .png, came both"),
         (["--output", "none/x.png"], "expected a folder that exists"),
         (["--map", "none"], "--map: expected one of attention, came none"),
+        (["--map", "all"], "--map: expected one of attention, came all; a grid is for a picture"),
+        (["--map", "all", "--json"], "--map: expected a table or a picture, came json, which"),
     ],
 )
 def test_wrong_pictures_are_named(runs, words, problem):

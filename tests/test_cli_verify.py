@@ -34,6 +34,7 @@ def ended(capsys, status, *words):
     return capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_an_export_and_what_is_served_are_one(base, capsys, tmp_path):
     (tmp_path / "texts").write_text("ab\nba ba\n")
     with Server("small", base, port=0) as server:

@@ -135,13 +135,13 @@ def test_a_corpus_comes_as_often_as_its_weight_says(tmp_path):
 
 def test_zipped_and_plain_corpora_mix_and_go_on_from_any_batch(tmp_path):
     r = random.Random(4)
-    content = "".join(f"{r.randint(0, 99)}\t{r.choice('abc')}\n" for _ in range(5000)).encode()
+    content = "".join(f"{r.randint(0, 99)}\t{r.choice('abc')}\n" for _ in range(600)).encode()
     (tmp_path / "p.gz").write_bytes(gzip.compress(content))
-    corpora = [Corpus(pairs=str(tmp_path / "p.gz"), weight=1.5), corpus(tmp_path / "q", ROWS * 300)]
+    corpora = [Corpus(pairs=str(tmp_path / "p.gz"), weight=1.5), corpus(tmp_path / "q", ROWS * 36)]
     found = survey(corpora)
     options = {"training": True, "surveyed": found, "batch_tokens": 400}
-    whole = list(texts_of(batches(corpora, **options).take(400)))
-    rest = list(texts_of(batches(corpora, **options, start=250).take(150)))
+    whole = list(texts_of(batches(corpora, **options).take(60)))
+    rest = list(texts_of(batches(corpora, **options, start=40).take(20)))
     assert rest == whole[-len(rest) :]
     assert {target in "abc" for _, target, _ in rest[:500]} == {True, False}
 

@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib import font_manager
 from matplotlib.image import imread
 
 from keras_s2s.tensorboard import labels as labels_module
@@ -126,6 +127,22 @@ def test_what_cannot_be_seen_is_named():
 def test_fonts_are_those_that_have_the_signs():
     assert families(["abc", "أين"]) == ["DejaVu Sans"]
     assert families(["\U0010fffd"]) == ["DejaVu Sans"]
+
+
+def test_fonts_that_came_after_the_list_of_matplotlib_are_found(monkeypatch):
+    listed = font_manager.fontManager.ttflist
+    found = {path for path in font_manager.findSystemFonts() if "DejaVu" not in path}
+    apart = [(path, labels_module._signs(path)) for path in sorted(found)]
+    known = labels_module._signs(font_manager.findfont("DejaVu Sans"))
+    sign = next((one for _, signs in apart for one in sorted(signs - known) if one > 0x4E00), None)
+    if sign is None:
+        pytest.skip("no font of more signs than the default one is installed")
+    ours = [font for font in listed if "DejaVu" in font.name]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", ours)
+    labels_module._added.cache_clear()
+    chosen = families([chr(sign)])
+    added = {font.name: font.fname for font in font_manager.fontManager.ttflist}
+    assert any(sign in labels_module._signs(added[name]) for name in chosen[1:])
 
 
 @pytest.mark.parametrize("text", ["图书馆", "पुस्तकालय", "图क"])

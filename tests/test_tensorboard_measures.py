@@ -5,11 +5,14 @@ import os
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from google.protobuf import text_format
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.projector import ProjectorConfig
 
 from keras_s2s.config import UserError
 from keras_s2s.signatures import Attention
+from keras_s2s.tensorboard.figures import grid_of, plot_attention
 from keras_s2s.tensorboard.measures import (
     alignment_error_rate,
     entropy,
@@ -18,7 +21,8 @@ from keras_s2s.tensorboard.measures import (
     sharpness,
 )
 from keras_s2s.tensorboard.projector import write_projector
-from keras_s2s.tensorboard.summaries import record_of
+from keras_s2s.tensorboard.records import record_of
+from keras_s2s.tensorboard.summaries import AttentionSummary
 
 
 def test_entropy_and_sharpness():
@@ -64,6 +68,33 @@ def test_all_kinds_of_maps_are_measured_and_recorded():
     assert list(record.maps) == ["cross", "self", "encoder"]
     assert record.maps["encoder"][0] == ("e1", "e2")
     assert (record.text, record.reference, record.score) == ("b c", "bc", 2.5)
+
+
+def test_pictures_of_self_attention_are_drawn_when_asked_for(tmp_path):
+    one = Attention(["a", "</s>"], ["b", "c", "</s>"], np.full((1, 3, 2), 0.5), ["x"],
+                    np.full((2, 2, 2), 0.5), ["e1", "e2"],
+                    np.tril(np.ones((1, 3, 3))), ["d"])  # fmt: skip
+    summary = AttentionSummary(
+        lambda sources, targets: [one], [("a", "b c")], tmp_path, images=["self", "encoder"],
+        step=lambda: 3,
+    )  # fmt: skip
+    summary.look()
+    summary.on_train_end()
+    events = EventAccumulator(str(tmp_path)).Reload()
+    pictures = [tag for tag in events.Tags()["tensors"] if "_map" in tag]
+    assert sorted(pictures) == ["encoder_attention_map/1", "self_attention_map/1"]
+    (event,) = events.Tensors("self_attention_map/1")
+    wide, high, png = event.tensor_proto.string_val[:3]
+    grid = grid_of(one, "self")
+    assert grid["source_tokens"] == grid["target_tokens"] == ["b", "c", "</s>"]
+    expected = plot_attention(**grid).pixels(80)
+    assert expected.shape == (int(high), int(wide), 4)
+    np.testing.assert_array_equal(tf.io.decode_png(png).numpy(), expected)
+    for wrong in ("cross", ["crossed"]):
+        with pytest.raises(ValueError, match="images: expected True, False or some of cross"):
+            AttentionSummary(None, [], tmp_path, images=wrong)
+    with pytest.raises(ValueError, match="kind: expected one of cross, self, encoder, came 'all'"):
+        grid_of(one, "all")
 
 
 def test_alignments_are_read(tmp_path):

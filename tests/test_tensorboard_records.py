@@ -11,7 +11,15 @@ import pytest
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 
-from keras_s2s.tensorboard.records import PLUGIN, AttentionRecord, metadata, pack, unpack, write
+from keras_s2s.tensorboard.records import (
+    PLUGIN,
+    AttentionRecord,
+    label,
+    metadata,
+    pack,
+    unpack,
+    write,
+)
 
 SOURCE = ("▁der", "▁Hund", "läuft", "</s>")
 TARGET = ("▁the", '<script>alert("x")</script>', "\u202eevil\n")
@@ -161,8 +169,23 @@ def test_event_file_reads_back_equal(tmp_path):
     assert (event.step, value.tag) == (7, "attention/0")
     assert value.metadata == metadata(record)
     assert value.metadata.plugin_data.plugin_name == PLUGIN
-    assert json.loads(value.metadata.plugin_data.content)["source"] == "der Hundläuft</s>"
+    assert json.loads(value.metadata.plugin_data.content)["source"] == "der Hundläuft"
     assert_same(unpack(value.tensor.string_val[0]), record)
+
+
+@pytest.mark.parametrize(
+    "tokens, expected",
+    [
+        (["a", "b", "</s>"], "ab"),
+        (["zwei", "Hunde", "</s>"], "zwei Hunde"),
+        (["<2de>", "\u2581two", "\u2581dog", "s"], "<2de> two dogs"),
+        (["</s>"], "</s>"),
+        ([], ""),
+        (["x" * 200], "x" * 120),
+    ],
+)
+def test_a_sentence_is_named_by_its_source(tokens, expected):
+    assert label(AttentionRecord(tokens, (), {})) == expected
 
 
 def test_neither_records_nor_the_page_wait_for_tensorflow():

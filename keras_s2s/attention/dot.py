@@ -28,7 +28,7 @@ class DotAttention(MemoryAttention):
         ValueError: for another `form`; when built, for a memory of another width than the query
             unless `"general"`.
 
-    Reference: Luong et al. 2015, arXiv:1508.04025, equation 8; scaled: Vaswani et al. 2017,
+    Reference: Luong et al. 2015, arXiv:1508.04025, section 3.1; scaled: Vaswani et al. 2017,
     arXiv:1706.03762, equation 1.
     """
 

@@ -10,7 +10,8 @@ def masked_softmax(scores, mask=None):
 
     Args:
         scores: float tensor [..., N].
-        mask: bool tensor that broadcasts to `scores`, True = may be picked; None = all.
+        mask: bool tensor that broadcasts to `scores`, True = may be picked; None = all; or what
+            `places` gives of one.
 
     Returns:
         float32 tensor [..., N]; rows sum to 1, or to 0 where the mask leaves no place.
@@ -19,8 +20,22 @@ def masked_softmax(scores, mask=None):
     if mask is None:
         return tf.nn.softmax(scores)
     # The mask is smaller than the scores: adding it is cheaper than selecting by it.
-    weights = tf.nn.softmax(scores + tf.where(mask, 0.0, MASKED_SCORE))
-    return weights * tf.cast(tf.reduce_any(mask, -1, keepdims=True), tf.float32)
+    mask = mask if isinstance(mask, dict) else places(mask)
+    return tf.nn.softmax(scores + mask["bias"]) * mask["real"]
+
+
+def places(mask):
+    """A mask as `masked_softmax` applies it, for masks that many steps share.
+
+    Args:
+        mask: bool tensor [..., N].
+
+    Returns:
+        dict of float32 tensors: `bias` [..., N], added to scores; `real` [..., 1], 0 where the mask
+        leaves no place.
+    """
+    real = tf.cast(tf.reduce_any(mask, -1, keepdims=True), tf.float32)
+    return {"bias": tf.where(mask, 0.0, MASKED_SCORE), "real": real}
 
 
 def additive_scores(query, keys):

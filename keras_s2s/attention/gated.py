@@ -39,9 +39,9 @@ class GatedAttention(_Halves):
     """Gated attention: weights of places from a gate between 0 and 1.
 
     z_j = V_a tanh(W_a h_bar + U_a x_j), alpha_j = softmax_j(sigmoid(w_za . z_j + u_za . s + b)),
-    with s the query, x_j the input at place j, and h_bar the weighted sum of the hidden states
-    h_j of the position before, zeros at the first; the context is the sum of alpha_j h_j. The
-    sigmoid keeps every weight within a factor of e of every other.
+    with s the query (the article's h_(t-1)), x_j the input at place j, and h_bar the sum of the
+    h_j by the weights of the position before, zeros at the first; the context is the sum of
+    alpha_j h_j. The sigmoid keeps every weight within a factor of e of every other.
 
     Args:
         units: width A of z and of the layer inside.

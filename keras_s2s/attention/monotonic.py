@@ -33,7 +33,8 @@ class MonotonicAttention(AdditiveAttention):
     Output:
         context [B, Q, D_m] and float32 weights [B, Q, M].
 
-    Reference: Raffel et al. 2017, arXiv:1704.00784, equations 8 to 16 and section 2.4.
+    Reference: Raffel et al. 2017, arXiv:1704.00784, equations 9 (soft) and 16 (energy),
+    sections 2.2 (hard) and 2.5 (noise).
     """
 
     stateful = True

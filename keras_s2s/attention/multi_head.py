@@ -76,7 +76,7 @@ class CrossAttention(Attention):
         Args:
             inputs: float tensor [B * K, D].
             sizes: B and K.
-            keys, values, mask: as for the call.
+            keys, values, mask: as for the call; the mask may be `places` of one, [B, 1, 1, M].
 
         Returns:
             float tensor [B * K, D] and float32 weights [B, H, K, M].
@@ -84,7 +84,7 @@ class CrossAttention(Attention):
         query = self.query_projection(inputs) * self._scale
         query = tf.reshape(query, [*sizes, self.num_heads, self.units // self.num_heads])
         query = tf.transpose(query, [0, 2, 1, 3])  # [B, H, K, d]
-        if mask is not None:
+        if mask is not None and not isinstance(mask, dict):
             mask = tf.expand_dims(tf.expand_dims(mask, 1), 1)  # [B, 1, 1, M]
         outputs, weights = functions.dot_product_attention(query, keys, values, mask)
         outputs = tf.reshape(tf.transpose(outputs, [0, 2, 1, 3]), [-1, self.units])

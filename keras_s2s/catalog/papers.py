@@ -1,4 +1,8 @@
-"""Recurrent systems of the papers in their sizes, and Transformers with fast decoders."""
+"""Recurrent systems of the papers in their sizes, and Transformers with fast decoders.
+
+Where a preset differs from its paper its function says so. Which optimizer a paper used, and
+whether it read sources reversed, is for the configuration to say.
+"""
 
 __all__ = ["SYSTEMS"]
 
@@ -15,12 +19,19 @@ def _recurrent(cell, units, layers=1, dropout=0.0, bidirectional=True, **decoder
 
 
 def rnnsearch():
-    """Bahdanau et al. 2015, arXiv:1409.0473, appendix A.2.3."""
+    """Bahdanau et al. 2015, arXiv:1409.0473, appendix A.2.3.
+
+    Here: tanh of width 1000 in place of maxout of width 500; the first state from both directions'
+    ends, there from the backward one's.
+    """
     return {**_recurrent("gru", 1000, kind="recurrent", attention_units=1000), "embedding": 620}
 
 
 def luong():
-    """Luong et al. 2015, arXiv:1508.04025, section 4.1: global attention, input feeding."""
+    """Luong et al. 2015, arXiv:1508.04025, section 4.1: global attention, input feeding.
+
+    There: the best single model's attention is local, and sources are read reversed.
+    """
     return _recurrent(
         "lstm", 1000, 4, 0.2, False, kind="luong", attention="general", bridge="copy"
     )  # fmt: skip
@@ -32,19 +43,31 @@ def sutskever():
 
 
 def cho():
-    """Cho et al. 2014, arXiv:1406.1078, section 4.1: the summary at every position."""
+    """Cho et al. 2014, arXiv:1406.1078, section 4.1: the summary at every position.
+
+    Here: tanh of width 1000 in place of maxout of width 500, and the summary is the last state as
+    it is, there through a layer.
+    """
     found = _recurrent("gru", 1000, bidirectional=False, kind="recurrent", attention="none")
     return {**found, "embedding": 100}
 
 
 def nematus():
-    """Sennrich et al. 2016, arXiv:1606.02891, section 2.1: the conditional GRU."""
+    """Sennrich et al. 2016, arXiv:1606.02891, section 2.1: the conditional GRU.
+
+    Here: the first state from both directions' ends, there from the mean of the memory; the width
+    of the output layer is the cells', there the embeddings'; dropout there only for Romanian.
+    """
     found = _recurrent("gru", 1024, dropout=0.1, kind="conditional")
     return {**found, "embedding": 500}
 
 
 def listen_attend_spell():
-    """Chan et al. 2015, arXiv:1508.01211, section 4: eight frames become a place."""
+    """Chan et al. 2015, arXiv:1508.01211, section 4: eight frames become a place.
+
+    Four listening layers of 256 a direction, of which three halve the length, and two of 512 that
+    spell. Here: additive attention, there a dot product of two layers' outputs.
+    """
     found = _recurrent("lstm", 512, 2, kind="recurrent")
     encoder = {"kind": "pyramidal", "cell": "lstm", "units": 256, "num_layers": 4}
     return {**found, "encoder": encoder}
@@ -65,7 +88,10 @@ def noisy(attention):
 
 
 def fast(history, layers):
-    """A base Transformer (Vaswani et al. 2017) under a fast decoder of so many layers."""
+    """A base Transformer (Vaswani et al. 2017) under a fast decoder of so many layers.
+
+    Its output is tied to the target's embedding; the papers share the source's too.
+    """
     side = {"units": 512, "num_heads": 8, "hidden_units": 2048, "norm": "post", "dropout": 0.1}
     return {
         "embedding": 512,

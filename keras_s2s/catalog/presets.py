@@ -16,6 +16,8 @@ def _recurrent(cell, units, layers=1, dropout=0.2, head="softmax"):
 
 def _transformer(units, layers, heads, hidden, dropout=0.1, norm="pre", head="softmax",
                  positions="sinusoidal"):  # fmt: skip
+    """The output is tied to the target's embedding; Vaswani et al. share the source's too, which is
+    `tie: all` over a shared vocabulary."""
     side = {"kind": "transformer", "units": units, "num_layers": layers, "num_heads": heads}
     side |= {"hidden_units": hidden, "norm": norm, "dropout": dropout, "positions": positions}
     return {
@@ -38,6 +40,7 @@ def _gnmt(units, layers, dropout=0.2):
 
 
 def _convolutional(units, layers, kernel_size=3, dropout=0.2):
+    """Gehring et al. 2017, there with weights normalised."""
     side = {"kind": "convolutional", "units": units, "num_layers": layers}
     side |= {"kernel_size": kernel_size, "dropout": dropout}
     return {
@@ -53,7 +56,9 @@ _BASE = {"units": 512, "layers": 6, "heads": 8, "hidden": 2048}
 def _pointer_generator():
     """See et al. 2017, arXiv:1704.04368, section 5; `training.objectives.coverage: 1` goes with it.
 
-    Adagrad at 0.15 with an initial accumulator of 0.1, gradients of a norm of 2 at most.
+    Adagrad at 0.15 with an initial accumulator of 0.1, gradients of a norm of 2 at most. Here: the
+    first state through tanh, there ReLU; the vocabulary's layer reads tanh of one more, there a
+    linear one; attention sees the coverage with `decoder.attention: coverage` alone.
     """
     found = _recurrent("lstm", 256, dropout=0.0, head="pointer_generator")
     found["decoder"] = {**found["decoder"], "attention_units": 512}
@@ -61,7 +66,7 @@ def _pointer_generator():
 
 
 def _pointer_network():
-    """Vinyals et al. 2015, arXiv:1506.03134, section 3.2; SGD at 1.0, gradients up to 2.
+    """Vinyals et al. 2015, arXiv:1506.03134, section 4.1; SGD at 1.0, gradients up to 2.
 
     The decoder here reads the attended memory too.
     """
@@ -107,7 +112,7 @@ PAPERS = {
     "gnmt": "Wu et al. 2016, arXiv:1609.08144",
     "convs2s": "Gehring et al. 2017, arXiv:1705.03122, WMT'16 English-Romanian",
     "pointer_generator": f"{_SEE}, section 5",
-    "pointer_network": "Vinyals et al. 2015, arXiv:1506.03134, section 3.2",
+    "pointer_network": "Vinyals et al. 2015, arXiv:1506.03134, section 4.1",
     "transformer_tiny": f"after {_VASWANI}",
     "transformer_small": f"after {_VASWANI}",
     "transformer_base": f"{_VASWANI}, table 3",

@@ -16,6 +16,7 @@ __all__ = ["add_commands"]
 DIGITS = 6
 PICTURES = ("png", "svg")
 KINDS = ("json", "html", *PICTURES)
+GRIDS = {"cross": "all", "self": "decoder", "encoder": "encoder"}
 
 
 def add_commands(commands) -> None:
@@ -46,14 +47,16 @@ def add_commands(commands) -> None:
 
 def _attention(arguments):
     kind = _kind(arguments)
+    if arguments.map and kind in ("json", "html"):
+        raise UserError(f"--map: expected a table or a picture, came {kind}, which has all maps")
     with open_model(arguments) as model:
         found, target = _ask(model, arguments.text, arguments.target)
     shown = None if kind in ("json", "html") else _chosen(found, arguments.map, kind)
     if arguments.logdir is not None:
         _log(arguments, found, target)
     if kind == "html":
+        from keras_s2s.tensorboard.records import record_of
         from keras_s2s.tensorboard.standalone import html
-        from keras_s2s.tensorboard.summaries import record_of
 
         replace_file(arguments.output, html([record_of(found, target)]))
     elif kind in PICTURES:
@@ -87,8 +90,7 @@ def _kind(arguments):
 
 def _log(arguments, found, target):
     """One record in an event file of its own; a tag for each text, so that pairs stay apart."""
-    from keras_s2s.tensorboard.records import write
-    from keras_s2s.tensorboard.summaries import record_of
+    from keras_s2s.tensorboard.records import record_of, write
 
     name = hashlib.sha256(f"{arguments.text}\n{target}".encode()).hexdigest()[:8]
     try:
@@ -131,23 +133,23 @@ def _rounded(weights):
 
 def _chosen(found, name, kind):
     """What `save_attention` and `_table` take: a map [T, S], or several [A, T, S] of a picture."""
-    source, target, names = found.source_tokens, found.tokens, list(found.names)
-    shown = {"source_tokens": source, "target_tokens": target}
-    grids = {"all": (names, found.attention, source, target, ("source", "target"))}
-    for side, tokens in (("encoder", source), ("decoder", target)):
-        maps = getattr(found, f"{side}_attention"), getattr(found, f"{side}_names")
-        if maps[0] is not None:
-            grids[side] = (maps[1], maps[0], tokens, tokens, ("looked at", "looking"))
-    if name in grids and kind in PICTURES:
-        names, maps, across, down, sides = grids[name]
-        return {"weights": maps, "source_tokens": across, "target_tokens": down, "names": names,
-                "sides": sides, "title": f"{name}: {len(names)} maps"}  # fmt: skip
+    names, grids = list(found.names), {}
+    shown = {"source_tokens": found.source_tokens, "target_tokens": found.tokens}
+    if kind in PICTURES:
+        from keras_s2s.tensorboard.figures import grid_of
+        from keras_s2s.tensorboard.records import maps_of
+
+        grids = {GRIDS[of]: of for of in maps_of(found)}
+    if name in grids:
+        grid = grid_of(found, grids[name])
+        return grid | {"title": f"{name}: {len(grid['names'])} maps"}
     if name is None:
         title = names[0] if len(names) == 1 else f"mean of {len(names)} maps"
         return shown | {"title": title, "weights": found.attention.mean(0)}
     if name not in names:
-        known = [*names, *(grids if kind in PICTURES else ())]
-        raise UserError(f"--map: expected one of {', '.join(known)}, came {name}")
+        known = ", ".join([*names, *grids])
+        grid = "; a grid is for a picture" if name in GRIDS.values() and not grids else ""
+        raise UserError(f"--map: expected one of {known}, came {name}{grid}")
     return shown | {"title": name, "weights": found.attention[names.index(name)]}
 
 

@@ -43,6 +43,8 @@ def _add_export(parser):
     more = "answer requests that wait at the same time together, without a flag of the server"
     add("--batching", action="store_true", help=more)
     add("--frozen", action="store_true", help="weights as constants of the graph, of at most 2 GB")
+    fast = "compile searches of one text; the server needs --xla_cpu_compilation_enabled"
+    add("--xla", action="store_true", help=fast)
     few = "give no target tokens but those of FILE, one a line, or the N most frequent in training"
     add("--shortlist", metavar="FILE|N", help=few)
     add("--average", type=integer(2), metavar="N", help="the mean of RUN's last N checkpoints")
@@ -60,6 +62,8 @@ def _add_serve(parser):
     flags = ("--prefer_tflite_model", "--prefer-tflite-model")
     lite = "serve a version that has a model.tflite by it"
     add(*flags, action="store_true", help=lite)
+    names = ("--xla_cpu_compilation_enabled", "--xla-cpu-compilation-enabled")
+    add(*names, action="store_true", help="serve exports made with --xla, compiled before that")
 
 
 def _add_predict(parser):
@@ -77,7 +81,7 @@ def _export(arguments):
     litert = arguments.format == "litert"
     others = ("quantize", "beam", "max_length")
     if litert:
-        others = ("weights", "batching", "shortlist", "frozen")
+        others = ("weights", "batching", "shortlist", "frozen", "xla")
     for name in others:
         if getattr(arguments, name):
             raise UserError(f"--{name.replace('_', '-')}: expected none with --format"
@@ -95,7 +99,8 @@ def _export(arguments):
         else:
             path = export_saved_model(
                 run, arguments.directory, weights=arguments.weights, batching=arguments.batching,
-                shortlist=arguments.shortlist, frozen=arguments.frozen, **common,
+                shortlist=arguments.shortlist, frozen=arguments.frozen,
+                xla=arguments.xla, **common,
             )  # fmt: skip
     print(path)
 
@@ -124,7 +129,8 @@ def _serve(arguments):
 
     name, path = arguments.model_name, arguments.model_base_path
     try:
-        serve(name, path, arguments.port, prefer_tflite_model=lite)
+        serve(name, path, arguments.port, prefer_tflite_model=lite,
+              xla_cpu_compilation_enabled=arguments.xla_cpu_compilation_enabled)  # fmt: skip
     except ServingError as error:
         raise UserError(str(error)) from error
 

@@ -77,7 +77,7 @@ class Noise(Section):
 
     `drop` is the share left out, `replace` the share that becomes the unknown token, and `permute`
     how many places a word may be away from its own (0: none). A word is what
-    the tokenizer begins with one. Lample et al. 2018, arXiv 1804.07755, section 3.2 (drop 0.1,
+    the tokenizer begins with one. Lample et al. 2018, arXiv 1711.00043, section 2.3 (drop 0.1,
     permute 3); replace: Edunov et al. 2018, arXiv 1808.09381, section 3.
     """
 

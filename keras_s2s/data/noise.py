@@ -25,7 +25,7 @@ def add_noise(pieces, tokenizer: Tokenizer, noise: Noise, seed: int = 0):
     Returns:
         strings, ragged [B, None].
 
-    Reference: Lample et al. 2018, arXiv:1804.07755, section 3.2; replaced words: Edunov et al.
+    Reference: Lample et al. 2018, arXiv:1711.00043, section 2.3; replaced words: Edunov et al.
     2018, arXiv:1808.09381.
     """
     text = tf.strings.reduce_join(pieces.values, separator=" ")

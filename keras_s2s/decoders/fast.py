@@ -52,7 +52,7 @@ class AverageAttention(_History):
     Output:
         float tensor [B, N, D] and None, for there are no maps.
 
-    Reference: Zhang et al. 2018, arXiv:1805.00631, equations 4 to 6.
+    Reference: Zhang et al. 2018, arXiv:1805.00631, section 3.
     """
 
     def __init__(self, units, hidden_units, dropout=0.0, **kwargs):
@@ -107,7 +107,7 @@ class SSRU(_History):
         float tensor [B, N, D] and None, for there are no maps.
 
     Reference: Kim et al. 2019, "From Research to Production and Back: Ludicrously Fast Neural
-    Machine Translation", D19-5632, section 3.1.
+    Machine Translation", D19-5632.
     """
 
     def __init__(self, units, **kwargs):

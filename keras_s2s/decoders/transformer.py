@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s import masks
+from keras_s2s import attention, masks
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.embeddings import place
 from keras_s2s.linear import Dropout, shape_of
@@ -114,10 +114,12 @@ class TransformerDecoder(Decoder):
 
     def prepare(self, memory, source, training=False):
         context = super().prepare(memory, source, training)
-        context["layers"] = {
-            f"layer_{i}": layer.project(memory.values, memory.mask, memory.keys)
-            for i, layer in enumerate(self.layers)
-        }
+        context["layers"] = {}
+        for i, layer in enumerate(self.layers):
+            made = layer.project(memory.values, memory.mask, memory.keys)
+            # One mask for all layers, made ready once for all steps.
+            context["layers"][f"layer_{i}"] = {name: made[name] for name in ("keys", "values")}
+        context["places"] = attention.places(tf.expand_dims(tf.expand_dims(memory.mask, 1), 1))
         return context
 
     def initial_state(self, context, num_hypotheses, max_length=None):
@@ -133,7 +135,7 @@ class TransformerDecoder(Decoder):
         x = self._embed(flat, tf.reshape(position, [1]))
         for index, layer in enumerate(self.layers):
             name = f"layer_{index}"
-            memory = context["layers"][name]
+            memory = context["layers"][name] | {"mask": context["places"]}
             x, new[name], seen = layer.step(x, sizes, position, memory, state[name])
             weights.append(seen)  # [B, H, K, M]
         outputs = tf.reshape(self._finish(x), [*sizes, self.units])
@@ -145,6 +147,7 @@ class TransformerDecoder(Decoder):
         mask, own, cross = tf.expand_dims(masks.causal(length), 0), [], []
         for index, layer in enumerate(self.layers):
             memory = context["layers"][f"layer_{index}"]
+            memory = memory | {"mask": context["memory"]["mask"]}
             x, seen_self, seen_cross = layer(x, memory=memory, mask=mask, training=training)
             own.append(seen_self)  # [B, H, T, T]
             cross.append(seen_cross)  # [B, H, T, M]

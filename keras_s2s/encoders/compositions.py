@@ -55,7 +55,7 @@ class SequentialEncoder(_Composition):
     Raises:
         ValueError: for anything but a list of encoders.
 
-    Reference: Chen et al. 2018, arXiv:1804.09849, section 4.2 (cascaded encoders).
+    Reference: Chen et al. 2018, arXiv:1804.09849 (cascaded encoders).
     """
 
     def __init__(self, encoders, **kwargs):
@@ -131,7 +131,7 @@ class ParallelEncoder(_Composition):
         ValueError: for another `combine`, widths that differ where they may not, as many sources
             as there are not encoders, or several sources that are not combined over time.
 
-    Reference: Chen et al. 2018, arXiv:1804.09849, section 4.2 (multi-column encoders); several
+    Reference: Chen et al. 2018, arXiv:1804.09849 (multi-column encoders); several
     sources: Zoph and Knight 2016, arXiv:1601.00710; over time: Libovicky and Helcl 2017,
     arXiv:1704.06567, section 3 (flat).
     """

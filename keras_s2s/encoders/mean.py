@@ -33,7 +33,7 @@ class MeanEncoder(Encoder):
         ValueError: for other positions, `units` that is no positive integer, or inputs of another
             width.
 
-    Reference: Gehring et al. 2017, arXiv:1611.02344, section 3.1 (pooling, of the whole source).
+    Reference: Gehring et al. 2016, arXiv:1611.02344, section 3.1 (pooling, of the whole source).
     """
 
     reads_own_width = True

@@ -34,7 +34,7 @@ class PointerNetworkHead(Head):
         ValueError: for another `vocabulary_size`; when tied: there is no vocabulary; when the
             source has no `copy_ids`, or from `check`.
 
-    Reference: Vinyals et al. 2015, arXiv:1506.03134, section 2.3, equation 3.
+    Reference: Vinyals et al. 2015, arXiv:1506.03134, section 2.3.
     """
 
     copies = True

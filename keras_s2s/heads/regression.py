@@ -42,7 +42,7 @@ class RegressionHead(keras.layers.Layer):
             not positive.
 
     Reference of the Gaussian: Nix and Weigend 1994, "Estimating the mean and variance of the
-    target probability distribution", equation 4.
+    target probability distribution".
     """
 
     copies = needs_attention = points = smooths = ties = tied = False

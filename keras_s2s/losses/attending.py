@@ -26,8 +26,8 @@ def guided_alignment(kind="cross_entropy"):
     Raises:
         ValueError: for another `kind`; from the objective where x has no alignment.
 
-    Reference: Chen et al. 2016, arXiv:1607.01628, section 3 (cross-entropy); Liu et al. 2016,
-    arXiv:1609.04186, section 4 (both).
+    Reference: Chen et al. 2016, arXiv:1607.01628 (cross-entropy); Liu et al. 2016,
+    arXiv:1609.04186 (both).
     """
     if kind not in KINDS:
         raise ValueError(f"guided_alignment: expected one of {', '.join(KINDS)}, came {kind!r}")

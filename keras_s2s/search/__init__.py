@@ -6,6 +6,7 @@ and hypotheses are traced back once at the end. `forecast` is the same loop over
 """
 
 from keras_s2s.search.beams import Beam, advance, length_penalty
+from keras_s2s.search.compiling import CompiledSearch
 from keras_s2s.search.constraining import forbidden, too_long
 from keras_s2s.search.forecasting import Forecasts, forecast
 from keras_s2s.search.loop import sample, search
@@ -16,6 +17,7 @@ __all__ = [
     "LOWEST",
     "Beam",
     "Candidates",
+    "CompiledSearch",
     "Extras",
     "Forecasts",
     "Hypotheses",

@@ -41,7 +41,7 @@ class Limits(NamedTuple):
         size: int32 [B].
         place: int32 [B, 1], slot of the last hypothesis wanted.
         exponent, offset: float32 [B, 1], of the length penalty.
-        kindest: float32 [B], divisor of the longest hypothesis.
+        kindest: float32 [B, 1], divisor of the longest hypothesis.
         shortest, longest: int32 [B, 1], fewest and most tokens.
     """
 
@@ -66,7 +66,7 @@ def limits(options, width):
         place=column["num_hypotheses"] - 1,
         exponent=exponent,
         offset=offset,
-        kindest=longest,
+        kindest=tf.expand_dims(longest, 1),
         shortest=tf.minimum(column["min_length"], column["max_length"]),
         longest=column["max_length"],
     )
@@ -113,8 +113,12 @@ def advance(beam, candidates, log_probs, bonus, finished, position, limits):
     """One step of the search: the only place where hypotheses end or live on.
 
     Those candidates that end join the ended hypotheses, of which the best `beam_size` are kept;
-    the others live on in the order of their priority. A row is done when `beam_size` hypotheses
-    have ended, when no live one can still enter the `num_hypotheses` best, or at `max_length`.
+    the others live on in the order of their priority. A row is done at `max_length`, when no live
+    one can still enter the `num_hypotheses` best, or when `beam_size` have ended and no live one
+    would enter them if it surely ended with the next token. Without a length penalty, or with one
+    that favours short targets, nothing that could win is given up. One that favours long targets
+    may yet lift a live hypothesis that trails now: to wait for it is to run to `max_length`. A beam
+    of one is greedy, and its first end is its last.
 
     Args:
         beam: `Beam` before the step.
@@ -139,7 +143,8 @@ def advance(beam, candidates, log_probs, bonus, finished, position, limits):
     # At its limit a row has nothing to live for: all but the end was barred.
     alive = (priority > LOWEST / 2) & (totals > LOWEST / 2) & limits.own
     totals = tf.where(alive, totals, LOWEST)
-    done = beam.done | _decided(ended, totals, position, limits)
+    earned = None if bonus is None else tf.gather(bonus, chosen, batch_dims=1)
+    done = beam.done | _decided(ended, totals, earned, position, limits)
     beam = Beam(
         ids=tf.cast(tokens, tf.int32),
         totals=tf.where(tf.expand_dims(done, 1), LOWEST, totals),
@@ -164,14 +169,15 @@ def _settle(ended, candidates, log_probs, bonus, finished, position, limits):
     return tf.where(tf.expand_dims(limits.own, 2), best, LOWEST)
 
 
-def _decided(ended, totals, position, limits):
-    """bool [B]: enough hypotheses have ended, or no live one can still win."""
+def _decided(ended, totals, bonus, position, limits):
+    """bool [B]: no live hypothesis can still win, or enough have ended and none is ahead."""
     scores = ended[:, :, 0]
     count = tf.reduce_sum(tf.cast(scores > LOWEST / 2, tf.int32), 1)
+    nearest = length_penalty(position + 2, limits.exponent, limits.offset)  # [B, 1]
+    worst = tf.gather(scores, limits.place, batch_dims=1)  # [B, 1]
     # The most a live hypothesis can reach: no more loss, at the kindest length still open to it.
-    nearest = tf.squeeze(length_penalty(position + 2, limits.exponent, limits.offset), 1)
-    best = tf.reduce_max(totals, 1)  # [B]
-    reachable = best / tf.maximum(nearest, limits.kindest)
-    worst = tf.squeeze(tf.gather(scores, limits.place, batch_dims=1), 1)  # [B]
-    hopeless = (worst > LOWEST / 2) & (worst >= reachable)
-    return (count >= limits.size) | hopeless | (best <= LOWEST / 2)
+    best = tf.reduce_max(totals, 1, keepdims=True)  # [B, 1]
+    hopeless = (worst > LOWEST / 2) & (worst >= best / tf.maximum(nearest, limits.kindest))
+    ahead = (totals / nearest if bonus is None else totals / nearest + bonus) > worst  # [B, K]
+    enough = (count >= limits.size) & (~tf.reduce_any(ahead, 1) | tf.equal(limits.size, 1))
+    return enough | tf.squeeze(hopeless | (best <= LOWEST / 2), 1)

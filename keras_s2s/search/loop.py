@@ -11,7 +11,7 @@ from keras_s2s.search.options import Options, in_use, no_extras
 from keras_s2s.search.tracing import trace
 from keras_s2s.search.ways import Draws, Plain, Wishes
 
-__all__ = ["sample", "search", "update"]
+__all__ = ["sample", "search", "search_within", "update"]
 
 WORTHWHILE = 8  # rows, below which done ones stay
 
@@ -67,9 +67,34 @@ def sample(begin, step, source, options, sampling, extras=None, *, special=Speci
     return _run(way, begin, step, source, options, special, alignment, most)
 
 
+def search_within(begin, step, source, options, width, most, *, special=SpecialIds()):
+    """A plain beam search whose shapes depend on no value, as XLA wants it.
+
+    Args:
+        begin, step, source, options: as for `search`.
+        width: K, at least the largest beam size; int or scalar, as `most`.
+        most: steps that there is room for.
+
+    Returns:
+        bool scalar, whether all results are settled, and `Hypotheses` of K and T = `most` - 1.
+    """
+    way = Plain(beams.limits(options, width), special)
+    done, ended, notes = _follow(way, begin, step, source, special, True, most)
+    return tf.reduce_all(done), trace(ended, *notes, options, whole=True)
+
+
 def _run(way, begin, step, source, options: Options, special, alignment, most):
-    """Phases of steps. Rows that are done cost as much as others, so after each phase, when half of
-    the rows are, a search that can drops them and goes on with the rest."""
+    _, ended, notes = _follow(way, begin, step, source, special, alignment, most)
+    steps, looks = notes if alignment else (*notes, None)
+    return trace(ended, steps, looks, options)
+
+
+def _follow(way, begin, step, source, special, alignment, most):
+    """Rows that are done, the ended hypotheses, and what was noted of every step.
+
+    Phases of steps. Rows that are done cost as much as others, so after each phase, when half of
+    the rows are, a search that can drops them and goes on with the rest.
+    """
     alive, memory = way.start(source, alignment)
     if most is not None:  # fixes all sizes, those of the first step too
         alive = way.first_slots()
@@ -97,7 +122,7 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
 
     if way.shrinks and most is None and not arrays.are_growing():
         first = (tf.constant(0), tf.range(batch), beam, notes, beam.ended, *map(_leaves, nests))
-        _, _, _, notes, ended, *_ = _loop(
+        _, _, beam, notes, ended, *_ = _loop(
             lambda position, rows, *_: tf.equal(position, 0) | (tf.shape(rows)[0] > 0), phase, first
         )
     else:
@@ -105,8 +130,7 @@ def _run(way, begin, step, source, options: Options, special, alignment, most):
         first = (tf.constant(0), beam, notes, memory, state)
         _, beam, notes, _, _ = _steps(take, first, None, 0, most)
         ended = beam.ended
-    steps, *looks = [arrays.whole(note) for note in notes]
-    return trace(ended, steps, looks[0] if looks else None, options)
+    return beam.done, ended, [arrays.whole(note) for note in notes]
 
 
 def _loop(going, body, variables, most=None):

@@ -33,7 +33,7 @@ class Hypotheses(NamedTuple):
     alignment: tf.Tensor | None
 
 
-def trace(ended, steps, looks, options):
+def trace(ended, steps, looks, options, whole=False):
     """Follows the ended hypotheses back to their first token.
 
     Args:
@@ -42,17 +42,23 @@ def trace(ended, steps, looks, options):
             after each step, t of 1 or more.
         looks: float32 [t, B, K, S], the attention of the slots before each step, or None.
         options: `Options`.
+        whole: whether K and T are those of the arguments, T = t - 1, in place of the largest that
+            hold something: shapes that depend on no value.
 
     Returns:
         `Hypotheses`.
     """
-    wanted = tf.reduce_max(tf.concat([options.num_hypotheses, [1]], 0))
+    wanted = tf.shape(ended)[1]
+    if not whole:
+        wanted = tf.reduce_max(tf.concat([options.num_hypotheses, [1]], 0))
     score, log_prob, place = tf.unstack(ended[:, :wanted], num=3, axis=2)  # [B, K]
     kept = tf.expand_dims(tf.range(wanted), 0) < tf.expand_dims(options.num_hypotheses, 1)
     kept &= score > LOWEST / 2
     code = tf.where(kept, tf.cast(place, tf.int32), 0)
     lengths = code // (2 * SPAN)
-    longest = tf.reduce_max(tf.concat([tf.reshape(lengths, [-1]), [0]], 0))
+    longest = tf.shape(steps)[0] - 1
+    if not whole:
+        longest = tf.reduce_max(tf.concat([tf.reshape(lengths, [-1]), [0]], 0))
     # One column more than the longest: there is always something to walk over.
     path = _walk(steps[: longest + 1], code // 2 % SPAN, lengths)  # [B, T + 1, K, 4]
     tokens, parents, _, sums = tf.unstack(path, num=4, axis=3)

@@ -16,8 +16,9 @@ from matplotlib.patches import Rectangle
 
 from keras_s2s.config import replacing
 from keras_s2s.tensorboard.labels import families, is_right_to_left, visible
+from keras_s2s.tensorboard.records import maps_of
 
-__all__ = ["FORMATS", "AttentionFigure", "plot_attention", "save_attention"]
+__all__ = ["FORMATS", "AttentionFigure", "grid_of", "plot_attention", "save_attention"]
 
 FORMATS = ("png", "svg")
 DPI = 120
@@ -120,6 +121,30 @@ def plot_attention(weights, source_tokens, target_tokens, title="", names=None,
     )
     figure.colorbar(axes.images[0], ax=axes, label="attention", shrink=0.9, aspect=30)
     return figure
+
+
+def grid_of(attention, kind="cross") -> dict:
+    """What `plot_attention` takes for all maps of an `Attention` that are of one kind.
+
+    Args:
+        attention: `Attention`, such as `Translator.attention` gives.
+        kind: "cross", over the source; "self", the decoder's; "encoder", the encoder's.
+
+    Raises:
+        ValueError: the model has no such maps.
+    """
+    maps = maps_of(attention)
+    if kind not in maps:
+        raise ValueError(f"kind: expected one of {', '.join(maps)}, came {kind!r}")
+    names, weights = maps[kind]
+    source, target = attention.source_tokens, attention.tokens
+    across, down, sides = {
+        "cross": (source, target, ("source", "target")),
+        "self": (target, target, ("looked at", "looking")),
+        "encoder": (source, source, ("looked at", "looking")),
+    }[kind]
+    return {"weights": weights, "source_tokens": across, "target_tokens": down,
+            "names": list(names), "sides": sides}  # fmt: skip
 
 
 def save_attention(path, *args, **kwargs) -> Path:

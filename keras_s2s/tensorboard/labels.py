@@ -22,18 +22,41 @@ DEFAULT = "DejaVu Sans"  # matplotlib brings it: Latin, Greek, Cyrillic, Arabic,
 def families(texts) -> list[str]:
     """Names of installed fonts that together have the signs of texts, the default one first.
 
-    Signs that no font has are drawn as boxes.
+    Signs that no font has are drawn as boxes. From its version 3.11 on matplotlib joins the letters
+    of Arabic and Devanagari and turns right-to-left words; older ones draw letter by letter.
     """
-    missing = {ord(sign) for text in texts for sign in text if not sign.isspace()}
+    signs = {ord(sign) for text in texts for sign in text if not sign.isspace()}
+    chosen, missing = _chosen(signs)
+    if missing and _added():
+        chosen, _ = _chosen(signs)
+    return chosen
+
+
+def _chosen(missing):
+    """(families, the code points that none of them has)."""
     chosen = []
     for name, path in _installed():
         known = _signs(path)
         if name == DEFAULT or missing & known:
             chosen.append(name)
-            missing -= known
+            missing = missing - known
         if not missing:
             break
-    return chosen
+    return chosen, missing
+
+
+@functools.cache
+def _added():
+    """Tells matplotlib, once, of the fonts that came after it wrote its list; how many."""
+    known = {font.fname for font in font_manager.fontManager.ttflist}
+    count = 0
+    for path in sorted(set(font_manager.findSystemFonts()) - known):
+        try:
+            font_manager.fontManager.addfont(path)
+            count += 1
+        except (OSError, RuntimeError, ValueError, AttributeError):  # as the list leaves them out
+            continue
+    return count
 
 
 def is_right_to_left(tokens) -> bool:
@@ -60,15 +83,16 @@ def _sign(sign):
 
 
 def _installed():
-    """(family, file), the default font first and then by the order of `CANDIDATES`."""
+    """(family, file), the default font first, then by the order of `CANDIDATES`, then all."""
     upright = {
         font.name: font.fname
         for font in font_manager.fontManager.ttflist
         if font.style == "normal" and _is_regular(font.weight)
     }
+    rest = sorted(name for name in upright if "Last Resort" not in name)  # boxes for every sign
     first = [DEFAULT] if DEFAULT in upright else []
     names = [name for start in CANDIDATES for name in sorted(upright) if name.startswith(start)]
-    return [(name, upright[name]) for name in dict.fromkeys(first + names)]
+    return [(name, upright[name]) for name in dict.fromkeys(first + names + rest)]
 
 
 def _is_regular(weight):

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_s2s.config import UserError
 from keras_s2s.signatures import pharaoh
+from keras_s2s.tensorboard.records import maps_of
 
 __all__ = ["alignment_error_rate", "entropy", "of_heads", "read_alignments", "sharpness"]
 
@@ -74,20 +75,14 @@ def of_heads(looked, references=None) -> dict:
         sharpness of cross maps does not look at the end of the source. A mean is over the tokens
         of all sentences.
     """
-    found = {}
-    for kind, field, names in (
-        ("cross", "attention", "names"),
-        ("self", "decoder_attention", "decoder_names"),
-        ("encoder", "encoder_attention", "encoder_names"),
-    ):
-        maps = [getattr(one, field) for one in looked]
-        if not maps or maps[0] is None:
-            continue
+    found, seen = {}, [maps_of(one) for one in looked]
+    for kind, (names, _) in seen[0].items() if seen else ():
+        maps = [one[kind][1] for one in seen]
         rows = [one.shape[1] for one in maps]
         inner = [one[..., :-1] if kind == "cross" and one.shape[-1] > 1 else one for one in maps]
         spread = np.average([entropy(one) for one in maps], 0, rows)  # [A]
         sharp = np.average([sharpness(one) for one in inner], 0, rows)  # [A]
-        for number, name in enumerate(getattr(looked[0], names)):
+        for number, name in enumerate(names):
             found[f"attention_entropy/{kind} {name}"] = spread[number]
             found[f"attention_sharpness/{kind} {name}"] = sharp[number]
             if kind == "cross" and references is not None:

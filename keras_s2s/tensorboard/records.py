@@ -24,8 +24,10 @@ __all__ = [
     "PLUGIN",
     "AttentionRecord",
     "label",
+    "maps_of",
     "metadata",
     "pack",
+    "record_of",
     "summary_value",
     "unpack",
     "write",
@@ -37,6 +39,7 @@ MAGIC = b"KSA1"
 LEVELS = 255
 LARGEST_HEADER = 4 << 20
 LARGEST_BODY = 128 << 20  # bytes unpacked: 192 heads of all three kinds at 470 tokens
+SPACE, END = "\N{LOWER ONE EIGHTH BLOCK}", "</s>"
 LABEL = 120  # characters of the source in the label of a tag
 
 
@@ -79,6 +82,34 @@ class AttentionRecord:
                 raise ValueError(f"score: expected a finite number, came {self.score!r}")
         lengths = {"source": len(self.source_tokens), "target": len(self.target_tokens)}
         put(self, "maps", {kind: _checked(kind, *self.maps[kind], lengths) for kind in self.maps})
+
+
+def maps_of(attention) -> dict:
+    """Of an `Attention` {kind: (names, weights)} as a record has them, only what there is."""
+    found = {
+        "cross": (attention.names, attention.attention),
+        "self": (attention.decoder_names, attention.decoder_attention),
+        "encoder": (attention.encoder_names, attention.encoder_attention),
+    }
+    return {kind: one for kind, one in found.items() if one[1] is not None}
+
+
+def record_of(attention, target=None, reference=None, score=None) -> AttentionRecord:
+    """An `Attention` as what the tab "Attention", and its page in one file, show.
+
+    Args:
+        attention: `Attention`, with maps `[A, T, S]`.
+        target: the target's text.
+        reference: the one that was wanted.
+        score: a number for the target.
+
+    Raises:
+        ValueError: a weight is not finite.
+    """
+    return AttentionRecord(
+        attention.source_tokens, attention.tokens, maps_of(attention),
+        reference=reference, text=target, score=score,
+    )  # fmt: skip
 
 
 def pack(record: AttentionRecord) -> bytes:
@@ -150,7 +181,12 @@ def metadata(record: AttentionRecord | None = None) -> SummaryMetadata:
 
 def label(record: AttentionRecord) -> str:
     """The source as a short line of text: the name of a sentence on the page."""
-    text = "".join(record.source_tokens).replace("\N{LOWER ONE EIGHTH BLOCK}", " ")
+    tokens = list(record.source_tokens)
+    if tokens[1:] and tokens[-1] == END:
+        tokens.pop()
+    letters = all(len(token) == 1 for token in tokens)
+    pieces = any(SPACE in token for token in tokens)
+    text = ("" if letters or pieces else " ").join(tokens).replace(SPACE, " ")
     return text.strip()[:LABEL]
 
 

@@ -7,16 +7,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.tensorboard.figures import plot_attention
+from keras_s2s.tensorboard.figures import grid_of, plot_attention
 from keras_s2s.tensorboard.measures import of_heads
-from keras_s2s.tensorboard.records import AttentionRecord, metadata, pack
+from keras_s2s.tensorboard.records import maps_of, metadata, pack, record_of
 
-__all__ = ["AttentionSummary", "Description", "record_of"]
+__all__ = ["AttentionSummary", "Description"]
 
 log = logging.getLogger(__name__)
 
 PICTURE_DPI = 80
 DRAWN = 64  # heads: a quarter of a second each on a busy machine
+TAGS = {"cross": "attention_map", "self": "self_attention_map", "encoder": "encoder_attention_map"}
 
 
 class _Writing(keras.callbacks.Callback):
@@ -42,20 +43,25 @@ class _Writing(keras.callbacks.Callback):
 class AttentionSummary(_Writing):
     """After an epoch of `fit`: what the model attends to over the same pairs of sentences.
 
-    Of each pair a record for the tab "Attention" (tag `attention/N`) and heat maps of the
-    attention over the source (`attention_map/N`), heads as a grid; of all pairs together
-    scalars of every head (see `measures.of_heads`). `AttentionSummary(translator.attention, pairs,
-    "logs/valid")` is all that a model of one's own needs.
+    Of each pair a record for the tab "Attention" (tag `attention/N`) and heat maps, heads as a
+    grid (`attention_map/N`, `self_attention_map/N`, `encoder_attention_map/N`); of all pairs
+    together scalars of every head (see `measures.of_heads`). That is all that a model of one's own
+    needs: `AttentionSummary(translator.attention, pairs, "logs/attention")`; beside
+    `callbacks.Summaries`, which has the loss, the learning rate and the gradient's norm, and
+    stands behind this one, `directory` may be `lambda: summaries.writer("attention")`.
 
     Args:
         attend: `attend(sources, targets)` gives an `Attention` for each, such as
             `Translator.attention`.
         pairs: list of (source, target) texts; the target is read, not searched for.
-        directory: of the event files; or a function that gives an open `tf.summary` writer, for a
-            run that has one: TensorBoard follows the newest file of a directory only.
+        directory: of the event files, best a run of its own, as TensorBoard's tab "HParams" has a
+            column for every scalar of a run; or a function that gives an open `tf.summary` writer,
+            for a run that has one: TensorBoard follows the newest file of a directory only.
         every: epochs between two looks.
-        images: whether to draw heat maps, which takes most of the time: of a model with many heads
-            those of the first pairs, up to 64 heads, or of the first pair.
+        images: what to draw heat maps of, some of "cross", "self" and "encoder"; True is the
+            first, the attention over the source, and False nothing. Drawing takes most of the
+            time: of a model with many heads are drawn those of the first pairs, up to 64 heads of
+            a kind, or of the first pair.
         alignments: for each pair a collection of (source, target) places of tokens, for the
             alignment error rate of every head; None without.
         step: `step()` gives the updates made; by default the optimizer's count of them.
@@ -69,7 +75,7 @@ class AttentionSummary(_Writing):
                 f"alignments: expected {len(pairs)}, one for each pair, came {len(alignments)}"
             )
         self.attend, self.pairs, self.every = attend, list(pairs), every
-        self.images, self.alignments = images, alignments
+        self.images, self.alignments = _kinds(images), alignments
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every == 0 and self.pairs:
@@ -97,11 +103,10 @@ class AttentionSummary(_Writing):
             tf.summary.write(f"attention/{number}", pack(record), metadata=metadata(record))
         except ValueError as error:  # it is larger than a page could show
             log.warning("attention/%d: left out: %s", number, error)
-        if self.images and number <= max(1, DRAWN // len(one.names)):
-            figure = plot_attention(
-                one.attention, one.source_tokens, one.tokens, names=one.names
-            )
-            tf.summary.image(f"attention_map/{number}", figure.pixels(PICTURE_DPI)[np.newaxis])
+        for kind in self.images:
+            if kind in maps_of(one) and number <= max(1, DRAWN // len(maps_of(one)[kind][0])):
+                picture = plot_attention(**grid_of(one, kind)).pixels(PICTURE_DPI)
+                tf.summary.image(f"{TAGS[kind]}/{number}", picture[np.newaxis])
 
 
 class Description(_Writing):
@@ -111,17 +116,19 @@ class Description(_Writing):
         directory: as for `AttentionSummary`.
         settings: {name: number, text or truth value}.
         graph: `graph()` gives a `tf.Graph`, or None as long as there is none; asked after an epoch.
+        name: the run's in the tab "HParams", whose columns are settings and the scalars of this
+            directory; by default a hash of the settings.
     """
 
-    def __init__(self, directory, settings, graph=None):
+    def __init__(self, directory, settings, graph=None, name=None):
         super().__init__(directory, None)
-        self.settings, self.graph = settings, graph
+        self.settings, self.graph, self.name = settings, graph, name
 
     def on_train_begin(self, logs=None):
         from tensorboard.plugins.hparams import api
 
         with self._opened().as_default(step=0):
-            api.hparams(self.settings)
+            api.hparams(self.settings, trial_id=self.name)
 
     def on_epoch_end(self, epoch, logs=None):
         graph = self.graph() if self.graph is not None else None
@@ -130,34 +137,25 @@ class Description(_Writing):
                 tf.summary.graph(graph)
             self.graph = None
 
+    def on_train_end(self, logs=None):
+        from tensorboard.plugins.hparams import api_pb2, summary
 
-def record_of(attention, target=None, reference=None, score=None) -> AttentionRecord:
-    """An `Attention` as what the tab "Attention", and its page in one file, show.
+        ended = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
+        with self._opened().as_default(step=0):
+            tf.summary.experimental.write_raw_pb(ended.SerializeToString())
+        super().on_train_end(logs)
 
-    Args:
-        attention: `Attention`, with maps `[A, T, S]`.
-        target: the target's text.
-        reference: the one that was wanted.
-        score: a number for the target.
 
-    Raises:
-        ValueError: a weight is not finite.
-    """
-    maps = {"cross": (attention.names, attention.attention)}
-    for kind, weights, names in (
-        ("self", attention.decoder_attention, attention.decoder_names),
-        ("encoder", attention.encoder_attention, attention.encoder_names),
-    ):
-        if weights is not None:
-            maps[kind] = (names, weights)
-    return AttentionRecord(
-        attention.source_tokens, attention.tokens, maps,
-        reference=reference, text=target, score=score,
-    )  # fmt: skip
+def _kinds(images):
+    """The kinds of maps to draw."""
+    kinds = {True: ["cross"], False: []}.get(images) if isinstance(images, bool) else list(images)
+    if isinstance(images, str) or not set(kinds) <= set(TAGS):
+        expected = f"True, False or some of {', '.join(TAGS)}"
+        raise ValueError(f"images: expected {expected}, came {images!r}")
+    return kinds
 
 
 def _is_whole(one):
     """Whether there is anything to show: a pair with an error has no tokens."""
-    maps = (one.attention, one.decoder_attention, one.encoder_attention)
-    finite = all(np.isfinite(weights).all() for weights in maps if weights is not None)
+    finite = all(np.isfinite(weights).all() for _, weights in maps_of(one).values())
     return bool(one.source_tokens) and bool(one.tokens) and finite

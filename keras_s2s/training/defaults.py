@@ -11,7 +11,8 @@ from keras_s2s.metrics import SCORERS
 __all__ = ["complete", "describe_choices"]
 
 CPU = Path("/proc/cpuinfo")
-WARM_UP = {"transformer": 4000, "recurrent": 200}
+TRANSFORMERS = ("transformer", "fast_transformer")  # kinds of decoders
+WARM_UP = {True: 4000, False: 200}  # of Transformers, and of the others
 
 
 def complete(config: Config, *, cpu_flags=None) -> Config:
@@ -21,8 +22,8 @@ def complete(config: Config, *, cpu_flags=None) -> Config:
       (width * 4000)^-0.5: inverse_sqrt, 4000 updates of warm-up (a fifth of a shorter training),
       Adam with beta_2 = 0.98 and epsilon = 1e-9; mixed_bfloat16 on processors that compute with
       it, where it is a third faster, else float32.
-    - Recurrent models: Adam at 0.001, exponential (half of the training at the full rate, then
-      halved five times), 200 updates of warm-up (a fifth of a shorter training); float32.
+    - Other models: Adam at 0.001, exponential (half of the training at the full rate, then halved
+      five times), 200 updates of warm-up (a fifth of a shorter training); float32.
     - noam takes 1 for its learning rate, the factor of the paper.
     - `head` is regression where the target is frames.
     - `scores` are wer and per where target tokens are characters or symbols set apart by white
@@ -37,11 +38,9 @@ def complete(config: Config, *, cpu_flags=None) -> Config:
     """
     config = _with_head(config)
     model = ModelConfig(**catalog.resolve(config.model))
-    family = model.decoder["kind"]
-    training = _fill(config.training, _rates(family, model.decoder["units"], config.training))
-    policy = (
-        "mixed_bfloat16" if family == "transformer" and _fast_bfloat16(cpu_flags) else "float32"
-    )
+    transformer = model.decoder["kind"] in TRANSFORMERS
+    training = _fill(config.training, _rates(transformer, model.decoder["units"], config.training))
+    policy = "mixed_bfloat16" if transformer and _fast_bfloat16(cpu_flags) else "float32"
     training = _fill(training, {"policy": policy, "metric": "loss"})
     training = dataclasses.replace(training, scores=_scores(config))
     _check_metric(config, training)
@@ -71,14 +70,13 @@ def _fill(training, choices):
     return dataclasses.replace(training, **{name: choices[name] for name in left_out})
 
 
-def _rates(family, width, training):
-    transformer = family == "transformer"
+def _rates(transformer, width, training):
     schedule = training.schedule or ("inverse_sqrt" if transformer else "exponential")
     peak = float(f"{(width * 4000) ** -0.5:.1e}") if transformer else 0.001
     choices = {
         "schedule": schedule,
         "learning_rate": 1.0 if schedule == "noam" else peak,
-        "warmup": max(1, min(WARM_UP[family], training.updates // 5)),
+        "warmup": max(1, min(WARM_UP[transformer], training.updates // 5)),
     }
     if transformer and training.optimizer in ("adam", "adamw"):
         choices["optimizer_options"] = {"beta_2": 0.98, "epsilon": 1e-9}

@@ -1,5 +1,6 @@
 """What a run shows in TensorBoard beside its curves: attention, embeddings, settings, graph."""
 
+import hashlib
 import itertools
 
 from keras_s2s.config import Config
@@ -34,13 +35,14 @@ def watchers(session, curves, current) -> list:
             held["graph"] = translator.graph_of("attention")
             return translator.attention(sources, targets, errors="return")[0]
 
-    def writer():
-        return curves.writer("valid")
-
+    chosen = settings(session.config)
     found = [
-        AttentionSummary(attend, pairs, writer, every=wanted.every, images=wanted.images,
-                         alignments=links, step=lambda: session.course.step),
-        Description(writer, settings(session.config), lambda: held.pop("graph", None)),
+        # a run of its own: the table of HParams has a column for each scalar of "valid"
+        AttentionSummary(attend, pairs, lambda: curves.writer("attention"), every=wanted.every,
+                         images=wanted.images, alignments=links,
+                         step=lambda: session.course.step),
+        Description(lambda: curves.writer("valid"), chosen, lambda: held.pop("graph", None),
+                    _name(session.run_dir, chosen)),
     ]  # fmt: skip
     if wanted.projector:
         directory = curves.directory / "valid"
@@ -54,6 +56,12 @@ def settings(config: Config) -> dict:
     chosen = {"model": raw["model"], "training": raw["training"] | {"tensorboard": None}}
     chosen["data"] = {key: raw["data"][key] for key in ("batch_tokens", "max_length")}
     return dict(_flat(chosen))
+
+
+def _name(run_dir, chosen):
+    """Of a run in the table of HParams, where equal names are one row."""
+    digest = hashlib.sha256(repr(sorted(chosen.items())).encode()).hexdigest()
+    return f"{run_dir.resolve().name} {digest[:8]}"
 
 
 def _flat(tree, path=""):

@@ -38,13 +38,14 @@ class Graphs:
         self.dictionary = dictionary
         # A search counts in the columns of its logits: its tokenizer numbers those.
         self.searched = tokenizers[0], shortlist or tokenizers[1]
+        self.search = search.search  # or what gives the same
 
     def translate(self, *inputs, alignment=True, extras=True, **given):
         """The signature `translate`; without `extras` the options must have them off."""
         source, given = self._read(inputs, given, self.searched)
         lists = requests.read_lists(given, source)
         options, wishes, error = requests.search_options(given, lists, source)
-        found = search.search(
+        found = self.search(
             self.model.begin, self.model.next, self._source(source), options,
             wishes if extras else None, alignment=alignment,
         )  # fmt: skip

@@ -241,15 +241,22 @@ def _extras(given, lists, good):
 
 def _ranges(given, signature, caps):
     """Each number against the range that the signature's table gives it."""
-    for name, field in signature.options().items():
-        if field.low is None:
-            continue
-        value, high = given[name], caps.get(field.high, field.high)
+    ranges = {
+        name: (field.low, caps.get(field.high, field.high))
+        for name, field in signature.options().items() if field.low is not None
+    }  # fmt: skip
+    wrong = {}
+    for dtype in sorted({given[name].dtype for name in ranges}, key=str):
+        names = [name for name in ranges if given[name].dtype == dtype]
+        values = tf.stack([given[name] for name in names])  # [N, B]: one comparison for all
+        low, high = (tf.constant([[ranges[name][i]] for name in names], dtype) for i in (0, 1))
         # Also true of a NaN, for which no comparison holds.
-        wrong = ~((value >= field.low) & (value <= high))
-        low, most = (f"{x:g}" if isinstance(x, float) else x for x in (field.low, high))
-        expected = f"{name}: expected {low} to {most}, came"
-        yield wrong, lambda expected=expected, value=value: said(expected, value)
+        outside = ~((values >= low) & (values <= high))
+        wrong |= zip(names, tf.unstack(outside, num=len(names)), strict=True)
+    for name, bounds in ranges.items():
+        low, most = (f"{x:g}" if isinstance(x, float) else x for x in bounds)
+        expected, value = f"{name}: expected {low} to {most}, came", given[name]
+        yield wrong[name], lambda expected=expected, value=value: said(expected, value)
 
 
 def _prefix_checks(given, lists, longest, caps):
@@ -285,7 +292,10 @@ def _beam_checks(given, beam, apart, lists):
 def _phrase_checks(given, lists, apart, longest, caps):
     for name in ("constraints", "disallowed"):
         yield beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
-    extras = _extras(given, lists, tf.ones_like(apart))
+    extras = search.no_extras(tf.shape(apart)[0])._replace(
+        constraints=lists.constraints, disallowed=lists.disallowed,
+        prefix_length=lists.prefix_length,
+    )  # fmt: skip
     size = lists.constraint_tokens
     yield beyond("constraints tokens", size, caps["constraints"])
     other = (size > 0) & (apart | (given["beam_groups"] > 1))
@@ -293,7 +303,12 @@ def _phrase_checks(given, lists, apart, longest, caps):
     yield search.too_long(extras, longest), lambda: said(
         "constraints: expected room for ", size, " tokens below the maximum of ", longest
     )
-    yield search.forbidden(extras), lambda: "constraints: expected nothing that is disallowed"
+    barred = tf.cond(
+        tf.reduce_any(size > 0),
+        lambda: search.forbidden(extras),
+        lambda: tf.zeros_like(other),
+    )
+    yield barred, lambda: "constraints: expected nothing that is disallowed"
 
 
 def _first_error(checks, batch):

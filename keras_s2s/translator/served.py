@@ -1,5 +1,6 @@
 """What every served model is: tokenizers, a model and the functions of its signatures."""
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -167,6 +168,17 @@ class Served:
     def graphs(self) -> dict:
         """For each signature the function of tensors, in the order of its inputs."""
         return {name: self._function(signature) for name, signature in self.signatures.items()}
+
+    @contextlib.contextmanager
+    def searching(self, search):
+        """Functions of `graphs` traced within search by `search`, which gives what
+        `keras_s2s.search.search` does; None changes nothing."""
+        before = self._graphs.search
+        self._graphs.search = search or before
+        try:
+            yield
+        finally:
+            self._graphs.search = before
 
     def adopt(self, signature, concrete) -> None:
         """Calls `concrete` from here on: what an export traced of `graphs`, and holds."""

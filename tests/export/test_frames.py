@@ -1,60 +1,17 @@
 """Exports that read or write frames: proved in a fresh process, asked by a client."""
 
-import keras
 import numpy as np
 import pytest
 
-from keras_s2s.config import Decoding, TokenizerConfig, UserError
-from keras_s2s.embeddings import TokenEmbedding
+from keras_s2s.config import UserError
 from keras_s2s.export import export_translator
 from keras_s2s.export.graph_file import read_graph
 from keras_s2s.export.verifying import export_material, through_session, verify
-from keras_s2s.heads import RegressionHead, SoftmaxHead
-from keras_s2s.model import Seq2Seq
 from keras_s2s.serving.errors import RowError
 from keras_s2s.serving.local import LocalModel
 from keras_s2s.signatures import signatures_of
-from keras_s2s.tokenizers import Frames, train
-from keras_s2s.translator import Forecaster, Translator, load_run
-from keras_s2s.vectors import VectorProjection
-from tests.conformance import models
-
-F, G = 3, 2
-ROWS = [np.random.default_rng(n).normal(size=(n, F)).astype("float32") for n in (5, 2)]
-
-
-def letters(*rows):
-    return train(TokenizerConfig(kind="whitespace", size=None), rows)
-
-
-def strong(model):
-    """Weights large enough that every part matters."""
-    model.build()
-    random = np.random.default_rng(5)
-    for weight in model.trainable_variables:
-        weight.assign_add(random.normal(0, 0.25, weight.shape))
-    return model
-
-
-def make_translator():
-    keras.utils.set_random_seed(3)
-    target = letters("a b c d e f g")
-    model = Seq2Seq(
-        VectorProjection(F, models.WIDTH), models.ENCODERS["bigru"](),
-        TokenEmbedding(target.size, models.WIDTH), models.DECODERS["gru"](),
-        SoftmaxHead(target.size),
-    )  # fmt: skip
-    decoding = Decoding(beam_size=2, max_length=6)
-    return Translator(strong(model), Frames(F), target, decoding, {"max_length": 8, "frames": 12})
-
-
-def make_forecaster(loss="gaussian"):
-    keras.utils.set_random_seed(3)
-    model = Seq2Seq(
-        VectorProjection(F, models.WIDTH, norm=True), models.ENCODERS["pre"](),
-        VectorProjection(G, models.WIDTH), models.DECODERS["pre"](), RegressionHead(G, loss),
-    )  # fmt: skip
-    return Forecaster(strong(model), Frames(F), Frames(G), Decoding(steps=4), {"max_length": 8})
+from keras_s2s.translator import Translator, load_run
+from tests.export.framed import ROWS, F, make_forecaster, make_translator
 
 
 @pytest.fixture(scope="module")

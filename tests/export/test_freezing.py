@@ -24,6 +24,7 @@ def make(shortlist=None):
     )
 
 
+@pytest.mark.slow
 def test_weights_are_constants_and_the_proof_holds(tmp_path):
     short = make(["f", "b", "c"])
     path = export_translator(short, tmp_path / "served", frozen=True)

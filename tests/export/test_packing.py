@@ -6,6 +6,7 @@ import pytest
 from keras_s2s.config import Decoding, UserError
 from keras_s2s.export import NotProven, export_translator
 from keras_s2s.export.packing import check_drift, drift, pack, packed, unpack
+from keras_s2s.export.variants import WEIGHTS
 from tests.export.tiny import make_translator
 
 RNG = np.random.default_rng(0)
@@ -59,8 +60,10 @@ def test_a_model_has_its_own_weights_again(translator):
     before = [weight.numpy() for weight in translator.variables()]
     moved = drift(translator, [("a b", "c d"), ("a", "a b c")])
     assert moved() == 0.0
+    for kind, limit in WEIGHTS.items():
+        with packed(translator, kind) as found:
+            assert 0 < moved() < limit / 2
     with packed(translator, "int8") as found:
-        assert 0 < moved() < 0.1
         changed = [weight.numpy() for weight in translator.variables()]
         assert sum(not np.array_equal(a, b) for a, b in zip(before, changed)) > len(found) / 2
     assert moved() == 0.0

@@ -37,7 +37,7 @@ def written(translator, tmp_path_factory):
 
 
 def write_plainly(translator, path):
-    saved_model._write(translator, path, Variant(), {})
+    saved_model._write(translator, path, Variant(), {}, None)
     write_requests(path / WARMUP, warmup_requests(material_of(translator, PAIRS)))
 
 

@@ -34,7 +34,10 @@ KEYS = ["model_dir"] + [
     for key in values
 ]  # fmt: skip
 # What a key needs beside it.
-BESIDE = {"params.num_hypotheses": {"beam_width": 2}, "infer.n_best": {}} | dict.fromkeys(
+BESIDE = {
+    "params.num_hypotheses": {"beam_width": 2},
+    "params.scheduled_sampling_type": {"scheduled_sampling_k": 3},
+} | dict.fromkeys(
     ("data.eval_features_file", "data.eval_labels_file"),
     {"eval_features_file": "x", "eval_labels_file": "y"},
 )

@@ -120,6 +120,19 @@ def chromium(folder, width=1280, height=900):
         driver.quit()
 
 
+def sized(driver, width, height):
+    """Makes the page so large, light, whatever the window is."""
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    coloured(driver, "light")
+
+
+def coloured(driver, scheme):
+    """Has the system ask for light or dark pages."""
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
 class Page:
     """What a person does with the page."""
 

@@ -6,56 +6,18 @@ import time
 import pytest
 
 from keras_s2s.tensorboard.records import write
-from tests.page.browser import PLUGIN, Page, chromium, tensorboard, until
-from tests.page.samples import ARABIC, CHINESE, ENGLISH, GERMAN, HOSTILE, a_record, large_record
-from tests.page.test_plugin import malformed_run
+from tests.page.browser import PLUGIN, Page, sized, until
+from tests.page.samples import CHINESE, ENGLISH, GERMAN, a_record
 
 UP, DOWN, LEFT, RIGHT = "\ue013", "\ue015", "\ue012", "\ue014"
 TAB, ENTER, ESCAPE, HOME, END, SPACE = "\ue004", "\ue007", "\ue00c", "\ue011", "\ue010", " "
-STEPS = (500, 1000, 1500)
 TITLES = "return [...document.querySelectorAll('.panel:not([hidden]) h2')].map(e => e.textContent)"
-
-
-def write_runs(logs):
-    for run, heads in (("large", 4), ("small", 2)):
-        for seed, step in enumerate(STEPS):
-            fields = {"heads": heads, "part": step / 1500, "seed": seed, "score": -1.25}
-            record = a_record(text="The cat sleeps.", reference="The cat slept.", **fields)
-            write(logs / run, "attention/0", record, step)
-    write(logs / "large", "attention/1", a_record(ARABIC, CHINESE), 1500)
-    write(logs / "large", "attention/2", a_record(HOSTILE, HOSTILE, text="<b>bold</b>"), 1500)
-    write(logs / "large", "attention/3", large_record(), 1500)
-    malformed_run(logs / "worn")
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("browser")) as driver:
-        yield driver
-
-
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("logs")
-    write_runs(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(driver, logs, tmp_path_factory):
-    with tensorboard(logs, tmp_path_factory.mktemp("server")) as address:
-        page = f"{address}/{PLUGIN}/index.html"
-        driver.get(page)
-        ask = (
-            "return fetch('index').then(a => a.json()).then(a => Object.keys(a.runs.large).length)"
-        )
-        until(lambda: driver.execute_script(ask) == 4, 60)
-        yield address
 
 
 @pytest.fixture
 def page(driver, server):
     """The page at the run `large`; the console must be clean when the test ends."""
+    sized(driver, 1280, 760)
     driver.get_log("browser")
     page = Page(driver, f"{server}/{PLUGIN}/index.html")
     page.choose("Run", "large")
@@ -97,7 +59,7 @@ def ink(page, selector):
 def test_first_picture_is_the_last_step(page):
     assert titles(page) == ["large · step 1500"]
     assert page.text(".facts").startswith(
-        "OutputThe cat sleeps.ReferenceThe cat slept.Score−1.250"
+        "TargetThe cat sleeps.ReferenceThe cat slept.Score−1.250"
     )
     assert [e.text for e in page.all(".tokens.row li")] == list(ENGLISH)
     assert [e.text for e in page.all(".tokens.column li")] == list(GERMAN)
@@ -228,13 +190,69 @@ def test_two_steps_and_two_runs_side_by_side(page):
     assert titles(page) == ["large · step 1500"]
 
 
+def test_a_panel_says_what_it_shows(page):
+    what = "return [...document.querySelectorAll('.panel:not([hidden]) .what')].map(e => "
+    what += "e.textContent)"
+    assert page.run(what) == ["Cross attention · mean of all 8 heads"]
+    page.choose("Head", "~layer 2")
+    assert page.run(what) == ["Cross attention · mean of 4 heads of layer 2"]
+    page.choose("Head", "=layer 2 head 3")
+    page.click("input[value=self]")
+    assert page.run(what) == ["Decoder self attention · mean of all 8 heads"]
+
+
+def test_a_run_without_such_attention_says_so_beside_one_that_has_it(page):
+    page.choose("Sentence", "attention/7")
+    page.click(".check input")
+    page.choose("Other run", "run")
+    page.click("input[value=self]")
+    assert page.text(".panel:nth-child(2) .error") == "This run has no decoder self attention."
+    assert titles(page) == ["large · step 5", "run · step 5"]
+    page.click("input[value=cross]")
+    assert not page.one(".panel:nth-child(2) .error").is_displayed()
+
+
+def test_a_sentence_without_tokens_says_so(page):
+    page.choose("Run", "run")
+    page.choose("Sentence", "attention/8")
+    assert page.text(".stage") == "There are no tokens on a side of this sentence."
+    assert not page.one("button[aria-label='Download SVG']").is_displayed()
+    page.choose("Sentence", "attention/7")
+    assert page.one("button[aria-label='Download SVG']").is_displayed()
+    assert len(page.all(".tokens.row li")) == len(ENGLISH)
+
+
+def test_legend_is_of_lines_or_of_colours(page):
+    legend = "return document.querySelector('.scale').getAttribute('aria-label')"
+    assert page.run(legend).startswith("Lines from 0 to 0.")
+    widths = "return [...document.querySelectorAll('.scale path')].map(e => "
+    widths += "Number(e.getAttribute('stroke-width')))"
+    assert page.run(widths) == sorted(page.run(widths))
+    page.click("input[value=one]")
+    assert page.run(legend) == "Lines from 0 to 1.00"
+    page.click("input[value=matrix]")
+    assert page.run(legend) == "Colours from 0 to 1.00"
+
+
+def test_a_label_of_the_matrix_has_its_whole_token_as_tip(page):
+    page.choose("Sentence", "attention/2")
+    page.click("input[value=matrix]")
+    move = "const c = document.querySelector('.over'), box = c.getBoundingClientRect();"
+    move += "c.dispatchEvent(new PointerEvent('pointermove', {bubbles: true,"
+    move += "clientX: box.left + 30, clientY: box.bottom - arguments[0]})); return c.title"
+    height = page.run("return document.querySelector('.over').getBoundingClientRect().height")
+    tips = [page.run(move, y) for y in range(6, int(height), 12)]
+    assert "</script><img src=x onerror=alert(2)>" in tips
+    assert len(set(tips) - {""}) > 4
+
+
 def test_hostile_tokens_are_text(page):
     expected = ["<script>alert(1)</script>", '"quo\'tes"', "new↵line", "[U+202E]evil[U+202C]"]
     expected += ["</script><img src=x onerror=alert(2)>", "&amp;", "∅", "␣␣"]
     page.choose("Sentence", "attention/2")
     script = "return [...document.querySelectorAll('.tokens.row li')].map(e => e.textContent)"
     assert page.run(script) == expected
-    assert page.text(".facts") == "Output<b>bold</b>"
+    assert page.text(".facts") == "Target<b>bold</b>"
     point(page, ".tokens.row li", 3)
     assert "[U+202E]evil[U+202C]" in readout(page)
     page.click("input[value=matrix]")

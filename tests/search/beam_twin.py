@@ -205,10 +205,12 @@ class Row:
         steps = [self.ranked(tokens[:i]).get(t) for i, t in enumerate((*tokens, END))]
         return None if None in steps else sum(steps)
 
-    def score(self, total, tokens):
+    def score(self, total, tokens, looking=1):
+        """A total as a score; what the end looks at counts, unless it is yet to come."""
         wish, count = self.wish, len(tokens) + 1
         penalty = ((wish.length_offset + count) / (wish.length_offset + 1)) ** wish.length_penalty
-        looks = np.sum([self.model.of(self.row, tokens[:i])[1] for i in range(count)], 0)
+        steps = range(len(tokens) + looking)
+        looks = np.sum([self.model.of(self.row, tokens[:i])[1] for i in steps], 0)
         mask = self.model.source["mask"][self.row]
         covered = [min(max(x, ATTENTION_FLOOR), 1) for x, real in zip(looks, mask) if real]
         return total / penalty + wish.coverage_penalty * sum(map(math.log, covered))
@@ -279,6 +281,15 @@ def _alternatives(row, live):
     return _parted([item for h in live for item in _grown(row, [h])[:1]])
 
 
+def _enough(row, live, pool):
+    """Whether `beam_size` have ended, and what is live is behind even if it ends for nothing."""
+    if len(pool) < row.size:
+        return False
+    worst = pool[row.wish.num_hypotheses - 1][0]
+    ahead = any(row.score(h.total, h.tokens, looking=0) > worst for h in live)
+    return row.size == 1 or not ahead
+
+
 def plain_search(model, row, wish):
     """The hypotheses of a row, best first: (score, log-probability, tokens) of each."""
     row = Row(model, row, wish)
@@ -286,7 +297,7 @@ def plain_search(model, row, wish):
     way = _diverse if wish.beam_groups > 1 else way
     way = _alternatives if wish.alternatives_at >= 0 else way
     live, pool = [Live(0.0, ())], []
-    while live and len(pool) < wish.beam_size:
+    while live and not _enough(row, live, pool):
         live, ended = way(row, live)
         pool = sorted([*pool, *(row.hypothesis(*item) for item in ended)], reverse=True)
         pool = pool[: wish.beam_size]

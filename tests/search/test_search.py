@@ -82,7 +82,8 @@ def exhaustive(table, row, exponent, longest):
 
 
 def plain_beam(table, row, size, exponent, longest):
-    """A beam in a few lines of Python, without stopping before `size` have ended."""
+    """A beam in a few lines of Python, without stopping before `size` have ended and what is live
+    is behind."""
     live, ended = [(0.0, ())], []
     for position in range(longest + 1):
         grown = []
@@ -95,7 +96,9 @@ def plain_beam(table, row, size, exponent, longest):
             if token == END:
                 ended.append((total / penalty(position + 1, exponent), total, tokens))
         live = [(t, (*tokens, token)) for t, tokens, token in grown if token != END][:size]
-        if len(ended) >= size or not live:
+        best = max((score for score, *_ in ended), default=0)
+        ahead = any(total / penalty(position + 2, exponent) > best for total, _ in live)
+        if not live or (len(ended) >= size and (size == 1 or not ahead)):
             break
     return sorted(ended, reverse=True)
 
@@ -233,6 +236,34 @@ def test_the_search_stops_when_no_live_hypothesis_can_win():
     table.log_probs[..., END] = -0.01
     search.search(table.begin, table.step, table.source, options([4], [1], [0.6], [LONGEST]))
     assert table.steps == 1
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.6])
+def test_a_live_hypothesis_that_is_far_ahead_is_not_given_up(exponent):
+    """Hypotheses that end early and badly fill a beam while the good one has yet to end."""
+    rows, sizes = 4, [2, 3, 4, 5]
+    table = Table(rows, seed=7)
+    random = np.random.default_rng(8)
+    table.log_probs[..., END] = -6.0 - random.random(table.log_probs.shape[:2])
+    for row in range(rows):
+        tokens = ()
+        for place in range(LONGEST + 1):  # one sequence is nearly certain, token by token
+            _, code = table.of(row, tokens)
+            token = END if place == LONGEST - 1 else WORDS[random.integers(3)]
+            table.log_probs[row, code] = -7.0
+            table.log_probs[row, code, token] = -0.0003
+            tokens += (token,)
+            if token == END:
+                break
+
+    def best(sizes):
+        given = options(sizes, [1] * rows, [exponent] * rows, [LONGEST] * rows)
+        found = search.search(table.begin, table.step, table.source, given)
+        return [hypotheses(found, row)[0] for row in range(rows)]
+
+    for greedy, beam in zip(best([1] * rows), best(sizes)):
+        assert greedy[1] > -0.1
+        assert beam[2] == greedy[2]
 
 
 def test_fewer_hypotheses_than_asked_for_are_marked():

@@ -30,6 +30,7 @@ def losses(run):
     return [line["loss"] for line in journal(run) if "loss" in line]
 
 
+@pytest.mark.slow
 def test_a_cached_run_is_the_run_without(several, tmp_path):
     several = changed(several, model__preset="pointer_generator", model__head={})
     cached = changed(several, data__cache=str(tmp_path / "cache"))

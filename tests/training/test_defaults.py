@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from keras_s2s.catalog import PRESETS
 from keras_s2s.config import Config, UserError
 from keras_s2s.training import complete, train
 from keras_s2s.training.defaults import describe_choices
@@ -100,6 +101,15 @@ def test_defaults_follow_the_family():
     assert (made.policy, made.schedule, made.learning_rate) == ("float32", "exponential", 0.001)
     assert made.optimizer_options == {}
     assert (made.metric, made.scores) == ("loss", ["bleu", "chrf"])
+
+
+def test_every_preset_has_defaults():
+    for preset in PRESETS:
+        made = choices(preset, ("avx512_bf16",))
+        transformer = preset.startswith("transformer")
+        assert made.schedule == ("inverse_sqrt" if transformer else "exponential"), preset
+        assert made.policy == ("mixed_bfloat16" if transformer else "float32"), preset
+        assert made.warmup == (2000 if transformer else 200), preset
 
 
 def test_defaults_leave_what_is_given():

@@ -43,6 +43,7 @@ def test_an_average_is_a_run_to_translate_with(trained, tmp_path, capsys):
     assert (tmp_path / "again" / "dictionary.tsv").read_text() == "a\tb\n"
 
 
+@pytest.mark.slow
 def test_an_export_of_an_average(trained, tmp_path, capsys):
     run, base = tmp_path / "run", tmp_path / "served"
     shutil.copytree(trained[0], run)

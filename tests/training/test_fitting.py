@@ -64,6 +64,7 @@ def test_without_a_validation_corpus_the_latest_is_the_best(tmp_path, corpora):
     assert train(more, tmp_path / "run", stream=said)["best_step"] == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["transformer_tiny", "pointer_generator"])
 def test_other_families_train_under_mixed_bfloat16(tmp_path, corpora, preset):
     config = changed(
@@ -80,6 +81,7 @@ def test_other_families_train_under_mixed_bfloat16(tmp_path, corpora, preset):
     assert {weight.dtype for weight in model.weights} == {"float32"}
 
 
+@pytest.mark.slow
 def test_scores_under_a_mixed_policy_are_those_of_the_trained_weights(tmp_path, corpora):
     """The translator works on a float32 copy, which has to follow the model."""
     config = configuration(corpora, policy="mixed_bfloat16", updates=100, validate_every=100)

@@ -69,6 +69,7 @@ def configuration(make, folder, sizes=(60, 8), units=8, model=None, **training):
     )
 
 
+@pytest.mark.slow
 def test_a_run_of_forecasts(tmp_path, capsys):
     config, run = configuration(sines, tmp_path, metric="mae"), tmp_path / "run"
     rehearse(config, run)

@@ -87,6 +87,7 @@ def test_the_search_leaves_no_trace_but_its_number(tmp_path, corpora, monkeypatc
     assert Config.load(tmp_path / "auto" / "config.yml").data.batch_tokens == chosen
 
 
+@pytest.mark.slow
 def test_nothing_that_fits(tmp_path, corpora):
     config = changed(auto(corpora), data__memory_limit=0.01)
     expected = r"data.batch_tokens: auto: out of memory at 512 tokens; lower data.max_length \(10\)"

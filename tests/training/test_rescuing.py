@@ -83,6 +83,7 @@ def test_a_bad_update_can_be_survived(tmp_path, poisoned, how):
     assert all(row["loss"] < 4 for row in journal(tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_memory_that_does_not_suffice_says_what_to_lower(tmp_path, corpora, monkeypatch):
     def objectives(self):
         def objective(x, y, logits, weights):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
+from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.projector import ProjectorConfig
 
 from keras_s2s import checkpoints
+from keras_s2s.callbacks import Summaries
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import make_example
 from keras_s2s.tensorboard.figures import plot_attention
@@ -35,7 +37,7 @@ def events(directory):
 
 @pytest.fixture(scope="module")
 def watched(corpora, tmp_path_factory):
-    """(run directory, pairs looked at, events of logs/valid, graphs) of a short training."""
+    """(run directory, pairs looked at, events beside training's, graphs) of a short training."""
     run = tmp_path_factory.mktemp("runs") / "watched"
     links = run.parent / "links.txt"
     links.write_text("0-0 1-1\n0-1\n" + "0-0\n" * 58)
@@ -46,7 +48,11 @@ def watched(corpora, tmp_path_factory):
     train(config, run, stream=io.StringIO())
     with open(corpora["valid"]["pairs"]) as file:
         pairs = [next(file).rstrip("\n").split("\t") for _ in range(2)]
-    return run, pairs, *events(run / "logs" / "valid")
+    looks, none = events(run / "logs" / "attention")
+    valid, graphs = events(run / "logs" / "valid")
+    assert not none
+    assert {tag for _, tag in valid if "attention" in tag} == set()  # no columns of HParams
+    return run, pairs, looks | valid, graphs
 
 
 def scalar(value):
@@ -72,7 +78,7 @@ def test_every_second_validation_is_looked_at(watched):
 def test_records_hold_the_arrays_of_the_model(corpora, tmp_path):
     config = small(corpora, updates=4, tensorboard={"attention": 2, "projector": False})
     train(config, tmp_path / "run", stream=io.StringIO())
-    found, _ = events(tmp_path / "run" / "logs" / "valid")
+    found, _ = events(tmp_path / "run" / "logs" / "attention")
     translator = Translator.load(tmp_path / "run", "last")
     with open(corpora["valid"]["pairs"]) as file:
         sources, targets = zip(*(next(file).rstrip("\n").split("\t") for _ in range(2)))
@@ -148,6 +154,10 @@ def test_settings_are_the_session_of_hparams(watched):
     assert given["model.encoder.units"].number_value == 48
     assert given["training.optimizer"].string_value == "adam"
     assert set(given) == set(settings(Config.of_run(run)))
+    started = hparams.parse_session_start_info_plugin_data(content)
+    assert started.group_name.startswith("watched ")
+    ended = found[0, "_hparams_/session_end_info"].metadata.plugin_data.content
+    assert hparams.parse_session_end_info_plugin_data(ended).status == api_pb2.STATUS_SUCCESS
 
 
 def test_the_callback_alone_in_the_fit_of_a_model_of_ones_own(watched, tmp_path):
@@ -160,14 +170,20 @@ def test_the_callback_alone_in_the_fit_of_a_model_of_ones_own(watched, tmp_path)
     )  # fmt: skip
     translator = Translator(model, loaded.source_tokenizer, loaded.target_tokenizer)
     pairs = [("12", "21"), ("1" * 1100, "1")]  # the second is more than the model reads
+    curves = Summaries(tmp_path / "curves", every=1)
     summary = AttentionSummary(
         lambda *texts: translator.attention(*texts, errors="return")[0], pairs, tmp_path,
         images=False,
     )  # fmt: skip
     data = tf.data.Dataset.from_tensors(example).repeat()
     model.fit(data, steps_per_epoch=2, epochs=2, verbose=0, shuffle=False,
-              callbacks=[summary])  # fmt: skip
+              callbacks=[summary, curves])  # fmt: skip
     found, _ = events(tmp_path)
+    assert not steps(found, "attention_map/1")
+    trained, _ = events(tmp_path / "curves" / "train")
+    for tag in ("loss", "learning_rate", "gradient_norm"):
+        assert steps(trained, tag) == [1, 2, 3, 4]
+    assert scalar(trained[4, "gradient_norm"]) == model.vitals.gradient_norm()
     assert {tag for _, tag in found} >= {"attention/1", "attention_sharpness/cross attention"}
     assert steps(found, "attention/1") == [2, 4]
     assert not steps(found, "attention/2")
@@ -195,6 +211,8 @@ def test_what_cannot_be_watched_is_named(corpora, tmp_path):
         train(without, tmp_path / "run", stream=io.StringIO())
     with pytest.raises(UserError, match="tensorboard.alignments: expected attention above 0"):
         small(corpora, tensorboard={"alignments": "links.txt"})
+    with pytest.raises(UserError, match=r"images: expected true, false or a list of cross, self"):
+        small(corpora, tensorboard={"attention": 1, "images": ["crossed"]})
     (tmp_path / "links.txt").write_text("0-0\n1-x\n")
     wrong = {"attention": 2, "alignments": str(tmp_path / "links.txt")}
     with pytest.raises(UserError, match=r"links.txt:2: expected links such as 0-0 1-2, came 1-x"):

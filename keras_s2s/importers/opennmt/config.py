@@ -5,7 +5,7 @@ import dataclasses
 import yaml
 
 from keras_s2s.config import Config, UserError
-from keras_s2s.importers.opennmt import data, optimizing, training
+from keras_s2s.importers.opennmt import data, objectives, optimizing, training
 from keras_s2s.importers.opennmt.job import Job
 from keras_s2s.importers.opennmt.keys import IDLE, REFUSED, SAME, SECTIONS
 from keras_s2s.importers.opennmt.report import Report
@@ -24,6 +24,7 @@ STEPS = (
     training.lengths,
     training.evaluation,
     training.decoding,
+    objectives.objectives,
 )
 
 

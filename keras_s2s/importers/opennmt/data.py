@@ -15,29 +15,35 @@ def corpora(job) -> None:
     """Training and validation files."""
     theirs = job.theirs
     sides = [theirs.texts(f"data.train_{name}_file") for name in ("features", "labels")]
-    weights = theirs.texts("data.example_weights")
+    guided = theirs.get("params.guided_alignment_type") is not None
+    beside = {"weights": theirs.texts("data.example_weights"),
+              "alignments": theirs.texts("data.train_alignments") if guided else []}  # fmt: skip
     if any(sides):
-        _check_files(theirs, sides, weights)
-        files = [[theirs.path(one) for one in side] for side in (*sides, weights)]
-        rows = [dict(zip(("source", "target", "weights"), row, strict=False))
-                for row in zip(*(side for side in files if side), strict=True)]  # fmt: skip
+        _check_files(theirs, sides, beside)
+        files = dict(zip(SIDES, sides, strict=True)) | {k: v for k, v in beside.items() if v}
+        rows = [dict(zip(files, map(theirs.path, row), strict=True))
+                for row in zip(*files.values(), strict=True)]  # fmt: skip
         _weigh(job, rows)
         train = rows if len(rows) > 1 else rows[0]
-        for name in ("train_features_file", "train_labels_file", "example_weights"):
+        names = ["train_features_file", "train_labels_file", "example_weights"]
+        for name in [*names, "train_alignments"] if guided else names:
             if theirs.has(f"data.{name}"):
                 job.put(f"data.{name}", data={"train": train})
     else:
         job.refuse("data.example_weights", "there are no training files")
+        if guided:
+            job.refuse("data.train_alignments", "there are no training files")
         job.refuse("data.train_files_weights", "there are no training files")
     _validation(job)
 
 
-def _check_files(theirs, sides, weights):
+def _check_files(theirs, sides, beside):
     expected = f"{len(sides[0])} files, as data.train_features_file has"
     if not sides[0] or len(sides[1]) != len(sides[0]):
         raise theirs.wrong("data.train_labels_file", expected)
-    if weights and len(weights) != len(sides[0]):
-        raise theirs.wrong("data.example_weights", expected)
+    for name, files in zip(("example_weights", "train_alignments"), beside.values(), strict=True):
+        if files and len(files) != len(sides[0]):
+            raise theirs.wrong(f"data.{name}", expected)
 
 
 def _weigh(job, rows):

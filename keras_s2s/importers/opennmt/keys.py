@@ -7,10 +7,8 @@ __all__ = ["IDLE", "REFUSED", "SAME", "SECTIONS", "Idle"]
 SECTIONS = ("data", "params", "train", "eval", "infer", "score")
 _LENGTHS = "batches hold pairs of like lengths"
 _VALID = "validation takes batches of data.batch_tokens"
-_ALIGNED = "no objective of alignments; keras-s2s attention shows what a model learnt by itself"
 _NOISE = "targets are never disturbed"
 _FLAG = "a flag: keras-s2s"
-_CONTRAST = "no contrastive objective"
 
 # Whatever they say, the same happens here.
 SAME = {
@@ -46,7 +44,6 @@ class Idle(NamedTuple):
     instead: str = ""
 
 
-_READS_TRUTH = "training reads the true target at every position"
 _COUNTS = "a schedule counts updates from the first on"
 
 IDLE = {
@@ -58,9 +55,6 @@ IDLE = {
     ),
     "params.start_decay_steps": Idle((0,), _COUNTS),
     "params.minimum_learning_rate": Idle((0,), "a schedule has no floor"),
-    "params.scheduled_sampling_type": Idle(("constant",), _READS_TRUTH),
-    "params.scheduled_sampling_read_probability": Idle((1,), _READS_TRUTH),
-    "params.scheduled_sampling_k": Idle((0,), _READS_TRUTH),
     "params.sampling_topk": Idle(
         (1,), "a search takes the likeliest", "keras-s2s translate --sample --top-k K draws"
     ),
@@ -68,11 +62,6 @@ IDLE = {
         (1,), "a search takes the likeliest", "keras-s2s translate --sample --temperature T draws"
     ),
     "params.decoding_noise": Idle((), _NOISE),
-    "params.regularization": Idle(
-        (), "no weight is penalised", "weights decay by optimizer: adamw and its weight_decay"
-    ),
-    "params.guided_alignment_type": Idle((), "attention is left to itself", _ALIGNED),
-    "params.contrastive_learning": Idle((False,), "likelihood is the objective", _CONTRAST),
     "train.single_pass": Idle(
         (False,), "corpora are read again and again", "training ends after training.updates"
     ),
@@ -89,14 +78,11 @@ IDLE = {
 }
 
 REFUSED = {
-    "data.train_alignments": _ALIGNED,
     "data.tagging_scheme": "there is no tagger",
     "data.sequence_controls": "there is no language model, which it configures",
     "data.vocabulary": "there is no language model; two sides have source_ and target_vocabulary",
     "data.tokenization": "there is no language model; two sides have source_ and target_",
     "data.embedding": "there is no language model; two sides have source_ and target_",
-    "params.guided_alignment_weight": _ALIGNED,
-    "params.max_margin_eta": _CONTRAST,
     "params.decoding_subword_token": _NOISE,
     "params.decoding_subword_token_is_spacer": _NOISE,
     "params.tflite_output_size": "there is no LiteRT file; decoding.max_length bounds a target",

@@ -1,13 +1,15 @@
 // The page: holds what is chosen, asks for records, hands them to panels and heads.
 import { createControls } from "./controls.js";
 import { element } from "./dom.js";
-import { cut, shown, weightsOf } from "./format.js";
+import { cut, KIND_NAMES, shown, weightsOf } from "./format.js";
 import { createHeads } from "./heads.js";
 import { createPanel } from "./panel.js";
 import { watchTheme } from "./theme.js";
 
 const PACE = 700; // milliseconds of one step while playing
 const POLL = 30000;
+const EMPTY = "No run has recorded attention yet. Training does with training.tensorboard: {attention: 4}, "
+  + "fit with the callback AttentionSummary, keras-s2s attention with --logdir.";
 const KINDS = ["cross", "self", "encoder"];
 
 export async function start(host, source) {
@@ -69,7 +71,7 @@ export async function start(host, source) {
     state.runs = (await source.index()).runs;
     const runs = Object.keys(state.runs);
     root.classList.toggle("bare", !runs.length);
-    if (!runs.length) throw new Error("No run has recorded attention yet.");
+    if (!runs.length) throw new Error(EMPTY);
     return runs.includes(state.run) ? state.run : runs[0];
   }
 
@@ -113,18 +115,20 @@ export async function start(host, source) {
     }
   }
 
-  function shownOf(record) {
+  function shownOf(record, asked) {
     const kind = record.maps[state.kind] ? state.kind : KINDS.find((name) => record.maps[name]);
     if (!kind) throw new Error("This record holds no attention.");
+    // beside another run the same kind, or none
+    if (asked && kind !== asked) throw new Error(`This run has no ${KIND_NAMES[asked].toLowerCase()} attention.`);
     const map = record.maps[kind];
     const { weights, greatest, heads } = weightsOf(map, state.head);
     return { record, map, kind, weights, heads, greatest, view: state.view, theme: state.theme };
   }
 
-  function drawable({ value, reason }) {
+  function drawable({ value, reason }, asked) {
     try {
       if (reason) throw reason;
-      return shownOf(value);
+      return shownOf(value, asked);
     } catch (error) {
       return { error };
     }
@@ -144,7 +148,8 @@ export async function start(host, source) {
     problem.hidden = true;
     stage.classList.toggle("two", state.compare);
     panels[1].root.hidden = !state.compare;
-    const given = got.map(drawable);
+    const given = [drawable(got[0])];
+    if (got[1]) given.push(drawable(got[1], given[0].kind));
     // side by side, one colour means one weight
     const scale = Math.max(state.scale === "one" ? 1 : 0, ...given.map(({ greatest }) => greatest ?? 0));
     given.forEach((one, i) => {

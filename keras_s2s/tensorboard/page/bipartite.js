@@ -3,6 +3,7 @@ import { element, rove, sized } from "./dom.js";
 import { shown } from "./format.js";
 
 const MOST_LINES = 2000;
+const MOST_OF_MANY = 1000; // of a long sentence, where drawing is what an answer waits for
 const BUCKETS = 12;
 
 // The weight below which lines are left out, so that at most `most` remain.
@@ -16,6 +17,11 @@ export function leastShown(weights, greatest, most) {
     if (sum > most) break;
   }
   return (level / 255) * greatest;
+}
+
+// How a line of part 0 to 1 of the greatest weight is drawn; pictures and the legend do the same.
+export function strokeOf(part) {
+  return { opacity: 0.06 + 0.84 * part * part, width: 0.5 + 2.5 * part };
 }
 
 // Lines as [row, column, weight / greatest], faintest first.
@@ -103,7 +109,7 @@ export function createBipartite(onFocus) {
     state.step = tokenHeight(map);
     root.classList.toggle("many", state.step < 26);
     root.style.setProperty("--step", `${state.step}px`);
-    state.lines = linesOf(map, given.weights, given.greatest);
+    state.lines = linesOf(map, given.weights, given.greatest, state.step < 26 ? MOST_OF_MANY : MOST_LINES);
     paint();
   }
 
@@ -138,17 +144,18 @@ export function createBipartite(onFocus) {
     const half = state.step / 2 - state.from;
     for (let start = 0, bucket = 0; bucket < BUCKETS; bucket++) {
       const level = (bucket + 1) / BUCKETS;
-      context.globalAlpha = 0.06 + 0.84 * level * level;
-      context.lineWidth = 0.5 + 2.5 * level;
-      context.beginPath();
+      const { opacity, width: thick } = strokeOf(level);
+      context.globalAlpha = opacity;
+      context.lineWidth = thick;
       for (; start < chosen.length && chosen[start][2] <= level + 1e-6; start++) {
         const [row, column] = chosen[start];
         const [from, to] = [row * state.step + half, column * state.step + half];
         if (Math.max(from, to) < 0 || Math.min(from, to) > height) continue;
+        context.beginPath();
         context.moveTo(0, from);
         context.bezierCurveTo(width * 0.45, from, width * 0.55, to, width, to);
+        context.stroke();
       }
-      context.stroke();
     }
     context.globalAlpha = 1;
   }
@@ -162,7 +169,10 @@ export function createBipartite(onFocus) {
     state.focus = focus;
     root.classList.toggle("focused", Boolean(focus));
     const { rows, columns } = state.map;
+    const clean = `${state.width} ${state.height}`;
+    if (!focus && state.over === clean) return; // nothing is drawn there
     const context = sized(over, state.width, state.height);
+    state.over = focus ? "" : clean;
     if (!focus) return;
     const chosen = [];
     for (let row = focus.row ?? 0; row < Math.min(rows, (focus.row ?? rows) + 1); row++) {

@@ -4,6 +4,7 @@ import { cut, LEVELS, readsLeft, shown } from "./format.js";
 
 const FONT = "Roboto, 'Noto Sans', system-ui, sans-serif";
 const LONGEST = 18; // characters of a label
+const SIDE = 18; // pixels for the name of a side
 
 // Pixels of a map, one a weight, columns turned round where the text reads from right to left.
 export function heatImage(map, weights, greatest, theme) {
@@ -38,14 +39,28 @@ export function matrixLayout(map, width) {
   const cell = Math.max(2, Math.min(36, Math.floor((width - 130) / Math.max(map.columns, 1))));
   const letters = cell >= 11 ? Math.min(13, cell) : 0;
   const longest = (tokens) => Math.max(1, ...tokens.map((token) => breadth(cut(shown(token), LONGEST))));
-  const room = (tokens) => (letters ? 14 + Math.ceil(longest(tokens) * letters) : 26);
-  const layout = { cell, letters, left: room(map.rowTokens), top: room(map.columnTokens) };
+  const room = (tokens) => (letters ? 14 + Math.ceil(longest(tokens) * letters) : 8) + SIDE;
+  // Chinese, and letters alone, stand upright above their columns
+  const upright = letters > 0 && longest(map.columnTokens) * letters <= cell - 2;
+  const top = upright ? letters + 14 + SIDE : room(map.columnTokens);
+  const layout = { cell, letters, upright, left: room(map.rowTokens), top };
   layout.turned = readsLeft(map.columnTokens);
   layout.width = layout.left + cell * map.columns + 2;
   layout.height = layout.top + cell * map.rows + 2;
   layout.x = (column) => layout.left + cell * (layout.turned ? map.columns - 1 - column : column);
   layout.y = (row) => layout.top + cell * row;
   return layout;
+}
+
+// The names of both sides: where they begin and how they read.
+export function sidesOf(map, layout) {
+  const across = layout.turned
+    ? { x: layout.left + layout.cell * map.columns, text: `← ${map.columnSide}`, anchor: "end" }
+    : { x: layout.left, text: `${map.columnSide} →`, anchor: "start" };
+  return [
+    { ...across, y: 12, turned: false },
+    { x: 12, y: layout.top, text: `← ${map.rowSide}`, turned: true, anchor: "end" },
+  ];
 }
 
 export function createMatrix(onFocus) {
@@ -64,8 +79,16 @@ export function createMatrix(onFocus) {
     if (inside && row >= 0) return { row, column };
     return inside || (row >= 0 && row < map.rows && column < 0) ? labelAt(row, column) : null;
   };
+  const tipOf = (found) => {
+    if (!found || (found.row != null && found.column != null)) return "";
+    return shown(found.row != null ? state.map.rowTokens[found.row] : state.map.columnTokens[found.column]);
+  };
   const labelAt = (row, column) => (row >= 0 ? { row } : { column });
-  over.addEventListener("pointermove", (event) => onFocus(cellAt(event)));
+  over.addEventListener("pointermove", (event) => {
+    const found = cellAt(event);
+    over.title = tipOf(found); // a label may be cut
+    onFocus(found);
+  });
   over.addEventListener("pointerleave", () => onFocus(null));
   over.addEventListener("click", (event) => onFocus(cellAt(event), true));
   over.addEventListener("keydown", (event) => {
@@ -119,18 +142,18 @@ export function createMatrix(onFocus) {
   }
 
   function sides(context, layout) {
-    if (layout.letters) return;
-    context.font = `12px ${FONT}`;
+    context.font = `11px ${FONT}`;
     context.fillStyle = state.theme.faint;
     context.textBaseline = "alphabetic";
-    context.textAlign = "left";
-    context.fillText(`${state.map.columnSide} →`, layout.left, layout.top - 8);
-    context.save();
-    context.translate(layout.left - 8, layout.top);
-    context.rotate(-Math.PI / 2);
-    context.textAlign = "right";
-    context.fillText(`← ${state.map.rowSide}`, 0, 0);
-    context.restore();
+    context.direction = "ltr";
+    for (const { x, y, text, turned, anchor } of sidesOf(state.map, layout)) {
+      context.save();
+      context.translate(x, y);
+      if (turned) context.rotate(-Math.PI / 2);
+      context.textAlign = anchor === "end" ? "right" : "left";
+      context.fillText(text, 0, 0);
+      context.restore();
+    }
   }
 
   function labels(context, layout, focus = null) {
@@ -143,11 +166,12 @@ export function createMatrix(onFocus) {
     for (const row of only(focus?.row, map.rows)) {
       write(context, map.rowTokens[row], layout.left - 7, layout.y(row) + layout.cell / 2);
     }
-    context.textAlign = "left";
+    context.textAlign = layout.upright ? "center" : "left";
     for (const column of only(focus?.column, map.columns)) {
       context.save();
       context.translate(layout.x(column) + layout.cell / 2, layout.top - 7);
-      context.rotate(-Math.PI / 2);
+      if (layout.upright) context.translate(0, -layout.letters / 2);
+      else context.rotate(-Math.PI / 2);
       write(context, map.columnTokens[column], 0, 0);
       context.restore();
     }

@@ -1,15 +1,35 @@
 // One record on show: its text, the view of one head, what is under the pointer, its pictures.
-import { createBipartite } from "./bipartite.js";
-import { button, element } from "./dom.js";
-import { sentence, shown } from "./format.js";
+import { createBipartite, strokeOf } from "./bipartite.js";
+import { button, element, svgElement } from "./dom.js";
+import { groupOf, KIND_NAMES, sentence, shown } from "./format.js";
 import { createMatrix } from "./matrix.js";
 import { bipartiteSvg, download, matrixSvg, pngBlob, svgText } from "./picture.js";
 
 const REST = "Point at a token, or move with the arrows; Enter keeps it.";
 
+// A line that grows as the lines of the view do with their weights.
+function strokes({ line }) {
+  const parts = Array.from({ length: 15 }, (_, i) => i / 14);
+  const pieces = parts.map((part, i) => {
+    const { opacity, width } = strokeOf(part);
+    return svgElement("path", { d: `M${i * 6} 4h6`, "stroke-opacity": opacity, "stroke-width": width });
+  });
+  return svgElement("svg", { width: 90, height: 8, stroke: line }, ...pieces);
+}
+
+// Which attention a panel shows, in words.
+function nameOf({ map, kind, heads }) {
+  const names = heads.map((head) => shown(map.names[head]));
+  const groups = new Set(heads.map((head) => groupOf(map.names[head])));
+  const mean = `mean of ${heads.length === map.heads ? "all" : ""} ${heads.length} heads`.replace("  ", " ");
+  const of = groups.size === 1 && map.heads > heads.length ? ` of ${shown([...groups][0])}` : "";
+  return `${KIND_NAMES[kind]} attention · ${names.length === 1 ? names[0] : mean + of}`;
+}
+
 export function createPanel(onFocus, onTold) {
   const views = { lines: createBipartite(onFocus), matrix: createMatrix(onFocus) };
   const title = element("h2");
+  const what = element("p", { class: "what faint" });
   const facts = element("dl", { class: "facts" });
   const scale = element("div", { class: "scale", role: "img" });
   const stage = element("div", { class: "stage" });
@@ -17,7 +37,7 @@ export function createPanel(onFocus, onTold) {
   const error = element("p", { class: "error", role: "alert", hidden: true });
   const actions = element("div", { class: "actions" }, ...actionsOf());
   const root = element("article", { class: "panel" },
-    element("header", {}, title, actions), facts, error, stage,
+    element("header", {}, element("div", {}, title, what), actions), facts, error, stage,
     element("footer", {}, readout, scale));
   const state = {};
 
@@ -48,16 +68,20 @@ export function createPanel(onFocus, onTold) {
     root.classList.remove("empty");
     error.hidden = true;
     title.textContent = shown(given.title);
+    what.textContent = nameOf(given);
     tell(given.record);
     const view = views[given.view];
-    if (stage.firstChild !== view.root) stage.replaceChildren(view.root);
+    const none = !given.map.rows || !given.map.columns;
+    root.classList.toggle("none", none);
+    if (none) stage.replaceChildren(element("p", { class: "faint" }, "There are no tokens on a side of this sentence."));
+    else if (stage.firstChild !== view.root) stage.replaceChildren(view.root);
     view.update(given);
     legend(given);
     highlight(null);
   }
 
   function tell({ text, reference, score }) {
-    const rows = [["Output", text], ["Reference", reference]];
+    const rows = [["Target", text], ["Reference", reference]];
     if (score != null) rows.push(["Score", score.toFixed(3).replace("-", "−")]);
     facts.replaceChildren(
       ...rows.filter(([, value]) => value != null && value !== "").flatMap(([name, value]) => [
@@ -67,17 +91,19 @@ export function createPanel(onFocus, onTold) {
     );
   }
 
-  function legend({ theme, greatest }) {
+  function legend({ theme, greatest, view }) {
+    const bar = view === "lines" ? strokes(theme) : element("i");
     const stops = [0, 64, 128, 191, 255].map((level) => theme.css[level]).join(",");
-    const bar = element("i");
-    bar.style.background = `linear-gradient(90deg,${stops})`;
+    if (view !== "lines") bar.style.background = `linear-gradient(90deg,${stops})`;
     scale.replaceChildren("0", bar, greatest.toFixed(2));
-    scale.setAttribute("aria-label", `Colours from 0 to ${greatest.toFixed(2)}`);
+    const kind = view === "lines" ? "Lines" : "Colours";
+    scale.setAttribute("aria-label", `${kind} from 0 to ${greatest.toFixed(2)}`);
   }
 
   function highlight(focus) {
     if (!state.given) return;
     const { map, weights, view } = state.given;
+    if (root.classList.contains("none")) return;
     const there = focus && (focus.row ?? 0) < map.rows && (focus.column ?? 0) < map.columns;
     views[view].highlight(there ? focus : null);
     readout.textContent = there ? sentence(map, weights, focus) : REST;
@@ -86,6 +112,7 @@ export function createPanel(onFocus, onTold) {
 
   function fail(message, name) {
     title.textContent = shown(name);
+    what.textContent = "";
     error.textContent = message;
     error.hidden = false;
     state.given = null;

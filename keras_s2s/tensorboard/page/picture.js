@@ -1,8 +1,8 @@
 // The view on show as a file: SVG, and PNG made of it.
-import { linesOf } from "./bipartite.js";
+import { linesOf, strokeOf } from "./bipartite.js";
 import { svgElement } from "./dom.js";
 import { cut, readsLeft, shown } from "./format.js";
-import { heatImage, matrixLayout } from "./matrix.js";
+import { heatImage, matrixLayout, sidesOf } from "./matrix.js";
 
 const LETTERS = "Roboto, 'Noto Sans', system-ui, sans-serif";
 
@@ -33,13 +33,14 @@ export function bipartiteSvg({ map, weights, greatest, theme }) {
   const [left, right, top] = [190, 430, 34];
   const height = top + step * Math.max(map.rows, map.columns) + 12;
   const at = (index) => top + index * step + step / 2;
-  const curves = linesOf(map, weights, greatest).map(([row, column, part]) =>
-    svgElement("path", {
+  const curves = linesOf(map, weights, greatest).map(([row, column, part]) => {
+    const { opacity, width } = strokeOf(part);
+    return svgElement("path", {
       d: `M${left} ${at(row)}C${left + 108} ${at(row)} ${right - 108} ${at(column)} ${right} ${at(column)}`,
-      "stroke-opacity": (0.06 + 0.84 * part * part).toFixed(3),
-      "stroke-width": (0.5 + 2.5 * part).toFixed(2),
-    }),
-  );
+      "stroke-opacity": opacity.toFixed(3),
+      "stroke-width": width.toFixed(2),
+    });
+  });
   const text = (fill) => ({ fill, "font-size": 14, "dominant-baseline": "central" });
   const column = (tokens, side, x, anchor) => [
     svgElement("text", { ...text(theme.faint), x, y: 16, "text-anchor": anchor }, side),
@@ -63,9 +64,13 @@ export function matrixSvg({ map, weights, greatest, theme }) {
   const rows = map.rowTokens.map((token, row) =>
     label(token, { ...text, x: layout.left - 7, y: layout.y(row) + middle, "text-anchor": "end" }));
   const columns = map.columnTokens.map((token, column) =>
-    label(token, { ...text, "text-anchor": "start",
-      transform: `translate(${layout.x(column) + middle} ${layout.top - 7}) rotate(-90)` }));
-  return page(layout.width + 6, layout.height + 6, theme, image, ...rows, ...columns);
+    label(token, layout.upright
+      ? { ...text, x: layout.x(column) + middle, y: layout.top - 7 - layout.letters / 2, "text-anchor": "middle" }
+      : { ...text, "text-anchor": "start", transform: `translate(${layout.x(column) + middle} ${layout.top - 7}) rotate(-90)` }));
+  const faint = { fill: theme.faint, "font-size": 11 };
+  const sides = sidesOf(map, layout).map(({ x, y, text: side, turned, anchor }) =>
+    svgElement("text", { ...faint, "text-anchor": anchor, transform: `translate(${x} ${y})${turned ? " rotate(-90)" : ""}` }, side));
+  return page(layout.width + 6, layout.height + 6, theme, image, ...rows, ...columns, ...sides);
 }
 
 export function svgText(svg) {
