@@ -27,6 +27,13 @@ FLAGS = [
     "--force-device-scale-factor=1",
     "--hide-scrollbars",
 ]
+FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>/usr/share/fonts/truetype/dejavu</dir>
+  <include ignore_missing="yes">/etc/fonts/conf.d</include>
+</fontconfig>
+"""
 
 
 def until(ask, seconds=10.0):
@@ -92,6 +99,13 @@ def answers(address):
         return None
 
 
+def lettering(folder):
+    """Environment in which the page has DejaVu's letters: pictures are compared across machines."""
+    fonts = folder / "fonts.conf"
+    fonts.write_text(FONTS, encoding="utf-8")
+    return {"FONTCONFIG_FILE": str(fonts)}
+
+
 @contextlib.contextmanager
 def chromium(folder, width=1280, height=900):
     """A Selenium driver of a headless Chromium; the test is skipped where there is none."""
@@ -113,7 +127,8 @@ def chromium(folder, width=1280, height=900):
     options.add_experimental_option(
         "prefs", {"download.default_directory": str(folder), "download.prompt_for_download": False}
     )
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(steered))
+    service = webdriver.ChromeService(steered, env=os.environ | lettering(folder))
+    driver = webdriver.Chrome(options=options, service=service)
     try:
         yield driver
     finally:
