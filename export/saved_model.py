@@ -147,8 +147,9 @@ def _write(translator, path, variant, stored, search):
         for name, function in translator.graphs().items():
             specs = translator.specs(translator.signatures[name])
             function = batched(function) if variant.batching else function
-            made[name] = archive.add_endpoint(name, function, input_signature=specs)
-        archive.write_out(str(path), verbose=False)  # which traces
+            made[name] = _traced(function, specs)
+            archive.add_endpoint(name, made[name].__call__, input_signature=specs)
+        archive.write_out(str(path), verbose=False)
     with editing(path) as graph:
         _set_defaults(graph, translator)
         settle_loops(graph)
@@ -158,8 +159,12 @@ def _write(translator, path, variant, stored, search):
     path.chmod(0o755)
     if not variant.batching:  # tracing takes longer than all else; a proof asks the same functions
         for name in made.keys() - (SEARCHES if search else ()):
-            function = made[name]
-            translator.adopt(translator.signatures[name], function.get_concrete_function())
+            translator.adopt(translator.signatures[name], made[name])
+
+
+def _traced(function, specs):
+    """The function traced: the archive and the writer each trace anew what is not."""
+    return tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
 
 
 def _set_defaults(graph, translator):
