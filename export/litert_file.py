@@ -5,12 +5,12 @@ import json
 import sys
 import tempfile
 
-import flatbuffers
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_s2s.config import UserError
+from keras_s2s.export.litert_packing import packed, share_tables, unpacked
 from keras_s2s.export.variants import QUANTIZATIONS
 
 __all__ = ["BUILT_IN_ONLY", "check_built_in", "convert", "with_metadata"]
@@ -43,12 +43,14 @@ def convert(functions, variables, quantization="none") -> bytes:
         if quantization == "float16":
             converter.target_spec.supported_types = [tf.float16]
         try:
-            made = converter.convert()
+            made = unpacked(converter.convert())
         except Exception as error:  # the converter's own class is no public name
             if type(error).__name__ != "ConverterError":
                 raise
             raise UserError(f"format: LiteRT cannot run this model: {_complaint(error)}") from None
-        return recipe(made)
+        if quantization == "dynamic_int8":
+            share_tables(made)
+        return recipe(packed(made))
 
 
 def _recipe(quantization):
@@ -107,7 +109,7 @@ def with_metadata(content, entries: dict) -> bytes:
         content: the file.
         entries: by name, bytes, or what is written as JSON.
     """
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    model = unpacked(content)
     model.metadata = model.metadata or []
     for name, value in entries.items():
         entry, buffer = schema.MetadataT(), schema.BufferT()
@@ -117,6 +119,4 @@ def with_metadata(content, entries: dict) -> bytes:
         entry.name, entry.buffer = name, len(model.buffers)
         model.buffers.append(buffer)
         model.metadata.append(entry)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return packed(model)

@@ -1,0 +1,95 @@
+"""LiteRT files hold what is equal once, and say what they said before."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from keras_s2s.export.litert_file import check_built_in, convert, with_metadata
+from keras_s2s.export.litert_packing import ALIGNMENT, packed, unpacked
+
+SIZE, WIDTH = 500, 128
+TABLE = (np.random.default_rng(1).normal(size=(SIZE, WIDTH)) * 0.1).astype(np.float32)
+TABLE[7] *= 20.0  # by one scale for all, other rows would lose most
+IDS, X = np.array([[3, 7, 499]], np.int32), np.ones([2, WIDTH], np.float32) / 16.0
+
+
+def once(table, ids, x):
+    return {"rows": tf.gather(table, ids), "product": tf.matmul(x, table, transpose_b=True)}
+
+
+def twice(table, ids, x):
+    return once(table, ids, x) | {"again": tf.gather(table, ids + 0) * 2.0}
+
+
+def loop(table, ids, x):
+    """Looks up before a loop and in it, so that the loop carries the table."""
+
+    def body(i, total):
+        rows = tf.reduce_sum(tf.gather(table, ids + i * 0), 1)
+        return i + 1, total + tf.matmul(rows, table, transpose_b=True)
+
+    zeros = tf.zeros([tf.shape(ids)[0], SIZE])
+    total = tf.while_loop(lambda i, _: i < tf.shape(ids)[1], body, [0, zeros])[1]
+    return once(table, ids, x) | {"total": total}
+
+
+def summed(table, ids, x):
+    return once(table, ids, x) | {"sum": tf.reduce_sum(table * tf.reduce_mean(x), 1)}
+
+
+def made(function, quantization="dynamic_int8"):
+    table = tf.Variable(TABLE)
+    specs = tf.TensorSpec([None, None], tf.int32, "ids"), tf.TensorSpec([None, WIDTH], name="x")
+    graph = tf.function(lambda ids, x: function(table, ids, x)).get_concrete_function(*specs)
+    return convert({"main": graph}, [table], quantization)
+
+
+def answers(content):
+    return Interpreter(model_content=content).get_signature_runner("main")(ids=IDS, x=X)
+
+
+@pytest.mark.parametrize("function", [once, twice, loop])
+def test_a_tied_table_of_int8_lies_in_a_file_once(function):
+    content = made(function)
+    assert SIZE * WIDTH < len(content) < 1.6 * SIZE * WIDTH
+    check_built_in(content)
+    found = answers(content)
+    expected = {n: x.numpy() for n, x in function(TABLE, tf.constant(IDS), tf.constant(X)).items()}
+    assert found.keys() == expected.keys()
+    step = np.abs(TABLE[IDS]).max(-1, keepdims=True) / 127  # of the scale of each row
+    assert np.all(np.abs(found["rows"] - TABLE[IDS]) <= 0.51 * step)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=0.02 * np.abs(value).max())
+
+
+def test_a_table_that_is_used_otherwise_stays():
+    content = made(summed)
+    assert len(content) > 2 * SIZE * WIDTH
+    np.testing.assert_allclose(answers(content)["sum"], TABLE.sum(1) / 16.0, atol=0.05)
+
+
+@pytest.mark.parametrize("kind", ["none", "float16", "dynamic_int8"])
+def test_packing_again_changes_nothing(kind):
+    content = made(loop, kind)
+    again = packed(unpacked(content))
+    assert len(again) == len(content)
+    for name, value in answers(content).items():
+        np.testing.assert_array_equal(answers(again)[name], value)
+
+
+def test_constants_are_aligned_and_entries_kept():
+    content = with_metadata(made(once), {"one": b"abc", "two": {"a": 1}, "three": b"abc"})
+    model = schema.Model.GetRootAs(content)
+    entries = {}
+    for i in range(model.MetadataLength()):
+        entry = model.Metadata(i)
+        entries[entry.Name()] = model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
+    assert (entries[b"one"], entries[b"two"], entries[b"three"]) == (b"abc", b'{"a": 1}', b"abc")
+    whole = np.frombuffer(content, np.uint8)
+    for i in range(model.BuffersLength()):
+        buffer = model.Buffers(i)
+        if buffer.DataLength():
+            place = buffer.DataAsNumpy().ctypes.data - whole.ctypes.data
+            assert place % ALIGNMENT == 0
