@@ -181,7 +181,9 @@ class Graphs:
 
     def trace(self, beam_ended, steps, looks, num_hypotheses):
         """`search.Hypotheses` of the `packed` and `alignment` of N steps."""
-        steps = _noted(steps, tf.shape(beam_ended)[1])
+        width = tf.shape(beam_ended)[1]
+        beam_ended, steps = _within(beam_ended, tf.shape(steps)[0]), _noted(steps, width)
+        num_hypotheses = tf.clip_by_value(num_hypotheses, 0, width)
         zeros = tf.zeros(tf.shape(num_hypotheses))
         whole = tf.cast(zeros, WHOLE)
         options = search.Options(whole, num_hypotheses, zeros, zeros, whole, whole)
@@ -297,6 +299,13 @@ def _filled(found):
 
 def _known(ids, size):
     return tf.where((ids >= 0) & (ids < size), ids, SPECIAL.unknown)
+
+
+def _within(ended, count):
+    """The ended of a beam, none longer than the steps that there are."""
+    most = tf.cast(2 * beams.SPAN * count - 1, REAL)
+    score, log_prob, place = tf.unstack(ended, num=3, axis=2)
+    return tf.stack([score, log_prob, tf.where(place > 0, tf.minimum(place, most), 0.0)], 2)
 
 
 def _noted(steps, width):

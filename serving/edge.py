@@ -158,8 +158,9 @@ class EdgeTranslator:
         file, found, problems = self._within(timeout), [], {}
         for number, (text, target, lines) in enumerate(zip(texts, targets, target_tokens)):
             source = edge_requests.read_source(text, self._pair, self.caps)
+            pieces = self._pair[1].pieces(target)
             target, lines = _text(target), _text(lines)
-            pieces = [*self._pair[1].pieces(target), *filter(None, lines.split("\n"))]
+            pieces = [*pieces, *filter(None, lines.split("\n"))]
             problem = source.error
             if target and lines:
                 problem = problem or "target: expected none beside target_tokens"

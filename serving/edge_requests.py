@@ -44,7 +44,7 @@ class Row:
 def read_source(text, tokenizers, caps) -> Source:
     """Cuts a text, a str or bytes."""
     raw = text if isinstance(text, bytes) else text.encode()
-    pieces = tokenizers[0].pieces(raw[: caps["text_bytes"]].decode("utf-8", "replace"))
+    pieces = tokenizers[0].pieces(raw[: caps["text_bytes"]])
     error = _beyond("text bytes", len(raw), caps["text_bytes"])
     error = error or _beyond("text tokens", len(pieces), caps["source_length"])
     kept = pieces[: caps["source_length"]]

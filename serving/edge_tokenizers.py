@@ -35,7 +35,8 @@ class Tokenizer:
         """What a kind needs besides."""
 
     def pieces(self, text):
-        """A text -> the strings of its pieces."""
+        """A text, str or bytes of it -> the strings of its pieces."""
+        text = _text(text)
         if not self.special_tokens:
             return self.cut(text)
         # The op that finds special tokens in a graph reads no further than a NUL.
@@ -136,6 +137,7 @@ class SentencePiece(Tokenizer):
         self._has_bytes = self.numbers.keys() >= BYTES.keys()
 
     def pieces(self, text):
+        # A broken byte is unknown to it, but U+FFFD may be a space to its normalisation.
         return self._processor.encode(text, out_type=str)
 
     def detokenize(self, pieces):
@@ -160,10 +162,12 @@ class Marian(SentencePiece):
     """`SentencePiece` with another numbering, and a tag before the text."""
 
     def pieces(self, text):
-        tag = re.match("(?s)>>.*?<<", text)
-        if tag is None:
-            return super().pieces(text)
-        return [tag[0], *super().pieces(text[tag.end() :])]
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "surrogateescape")
+        tag = re.match(">>[^\udc80-\udcff]*?<<", text)  # a broken byte belongs to none
+        start = tag.end() if tag else 0
+        rest = super().pieces(text[start:].encode("utf-8", "surrogateescape"))
+        return [tag[0], *rest] if tag else rest
 
     def detokenize(self, pieces):
         return _stripped(super().detokenize([p for p in pieces if p != UNKNOWN]))
@@ -191,6 +195,10 @@ def make_tokenizer(described, vocabulary, model=None) -> Tokenizer:
     if kind not in KINDS:
         raise ValueError(f"tokenizer: expected one of {', '.join(KINDS)}, came {kind!r}")
     return KINDS[kind](described, vocabulary, model)
+
+
+def _text(value):
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _stripped(text):

@@ -16,6 +16,14 @@ LINES = [
     "the cat sat on the mat", "a dog's life: 1,000 bones!", "the <2de> end", "caf\u00e9 cat mat",
 ]  # fmt: skip
 ODD = ["", " ", "\t a \n b\u00a0c ", "a\0b\x0bc", "\U0001f600 zzz", "</s> <unk>", "<2de>the<2de>"]
+BROKEN = [
+    b"\xff\xfethe\x80",
+    b"\xff",
+    b"cat\xff mat",
+    b"\xf0\x9f\x98",
+    b"\xc0\x80",
+    b"\xef\xbf\xbd a",
+]
 KINDS = {
     "bytes": {"size": None},
     "characters": {"size": None},
@@ -63,6 +71,10 @@ def test_texts(pair):
     compare(*pair, [*LINES, *ODD])
 
 
+def test_broken_utf_8(pair):
+    compare(*pair, BROKEN)
+
+
 @settings(max_examples=12, deadline=None)
 @given(texts=st.lists(ALPHABET, min_size=1, max_size=8))
 def test_random_texts(pair, texts):
@@ -90,6 +102,7 @@ def test_marian():
     pieces = [*protos.vocabulary(proto)[::-1], ">>fra<<"]
     ours = tokenizers.Marian(proto.SerializeToString(), pieces)
     compare(ours, of(ours), [*LINES, *ODD, ">>fra<< the cat", ">>fra<<"])
+    compare(ours, of(ours), [*BROKEN, b">>fra<<\xff the", b">>\xff<<the"])
 
 
 def test_another_kind_is_refused():
