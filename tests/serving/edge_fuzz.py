@@ -43,13 +43,13 @@ def main(path, seed, count):
         sizes = {key: [rows, width][:rank] for key, (_, rank) in inputs.items() if rank < 3}
         sizes |= {"position": [1]} if "position" in inputs else {}
         given = nonsense(generator, inputs, sizes if generator.random() < 0.7 else None)
-        print(name, {k: v.shape for k, v in given.items()}, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{name} { {key: value.tolist() for key, value in given.items()} }\n")
         try:
             file.run(name, **given)
             told[0] += 1
         except (RuntimeError, ValueError):
             told[1] += 1
-    print(*told)
+    sys.stdout.write(f"{told[0]} {told[1]}\n")
 
 
 if __name__ == "__main__":
