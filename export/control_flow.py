@@ -21,13 +21,15 @@ CALLS = (
     *FLOW, "BatchFunction", "Case", "StatelessCase", "PartitionedCall", "StatefulPartitionedCall",
 )  # fmt: skip
 LOWERED = "_lower_using_switch_merge"
+CPU = "/device:CPU:0"
 EXECUTOR, SINGLE = "_executor", b"SINGLE_THREADED_EXECUTOR"
 
 
 def settle_loops(graph):
     """Lets loops and branches of a served graph be calls, and reads weights before a loop.
 
-    Values stay what they are: a served graph assigns to no weight.
+    Values stay what they are: a served graph assigns to no weight. A call's operations all run
+    where the call does, and not all of ours have kernels for other devices: so calls are for CPUs.
 
     Args:
         graph: MetaGraphDef, which is changed.
@@ -57,6 +59,7 @@ def _mark(nodes, simple):
     for node in nodes:
         if node.op in FLOW:
             node.attr[LOWERED].b = False
+            node.device = CPU
         for part in FLOW.get(node.op, ()):
             if node.attr[part].func.name in simple:
                 node.attr[part].func.attr[EXECUTOR].s = SINGLE

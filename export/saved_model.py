@@ -23,7 +23,7 @@ from keras_s2s.export.storing import store
 from keras_s2s.export.variants import WEIGHTS, Variant
 from keras_s2s.export.warmup import WARMUP, warmup_requests, write_requests
 from keras_s2s.tokenizers import Frames
-from keras_s2s.translator import load_run
+from keras_s2s.translator import load_run, traced
 
 __all__ = ["export_saved_model", "export_translator"]
 
@@ -147,12 +147,14 @@ def _write(translator, path, variant, stored, search):
         for name, function in translator.graphs().items():
             specs = translator.specs(translator.signatures[name])
             function = batched(function) if variant.batching else function
-            made[name] = _traced(function, specs)
+            made[name] = traced(function, specs, loops_as_calls=not variant.gpu)
+            # traced once: the archive and the writer would each trace the function itself
             archive.add_endpoint(name, made[name].__call__, input_signature=specs)
         archive.write_out(str(path), verbose=False)
     with editing(path) as graph:
         _set_defaults(graph, translator)
-        settle_loops(graph)
+        if not variant.gpu:
+            settle_loops(graph)
         store(path, graph, stored)
         if variant.frozen:
             freeze(path, graph)
@@ -160,11 +162,6 @@ def _write(translator, path, variant, stored, search):
     if not variant.batching:  # tracing takes longer than all else; a proof asks the same functions
         for name in made.keys() - (SEARCHES if search else ()):
             translator.adopt(translator.signatures[name], made[name])
-
-
-def _traced(function, specs):
-    """The function traced: the archive and the writer each trace anew what is not."""
-    return tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
 
 
 def _set_defaults(graph, translator):

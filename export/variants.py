@@ -25,6 +25,8 @@ class Variant:
         batching: whether requests at the same time share batches, see `batching`.
         frozen: whether weights are constants of the graph, see `freezing`.
         xla: whether searches of one row are compiled, see `compiling`.
+        gpu: whether loops are left to the server to place, and not settled as calls on a CPU, see
+            `control_flow`.
 
     Raises:
         UserError: another name for `weights`, or `weights` beside `frozen`.
@@ -34,6 +36,7 @@ class Variant:
     batching: bool = False
     frozen: bool = False
     xla: bool = False
+    gpu: bool = False
 
     def __post_init__(self):
         if self.weights not in (None, *WEIGHTS):

@@ -45,6 +45,8 @@ def _add_export(parser):
     add("--frozen", action="store_true", help="weights as constants of the graph, of at most 2 GB")
     fast = "compile searches of one text; the server needs --xla_cpu_compilation_enabled"
     add("--xla", action="store_true", help=fast)
+    placed = "for a server with a GPU, which places every operation of a search itself"
+    add("--gpu", action="store_true", help=placed)
     few = "give no target tokens but those of FILE, one a line, or the N most frequent in training"
     add("--shortlist", metavar="FILE|N", help=few)
     add("--average", type=integer(2), metavar="N", help="the mean of RUN's last N checkpoints")
@@ -81,7 +83,7 @@ def _export(arguments):
     litert = arguments.format == "litert"
     others = ("quantize", "beam", "max_length")
     if litert:
-        others = ("weights", "batching", "shortlist", "frozen", "xla")
+        others = ("weights", "batching", "shortlist", "frozen", "xla", "gpu")
     for name in others:
         if getattr(arguments, name):
             raise UserError(f"--{name.replace('_', '-')}: expected none with --format"
@@ -100,7 +102,7 @@ def _export(arguments):
             path = export_saved_model(
                 run, arguments.directory, weights=arguments.weights, batching=arguments.batching,
                 shortlist=arguments.shortlist, frozen=arguments.frozen,
-                xla=arguments.xla, **common,
+                xla=arguments.xla, gpu=arguments.gpu, **common,
             )  # fmt: skip
     print(path)
 

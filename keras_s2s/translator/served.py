@@ -13,6 +13,7 @@ from keras_s2s.signatures import CAPS, signatures_of
 from keras_s2s.tokenizers import Frames, Shortlist
 from keras_s2s.translator import batching, dictionaries
 from keras_s2s.translator.graphs import Graphs
+from keras_s2s.translator.tracing import traced
 
 __all__ = ["Served"]
 
@@ -196,8 +197,7 @@ class Served:
         """The signature's function, traced for batches of any size."""
         if signature.name not in self._compiled:
             specs = self.specs(signature)
-            made = tf.function(self._function(signature), input_signature=specs, autograph=False)
-            self._compiled[signature.name] = made.get_concrete_function()
+            self._compiled[signature.name] = traced(self._function(signature), specs)
         return self._compiled[signature.name]
 
     def _function(self, signature):

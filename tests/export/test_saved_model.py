@@ -85,6 +85,7 @@ def test_loops_are_calls_and_what_calls_nothing_runs_in_one_thread(published):
     library = {f.signature.name: f for f in read_graph(published).graph_def.library.function}
     flow = [n for f in library.values() for n in f.node_def if n.op.endswith(("While", "If"))]
     assert not any(node.attr["_lower_using_switch_merge"].b for node in flow)
+    assert {node.device for node in flow} == {"/device:CPU:0"}  # all of a call runs where it does
     kinds = set()
     for node in flow:
         if "body" in node.attr:
@@ -95,6 +96,15 @@ def test_loops_are_calls_and_what_calls_nothing_runs_in_one_thread(published):
             assert "ReadVariableOp" not in ops  # once a request, and not at every step
             assert body.attr["_executor"].s == (b"" if calls else b"SINGLE_THREADED_EXECUTOR")
     assert kinds == {True, False}  # rows leave between phases, and within one nothing is called
+
+
+@pytest.mark.slow
+def test_loops_for_a_gpu_are_left_to_the_server(tmp_path, translator):
+    path = export_translator(translator, tmp_path, gpu=True)
+    library = read_graph(path).graph_def.library.function
+    flow = [n for f in library for n in f.node_def if n.op.endswith(("While", "If"))]
+    found = {(node.attr["_lower_using_switch_merge"].b, node.device) for node in flow}
+    assert found == {(True, "")}
 
 
 def test_requests_at_once_do_not_wait_for_each_other_in_one_thread(published):
