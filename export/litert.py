@@ -31,7 +31,8 @@ def export_litert(
     Built-in operations alone, with batches and lengths of any size; the tokenizers, the default
     options and the model card lie in its metadata. Signatures: `translate_ids`, a whole search;
     `encode`, `step`, `advance`, `wish`, `advance_wishes` and `trace`, the same search by steps;
-    `score`. `keras_s2s.serving.EdgeTranslator` makes text to text of them.
+    `score`; for texts of bytes or characters `translate`, text to text as numbers.
+    `keras_s2s.serving.EdgeTranslator` makes text to text of any.
 
     Before it is published it answers, in a process without TensorFlow, the probes of every export:
     in float32 as the run does, to the id; quantised it may lose no more than
@@ -78,9 +79,12 @@ def export_litert_translator(
     """
     _check_package()
     _check_texts(translator)
-    from keras_s2s.export import litert_file, litert_graphs, litert_proof
+    from keras_s2s.export import litert_file, litert_graphs, litert_proof, litert_texts
 
-    graphs = litert_graphs.Graphs(translator.model, translator.caps).concrete()
+    model = litert_graphs.Graphs(translator.model, translator.caps)
+    graphs, texts = model.concrete(), litert_texts.is_offered(translator)
+    if texts:
+        graphs["translate"] = litert_texts.TextGraph(model, translator).concrete()
     content = litert_file.convert(graphs, translator.variables(), quantization)
     operations = litert_file.check_built_in(content)
     entries = _entries(translator, graphs)
@@ -89,6 +93,8 @@ def export_litert_translator(
     def write(path, beside):
         plain = beside / FILE
         plain.write_bytes(litert_file.with_metadata(content, entries))
+        if texts:
+            litert_texts.check_texts(translator, plain, beside, material.texts)
         figures = {"quantization": quantization, "operations": sum(operations.values())}
         if quantization == "none":
             figures["proved_by"] = litert_proof.prove_exact(translator, plain, beside, material)

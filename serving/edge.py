@@ -141,6 +141,10 @@ class EdgeTranslator:
         found = edge_predict.predict(self, signature, inputs, timeout)
         return {name: found[name] for name in outputs or found}
 
+    def run(self, signature, **inputs) -> dict:
+        """Calls a signature of the file, see `edge_file.EdgeFile.run`."""
+        return self._file.run(signature, **inputs)
+
     def offers(self, signature) -> bool:
         """Whether the file can answer `predict` for a signature: an old one may lack `score`."""
         needed = signature if signature == SCORE.name else "translate_ids"

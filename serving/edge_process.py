@@ -40,7 +40,10 @@ def main(path, asked, outcome) -> None:
         translator = EdgeTranslator(path)
         made["start"] = time.perf_counter() - begun
         for signature, inputs in requests:
-            made["answers"].append(translator.predict(signature, inputs))
+            if signature == "numbers":  # the file's own `translate`, of one text as numbers
+                made["answers"].append(translator.run("translate", **inputs))
+            else:
+                made["answers"].append(translator.predict(signature, inputs))
     except Exception as error:  # whatever it is, the other process has to say it
         made["failure"] = f"{type(error).__name__}: {error}"
     with open(outcome, "wb") as file:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from keras_s2s.serving import Client, EdgeTranslator, Server, ServingError
 
+from keras_s2s.serving import Client, EdgeTranslator, Server, ServingError
 from keras_s2s.signatures import SCORE, SERVING_DEFAULT, TRANSLATE
 from tests.serving.edge_fuzz import values
 
