@@ -72,10 +72,16 @@ def test_another_answer_is_not_proved(made, tmp_path, monkeypatch):
         check_texts(translator, path, tmp_path, ["a"])
 
 
-def test_other_texts_and_wishes_are_not_offered():
+def test_other_texts_and_wishes_are_not_offered(monkeypatch):
     side, words = characters(), train(TokenizerConfig(kind="whitespace", size=None), ["a b"])
-    model = models.make("gru", "gru", "softmax")
-    assert is_offered(Translator(model, side, Bytes(), Decoding()))
-    assert not is_offered(Translator(model, side, words, Decoding()))
-    assert not is_offered(Translator(model, side, Bytes(["<2de>"]), Decoding()))
-    assert not is_offered(Translator(model, side, side, Decoding(no_repeat_ngram=2)))
+
+    def offered(source, target, **decoding):
+        monkeypatch.setattr(models, "SOURCE_SIZE", source.size)
+        monkeypatch.setattr(models, "TARGET_SIZE", target.size)
+        model = models.make("gru", "gru", "softmax")
+        return is_offered(Translator(model, source, target, Decoding(**decoding)))
+
+    assert offered(side, Bytes())
+    assert not offered(side, words)
+    assert not offered(side, Bytes(["<2de>"]))
+    assert not offered(side, side, no_repeat_ngram=2)
