@@ -21,6 +21,7 @@ from keras_s2s.attention.kinds import (
     NoAttention,
     make_attention,
 )
+from keras_s2s.attention.local import LocalAttention
 from keras_s2s.attention.memory import MemoryAttention
 from keras_s2s.attention.monotonic import MonotonicAttention
 from keras_s2s.attention.multi_head import CrossAttention, SelfAttention
@@ -33,6 +34,7 @@ __all__ = [
     "DotAttention",
     "GatedAttention",
     "LinearAttention",
+    "LocalAttention",
     "LocationAttention",
     "MemoryAttention",
     "MonotonicAttention",

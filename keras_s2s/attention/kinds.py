@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_s2s.attention.additive import AdditiveAttention, CoverageAttention, LocationAttention
 from keras_s2s.attention.dot import DotAttention
 from keras_s2s.attention.gated import GatedAttention, LinearAttention
+from keras_s2s.attention.local import LocalAttention
 from keras_s2s.attention.memory import MemoryAttention, places
 from keras_s2s.attention.monotonic import MonotonicAttention
 from keras_s2s.attention.multi_head import CrossAttention
@@ -113,6 +114,7 @@ ATTENTIONS = {
     "gated": GatedAttention,
     "general": DotAttention,
     "linear": LinearAttention,
+    "local": LocalAttention,
     "location": LocationAttention,
     "monotonic": MonotonicAttention,
     "multi_head": MultiHeadAttention,
@@ -145,7 +147,8 @@ def make_attention(attention, units, **kwargs):
         )
     cls = ATTENTIONS[kind]
     parameters = inspect.signature(cls.__init__).parameters
-    known = [p for p in parameters if p not in ("self", "form", "args", "kwargs")]
+    fixed = ("self", "args", "kwargs", "form" if cls is DotAttention else None)
+    known = [p for p in parameters if p not in fixed]
     for name in given:
         if name not in known:
             expected = f"one of {', '.join(known)}" if known else "none"

@@ -27,13 +27,13 @@ def rnnsearch():
     return {**_recurrent("gru", 1000, kind="recurrent", attention_units=1000), "embedding": 620}
 
 
-def luong():
-    """Luong et al. 2015, arXiv:1508.04025, section 4.1: global attention, input feeding.
+def luong(attention="general"):
+    """Luong et al. 2015, arXiv:1508.04025, section 4.1: input feeding, global attention.
 
-    There: the best single model's attention is local, and sources are read reversed.
+    With `"local"` the best single model's attention. There sources are read reversed.
     """
     return _recurrent(
-        "lstm", 1000, 4, 0.2, False, kind="luong", attention="general", bridge="copy"
+        "lstm", 1000, 4, 0.2, False, kind="luong", attention=attention, bridge="copy"
     )  # fmt: skip
 
 
@@ -105,6 +105,7 @@ def fast(history, layers):
 SYSTEMS = {
     "rnnsearch": rnnsearch(),
     "luong": luong(),
+    "luong_local": luong("local"),
     "sutskever": sutskever(),
     "cho": cho(),
     "nematus": nematus(),

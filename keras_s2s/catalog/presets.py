@@ -125,6 +125,7 @@ PAPERS = {
     "transformer_pointer_generator": f"copying of {_SEE}",
     "rnnsearch": f"{_BAHDANAU}, appendix A.2 (tanh in place of maxout)",
     "luong": "Luong et al. 2015, arXiv:1508.04025, section 4.1",
+    "luong_local": "Luong et al. 2015, arXiv:1508.04025, section 3.2, local-p",
     "sutskever": "Sutskever et al. 2014, arXiv:1409.3215, section 3.4",
     "cho": "Cho et al. 2014, arXiv:1406.1078, section 4.1",
     "nematus": "Sennrich et al. 2016, arXiv:1606.02891, section 2.1",

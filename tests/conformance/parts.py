@@ -113,6 +113,10 @@ MORE_DECODERS = {
     "location": lambda **k: RecurrentDecoder(
         WIDTH, attention={"kind": "location", "filters": 2, "kernel_size": 3}, **k
     ),
+    "local": lambda **k: LuongDecoder(WIDTH, 2, attention={"kind": "local", "window": 2}, **k),
+    "walking": lambda **k: RecurrentDecoder(
+        WIDTH, attention={"kind": "local", "predictive": False}, **k
+    ),
     "monotonic": lambda **k: RecurrentDecoder(WIDTH, 2, attention="monotonic", **k),
     "gated": lambda **k: RecurrentDecoder(WIDTH, attention="gated", **k),
     "cgru": lambda **k: ConditionalDecoder(WIDTH, 2, residual_from=2, **k),
@@ -149,6 +153,8 @@ MORE = [
     ("pre", "parallel", "pointer"),
     ("lstm", "location", "softmax"),
     ("gru", "monotonic", "tied"),
+    ("bilstm", "local", "pointer"),
+    ("lstm", "walking", "adaptive"),
     ("bilstm", "gated", "pointer"),
     ("bigru", "cgru", "adaptive"),
     ("post", "cho", "tied"),

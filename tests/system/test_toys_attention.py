@@ -24,8 +24,15 @@ def reversals(count, seed):
     return [(" ".join(row), " ".join(row[::-1])) for row in rows]
 
 
-@pytest.mark.parametrize(("attention", "lowest", "highest"), [("additive", 0.95, 1.0),
-                                                              ("none", 0.0, 0.3)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("attention", "lowest", "highest"),
+    [
+        ("additive", 0.95, 1.0),
+        ("none", 0.0, 0.3),
+        ({"kind": "local", "window": 3}, 0.8, 1.0),  # it learns where the window has to be
+        ({"kind": "local", "window": 3, "predictive": False}, 0.0, 0.3),
+    ],
+)
 def test_far_reversals_need_attention(tmp_path, attention, lowest, highest):
     corpus = write(tmp_path, reversals(6000, 1))
     translator = learned(tmp_path, corpus, small(attention), updates=500, learning_rate=0.005)
