@@ -12,7 +12,7 @@ model = lambda: opennmt.models.Transformer(num_units={UNITS}, num_heads={HEADS},
 """
 
 
-def shapes(norm="pre", sharing="none", bias=True):
+def shapes(norm="pre", sharing="none", bias=True, relative=None):
     """The shape of every variable, by its name from `model/` on."""
     made, square = {}, [UNITS, UNITS]
     for part, layers in zip(("encoder", "decoder"), LAYERS, strict=True):
@@ -22,6 +22,9 @@ def shapes(norm="pre", sharing="none", bias=True):
                 for one in ("queries", "keys", "values", "output"):
                     made[f"{layer}/{name}/layer/linear_{one}/kernel"] = square
                     made[f"{layer}/{name}/layer/linear_{one}/bias"] = [UNITS]
+            for one in ("keys", "values") if relative else ():
+                vectors = f"{layer}/self_attention/layer/relative_position_{one}"
+                made[vectors] = [2 * relative + 1, UNITS // HEADS]
             made[f"{layer}/ffn/layer/inner/kernel"] = [UNITS, HIDDEN]
             made[f"{layer}/ffn/layer/inner/bias"] = [HIDDEN]
             made[f"{layer}/ffn/layer/outer/kernel"] = [HIDDEN, UNITS]
@@ -70,11 +73,12 @@ class Forward:
     """A Transformer by its formulas, one row at a time, on their ids.
 
     Vaswani et al. 2017, arXiv:1706.03762, with positions from 1, sines before cosines, and the
-    epsilon 0.001 of Keras's layer normalisation.
+    epsilon 0.001 of Keras's layer normalisation; or the relative positions of Shaw et al. 2018,
+    arXiv:1803.02155, equations 3 and 4, up to a distance of `relative`.
     """
 
-    def __init__(self, weights, norm="pre"):
-        self.weights, self.norm = weights, norm
+    def __init__(self, weights, norm="pre", relative=None):
+        self.weights, self.norm, self.relative = weights, norm, relative
 
     def logits(self, source, target):
         """[T, V] of source ids [S], and target ids [T] that begin with <s>."""
@@ -87,7 +91,7 @@ class Forward:
         return outputs @ kernel + self.weights.get("decoder/output_layer/bias", 0.0)
 
     def stack(self, part, x, memory=None):
-        x = x * UNITS**0.5 + positions(len(x))
+        x = x * UNITS**0.5 + (0.0 if self.relative else positions(len(x)))
         causal = np.tri(len(x), dtype=bool)
         for number in range(LAYERS[part == "decoder"]):
             layer = f"{part}/layers/{number}"
@@ -122,10 +126,24 @@ class Forward:
         for head in range(HEADS):
             own = slice(head * size, (head + 1) * size)
             scores = query[:, own] @ keys[:, own].T / size**0.5
+            scores = scores + self.distances(f"{name}/relative_position_keys", query[:, own], True)
             scores = scores if mask is None else np.where(mask, scores, -np.inf)
             powers = np.exp(scores - scores.max(-1, keepdims=True))
-            outputs.append(powers / powers.sum(-1, keepdims=True) @ values[:, own])
+            shares = powers / powers.sum(-1, keepdims=True)
+            found = self.distances(f"{name}/relative_position_values", shares, False)
+            outputs.append(shares @ values[:, own] + found)
         return self.dense(f"{name}/linear_output", np.concatenate(outputs, 1))
+
+    def distances(self, name, rows, as_keys):
+        """What the vector of each distance adds to a row's scores, or to its output."""
+        if name not in self.weights:
+            return 0.0
+        table, count, made = self.weights[name], len(rows), []
+        for i in range(count):
+            places = [min(max(j - i, -self.relative), self.relative) for j in range(count)]
+            vectors = np.array([table[place + self.relative] for place in places])
+            made.append(vectors @ rows[i] / len(rows[i]) ** 0.5 if as_keys else rows[i] @ vectors)
+        return np.array(made)
 
 
 def positions(count):

@@ -22,6 +22,7 @@ MODELS = {
     "inputs": "num_layers=(1, 2), share_embeddings=1",
     "target": "num_layers=2, share_embeddings=2, mha_bias=False",
     "all": "num_layers=1, share_embeddings=3",
+    "relative": "num_layers=2, position_encoder_class=None, maximum_relative_position=3",
     "post": "num_layers=2, pre_norm=False, output_layer_bias=False",
 }
 

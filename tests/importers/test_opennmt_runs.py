@@ -63,6 +63,25 @@ def test_logits_are_those_of_the_formulas(made, norm, sharing):
         np.testing.assert_allclose(logits[row, : len(ids)], expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("relative", [1, 2, 9])
+def test_relative_positions_are_those_of_the_formulas(made, relative):
+    weights, run = made(relative=relative)
+    translator = Translator.load(run)
+    logits = our_logits(translator, SOURCES, TARGETS).numpy()
+    for row, (source, target) in enumerate(zip(SOURCES, TARGETS, strict=True)):
+        ids = [1, *their_ids(target)]
+        expected = Forward(weights, relative=relative).logits(their_ids(source), ids)[:, OURS]
+        np.testing.assert_allclose(logits[row, : len(ids)], expected, atol=2e-5)
+    description = run.parent / "model" / "model_description.py"
+    description.write_text(
+        "onmt.models.Transformer(num_heads=2, maximum_relative_position=20,"
+        " position_encoder_class=None)"
+    )
+    assert describe(description.parent).heads == 2
+    config = Config.load(run / "config.yml")
+    assert config.model.decoder["positions"] == {"kind": "relative", "max_distance": relative}
+
+
 def test_a_run_translates_and_is_complete(made):
     _, run = made()
     translator = Translator.load(run)
@@ -162,7 +181,13 @@ def test_command(tmp_path, capsys):
             lambda d: (d / "model_description.py").write_text(
                 "onmt.models.Transformer(position_encoder_class=None)"
             ),
-            "position_encoder_class: expected sinusoids",
+            "expected position_encoder_class or maximum_relative_position, came neither",
+        ),
+        (
+            lambda d: (d / "model_description.py").write_text(
+                "onmt.models.Transformer(maximum_relative_position=20)"
+            ),
+            "expected position_encoder_class or maximum_relative_position, came both",
         ),
         (
             lambda d: (d / "model_description.py").write_text(
@@ -191,7 +216,8 @@ def test_mistakes_are_named_and_nothing_is_left(tmp_path, change, problem):
 @pytest.mark.parametrize(
     ("more", "less", "problem"),
     [
-        ({"encoder/layers/0/self_attention/layer/relative_position_keys": [3, 4]}, "", "relative"),
+        ({"encoder/layers/0/self_attention/layer/relative_position_keys": [3, 4]}, "",
+         "layers/0/self_attention/layer/relative_position_values, came none"),
         ({"encoder/position_encoder/embedding": [3, 4]}, "", "came model/encoder/position_enc"),
         ({}, "encoder/layers/1/ffn/layer/outer/kernel", "outer/kernel, came none"),
         ({}, "encoder/", "expected a Transformer, came another model"),

@@ -18,12 +18,14 @@ def test_model_types_are_models_of_ours(name):
     assert found["encoder"]["kind"] == ("transformer" if transformer else "recurrent")
     shared = "SharedEmbeddings" in name or name.startswith("Scaling")
     assert found["tie"] == ("all" if shared else "none")
-    differs = "Relative" in name or name.startswith("Scaling") or not transformer
+    differs = name.startswith("Scaling") or not transformer
     assert bool(report.remarks) == differs
     if transformer:
         assert found["encoder"]["norm"] == ("post" if name.startswith("Scaling") else "pre")
         for part in ("encoder", "decoder"):
             assert (found[part]["epsilon"], found[part]["first_position"]) == (1e-3, 1)
+            relative = {"kind": "relative", "max_distance": 20} if "Relative" in name else None
+            assert found[part].get("positions", "sinusoidal") == (relative or "sinusoidal")
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,12 @@ def _has_heads(call):
 
 def _transformer(path, call):
     given = {keyword.arg: keyword.value for keyword in call.keywords}
-    if isinstance(given.get("position_encoder_class"), ast.Constant):
-        raise UserError(f"{path}: position_encoder_class: expected sinusoids, came None")
+    plain = isinstance(given.get("position_encoder_class"), ast.Constant)
+    relative = given.get("maximum_relative_position", ast.Constant(None))
+    if plain == (isinstance(relative, ast.Constant) and relative.value is None):
+        came = "neither" if plain else "both"
+        expected = "expected position_encoder_class or maximum_relative_position"
+        raise UserError(f"{path}: {expected}, came {came}")
     activation = _name(given["ffn_activation"]) if "ffn_activation" in given else "relu"
     if activation not in ACTIVATIONS:
         expected = f"expected one of {', '.join(ACTIVATIONS)}"

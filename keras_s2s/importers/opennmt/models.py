@@ -20,7 +20,8 @@ class Transformer:
     """A Transformer of theirs.
 
     `layers` are the encoder's and the decoder's; `sharing` is one of `SHARINGS`; `relative` the
-    reach of relative positions, None for sinusoids; `biased` whether the output layer has a bias.
+    reach of relative positions (theirs then come without sinusoids, as in their catalogue), None
+    for sinusoids; `biased` whether the output layer has a bias.
     """
 
     layers: tuple[int, int] = (6, 6)
@@ -44,6 +45,8 @@ class Transformer:
         side = {"kind": "transformer", "units": self.units, "num_heads": self.heads}
         side |= {"hidden_units": self.hidden, "norm": self.norm, "activation": self.activation}
         side |= {"epsilon": NORM_EPSILON, "first_position": FIRST_POSITION}
+        if self.relative is not None:
+            side["positions"] = {"kind": "relative", "max_distance": self.relative}
         return {
             "embedding": self.units,
             "tie": self.tie(same_vocabulary),
@@ -61,8 +64,6 @@ class Transformer:
     def remarks(self) -> list[str]:
         """How our model differs from theirs."""
         found = []
-        if self.relative is not None:
-            found.append(f"sinusoidal positions in place of relative ones up to {self.relative}")
         if self.sharing == "source_target_input":
             found.append("source and target keep an embedding each")
         if not self.biased:

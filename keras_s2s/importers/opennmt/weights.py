@@ -16,6 +16,7 @@ INPUTTERS = "model/examples_inputter"
 TABLES = {side: f"{INPUTTERS}/{name}_inputter/embedding"
           for side, name in (("source", "features"), ("target", "labels"))}  # fmt: skip
 OUTPUT = "model/decoder/output_layer"
+RELATIVE = {"key": "relative_position_keys", "value": "relative_position_values"}
 SPARE = 30.0  # by how much the logit of a piece that they lack lies below that of the unknown
 
 
@@ -99,8 +100,6 @@ def sizes(checkpoint: Checkpoint, *, heads: int, dropout=0.1, activation="relu")
     if not all(layers) or inner not in shapes:
         raise UserError(f"{checkpoint.path}: expected a Transformer, came another model;"
                         " there are no parts here for its weights")  # fmt: skip
-    if any(name.endswith("relative_position_keys") for name in shapes):
-        raise UserError(f"{checkpoint.path}: expected sinusoidal positions, came relative ones")
     units, hidden = shapes[inner]
     if heads < 1 or units % heads:
         raise UserError(f"--num-heads: expected a divisor of the width, {units}, came {heads}")
@@ -109,9 +108,10 @@ def sizes(checkpoint: Checkpoint, *, heads: int, dropout=0.1, activation="relu")
     sharing = ("source_target_input" if shared else "none") if own_output else (
         "all" if shared else "target")  # fmt: skip
     post = "model/encoder/layers/0/ffn/output_layer_norm/gamma" in shapes
+    distances = shapes.get(f"model/encoder/layers/0/self_attention/layer/{RELATIVE['key']}")
     return Transformer(
         layers, units, heads, hidden, "post" if post else "pre", activation, dropout, sharing,
-        biased=f"{OUTPUT}/bias" in shapes,
+        relative=distances and distances[0] // 2, biased=f"{OUTPUT}/bias" in shapes,
     )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def transformer_weights(checkpoint, model: Transformer, rows: dict) -> dict[str,
     for part, count in zip(("encoder", "decoder"), model.layers, strict=True):
         for layer in range(count):
             ours, theirs = f"{part}/layers/{layer}", f"model/{part}/layers/{layer}"
-            made |= _layer(checkpoint, ours, theirs, model.norm, part == "decoder")
+            made |= _layer(checkpoint, ours, theirs, model, part == "decoder")
         if model.norm == "pre":
             made |= _norm(checkpoint, f"{part}/final_norm", f"model/{part}/layer_norm")
     source = checkpoint(TABLES["source"])
@@ -142,13 +142,14 @@ def transformer_weights(checkpoint, model: Transformer, rows: dict) -> dict[str,
     return made | _head(checkpoint, len(target), model.sharing, np.asarray(rows["target"]))
 
 
-def _layer(read, ours, theirs, norm, cross):
-    name = "input_layer_norm" if norm == "pre" else "output_layer_norm"
+def _layer(read, ours, theirs, model, cross):
+    name = "input_layer_norm" if model.norm == "pre" else "output_layer_norm"
+    relative = model.relative is not None
     parts = [("self_attention", "self_attention", "self_norm")]
     parts += [("cross_attention", "attention/0", "cross_norm")] if cross else []
     made = {}
     for own, other, own_norm in parts:
-        made |= _attention(read, f"{ours}/{own}", f"{theirs}/{other}/layer", own)
+        made |= _attention(read, f"{ours}/{own}", f"{theirs}/{other}/layer", own, relative)
         made |= _norm(read, f"{ours}/{own_norm}", f"{theirs}/{other}/{name}")
     for half in ("inner", "outer"):
         one = f"{theirs}/ffn/layer/{half}"
@@ -156,12 +157,14 @@ def _layer(read, ours, theirs, norm, cross):
     return made | _norm(read, f"{ours}/feed_norm", f"{theirs}/ffn/{name}")
 
 
-def _attention(read, ours, theirs, kind):
+def _attention(read, ours, theirs, kind, relative):
     query, keys, values, output = (
         _pair(read, f"{theirs}/linear_{name}") for name in ("queries", "keys", "values", "output")
     )
     if kind == "self_attention":
         made = _dense(f"{ours}/input_projection", [query, keys, values])
+        made |= {f"{ours}/position/{own}_table": read(f"{theirs}/{name}")
+                 for own, name in RELATIVE.items() if relative}  # fmt: skip
     else:
         made = _dense(f"{ours}/query_projection", [query])
         made |= _dense(f"{ours}/memory_projection", [keys, values])
