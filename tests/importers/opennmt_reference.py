@@ -17,6 +17,12 @@ word = lambda: opennmt.inputters.WordEmbedder(embedding_size=16)
 model = lambda: opennmt.models.Transformer(
     word(), word(), num_units=16, num_heads=2, ffn_inner_dim=24, {})
 """
+RECURRENT = """import opennmt
+word = lambda: opennmt.inputters.WordEmbedder(embedding_size=12)
+model = lambda: opennmt.models.SequenceToSequence(
+    word(), word(), opennmt.encoders.{}, opennmt.decoders.AttentionalRNNDecoder(
+        num_layers=2, num_units=16, bridge_class=opennmt.layers.CopyBridge, dropout=0.2))
+"""
 MODELS = {
     "separate": "num_layers=2",
     "inputs": "num_layers=(1, 2), share_embeddings=1",
@@ -24,6 +30,7 @@ MODELS = {
     "all": "num_layers=1, share_embeddings=3",
     "relative": "num_layers=2, position_encoder_class=None, maximum_relative_position=3",
     "post": "num_layers=2, pre_norm=False, output_layer_bias=False",
+    "luong": "RNNEncoder(2, 16)",
 }
 
 
@@ -35,7 +42,8 @@ def main(directory):
     data = {f"{side}_vocabulary": str(vocabulary) for side in ("source", "target")}
     for name, options in MODELS.items():
         (directory / name).mkdir()
-        (directory / name / "model_description.py").write_text(CODE.format(options))
+        code = RECURRENT if "Encoder" in options else CODE
+        (directory / name / "model_description.py").write_text(code.format(options))
         np.savez(directory / f"{name}.npz", **results(directory / name, data))
 
 

@@ -199,7 +199,7 @@ def test_command(tmp_path, capsys):
             lambda d: (d / "model_description.py").write_text(
                 'models.get_model_from_catalog("NMTSmallV1")'
             ),
-            "expected a Transformer, came NMTSmallV1",
+            "expected an LSTM model, as NMTSmallV1 is, came another",
         ),
     ],
 )

@@ -18,7 +18,7 @@ def test_model_types_are_models_of_ours(name):
     assert found["encoder"]["kind"] == ("transformer" if transformer else "recurrent")
     shared = "SharedEmbeddings" in name or name.startswith("Scaling")
     assert found["tie"] == ("all" if shared else "none")
-    differs = name.startswith("Scaling") or not transformer
+    differs = name.startswith(("Scaling", "NMT"))
     assert bool(report.remarks) == differs
     if transformer:
         assert found["encoder"]["norm"] == ("post" if name.startswith("Scaling") else "pre")
@@ -44,11 +44,12 @@ def test_sizes_of_model_types(name, sizes):
 
 
 def test_a_recurrent_type_builds_with_its_states_copied():
-    small = models.Recurrent(2, 8, bidirectional=True, embedding=6)
+    small = models.Recurrent(2, 8, bidirectional=True, embedding=6, linear=True)
     config, report = given({}, small)
     assert config.model.encoder["units"] == 4
     assert catalog.build(config.model, 9, 9).encoder.width == 8
-    assert any("Luong" in line for line in report.lines())
+    assert config.model.decoder["kind"] == "luong"
+    assert any("tanh" in line for line in report.lines())
 
 
 @pytest.mark.parametrize(

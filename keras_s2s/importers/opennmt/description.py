@@ -22,12 +22,14 @@ class Description:
         model_type: a name of their catalogue, or None for a model of one's own.
         heads, dropout: as written; None where they are left out.
         activation: Keras's name of the feed-forward activation.
+        other: what a recurrent decoder has that ours has not; None for nothing.
     """
 
     model_type: str | None = None
     heads: int | None = None
     dropout: float | None = None
     activation: str = "relu"
+    other: str | None = None
 
 
 def describe(directory) -> Description:
@@ -49,6 +51,8 @@ def describe(directory) -> Description:
         name = _name(call.func)
         if name == "get_model_from_catalog" and call.args:
             return Description(model_type=_literal(call.args[0]))
+        if name == "AttentionalRNNDecoder":
+            return Description(other=_other(call))
         if name.endswith("Transformer") or (name == "__init__" and _has_heads(call)):
             return _transformer(path, call)
     return Description()
@@ -67,6 +71,18 @@ def _literal(node):
 
 def _has_heads(call):
     return any(keyword.arg == "num_heads" for keyword in call.keywords)
+
+
+def _other(call):
+    """A setting of a recurrent decoder that changes what it computes, as `name=value`."""
+    plain = {"attention_mechanism_class": "LuongAttention", "bridge_class": "CopyBridge",
+             "cell_class": "LSTMCell", "attention_layer_activation": "tanh"}  # fmt: skip
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    for name, value in given.items():
+        switched = name in ("residual_connections", "first_layer_attention") and _literal(value)
+        if switched or (name in plain and _name(value) != plain[name]):
+            return f"{name}={ast.unparse(value)}"
+    return None if "bridge_class" in given else "bridge_class=None"
 
 
 def _transformer(path, call):

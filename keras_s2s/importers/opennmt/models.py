@@ -86,13 +86,20 @@ class Transformer:
 
 @dataclass(frozen=True)
 class Recurrent:
-    """A stack of LSTM layers on either side with Luong's attention and input feeding."""
+    """A stack of LSTM layers on either side with Luong's attention and input feeding.
+
+    `stacked` says that each direction of the encoder is a stack of its own, `linear` that the
+    attention's output has no tanh.
+    """
 
     layers: int
     units: int
     bidirectional: bool = False
     dropout: float = 0.3
     embedding: int = 512
+    stacked: bool = False
+    linear: bool = False
+    sharing = "none"
 
     def section(self, *, same_vocabulary: bool, source_end: bool) -> dict:
         """Our model section; arguments as for a Transformer."""
@@ -104,14 +111,16 @@ class Recurrent:
             "tie": "none",
             "dropout": self.dropout,
             "encoder": {**side, **own},
-            "decoder": {**side, "units": self.units, "bridge": "copy"},
+            "decoder": {**side, "kind": "luong", "units": self.units, "bridge": "copy"},
             "head": {"kind": "softmax"},
         }
 
     def remarks(self) -> list[str]:
         """How our model differs from theirs."""
-        found = ["additive attention in place of Luong's with input feeding"]
-        if self.bidirectional:
+        found = []
+        if self.linear:
+            found.append("a tanh over the attention's output")
+        if self.bidirectional and self.stacked:
             found.append("each layer reads both directions of the one below")
         return found
 
@@ -167,9 +176,9 @@ TYPES = {
     "ScalingNmtEnDe": _SCALING,
     "ScalingNmtEnFr": replace(_SCALING, dropout=0.1, learning_rate=0.0007, effective=655360),
     "LuongAttention": Recurrent(4, 1000, dropout=0.2),
-    "NMTSmallV1": Recurrent(2, 512),
-    "NMTMediumV1": Recurrent(4, 512, bidirectional=True),
-    "NMTBigV1": Recurrent(4, 1024, bidirectional=True),
+    "NMTSmallV1": Recurrent(2, 512, linear=True),
+    "NMTMediumV1": Recurrent(4, 512, bidirectional=True, stacked=True, linear=True),
+    "NMTBigV1": Recurrent(4, 1024, bidirectional=True, stacked=True, linear=True),
 }
 # Their other types, and why there is none here.
 OTHERS = {

@@ -9,6 +9,11 @@ from keras_s2s.importers.layers import assign
 from keras_s2s.importers.opennmt import models
 from keras_s2s.importers.opennmt.config import translate
 from keras_s2s.importers.opennmt.description import describe
+from keras_s2s.importers.opennmt.recurrent import (
+    is_recurrent,
+    recurrent_sizes,
+    recurrent_weights,
+)
 from keras_s2s.importers.opennmt.report import Report
 from keras_s2s.importers.opennmt.theirs import Theirs
 from keras_s2s.importers.opennmt.weights import Checkpoint, sizes, transformer_weights
@@ -21,7 +26,7 @@ SIDES = ("source", "target")
 
 
 def import_run(source, run, theirs: Theirs, *, model_type=None, heads=None, auto=False) -> Report:
-    """Writes a run directory with the weights of an OpenNMT-tf Transformer.
+    """Writes a run directory with the weights of an OpenNMT-tf Transformer or Luong's model.
 
     The run translates, scores and exports as a trained one does; `training.init_from` goes on
     training its weights in another one.
@@ -53,7 +58,8 @@ def import_run(source, run, theirs: Theirs, *, model_type=None, heads=None, auto
         _check_sharing(theirs, model, rows)
         config = dataclasses.replace(config, model=ModelConfig(**catalog.resolve(config.model)))
         made = catalog.build(config.model, *(tokenizer.size for tokenizer in pair))
-        weights = transformer_weights(checkpoint, model, rows)
+        of = recurrent_weights if isinstance(model, models.Recurrent) else transformer_weights
+        weights = of(checkpoint, model, rows)
         assign(checkpoints.named_weights(made), weights)
         checkpoint.check_all_read()
         tokenizers.save_pair(beside / "tokenizers", *pair)
@@ -63,14 +69,19 @@ def import_run(source, run, theirs: Theirs, *, model_type=None, heads=None, auto
 
 
 def _model(checkpoint, source, model_type, heads):
-    """The Transformer in a checkpoint."""
+    """The sizes of the model in a checkpoint."""
     directory = source if Path(source).is_dir() else Path(source).parent
     told = describe(directory)
     name = model_type or told.model_type
     known = models.find(name) if name else None
+    if is_recurrent(checkpoint):
+        if told.other or (known and known.remarks()):
+            raise UserError(f"{source}: expected Luong's model as it is, came"
+                            f" {told.other or name}; there are no parts here for its weights:"
+                            " train one anew, with import --config")  # fmt: skip
+        return recurrent_sizes(checkpoint, known.dropout if known else 0.3)
     if isinstance(known, models.Recurrent):
-        raise UserError(f"{source}: expected a Transformer, came {name}; there are no parts here"
-                        " for its weights: train one anew, with import --config")  # fmt: skip
+        raise UserError(f"{source}: expected an LSTM model, as {name} is, came another")
     heads = heads or told.heads or (known and known.heads)
     if not heads:
         raise UserError(f"--num-heads: expected a number, for {source} does not tell it, came none")

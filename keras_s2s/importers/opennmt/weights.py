@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_s2s.config import UserError
 from keras_s2s.importers.opennmt.models import Transformer
 
-__all__ = ["Checkpoint", "sizes", "transformer_weights"]
+__all__ = ["OUTPUT", "TABLES", "Checkpoint", "head_weights", "sizes", "transformer_weights"]
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 INPUTTERS = "model/examples_inputter"
@@ -76,7 +76,7 @@ class Checkpoint:
         left = sorted(self.shapes.keys() - self.read)
         if left:
             more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-            expected = "expected the variables of a Transformer"
+            expected = "expected the variables of a Transformer, or of Luong's model"
             raise UserError(f"{self.path}: {expected}, came {left[0]}{more}, for which there are"
                             " no parts here")  # fmt: skip
 
@@ -139,7 +139,7 @@ def transformer_weights(checkpoint, model: Transformer, rows: dict) -> dict[str,
     made["source/table"] = source[rows["source"]]  # -1 is their last row, the unknown token
     if model.sharing != "all":
         made["target/table"] = target[rows["target"]]
-    return made | _head(checkpoint, len(target), model.sharing, np.asarray(rows["target"]))
+    return made | head_weights(checkpoint, len(target), model.sharing, np.asarray(rows["target"]))
 
 
 def _layer(read, ours, theirs, model, cross):
@@ -186,7 +186,8 @@ def _norm(read, ours, theirs):
     return {f"{ours}/{name}": read(f"{theirs}/{name}") for name in ("gamma", "beta")}
 
 
-def _head(read, size, sharing, rows):
+def head_weights(read, size, sharing, rows):
+    """Those of the output layer: `size` tokens of theirs, of which our ids are `rows`."""
     bias = read.get(f"{OUTPUT}/bias", np.zeros(size, np.float32))[rows]
     bias = np.where(rows < 0, bias - SPARE, bias)
     if sharing in ("target", "all"):
