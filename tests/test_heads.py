@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_s2s import arrays
 from keras_s2s.embeddings import TokenEmbedding
 from keras_s2s.heads import (
     AdaptiveSoftmaxHead,
@@ -174,6 +175,18 @@ def test_log_normalizer():
     x = x.astype("float32")
     assert_close(run_both(log_normalizer, x), expected, 1e-6)
     assert_close(run_both(log_normalizer, x, x.max(-1)), expected, 1e-6)
+    with arrays.growing():
+        assert_close(log_normalizer(x), expected, 1e-6)
+
+
+@pytest.mark.parametrize("far", [5000.0, -5000.0, np.nan])
+def test_log_normalizer_of_a_row_beside_one_out_of_range(far):
+    x = normal(4, 2, 50) * 10
+    beside = np.concatenate([x, x[:1] + far]).astype("float32")
+    alone, found = (run_both(log_normalizer, one.astype("float32")) for one in (x, beside))
+    np.testing.assert_array_equal(found[:4], alone)
+    expected = tf.reduce_logsumexp(tf.cast(beside[4:], tf.float64), -1)
+    assert_close(found[4:], expected, 1e-6)
 
 
 def made(kind, is_tied):
