@@ -175,6 +175,7 @@ def test_log_normalizer():
     x = x.astype("float32")
     assert_close(run_both(log_normalizer, x), expected, 1e-6)
     assert_close(run_both(log_normalizer, x, x.max(-1)), expected, 1e-6)
+    assert_close(log_normalizer(x, fixed=True), expected, 1e-6)
     with arrays.growing():
         assert_close(log_normalizer(x), expected, 1e-6)
 

@@ -78,7 +78,7 @@ def search_within(begin, step, source, options, width, most, *, special=SpecialI
     Returns:
         bool scalar, whether all results are settled, and `Hypotheses` of K and T = `most` - 1.
     """
-    way = Plain(beams.limits(options, width), special)
+    way = Plain(beams.limits(options, width), special, fixed=True)
     done, ended, notes = _follow(way, begin, step, source, special, True, most)
     return tf.reduce_all(done), trace(ended, *notes, options, whole=True)
 

@@ -39,12 +39,13 @@ class Look(NamedTuple):
 
 class _Way:
     """What the ways share. `shrinks` says whether rows that are done can be left out: then `rows`
-    is all that the way knows of its rows, and `with_rows` the way for other rows."""
+    is all that the way knows of its rows, and `with_rows` the way for other rows. `fixed`: whether
+    no shape may depend on values."""
 
     shrinks = False
 
-    def __init__(self, limits, special):
-        self.limits, self.special = limits, special
+    def __init__(self, limits, special, fixed=False):
+        self.limits, self.special, self.fixed = limits, special, fixed
 
     def rows(self):
         return ()
@@ -79,7 +80,7 @@ class Plain(_Way):
         return tuple(self.limits)
 
     def with_rows(self, rows):
-        return Plain(type(self.limits)(*rows), self.special)
+        return Plain(type(self.limits)(*rows), self.special, self.fixed)
 
     def start(self, source, alignment):
         """The slots alive at first, bool [B, 1], and the dict to remember."""
@@ -91,14 +92,14 @@ class Plain(_Way):
         # LiteRT's gather refuses the blocks' shapes, and its top_k is one pass over everything.
         size = None if arrays.are_growing() else block_size(logits.shape[2])
         if size is None:
-            log_probs, highest = normalized(logits)
+            log_probs, highest = normalized(logits, self.fixed)
             bars = self.bars(logits, position)
             found = best_of_all(tf.expand_dims(beam.totals, 2) + log_probs + bars, width)
         else:
             shape = [-1, tf.shape(logits)[1], logits.shape[2] // size, size]
             peaks = tf.reduce_max(tf.reshape(logits, shape), 3)  # [B, K, N]
             highest = tf.reduce_max(peaks, 2)
-            shift = beam.totals - log_normalizer(logits, highest)
+            shift = beam.totals - log_normalizer(logits, highest, self.fixed)
             bounds = self.bounds(position)
             found = best_of_blocks(logits, peaks, shift, self.special, *bounds, width)
         candidates = plain(found, tf.expand_dims(self.limits.size, 1), self.special)
@@ -256,7 +257,7 @@ class Draws(_Way):
         return Look(candidates, totals, None, finished, remember)
 
 
-def normalized(logits):
+def normalized(logits, fixed=False):
     """Log-probabilities [B, K, V'] of logits, and the greatest logit of each slot [B, K]."""
     highest = tf.reduce_max(logits, 2)
-    return logits - tf.expand_dims(log_normalizer(logits, highest), 2), highest
+    return logits - tf.expand_dims(log_normalizer(logits, highest, fixed), 2), highest
