@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from keras_s2s.config import UserError
 
-__all__ = ["FORMATS", "QUANTIZATIONS", "WEIGHTS", "Variant"]
+__all__ = ["QUANTIZATIONS", "WEIGHTS", "Variant"]
 
-FORMATS = ("saved_model", "litert")
 QUANTIZATIONS = ("none", "float16", "dynamic_int8", "weight_int8", "int4")  # of a LiteRT file
 
 # How matrices may be stored, and how far the mean log-probability of a target token may then

@@ -12,11 +12,16 @@ from keras_s2s.cli.quiet import import_tensorflow
 from keras_s2s.cli.translate import Search, add_options, line_files
 from keras_s2s.cli.windows import stream
 from keras_s2s.config import UserError
-from keras_s2s.export.variants import FORMATS, QUANTIZATIONS, WEIGHTS
+from keras_s2s.export.variants import QUANTIZATIONS, WEIGHTS
 
 __all__ = ["add_commands"]
 
 MANY = 32  # texts that one call carries
+OWN = {  # the options of each format
+    "saved_model": ("version", "weights", "batching", "frozen", "xla", "gpu", "shortlist"),
+    "litert": ("version", "quantize", "beam", "max_length"),
+    "ctranslate2": ("quantize",),
+}
 
 
 def add_commands(commands) -> None:
@@ -30,12 +35,14 @@ def add_commands(commands) -> None:
 def _add_export(parser):
     add = parser.add_argument
     add("run_dir", metavar="RUN", help="a run directory")
-    add("directory", metavar="DIR", help="the base path: DIR/VERSION is made")
+    place = "the base path: DIR/VERSION is made; for CTranslate2 the directory to make"
+    add("directory", metavar="DIR", help=place)
     number = integer(1, 2**63 - 1)  # what TensorFlow Serving can read
     add("--version", type=number, metavar="N", help="default: one more than the highest there")
-    kinds = "a SavedModel for a server, or one LiteRT file for a device (default: saved_model)"
-    add("--format", choices=FORMATS, default=FORMATS[0], help=kinds)
-    add("--quantize", choices=QUANTIZATIONS, help="of a LiteRT file (default: none)")
+    kinds = "a SavedModel for a server, one LiteRT file for a device, or what CTranslate2 reads"
+    add("--format", choices=OWN, default="saved_model", help=f"{kinds} (default: saved_model)")
+    types = f"of a LiteRT file: {', '.join(QUANTIZATIONS)}; of CTranslate2: its names, as int8"
+    add("--quantize", metavar="TYPE", help=f"{types} (default: float32)")
     add("--beam", type=integer(1), metavar="K", help="of a LiteRT file: the widest beam")
     most = "of a LiteRT file: the most target tokens"
     add("--max-length", type=integer(1), metavar="N", help=most)
@@ -80,31 +87,22 @@ def _add_predict(parser):
 
 
 def _export(arguments):
-    litert = arguments.format == "litert"
-    others = ("quantize", "beam", "max_length")
-    if litert:
-        others = ("weights", "batching", "shortlist", "frozen", "xla", "gpu")
-    for name in others:
+    own = OWN[arguments.format]
+    for name in sorted({name for names in OWN.values() for name in names} - {*own}):
         if getattr(arguments, name):
             raise UserError(f"--{name.replace('_', '-')}: expected none with --format"
                             f" {arguments.format}")  # fmt: skip
     import_tensorflow()
-    from keras_s2s.export import export_litert, export_saved_model
+    from keras_s2s import export
 
-    common = {"version": arguments.version, "checkpoint": arguments.checkpoint}
-    with _averaged(arguments.run_dir, arguments.average, arguments.checkpoint) as run:
-        if litert:
-            path = export_litert(
-                run, arguments.directory, quantization=arguments.quantize or "none",
-                beam=arguments.beam, max_length=arguments.max_length, **common,
-            )  # fmt: skip
-        else:
-            path = export_saved_model(
-                run, arguments.directory, weights=arguments.weights, batching=arguments.batching,
-                shortlist=arguments.shortlist, frozen=arguments.frozen,
-                xla=arguments.xla, gpu=arguments.gpu, **common,
-            )  # fmt: skip
-    print(path)
+    options = {name: getattr(arguments, name) for name in own}
+    quantization = options.pop("quantize", None)
+    if quantization:
+        options["quantization"] = quantization
+    make = getattr(export, f"export_{arguments.format}")
+    checkpoint = arguments.checkpoint
+    with _averaged(arguments.run_dir, arguments.average, checkpoint) as run:
+        print(make(run, arguments.directory, checkpoint=checkpoint, **options))
 
 
 @contextlib.contextmanager

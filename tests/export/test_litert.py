@@ -142,6 +142,7 @@ def test_what_needs_a_package_says_so(kind):
         (["--max-length", "9"], "--max-length: expected none with --format saved_model"),
         (["--format", "litert", "--batching"], "--batching: expected none with --format litert"),
         (["--format", "litert", "--weights", "int8"], "--weights: expected none with --format"),
+        (["--format", "ctranslate2", "--version", "3"], "--version: expected none with --format"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
