@@ -10,23 +10,18 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s import catalog, checkpoints, tokenizers
-from keras_s2s.config import Config, Decoding, Export, ModelConfig, UserError, making
+from keras_s2s import tokenizers
+from keras_s2s.config import UserError
 from keras_s2s.embeddings import sinusoidal
-from keras_s2s.importers.layers import Sizes, assign, stack
-from keras_s2s.importers.vocabularies import Special, arrange, read_json, read_names
+from keras_s2s.importers.hugging_face import ASIDE, Settings, find, write_run
+from keras_s2s.importers.layers import stack
+from keras_s2s.importers.vocabularies import Special, arrange, read_names
 from keras_s2s.importers.weights import read_weights
-from keras_s2s.signatures import CAPS
 
 __all__ = ["import_marian"]
 
 log = logging.getLogger(__name__)
 
-ACTIVATIONS = {"swish": "silu", "silu": "silu", "relu": "relu", "gelu": "gelu", "tanh": "tanh"}
-EPSILON = 1e-5  # of PyTorch's layer normalisation, which no configuration changes
-# Taken from the logit of what stands beside its double, or must not take part: e^-30 of a
-# probability, and finite, so that label smoothing stays so.
-ASIDE = 30.0
 POSITIONS_TOLERANCE = 2e-3  # half precision
 
 
@@ -54,31 +49,19 @@ def import_marian(directory, run) -> Path:
             message names the file and the key or weight.
     """
     directory = Path(directory)
-    with making(run) as made:
-        settings = _Settings(directory)
-        config = settings.config()
-        source, target = _tokenizers(directory, settings)
-        weights = read_weights(directory)
-        built = catalog.build(config.model, source.size, target.size)
-        assign(checkpoints.named_weights(built), _arrays(weights, settings))
-        tokenizers.save_pair(made / "tokenizers", source, target)
-        checkpoints.save(built, made / "best", {"step": 0})
-        checkpoints.copy(made / "best", made / checkpoints.IMPORTED)
-        config.save(made / "config.yml")
-    return Path(run)
+    settings = _Settings(directory)
+    return write_run(
+        run, settings.config(), _tokenizers(directory, settings),
+        _arrays(read_weights(directory), settings),
+    )  # fmt: skip
 
 
-class _Settings:
+class _Settings(Settings):
     """config.json, generation_config.json and the vocabularies, checked."""
 
     def __init__(self, directory):
-        self.path = directory / "config.json"
-        self.raw = read_json(self.path)
-        generation = directory / "generation_config.json"
-        self.generation = self.raw | (read_json(generation) if generation.is_file() else {})
-        self._expect("model_type", self.raw.get("model_type"), ("marian",))
-        self._expect("activation_function", self.activation, ACTIVATIONS)
-        self._expect("normalize_before", self.raw.get("normalize_before", False), (False,))
+        super().__init__(directory, "marian")
+        self.expect("normalize_before", self.raw.get("normalize_before", False), (False,))
         self.shared = self.raw.get("share_encoder_decoder_embeddings", True)
         self.tied = self.raw.get("tie_word_embeddings", True)
         size = self.whole("vocab_size")
@@ -86,34 +69,17 @@ class _Settings:
         self.source_size, self.target_size = size, size if self.shared else own
         self.vocabularies(directory)
 
-    @property
-    def activation(self):
-        return self.raw.get("activation_function", "gelu")
-
-    def _expect(self, key, came, known):
-        if came not in list(known):
-            names = ", ".join(map(str, known))
-            raise UserError(f"{self.path}: {key}: expected one of {names}, came {came!r}")
-
-    def whole(self, key, low=1, high=None):
-        """An integer of config.json, of `low` to below `high`."""
-        came = self.raw.get(key)
-        if type(came) is not int or came < low or (high is not None and came >= high):
-            limit = f"of at least {low}" + ("" if high is None else f" and below {high}")
-            raise UserError(f"{self.path}: {key}: expected an integer {limit}, came {came!r}")
-        return came
-
     def vocabularies(self, directory):
         """Both sides in our order."""
         path = directory / "vocab.json"
         names = read_names(path, self.source_size)
-        pad, unknown, end = (_find(path, names, name) for name in ("<pad>", "<unk>", "</s>"))
+        pad, unknown, end = (find(path, names, name) for name in ("<pad>", "<unk>", "</s>"))
         start = self.whole("decoder_start_token_id", 0, self.target_size)
         limit = 0, self.target_size
         theirs = self.whole("pad_token_id", *limit), self.whole("eos_token_id", *limit)
         if self.shared:
-            self._expect("pad_token_id", theirs[0], (pad,))
-            self._expect("eos_token_id", theirs[1], (end,))
+            self.expect("pad_token_id", theirs[0], (pad,))
+            self.expect("eos_token_id", theirs[1], (end,))
             both = arrange(names, Special(pad, unknown, start, end))
             self.source = self.target = both
             return
@@ -121,71 +87,20 @@ class _Settings:
         self.source = arrange(names, Special(pad, unknown, pad, end))
         path = directory / "target_vocab.json"
         names = read_names(path, self.target_size)
-        special = Special(theirs[0], _find(path, names, "<unk>"), start, theirs[1])
+        special = Special(theirs[0], find(path, names, "<unk>"), start, theirs[1])
         self.target = arrange(names, special)
 
-    def sizes(self, part):
-        return Sizes(
-            self.whole(f"{part}_layers"), self.whole("d_model"), self.whole(f"{part}_ffn_dim")
-        )
+    @property
+    def tie(self):
+        return ("all" if self.shared else "output") if self.tied else "none"
 
-    def config(self) -> Config:
-        """What config.yml says of such a run."""
-        try:
-            return Config(model=ModelConfig(**catalog.resolve(self._model())), **self._search())
-        except UserError as error:
-            raise UserError(f"{self.path}: {error}") from None
+    def layers(self):
+        return {"norm": "post", "positions": "vaswani"}
 
-    def _model(self):
-        tie = ("all" if self.shared else "output") if self.tied else "none"
-        return ModelConfig(
-            embedding=self.whole("d_model"),
-            tie=tie,
-            encoder=self._stack("encoder"),
-            decoder=self._stack("decoder"),
-            head={"kind": "softmax"},
-        )
-
-    def _stack(self, part):
-        layers, units, hidden = self.sizes(part)
-        return {
-            "kind": "transformer",
-            "units": units,
-            "num_layers": layers,
-            "num_heads": self.whole(f"{part}_attention_heads"),
-            "hidden_units": hidden,
-            "norm": "post",
-            "activation": ACTIVATIONS[self.activation],
-            "dropout": self.raw.get("dropout", 0.1),
-            "epsilon": EPSILON,
-            "positions": "vaswani",
-            "scaled": self.raw.get("scale_embedding", False),
-        }
-
-    def _search(self):
-        """The sections `decoding` and `export`; where it says nothing, our defaults.
-
-        Its scores are divided by a power of the length, ours with an offset of 0. Its lengths
-        count the start and the end, ours neither.
-        """
-        given = {
-            "beam_size": self.generation.get("num_beams"),
-            "max_length": self.generation.get("max_length"),
-            "no_repeat_ngram": self.generation.get("no_repeat_ngram_size"),
-            "repetition_penalty": self.generation.get("repetition_penalty"),
-        }
-        given = {name: value for name, value in given.items() if value}
-        if "max_length" in given:
-            given["max_length"] = max(1, given["max_length"] - 2)
-        power = self.generation.get("length_penalty")
-        decoding = Decoding(
-            length_penalty=1.0 if power is None else power, length_offset=0.0, **given
-        )
+    def search(self):
         if any(words != [self.raw["pad_token_id"]] for words in self._bad_words()):
             log.warning("bad_words_ids: only the padding is left out, the others are not")
-        most = {name: max(CAPS[name], getattr(decoding, name)) for name in CAPS.keys() & given}
-        renamed = {"max_beam_size" if name == "beam_size" else name: n for name, n in most.items()}
-        return {"decoding": decoding, "export": Export(**renamed)}
+        return super().search()
 
     def _bad_words(self):
         return self.generation.get("bad_words_ids") or []
@@ -194,12 +109,6 @@ class _Settings:
         """Whether probabilities are those among all but the padding, which is never chosen."""
         renormalizes = self.generation.get("renormalize_logits") is True
         return renormalizes and [self.raw["pad_token_id"]] in self._bad_words()
-
-
-def _find(path, names, name):
-    if name not in names:
-        raise UserError(f"{path}: expected an id for {name}, came none")
-    return names.index(name)
 
 
 def _tokenizers(directory, settings):

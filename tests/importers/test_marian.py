@@ -10,7 +10,8 @@ from keras_s2s import checkpoints
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import make_example
 from keras_s2s.export import export_translator
-from keras_s2s.importers.marian import ASIDE, import_marian
+from keras_s2s.importers.hugging_face import ASIDE
+from keras_s2s.importers.marian import import_marian
 from keras_s2s.importers.vocabularies import Special, arrange
 from keras_s2s.training import train
 from keras_s2s.training.sessions import prepare
