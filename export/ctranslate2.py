@@ -52,6 +52,9 @@ def export_ctranslate2(run, directory, *, checkpoint="best", quantization=None) 
     _check(directory, quantization)
     translator = Translator.load(run, checkpoint)
     ctranslate2_spec.check_parts(translator.model)
+    if translator.target_tokenizer.opening:
+        expected, came = "expected one that forces no piece", translator.target_tokenizer.kind
+        raise UserError(f"target_tokenizer: {expected}, as CTranslate2 does not, came {came}")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".export-", dir=directory.parent))

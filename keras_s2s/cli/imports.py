@@ -10,6 +10,8 @@ from keras_s2s.config import UserError, replace_file
 
 __all__ = ["add_commands"]
 
+LANGUAGES = ("source_language", "target_language")
+
 
 def add_commands(commands) -> None:
     """Adds `import` to the parser's sub-commands."""
@@ -40,6 +42,9 @@ def add_commands(commands) -> None:
     parser.add_argument(
         "--output", metavar="FILE", help="without SOURCE: the new configuration (default: printed)"
     )
+    for side in ("source", "target"):
+        what = f"of M2M100 and NLLB: the {side}'s, by the model's name, as en or eng_Latn"
+        parser.add_argument(f"--{side}-language", metavar="NAME", help=what)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -47,8 +52,11 @@ def _import(arguments):
     if arguments.model and not arguments.run_dir:
         raise UserError("RUN: expected the run directory to make, came none")
     if arguments.model and not arguments.config and _is_hugging_face(arguments.model):
-        _import_marian(arguments)
+        _import_hugging_face(arguments)
         return
+    for name in LANGUAGES:
+        if getattr(arguments, name):
+            raise UserError(f"--{name.replace('_', '-')}: expected none for OpenNMT-tf, came one")
     if not arguments.config:
         raise UserError("--config: expected configuration files of OpenNMT-tf, came none")
     if arguments.model:
@@ -61,17 +69,27 @@ def _is_hugging_face(model):
     return (Path(model) / "config.json").is_file()
 
 
-def _import_marian(arguments):
-    """Makes a run of a Marian model in a directory of Hugging Face."""
+def _import_hugging_face(arguments):
+    """Makes a run of a Marian, M2M100 or NLLB model in a directory of Hugging Face."""
     given = ("model_type", "auto_config", "num_heads", "output")
     for name in given:
         if getattr(arguments, name):
             option = f"--{name.replace('_', '-')}"
             raise UserError(f"{option}: expected none for a Hugging Face directory, came one")
     import_tensorflow()
+    from keras_s2s.importers.m2m100 import import_m2m100
     from keras_s2s.importers.marian import import_marian
+    from keras_s2s.importers.vocabularies import read_json
 
-    run = import_marian(arguments.model, arguments.run_dir)
+    languages = [getattr(arguments, name) for name in LANGUAGES]
+    several = read_json(Path(arguments.model) / "config.json").get("model_type") == "m2m_100"
+    for name, value in zip(LANGUAGES, languages):
+        if several != bool(value):
+            expected = "expected the language, came none" if several else (
+                "expected none for a model of one pair, came one")  # fmt: skip
+            raise UserError(f"--{name.replace('_', '-')}: {expected}")
+    make = import_m2m100 if several else import_marian
+    run = make(arguments.model, arguments.run_dir, *(languages if several else ()))
     if arguments.json:
         print(json.dumps({"run": str(run)}))
     goes_on = f"keras-s2s train {run}/config.yml --run-dir {run} data.train.pairs=PAIRS.tsv"

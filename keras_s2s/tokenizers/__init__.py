@@ -10,6 +10,7 @@ from keras_s2s.tokenizers.bytewise import Bytes
 from keras_s2s.tokenizers.files import load, load_pair, save_pair
 from keras_s2s.tokenizers.frames import Frames
 from keras_s2s.tokenizers.marian import Marian
+from keras_s2s.tokenizers.multilingual import Multilingual
 from keras_s2s.tokenizers.pointers import Pointers
 from keras_s2s.tokenizers.shortlists import Shortlist
 from keras_s2s.tokenizers.subwords import SentencePiece
@@ -25,6 +26,7 @@ __all__ = [
     "Characters",
     "Frames",
     "Marian",
+    "Multilingual",
     "Pointers",
     "SentencePiece",
     "Shortlist",

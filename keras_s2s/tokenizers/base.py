@@ -32,6 +32,7 @@ class Tokenizer(tf.Module):
     Attributes:
         kind: its name in a configuration file.
         first: the id of the first piece that is not special.
+        opening: the pieces that every text begins with; of a target they are forced.
         size: the number V of ids, the four special ones included.
         vocabulary: the V pieces in the order of their ids, the special ones first.
 
@@ -42,6 +43,7 @@ class Tokenizer(tf.Module):
 
     kind = ""
     first = len(SPECIAL_PIECES)
+    opening = ()
 
     def __init__(self, vocabulary: Sequence[str], special_tokens: Sequence[str] = ()):
         super().__init__()
@@ -69,6 +71,10 @@ class Tokenizer(tf.Module):
     def cut(self, text):
         """As `pieces`, for text without special tokens; none for ""."""
         raise NotImplementedError(f"{type(self).__name__} has to define cut")
+
+    def phrases(self, text):
+        """As `pieces`, of texts that stand within others: without the opening."""
+        return self.pieces(text)
 
     def detokenize(self, pieces):
         """Strings of pieces [..., T], padded with "" -> text [...]."""

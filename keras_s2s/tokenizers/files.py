@@ -8,6 +8,7 @@ from keras_s2s.tokenizers.base import Tokenizer
 from keras_s2s.tokenizers.bytewise import Bytes
 from keras_s2s.tokenizers.frames import Frames
 from keras_s2s.tokenizers.marian import Marian
+from keras_s2s.tokenizers.multilingual import Multilingual
 from keras_s2s.tokenizers.pointers import Pointers
 from keras_s2s.tokenizers.subwords import SentencePiece
 from keras_s2s.tokenizers.wordpiece import WordPiece
@@ -21,6 +22,7 @@ _NEEDED = {
     Frames.kind: {"size"},
     Pointers.kind: {"size", "of"},
     Marian.kind: {"size", "file", "vocabulary"},
+    Multilingual.kind: {"size", "file", "vocabulary", "languages", "language"},
 }
 _KINDS = (*_LISTED, SentencePiece.kind, *_NEEDED)
 
@@ -108,6 +110,9 @@ def _make(described, content: bytes) -> Tokenizer:
         return Bytes(special)
     if kind == Marian.kind:
         return Marian(content, described["vocabulary"])
+    if kind == Multilingual.kind:
+        names = ("vocabulary", "languages", "language")
+        return Multilingual(content, *(described[name] for name in names))
     if kind == SentencePiece.kind:
         sampling = described.get("sampling")
         return SentencePiece(content, special, Sampling(**sampling) if sampling else None)

@@ -37,7 +37,11 @@ class Marian(SentencePiece):
         length = tf.strings.length(text) - tf.strings.length(rest)
         tags = tf.strings.substr(text, tf.zeros_like(length), length)
         tags = tf.RaggedTensor.from_tensor(tf.expand_dims(tags, 1), tf.sign(length))  # [B, 0 or 1]
-        return tf.concat([tags, super().pieces(rest)], axis=1)
+        return tf.concat([tags, self.cut_rest(rest)], axis=1)
+
+    def cut_rest(self, text):
+        """Text [B] without a tag -> its pieces, ragged [B, None]."""
+        return super().pieces(text)
 
     def detokenize(self, pieces):
         known = tf.where(pieces == UNKNOWN, "", pieces)

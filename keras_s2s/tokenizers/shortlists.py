@@ -29,18 +29,22 @@ class Shortlist(Tokenizer):
         for piece in pieces:
             if piece not in known:
                 raise ValueError(f"shortlist: expected pieces of the vocabulary, came {piece!r}")
-        numbers = sorted({known[piece] for piece in pieces} - set(range(self.first)))
+        wanted = {known[piece] for piece in (*pieces, *whole.opening)}
+        numbers = sorted(wanted - set(range(self.first)))
         if not numbers:
             raise ValueError("shortlist: expected at least one piece that is not special")
         super().__init__([whole.vocabulary[number] for number in numbers])
         self.whole_ids = (*range(len(SPECIAL_PIECES)), *numbers)
-        self.whole, self.kind = whole, whole.kind
+        self.whole, self.kind, self.opening = whole, whole.kind, whole.opening
 
     def pieces(self, text, sample=False):
         return self.whole.pieces(text, sample)
 
     def cut(self, text):
         return self.whole.cut(text)
+
+    def phrases(self, text):
+        return self.whole.phrases(text)
 
     def detokenize(self, pieces):
         return self.whole.detokenize(pieces)

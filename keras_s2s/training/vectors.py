@@ -36,7 +36,7 @@ def spellings(vocabulary: Sequence[str], kind: str) -> dict[int, tuple[str, ...]
     found = {}
     for place, piece in enumerate(vocabulary):
         names = [piece]
-        if kind in ("sentencepiece", "marian"):
+        if kind in ("sentencepiece", "marian", "multilingual"):
             names.append(piece.removeprefix(SPACE))
         names.append(names[-1].lower())
         found[place] = tuple(dict.fromkeys(filter(None, names)))

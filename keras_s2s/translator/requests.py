@@ -74,16 +74,26 @@ def _items(texts):
 def _prefix(text, tokens, source):
     cap = source.caps["list_bytes"]
 
+    target = source.tokenizers[1]
+
     def read():
-        of_text = source.tokenizers[1].pieces(_within(text, cap))
-        of_tokens = _items(_within(tokens, cap))
-        ids = source.ids(tf.concat([of_text, of_tokens], 1))
+        ids = source.ids(_either(target, _within(text, cap), _within(tokens, cap)))
         return ids.to_tensor(0), tf.cast(ids.row_lengths(), tf.int32)
 
     def empty():
-        return tf.zeros([source.batch, 0], tf.int32), tf.zeros([source.batch], tf.int32)
+        first = tf.reshape(target.ids(tf.constant(target.opening, tf.string)), [1, -1])
+        return tf.tile(first, [source.batch, 1]), tf.fill([source.batch], len(target.opening))
 
     return _when_any(tf.strings.join([text, tokens]), read, empty)
+
+
+def _either(tokenizer, text, tokens):
+    """Pieces, ragged [B, None], of texts or, where there are some, the lines of `tokens`."""
+    of_text = tokenizer.pieces(text)
+    if tokenizer.opening:  # the empty text has pieces too
+        alone = tf.repeat(tf.equal(tokens, ""), of_text.row_lengths())
+        of_text = tf.ragged.boolean_mask(of_text, of_text.with_values(alone))
+    return tf.concat([of_text, _items(tokens)], 1)
 
 
 def _within(texts, cap):
@@ -94,7 +104,7 @@ def _within(texts, cap):
 def _phrases(texts, source):
     """Lines of strings [B], ragged [B, None], and the ids of each, ragged [B, None, None]."""
     items = _items(_within(texts, source.caps["list_bytes"]))
-    cut = items.with_values(source.tokenizers[1].pieces(items.values))
+    cut = items.with_values(source.tokenizers[1].phrases(items.values))
     return items, cut.with_flat_values(source.ids(cut.merge_dims(1, 2)).values)
 
 
@@ -331,10 +341,7 @@ def read_target(given, source):
     """
     cap, tokenizer = source.caps["text_bytes"], source.tokenizers[1]
     text, tokens = given["target"], given["target_tokens"]
-    pieces = tf.concat(
-        [tokenizer.pieces(tf.strings.substr(text, 0, cap)),
-         _items(tf.strings.substr(tokens, 0, cap))], 1,
-    )  # fmt: skip
+    pieces = _either(tokenizer, *(tf.strings.substr(x, 0, cap) for x in (text, tokens)))
     length = tf.cast(pieces.row_lengths(), tf.int32)
     both = tf.not_equal(text, "") & tf.not_equal(tokens, "")
     checks = [
