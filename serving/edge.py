@@ -270,7 +270,8 @@ class EdgeTranslator:
 
 
 def _plain(value):
-    return _text(value) if isinstance(value, bytes) else value.item()
+    # so that tokenizers see what stood there: they differ in what they make of broken UTF-8
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value.item()
 
 
 def _text(value):

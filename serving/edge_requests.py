@@ -82,13 +82,13 @@ def read_row(given, source, target, copies, caps) -> Row:
 
     row = Row(dict(given), "")
     text, tokens = given["target_prefix"], _items(given["prefix_tokens"])
-    row.prefix = ids([*target.pieces(text), *tokens])
-    phrases = [ids(target.pieces(one)) for one in _items(given["constraints"])]
+    row.prefix = ids([*target.pieces(_raw(text)), *tokens])
+    phrases = [ids(target.pieces(_raw(one))) for one in _items(given["constraints"])]
     row.constraints = [phrase for phrase in phrases if phrase]
     for one in _items(given["disallowed"]):
         alone = ids([one])
         known = alone[0] != UNKNOWN_ID or one == UNKNOWN
-        row.disallowed += [ids(target.pieces(one)), *([alone] if known else [])]
+        row.disallowed += [ids(target.pieces(_raw(one))), *([alone] if known else [])]
     row.disallowed = [x for x in row.disallowed if 0 < len(x) <= caps["max_length"]]
     shortest, longest = _lengths(given, len(row.prefix), source.length)
     row.options |= {"min_length": shortest, "max_length": longest}
@@ -104,6 +104,10 @@ def in_use(row) -> bool:
         or row.prefix or row.disallowed or row.constraints or o["beam_groups"] > 1
         or o["alternatives_at"] >= 0
     )  # fmt: skip
+
+
+def _raw(text):
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _items(lines):
@@ -133,7 +137,7 @@ def _problems(given, row, source, longest, caps):
     if given["target_prefix"] and given["prefix_tokens"]:
         yield "target_prefix: expected none beside prefix_tokens"
     for name in ("target_prefix", "prefix_tokens", "constraints", "disallowed"):
-        yield _beyond(f"{name} bytes", len(given[name].encode()), caps["list_bytes"])
+        yield _beyond(f"{name} bytes", len(_raw(given[name])), caps["list_bytes"])
     prefix, beam, groups = len(row.prefix), given["beam_size"], given["beam_groups"]
     wanted, place = given["num_hypotheses"], given["alternatives_at"]
     least, most, apart = given["min_length"], given["max_length"], place >= 0

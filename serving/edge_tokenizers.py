@@ -9,6 +9,7 @@ UNKNOWN = "<unk>"
 SPECIAL = 4  # ids that are no pieces
 CONTINUED = "##"
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+APART = "\x1d\0\x1d"  # stands around special tokens; where a text holds it, it is no piece
 UNKNOWN_SURFACE = " \N{DOUBLE QUESTION MARK} "
 BYTES = {f"<0x{byte:02X}>": bytes([byte]) for byte in range(256)}
 NAMES = [chr(b) if 0x20 <= b < 0x7F else name for b, name in enumerate(BYTES)]
@@ -39,9 +40,8 @@ class Tokenizer:
         text = _text(text)
         if not self.special_tokens:
             return self.cut(text)
-        # The op that finds special tokens in a graph reads no further than a NUL.
-        parts = self._special.split(text.partition("\0")[0])  # every other one is a special token
-        return [p for i, x in enumerate(parts) for p in ([x] if i % 2 else self.cut(x))]
+        parts = self._special.sub(rf"{APART}\1{APART}", text).split(APART)
+        return [p for x in parts for p in ([x] if x in self.special_tokens else self.cut(x))]
 
     def ids(self, pieces):
         """The ids of pieces; `unknown` for one that the vocabulary lacks."""

@@ -115,6 +115,7 @@ def test_special_tokens_are_never_cut(kind):
     assert [i for i in ids.to_list()[0] if 4 <= i < 8] == [4, 6, 5, 6, 7]
     assert ids.to_list()[2][-1] == 4
     assert pieces_of(tokenizer, "aXb") != ["a.b"]
+    assert "<2de>" in pieces_of(tokenizer, "the\0<2de>cat")
     assert not any(tag in piece for tag in TAGS for piece in tokenizer.vocabulary[8:])
 
 

@@ -64,6 +64,15 @@ def test_options_of_single_texts_share_a_batch(made, edge):
         same(row, other)
 
 
+def test_bytes_that_are_no_text_are_the_same_pieces(made, edge):
+    raw = np.array([b"a \xff\xfeb", b"\xe2\x82 c", b"b"], np.object_)
+    given = {"text": raw, "target_prefix": np.array([b"\xff\xfeb", b"\xe2\x82 a", b"\xff"], "O")}
+    expected, found = (one.predict("translate", given) for one in (made[0], edge))
+    np.testing.assert_array_equal(found["tokens"], expected["tokens"])
+    np.testing.assert_array_equal(found["error"], expected["error"])
+    assert found["tokens"][0, 0, 0] == "\ufffd\ufffdb".encode()  # a copy
+
+
 def test_a_row_with_an_error_fails_no_other(made, edge):
     texts = ["a", "b " * 1100, "c"]
     found, problems = edge.decode(texts, errors="return")

@@ -16,6 +16,7 @@ LINES = [
     "the cat sat on the mat", "a dog's life: 1,000 bones!", "the <2de> end", "caf\u00e9 cat mat",
 ]  # fmt: skip
 ODD = ["", " ", "\t a \n b\u00a0c ", "a\0b\x0bc", "\U0001f600 zzz", "</s> <unk>", "<2de>the<2de>"]
+ODD += ["a\0the<2de> \0b<2de>\0", "a\x1d\0\x1db"]
 BROKEN = [
     b"\xff\xfethe\x80",
     b"\xff",
