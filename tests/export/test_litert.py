@@ -6,7 +6,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s import cli, search
-from keras_s2s.config import TokenizerConfig, UserError
+from keras_s2s.config import SpecialIds, TokenizerConfig, UserError
 from keras_s2s.export import export_litert
 from keras_s2s.export.comparing import NotProven
 from keras_s2s.export.litert import export_litert_translator
@@ -67,10 +67,28 @@ def decodes_alike(model):
         wanted = search.Options(**{name: tf.constant(value) for name, value in asked.items()})
         expected = _filled(search.search(model.begin, model.next, x, wanted))
         found = run(**given_by(x, lengths), **asked)
-        for name in ("ids", "lengths", "finished"):
+        for name in ("lengths", "finished"):
             np.testing.assert_array_equal(found[name], expected[name])
-        for name in ("score", "log_prob", "token_log_probs", "alignment"):
+        for name in ("score", "log_prob"):
             np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
+        expected = {name: np.asarray(value) for name, value in expected.items()}
+        parted = (found["ids"] != expected["ids"]).any(2)  # [B, K]
+        for row, k in np.argwhere(parted):  # two of one score: rounding decides
+            assert parted.sum() == 1
+            one = {name: value[row : row + 1] for name, value in x.items()}
+            log_prob = scored(model, one, found["ids"][row, k], found["lengths"][row, k])
+            np.testing.assert_allclose(log_prob, found["log_prob"][row, k], atol=1e-4)
+        for name in ("token_log_probs", "alignment"):
+            np.testing.assert_allclose(found[name][~parted], expected[name][~parted], atol=1e-4)
+
+
+def scored(model, source, ids, length):
+    """The log-probability of a target that ended: the sum of its tokens' and the end's."""
+    special = SpecialIds()
+    read = np.array([[special.start, *ids[:length]]], np.int32)
+    logits = model({"source": source, "target": tf.constant(read)})[0]
+    wanted = [*ids[:length], special.end]
+    return sum(tf.nn.log_softmax(logits).numpy()[place, i] for place, i in enumerate(wanted))
 
 
 @pytest.fixture(scope="module")
