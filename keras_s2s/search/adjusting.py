@@ -18,9 +18,10 @@ def adjust(log_probs, history, position, extras):
 
     In this order: the repetition penalty multiplies the log-probability of every token in the
     history; a token that would repeat an n-gram of the history, or complete a disallowed sequence,
-    is forbidden; where a prefix goes on, its token alone is allowed, with the model's own
-    log-probability, whatever else is asked for. Everything may be forbidden. The end, padding and
-    the start are tokens like others here.
+    is forbidden; where a prefix goes on, its token alone is allowed, whatever else is asked for.
+    A prefix is history like what follows it, and pays the penalty for its own repetitions: the
+    score of a target does not depend on how much of it was forced. Everything may be forbidden.
+    The end, padding and the start are tokens like others here.
 
     Args:
         log_probs: float32 tensor [B, K, V'] of the model; V' may go beyond the vocabulary.
@@ -34,15 +35,15 @@ def adjust(log_probs, history, position, extras):
     Reference: Keskar et al. 2019, arXiv:1909.05858, section 4.1, the repetition penalty: there it
     divides positive scores, here it multiplies log-probabilities, which are at most 0.
     """
-    adjusted = _when(
+    penalised = _when(
         extras.repetition_penalty != 1.0,
         lambda: _penalise(log_probs, history, extras.repetition_penalty),
         log_probs,
     )
     adjusted = _when(
         extras.no_repeat_ngram > 0,
-        lambda: _forbid(adjusted, history, _repeats(history, extras.no_repeat_ngram)),
-        adjusted,
+        lambda: _forbid(penalised, history, _repeats(history, extras.no_repeat_ngram)),
+        penalised,
     )
     adjusted = _when(
         extras.disallowed > 0,
@@ -51,7 +52,7 @@ def adjust(log_probs, history, position, extras):
     )
     forced = position < extras.prefix_length  # [B]
     return _when(
-        forced, lambda: _force(log_probs, adjusted, forced, extras.prefix, position), adjusted
+        forced, lambda: _force(penalised, adjusted, forced, extras.prefix, position), adjusted
     )
 
 
@@ -117,11 +118,11 @@ def _completes(history, disallowed):
     return tf.broadcast_to(last, shape), tf.reduce_all(equal, 3) & (last > 0)
 
 
-def _force(log_probs, adjusted, forced, prefix, position):
+def _force(penalised, adjusted, forced, prefix, position):
     # A slice would be refused when the graph is traced, if there is no prefix to slice.
     tokens = tf.gather(prefix, position, axis=1)  # [B]
-    only = tf.equal(tf.range(tf.shape(log_probs)[2]), tf.expand_dims(tokens, 1))  # [B, V']
-    alone = tf.where(tf.expand_dims(only, 1), log_probs, LOWEST)  # [B, K, V']
+    only = tf.equal(tf.range(tf.shape(penalised)[2]), tf.expand_dims(tokens, 1))  # [B, V']
+    alone = tf.where(tf.expand_dims(only, 1), penalised, LOWEST)  # [B, K, V']
     return tf.where(tf.reshape(forced, [-1, 1, 1]), alone, adjusted)
 
 

@@ -93,7 +93,7 @@ def _follow(way, begin, step, source, special, alignment, most):
     """Rows that are done, the ended hypotheses, and what was noted of every step.
 
     Phases of steps. Rows that are done cost as much as others, so after each phase, when half of
-    the rows are, a search that can drops them and goes on with the rest.
+    the rows are, the search drops them and goes on with the rest.
     """
     alive, memory = way.start(source, alignment)
     if most is not None:  # fixes all sizes, those of the first step too
@@ -120,7 +120,7 @@ def _follow(way, begin, step, source, special, alignment, most):
         )
         return position, rows, beam, notes, ended, *kept
 
-    if way.shrinks and most is None and not arrays.are_growing():
+    if most is None and not arrays.are_growing():
         first = (tf.constant(0), tf.range(batch), beam, notes, beam.ended, *map(_leaves, nests))
         _, _, beam, notes, ended, *_ = _loop(
             lambda position, rows, *_: tf.equal(position, 0) | (tf.shape(rows)[0] > 0), phase, first

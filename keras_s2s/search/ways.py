@@ -38,20 +38,18 @@ class Look(NamedTuple):
 
 
 class _Way:
-    """What the ways share. `shrinks` says whether rows that are done can be left out: then `rows`
-    is all that the way knows of its rows, and `with_rows` the way for other rows. `fixed`: whether
-    no shape may depend on values."""
-
-    shrinks = False
+    """What the ways share. Rows that are done are left out: `rows` is all that a way knows of its
+    rows once it has started, a nest of tensors [B, ...] and None, and `with_rows` the way for
+    others. `fixed`: whether no shape may depend on values."""
 
     def __init__(self, limits, special, fixed=False):
         self.limits, self.special, self.fixed = limits, special, fixed
 
     def rows(self):
-        return ()
+        raise NotImplementedError(f"{type(self).__name__} has to define rows")
 
     def with_rows(self, rows):
-        return self
+        raise NotImplementedError(f"{type(self).__name__} has to define with_rows")
 
     def first_slots(self):
         """bool [B, K], True at the first slot of each row."""
@@ -74,13 +72,11 @@ class _Way:
 class Plain(_Way):
     """Beam search, and greedy search as a beam of one."""
 
-    shrinks = True
-
     def rows(self):
-        return tuple(self.limits)
+        return self.limits
 
     def with_rows(self, rows):
-        return Plain(type(self.limits)(*rows), self.special, self.fixed)
+        return Plain(rows, self.special, self.fixed)
 
     def start(self, source, alignment):
         """The slots alive at first, bool [B, 1], and the dict to remember."""
@@ -110,11 +106,18 @@ class Plain(_Way):
 class Wishes(_Way):
     """Beam search with `Extras`: whatever looks at what a hypothesis holds already."""
 
-    def __init__(self, limits, special, options, extras):
+    def __init__(self, limits, special, options, extras, mask=None):
         super().__init__(limits, special)
-        self.options, self.extras = options, extras
+        self.options, self.extras, self.mask = options, extras, mask
         self.constrained = tf.reduce_any(extras.constraints > 0, [1, 2])  # [B]
         self.apart = (extras.beam_groups > 1) | (extras.alternatives_at >= 0)
+
+    def rows(self):
+        return self.limits, self.options, self.extras, self.mask
+
+    def with_rows(self, rows):
+        limits, *others = rows
+        return Wishes(limits, self.special, *others)
 
     def start(self, source, alignment):
         """The slots alive at first, bool [B, K], and the dict to remember."""
@@ -224,6 +227,13 @@ class Draws(_Way):
     def __init__(self, limits, special, extras, sampling):
         super().__init__(limits, special)
         self.extras, self.sampling = extras, sampling
+
+    def rows(self):
+        return self.limits, self.extras, self.sampling
+
+    def with_rows(self, rows):
+        limits, *others = rows
+        return Draws(limits, self.special, *others)
 
     def start(self, source, alignment):
         """The slots alive at first, bool [B, K], and the dict to remember."""

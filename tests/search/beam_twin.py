@@ -182,10 +182,8 @@ class Row:
                 continue
             if position >= wish.max_length and token != END:
                 continue
-            if position < len(wish.prefix):
-                if token == wish.prefix[position]:
-                    found[token] = value
-            elif token not in never:
+            forced = wish.prefix[position : position + 1]
+            if forced == (token,) or (not forced and token not in never):
                 found[token] = value * (wish.repetition_penalty if token in tokens else 1.0)
         return found
 

@@ -135,7 +135,7 @@ def test_disallowed_sequences_by_hand(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_prefix_wins_over_every_other_wish(way):
+def test_a_prefix_is_never_forbidden_and_pays_for_its_repetitions(way):
     log_probs = log_probs_of(np.random.default_rng(1), 3, 2, 6)
     wishes = extras(
         3,
@@ -146,8 +146,8 @@ def test_the_prefix_wins_over_every_other_wish(way):
         prefix_length=[2, 3, 1],
     )
     came = run(way, log_probs, np.full([3, 2, 1], 3), wishes)
-    for row, token in enumerate([3, 4]):
-        np.testing.assert_array_equal(came[row, :, token], log_probs[row, :, token])
+    for row, (token, factor) in enumerate([(3, 5.0), (4, 1.0)]):
+        np.testing.assert_allclose(came[row, :, token], factor * log_probs[row, :, token])
         assert (np.delete(came[row], token, 1) == LOWEST).all()
     assert (came[2, :, 3] == LOWEST).all()
     np.testing.assert_array_equal(np.delete(came[2], 3, 1), np.delete(log_probs[2], 3, 1))

@@ -200,6 +200,29 @@ def test_plain_rows_that_leave_a_large_batch_early_are_the_twins(graph):
         twin.check(found, row, twin.plain_search(model, row, wish), model, wish)
 
 
+MANY = {"seed": st.integers(0, 2**32 - 1), "rows": st.lists(wishes(), min_size=16, max_size=40)}
+
+
+@settings(deadline=None, max_examples=12, derandomize=True, database=None)
+@given(**MANY)
+def test_rows_of_all_wishes_that_leave_a_large_batch_early_are_the_twins(seed, rows):
+    agrees(seed, rows)
+
+
+def test_a_targets_score_does_not_depend_on_how_much_of_it_was_forced():
+    free = Wish(4, 4, 0.6, repetition_penalty=1.8, max_length=6, min_length=5)
+    model, repeated = twin.table(11, 1, 6), 0
+    for score, log_prob, tokens in twin.hypotheses(twin.run(model, [free]), 0):
+        for count in range(len(tokens) + 1):
+            forced = replace(free, beam_size=1, num_hypotheses=1, prefix=tokens[:count],
+                             constraints=(tokens,), max_length=len(tokens))  # fmt: skip
+            (came,) = twin.hypotheses(twin.run(model, [forced]), 0)
+            assert came[2] == tokens
+            np.testing.assert_allclose(came[:2], (score, log_prob), atol=1e-5)
+        repeated += len(set(tokens)) < len(tokens)
+    assert repeated
+
+
 @pytest.mark.slow
 @settings(deadline=None, max_examples=600, derandomize=True, database=None)
 @given(**CASES)

@@ -101,6 +101,15 @@ def test_any_draws_side_by_side_are_the_twins(seed, rows):
     agrees(seed, rows)
 
 
+MANY = {"seed": st.integers(0, 2**32 - 1), "rows": st.lists(requests(), min_size=16, max_size=40)}
+
+
+@settings(deadline=None, max_examples=12, derandomize=True, database=None)
+@given(**MANY)
+def test_draws_that_leave_a_large_batch_early_are_the_twins(seed, rows):
+    agrees(seed, rows)
+
+
 @pytest.mark.slow
 @settings(deadline=None, max_examples=400, derandomize=True, database=None)
 @given(**CASES)

@@ -15,13 +15,14 @@ def adjust(log_probs, history, position, extras):
         tokens = [int(token) for token in history[b, k]]
         for token in set(tokens):
             out[b, k, token] *= extras.repetition_penalty[b]
+        penalised = out[b, k].copy()
         sequences = [[int(i) for i in sequence if i] for sequence in extras.disallowed[b]]
         for token in forbidden(tokens, out.shape[2], int(extras.no_repeat_ngram[b]), sequences):
             out[b, k, token] = LOW
         if position < extras.prefix_length[b]:
             token = extras.prefix[b, position]
             out[b, k] = LOW
-            out[b, k, token] = log_probs[b, k, token]
+            out[b, k, token] = penalised[token]
     return out
 
 
