@@ -158,10 +158,17 @@ def _problems(given, row, source, longest, caps):
     yield _beyond("constraints tokens", size, caps["constraints"])
     if size and (apart or groups > 1):
         yield "constraints: expected none beside beam_groups or alternatives_at"
-    if size > longest - prefix:
-        yield f"constraints: expected room for {size} tokens below the maximum of {longest}"
+    if size and (needed := _needed(row)) > longest - prefix:
+        yield f"constraints: expected room for {needed} tokens below the maximum of {longest}"
     if any(_holds(phrase, one) for phrase in row.constraints for one in row.disallowed):
         yield "constraints: expected nothing that is disallowed"
+
+
+def _needed(row):
+    """Tokens of the constraints that the prefix neither holds nor ends within."""
+    left = [phrase for phrase in row.constraints if not _holds(row.prefix, phrase)]
+    begun = [n for x in left for n in range(1, len(x)) if row.prefix[-n:] == x[:n]]
+    return sum(map(len, left)) - max(begun, default=0)
 
 
 def _outside(name, value, low, high):

@@ -7,7 +7,7 @@ and hypotheses are traced back once at the end. `forecast` is the same loop over
 
 from keras_s2s.search.beams import Beam, advance, length_penalty
 from keras_s2s.search.compiling import CompiledSearch
-from keras_s2s.search.constraining import forbidden, too_long
+from keras_s2s.search.constraining import forbidden, needed
 from keras_s2s.search.forecasting import Forecasts, forecast
 from keras_s2s.search.loop import sample, search
 from keras_s2s.search.options import LOWEST, Candidates, Extras, Options, Sampling, no_extras
@@ -27,8 +27,8 @@ __all__ = [
     "forbidden",
     "forecast",
     "length_penalty",
+    "needed",
     "no_extras",
     "sample",
     "search",
-    "too_long",
 ]

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_s2s.config import SpecialIds
 from keras_s2s.search.options import LOWEST, Candidates
 
-__all__ = ["constrain", "forbidden", "start", "too_long"]
+__all__ = ["constrain", "forbidden", "needed", "start"]
 
 
 def start(batch, width, constraints):
@@ -35,8 +35,8 @@ def constrain(totals, history, met, position, options, extras, special=SpecialId
     """The continuations that a step looks at, and which of them live, under constraints.
 
     A hypothesis needs as many tokens as its unmet constraints have, less those of the one that it
-    is furthest in. A continuation that needs more than `max_length` leaves is impossible, and so is
-    the end before all is met. A row looks at the best 2 `beam_size` possible ones, the best of each
+    is furthest in. A continuation that needs more than `max_length` leaves is impossible, unless a
+    prefix forces it, and so is the end before all is met. A row looks at the best 2 `beam_size` possible ones, the best of each
     hypothesis, those that carry on an unmet constraint, and the ends. They stand in turn: the best
     of all, then the best of each bank, from the fewest tokens needed to the most, then the second
     best of each, and so on. The first `beam_size` without the ends live; ends count that are among
@@ -53,7 +53,8 @@ def constrain(totals, history, met, position, options, extras, special=SpecialId
         met: bool tensor [B, K, C], the constraints that they hold.
         position: int32 scalar tensor, t.
         options: `Options`.
-        extras: `Extras`; only `constraints` is looked at, ids below V' and none of them special.
+        extras: `Extras`, of which `constraints`, ids below V' and none of them special, and
+            `prefix_length` are looked at.
 
     Returns:
         `Candidates`, the best first, of M = 4 K + K C L, each with its total as priority where it
@@ -61,7 +62,9 @@ def constrain(totals, history, met, position, options, extras, special=SpecialId
     """
     constraints, size = extras.constraints, tf.expand_dims(options.beam_size, 1)  # [B, 1]
     reach = _reach(history, met, constraints)  # [B, K, C L]
-    left = tf.expand_dims(options.max_length - position - 1, 1)  # [B, 1]
+    left = options.max_length - position - 1  # [B]
+    left = tf.where(position < extras.prefix_length, tf.int32.max, left)
+    left = tf.expand_dims(left, 1)
     free = _free(totals, met, left, constraints, special)
     best, favourite = tf.math.top_k(free, 1)  # [B, K, 1]
     keys = _keys(free, favourite, constraints, special)
@@ -84,17 +87,30 @@ def constrain(totals, history, met, position, options, extras, special=SpecialId
     return Candidates(found, tokens, parents, ending, priority), grown
 
 
-def too_long(extras, max_length):
-    """Rows whose constraints, one after the other, do not fit behind their prefix.
+def needed(extras):
+    """Tokens that the constraints need behind their prefix, one after the other.
+
+    That is without what the prefix holds of them, or ends within.
 
     Args:
         extras: `Extras`.
-        max_length: int32 tensor [B].
 
     Returns:
-        bool tensor [B].
+        int32 tensor [B].
     """
-    return tf.reduce_sum(_lengths(extras.constraints), 1) > max_length - extras.prefix_length
+    constraints, size = extras.constraints, tf.expand_dims(extras.prefix_length, 1)
+    length = tf.shape(constraints)[2]
+    real = tf.sequence_mask(extras.prefix_length, tf.shape(extras.prefix)[1])
+    prefix = tf.pad(tf.where(real, extras.prefix, 0), [[0, 0], [length, length]])
+    runs = tf.expand_dims(tf.range(tf.shape(prefix)[1] - length + 1), 1) + tf.range(length)
+    runs = tf.expand_dims(tf.gather(prefix, runs, axis=1), 1)  # [B, 1, N, L]
+    wanted = tf.expand_dims(constraints, 2)  # [B, C, 1, L]
+    held = tf.reduce_all(tf.equal(runs, wanted) | tf.equal(wanted, 0), 3)  # [B, C, N]
+    met = tf.expand_dims(tf.reduce_any(held, 2), 1)  # [B, 1, C]
+    last = tf.gather(prefix, size + tf.range(length), batch_dims=1)  # [B, L]
+    reach = _reach(tf.expand_dims(last, 1), met, constraints)  # [B, 1, C L]
+    begun = tf.maximum(tf.reduce_max(reach[:, 0], 1), 1) - 1  # over no place the smallest integer
+    return tf.reduce_sum(tf.where(met[:, 0], 0, _lengths(constraints)), 1) - begun
 
 
 def forbidden(extras):

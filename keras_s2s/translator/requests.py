@@ -304,19 +304,19 @@ def _phrase_checks(given, lists, apart, longest, caps):
         yield beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
     extras = search.no_extras(tf.shape(apart)[0])._replace(
         constraints=lists.constraints, disallowed=lists.disallowed,
-        prefix_length=lists.prefix_length,
+        prefix=lists.prefix, prefix_length=lists.prefix_length,
     )  # fmt: skip
     size = lists.constraint_tokens
     yield beyond("constraints tokens", size, caps["constraints"])
     other = (size > 0) & (apart | (given["beam_groups"] > 1))
     yield other, lambda: "constraints: expected none beside beam_groups or alternatives_at"
-    yield search.too_long(extras, longest), lambda: said(
-        "constraints: expected room for ", size, " tokens below the maximum of ", longest
-    )
-    barred = tf.cond(
+    needed, barred = tf.cond(
         tf.reduce_any(size > 0),
-        lambda: search.forbidden(extras),
-        lambda: tf.zeros_like(other),
+        lambda: (search.needed(extras), search.forbidden(extras)),
+        lambda: (tf.zeros_like(size), tf.zeros_like(other)),
+    )
+    yield needed > longest - lists.prefix_length, lambda: said(
+        "constraints: expected room for ", needed, " tokens below the maximum of ", longest
     )
     yield barred, lambda: "constraints: expected nothing that is disallowed"
 

@@ -166,9 +166,8 @@ class Row:
     def __init__(self, model, row, wish):
         self.model, self.row, self.wish = model, row, wish
         # What the constrained beam's twin reads.
-        self.size, self.longest, self.constraints = (
-            wish.beam_size, wish.max_length, tuple(map(tuple, wish.constraints))
-        )  # fmt: skip
+        self.size, self.longest, self.prefix = wish.beam_size, wish.max_length, wish.prefix
+        self.constraints = tuple(map(tuple, wish.constraints))
 
     def ranked(self, tokens):
         """What each possible next token adds to a total."""

@@ -27,6 +27,8 @@ GOOD = [
     {"constraints": ["e f"], "num_hypotheses": 2},
     {"constraints": ["g", "b a"], "beam_size": 1},
     {"constraints": ["d", "zz"], "disallowed": ["c", "a a"], "beam_size": 6, "num_hypotheses": 6},
+    {"constraints": ["e f", "f e"], "prefix_tokens": ["e", "f", "e"], "max_new_tokens": 1},
+    {"constraints": ["d e f"], "target_prefix": "a d", "max_new_tokens": 2, "num_hypotheses": 2},
     {"disallowed": ["a", "b c", "<unk>"], "min_length": 2, "num_hypotheses": 4},
     {"beam_size": 6, "num_hypotheses": 6, "beam_groups": 3, "diversity_penalty": 0.7},
     {"beam_size": 4, "num_hypotheses": 4, "beam_groups": 4, "diversity_penalty": 5.0},
@@ -65,6 +67,10 @@ BAD = [
     (
         {"constraints": ["a b", "c d"], "target_prefix": "e e e"},
         "constraints: expected room for 4 tokens below the maximum of 6",
+    ),
+    (
+        {"constraints": ["d e f"], "target_prefix": "a d", "max_new_tokens": 1},
+        "constraints: expected room for 2 tokens below the maximum of 3",
     ),
     (
         {"constraints": ["a b c"], "disallowed": ["b c"]},

@@ -26,6 +26,8 @@ EVERY = {
     "prefix": {"prefix": (5, 1)},
     "disallowed": {"disallowed": ((4,), (5, 5), (1, 5, 1))},
     "constraints": {"constraints": ((4,), (5, 4))},
+    "held": {"prefix": (5, 4, 1), "constraints": ((5, 4), (4, 1))},
+    "begun": {"prefix": (5, 4), "constraints": ((4, 5),)},
     "max_length": {"max_length": 1},
 }
 TOGETHER = {
@@ -43,7 +45,8 @@ def exhaustive(model, row, wish):
         for tokens in itertools.product(WORDS, repeat=length):
             # A hypothesis that lives on always has room for what it still needs.
             roomy = all(
-                bound.needed(of, tokens[:i]) <= wish.max_length - i for i in range(1, length + 1)
+                i <= len(wish.prefix) or bound.needed(of, tokens[:i]) <= wish.max_length - i
+                for i in range(1, length + 1)
             )
             total = of.total(tokens)
             if total is not None and roomy and not bound.unmet(of, tokens):

@@ -71,8 +71,9 @@ def allowed(case, live):
     found = []
     for slot, (total, tokens) in enumerate(live):
         left = case.longest - len(tokens) - 1
+        forced = len(tokens) < len(case.prefix)
         for token, reached in enumerate(case.totals(total, tokens)):
-            fits = needed(case, (*tokens, token)) <= left
+            fits = forced or needed(case, (*tokens, token)) <= left
             if token == END:
                 fits = not unmet(case, tokens)
             if reached > LOWEST / 2 and fits:
@@ -146,7 +147,9 @@ def settings(cases):
     longest = tf.constant([case.longest for case in cases], tf.int32)
     penalty = tf.ones([len(cases)])
     options = Options(size, size, penalty, 5.0 * penalty, 0 * size, longest)
-    return options, no_extras(len(cases))._replace(constraints=padded(cases))
+    forced = tf.constant([len(case.prefix) for case in cases], tf.int32)
+    extras = no_extras(len(cases))._replace(constraints=padded(cases), prefix_length=forced)
+    return options, extras
 
 
 def specs(rank, *dtypes):
@@ -155,17 +158,18 @@ def specs(rank, *dtypes):
 
 REAL, WHOLE = tf.float32, tf.int32
 SPECS = [*specs(3, REAL, WHOLE, tf.bool), *specs(0, WHOLE)]
-SPECS += [Options(*specs(1, WHOLE, WHOLE, REAL, REAL, WHOLE, WHOLE)), *specs(3, WHOLE)]
+SPECS += [Options(*specs(1, WHOLE, WHOLE, REAL, REAL, WHOLE, WHOLE)), *specs(3, WHOLE), *specs(1, WHOLE)]
 
 
 @tf.function(autograph=False, input_signature=SPECS)
-def traced(totals, history, met, position, options, constraints):
-    extras = no_extras(tf.shape(totals)[0])._replace(constraints=constraints)
+def traced(totals, history, met, position, options, constraints, forced):
+    extras = no_extras(tf.shape(totals)[0])
+    extras = extras._replace(constraints=constraints, prefix_length=forced)
     return constraining.constrain(totals, history, met, position, options, extras)
 
 
 def in_graph(*given):
-    return traced(*given[:-1], given[-1].constraints)
+    return traced(*given[:-1], given[-1].constraints, given[-1].prefix_length)
 
 
 def gather(x, index):
@@ -218,7 +222,9 @@ def random_case(random, seed, row, longest=4, size=None):
     size = size or int(random.integers(1, 6))
     constraints, room = [], longest
     prefix = tuple(random.choice(WORDS, random.integers(0, 2)).tolist())
-    room -= len(prefix)
+    if random.random() < 0.3:  # held by the prefix, and one that may lie across its first token
+        constraints += [prefix, (*prefix, 4)] if prefix else []
+    room -= len(prefix) + bool(constraints)
     while room and random.random() < 0.75:
         length = int(random.integers(1, min(room, 3) + 1))
         constraint = tuple(random.choice(WORDS[:3], length).tolist())
@@ -373,11 +379,22 @@ def test_empty_shapes(rows, count):
             assert grown.shape == (rows, 8 + 2 * count * length, count)
 
 
-def test_too_long():
-    constraints = tf.constant([[[4, 5], [6, 0]], [[4, 0], [0, 0]], [[0, 0], [0, 0]]])
-    extras = no_extras(3)._replace(constraints=constraints, prefix_length=tf.constant([1, 1, 2]))
-    came = [constraining.too_long(extras, tf.constant([n] * 3)).numpy().tolist() for n in (2, 3, 4)]
-    assert came == [[True, False, False], [True, False, False], [False, False, False]]
+def test_needed_behind_a_prefix():
+    random, expected = np.random.default_rng(8), []
+    for _ in range(60):
+        constraints = random.integers(4, 7, (random.integers(0, 4), random.integers(1, 4)))
+        prefix = random.integers(4, 7, random.integers(0, 5)).tolist()
+        cut = [tuple(c[: random.integers(1, len(c) + 1)].tolist()) for c in constraints]
+        expected.append(Case(7, 0, 1, 0, cut, prefix))
+    longest = max(len(case.prefix) for case in expected)
+    prefixes = np.full([60, longest], 4)  # beyond its length a prefix may be anything
+    for row, case in enumerate(expected):
+        prefixes[row, : len(case.prefix)] = case.prefix
+    extras = settings(expected)[1]._replace(prefix=tf.constant(prefixes, tf.int32))
+    came = constraining.needed(extras).numpy().tolist()
+    assert came == [needed(case, tuple(case.prefix)) for case in expected]
+    assert len(set(came)) > 4
+    assert constraining.needed(no_extras(2)).numpy().tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
