@@ -25,6 +25,7 @@ from keras_s2s.cli import (
 )
 from keras_s2s.cli.interrupts import insist
 from keras_s2s.cli.parsing import Parser
+from keras_s2s.cli.standard import reserve
 from keras_s2s.config import UserError
 
 __all__ = ["main"]
@@ -39,11 +40,13 @@ def main(argv=None) -> int:
     Raises:
         SystemExit: for `--help`, `--version` and words that cannot be parsed (status 2).
     """
+    reserve()
     arguments = _parser().parse(sys.argv[1:] if argv is None else argv)
     try:
         with insist():
             arguments.run(arguments)
-        sys.stdout.flush()  # at exit it would be too late to say what went wrong
+        if sys.stdout is not None:
+            sys.stdout.flush()  # at exit it would be too late to say what went wrong
     except UserError as error:
         return _fail(error, error.status)
     except BrokenPipeError:  # whoever read our output has gone

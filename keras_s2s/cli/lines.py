@@ -3,10 +3,10 @@
 import contextlib
 import itertools
 import os
-import sys
 from pathlib import Path
 
 from keras_s2s.cli.quiet import import_tensorflow
+from keras_s2s.cli.standard import open_stream
 from keras_s2s.config import UserError, is_frames
 
 __all__ = [
@@ -41,7 +41,7 @@ def source_lines(path):
 
 
 def _standard_input():
-    for number, line in enumerate(sys.stdin.buffer, 1):
+    for number, line in enumerate(open_stream("stdin").buffer, 1):
         try:
             text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError as error:
@@ -96,7 +96,7 @@ def read_once(path) -> bool:
 
 def at_a_time(path, size: int) -> int:
     """How many lines to take together: `size`, but one where a person is typing them."""
-    return 1 if path == "-" and sys.stdin.isatty() else size
+    return 1 if path == "-" and open_stream("stdin").isatty() else size
 
 
 def chunks(lines, size):
@@ -143,8 +143,8 @@ class Output(contextlib.AbstractContextManager):
         self.path = None if path in (None, "-") else Path(path)
         self._beside = None
         if self.path is None:
-            sys.stdout.reconfigure(encoding="utf-8")
-            self._file = sys.stdout
+            self._file = open_stream("stdout")
+            self._file.reconfigure(encoding="utf-8")
         elif not self.path.parent.is_dir():
             raise UserError(f"--output {path}: expected a folder that exists")
         elif self.path.is_dir():

@@ -36,11 +36,12 @@ def constrain(totals, history, met, position, options, extras, special=SpecialId
 
     A hypothesis needs as many tokens as its unmet constraints have, less those of the one that it
     is furthest in. A continuation that needs more than `max_length` leaves is impossible, unless a
-    prefix forces it, and so is the end before all is met. A row looks at the best 2 `beam_size` possible ones, the best of each
-    hypothesis, those that carry on an unmet constraint, and the ends. They stand in turn: the best
-    of all, then the best of each bank, from the fewest tokens needed to the most, then the second
-    best of each, and so on. The first `beam_size` without the ends live; ends count that are among
-    the first `beam_size` with them. Without constraints there is one bank: this is the plain beam.
+    prefix forces it, and so is the end before all is met. A row looks at the best 2 `beam_size`
+    possible ones, the best of each hypothesis, those that carry on an unmet constraint, and the
+    ends. They stand in turn: the best of all, then the best of each bank, from the fewest tokens
+    needed to the most, then the second best of each, and so on. The first `beam_size` without the
+    ends live; ends count that are among the first `beam_size` with them. Without constraints there
+    is one bank: this is the plain beam.
 
     With a `beam_size` of 1 the best of all comes first only while its hypothesis is not within a
     constraint, would not rather end, and has room for other tokens. So greedy search begins a

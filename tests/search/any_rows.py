@@ -83,7 +83,7 @@ class Asked:
         self.options = OFF | options
         self.source, self.copies = text.split(), copies
         given = self.options
-        self.prefix = self.read(given["target_prefix"]) + self.read(" ".join(given["prefix_tokens"]))
+        self.prefix = self.read(" ".join([given["target_prefix"], *given["prefix_tokens"]]))
         self.constraints = [self.read(one) for one in given["constraints"]]
         self.disallowed = [self.read(one) for one in given["disallowed"]]
         self.shortest, self.longest = self._lengths(len(self.source))

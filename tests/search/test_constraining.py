@@ -158,7 +158,8 @@ def specs(rank, *dtypes):
 
 REAL, WHOLE = tf.float32, tf.int32
 SPECS = [*specs(3, REAL, WHOLE, tf.bool), *specs(0, WHOLE)]
-SPECS += [Options(*specs(1, WHOLE, WHOLE, REAL, REAL, WHOLE, WHOLE)), *specs(3, WHOLE), *specs(1, WHOLE)]
+SPECS += [Options(*specs(1, WHOLE, WHOLE, REAL, REAL, WHOLE, WHOLE))]
+SPECS += [*specs(3, WHOLE), *specs(1, WHOLE)]
 
 
 @tf.function(autograph=False, input_signature=SPECS)
