@@ -32,12 +32,14 @@ class Source:
 
 @dataclass
 class Row:
-    """What is asked of a text: `options` by name, and its lists of ids."""
+    """What is asked of a text: `options` by name, and its lists of ids; `strange` are the pieces of
+    the constraints that no target can hold."""
 
     options: dict
     error: str
     prefix: list = field(default_factory=list)
     constraints: list = field(default_factory=list)
+    strange: list = field(default_factory=list)
     disallowed: list = field(default_factory=list)
 
 
@@ -83,8 +85,13 @@ def read_row(given, source, target, copies, caps) -> Row:
     row = Row(dict(given), "")
     text, tokens = given["target_prefix"], _items(given["prefix_tokens"])
     row.prefix = ids([*target.pieces(_raw(text)), *tokens])
-    phrases = [ids(target.pieces(_raw(one))) for one in _items(given["constraints"])]
-    row.constraints = [phrase for phrase in phrases if phrase]
+    for one in _items(given["constraints"]):
+        pieces = target.pieces(_raw(one))
+        row.constraints += [ids(pieces)] if pieces else []
+        row.strange += [
+            piece for piece, number in zip(pieces, ids(pieces))
+            if number == UNKNOWN_ID and piece != UNKNOWN
+        ]  # fmt: skip
     for one in _items(given["disallowed"]):
         alone = ids([one])
         known = alone[0] != UNKNOWN_ID or one == UNKNOWN
@@ -156,6 +163,8 @@ def _problems(given, row, source, longest, caps):
         yield "alternatives_at: expected none beside beam_groups"
     size = sum(map(len, row.constraints))
     yield _beyond("constraints tokens", size, caps["constraints"])
+    if row.strange:
+        yield f"constraints: expected tokens that a target can hold, came {row.strange[0]}"
     if size and (apart or groups > 1):
         yield "constraints: expected none beside beam_groups or alternatives_at"
     if size and (needed := _needed(row)) > longest - prefix:

@@ -28,14 +28,15 @@ class Lists:
 
     One row's lists pad those of all others, so that what is too much for a row is not here:
     `constraints` are cut to what a request may hold, of `constraint_tokens` [B], and `disallowed`
-    has no sequences that are longer than any target.
+    has no sequences that are longer than any target. `strange`, string [B], is the first piece of
+    the constraints that no target can hold, "" where there is none.
     """
 
     def __init__(self, prefix, prefix_length, constraints=None, disallowed=None):
         nothing = tf.zeros([tf.shape(prefix)[0], 0, 0], tf.int32)
-        none = nothing, tf.zeros_like(prefix_length)
+        none = nothing, tf.zeros_like(prefix_length), tf.fill(tf.shape(prefix_length), "")
         self.prefix, self.prefix_length = prefix, prefix_length
-        self.constraints, self.constraint_tokens = none if constraints is None else constraints
+        self.constraints, self.constraint_tokens, self.strange = constraints or none
         self.disallowed = nothing if disallowed is None else disallowed
 
 
@@ -102,23 +103,28 @@ def _within(texts, cap):
 
 
 def _phrases(texts, source):
-    """Lines of strings [B], ragged [B, None], and the ids of each, ragged [B, None, None]."""
+    """Lines of strings [B], ragged [B, None], and pieces and ids of each, [B, None, None]."""
     items = _items(_within(texts, source.caps["list_bytes"]))
     cut = items.with_values(source.tokenizers[1].phrases(items.values))
-    return items, cut.with_flat_values(source.ids(cut.merge_dims(1, 2)).values)
+    return items, cut, cut.with_flat_values(source.ids(cut.merge_dims(1, 2)).values)
 
 
 def _constraints(texts, source):
-    """int32 [B, C, L], and how many tokens they were before they were cut, int32 [B]."""
+    """int32 [B, C, L], how many tokens they were before they were cut, int32 [B], and the first
+    piece, string [B], that is unknown and no copy."""
     most = source.caps["constraints"]
 
     def read():
-        _, ids = _phrases(texts, source)
-        count = tf.cast(ids.merge_dims(1, 2).row_lengths(), tf.int32)
-        return ids[:, :most, :most].to_tensor(0), count
+        _, pieces, ids = _phrases(texts, source)
+        flat, flat_ids = pieces.merge_dims(1, 2), ids.merge_dims(1, 2)
+        count = tf.cast(flat_ids.row_lengths(), tf.int32)
+        unknown = tf.equal(flat_ids.values, SpecialIds().unknown) & (flat.values != UNKNOWN)
+        strange = tf.ragged.boolean_mask(flat, flat.with_values(unknown))[:, :1].to_tensor("")
+        return ids[:, :most, :most].to_tensor(0), count, tf.strings.reduce_join(strange, 1)
 
     def empty():
-        return tf.zeros([source.batch, 0, 0], tf.int32), tf.zeros([source.batch], tf.int32)
+        none = tf.zeros([source.batch], tf.int32)
+        return tf.zeros([source.batch, 0, 0], tf.int32), none, tf.fill([source.batch], "")
 
     return _when_any(texts, read, empty)
 
@@ -127,7 +133,7 @@ def _disallowed(texts, source):
     """int32 [B, D, L], each line cut, and each line as the one piece that it may be."""
 
     def read():
-        items, ids = _phrases(texts, source)
+        items, _, ids = _phrases(texts, source)
         ids = tf.concat([ids, _as_pieces(items, source)], 1)
         short = ids.row_lengths(2) <= source.caps["max_length"]
         return tf.ragged.boolean_mask(ids, short).to_tensor(0)
@@ -308,6 +314,9 @@ def _phrase_checks(given, lists, apart, longest, caps):
     )  # fmt: skip
     size = lists.constraint_tokens
     yield beyond("constraints tokens", size, caps["constraints"])
+    yield tf.not_equal(lists.strange, ""), lambda: tf.strings.join(
+        ["constraints: expected tokens that a target can hold, came ", lists.strange]
+    )
     other = (size > 0) & (apart | (given["beam_groups"] > 1))
     yield other, lambda: "constraints: expected none beside beam_groups or alternatives_at"
     needed, barred = tf.cond(

@@ -85,6 +85,8 @@ class Asked:
         given = self.options
         self.prefix = self.read(" ".join([given["target_prefix"], *given["prefix_tokens"]]))
         self.constraints = [self.read(one) for one in given["constraints"]]
+        words = " ".join(given["constraints"])
+        self.strange = words.split() != self.read(words)
         self.disallowed = [self.read(one) for one in given["disallowed"]]
         self.shortest, self.longest = self._lengths(len(self.source))
 
@@ -126,6 +128,7 @@ def refused(asked):
         or len(asked.prefix) > asked.longest
         or (apart and (grouped or given["alternatives_at"] < len(asked.prefix)))
         or (bool(asked.constraints) and (apart or grouped))
+        or asked.strange
         or asked.needed() > asked.longest - len(asked.prefix)
         or any(holds(one, never) for one in asked.constraints for never in asked.disallowed)
     )

@@ -26,7 +26,10 @@ GOOD = [
     {"max_new_tokens": 3},
     {"constraints": ["e f"], "num_hypotheses": 2},
     {"constraints": ["g", "b a"], "beam_size": 1},
-    {"constraints": ["d", "zz"], "disallowed": ["c", "a a"], "beam_size": 6, "num_hypotheses": 6},
+    {
+        "constraints": ["d", "<unk>"], "disallowed": ["c", "a a"], "beam_size": 6,
+        "num_hypotheses": 6,
+    },
     {"constraints": ["e f", "f e"], "prefix_tokens": ["e", "f", "e"], "max_new_tokens": 1},
     {"constraints": ["d e f"], "target_prefix": "a d", "max_new_tokens": 2, "num_hypotheses": 2},
     {"disallowed": ["a", "b c", "<unk>"], "min_length": 2, "num_hypotheses": 4},
@@ -67,6 +70,10 @@ BAD = [
     (
         {"constraints": ["a b", "c d"], "target_prefix": "e e e"},
         "constraints: expected room for 4 tokens below the maximum of 6",
+    ),
+    (
+        {"constraints": ["b", "a q", "r"]},
+        "constraints: expected tokens that a target can hold, came q",
     ),
     (
         {"constraints": ["d e f"], "target_prefix": "a d", "max_new_tokens": 1},

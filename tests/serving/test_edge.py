@@ -95,6 +95,7 @@ def test_a_row_with_an_error_fails_no_other(made, edge):
         {"constraints": ["a b c"], "max_length": 2},
         {"constraints": ["b c d"], "target_prefix": "a b", "max_new_tokens": 1},
         {"constraints": ["a b"], "disallowed": ["b"]},
+        {"constraints": ["b", "a q", "r"]},
         {"min_length": 5, "max_length": 3},
         {"alternatives_at": 0, "target_prefix": "a"},
     ],
