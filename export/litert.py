@@ -39,7 +39,7 @@ def export_litert(
     `litert_proof.FALLS` says, on the run's validation data.
 
     Args:
-        run: run directory.
+        run: run directory, or several for their ensemble.
         directory: base path; its sub-directories are the versions.
         version: positive integer; the next free one when None.
         checkpoint: `"best"` or `"last"`.

@@ -14,7 +14,7 @@ from keras_s2s.export.compiling import FLAG, SEARCHES, compiled_search, sized_re
 from keras_s2s.export.control_flow import settle_loops
 from keras_s2s.export.freezing import check_size, freeze
 from keras_s2s.export.graph_file import editing
-from keras_s2s.export.materials import material_of, run_pairs
+from keras_s2s.export.materials import first_run, material_of, run_pairs
 from keras_s2s.export.packing import check_drift, drift, packed
 from keras_s2s.export.proving import prove
 from keras_s2s.export.publishing import check_version, publish
@@ -34,7 +34,7 @@ def export_saved_model(
     """Exports a run's checkpoint.
 
     Args:
-        run: run directory.
+        run: run directory, or several for their ensemble.
         directory: base path of the served model; its sub-directories are the versions.
         version: positive integer; the next free one when None.
         checkpoint: `"best"` or `"last"`.
@@ -52,7 +52,7 @@ def export_saved_model(
     """
     check_version(directory, version)
     pairs, about = run_pairs(run), run_facts(run, checkpoint)
-    tokens = None if shortlist is None else shortlist_of(run, shortlist)
+    tokens = None if shortlist is None else shortlist_of(first_run(run), shortlist)
     translator = load_run(run, checkpoint, tokens)
     return export_translator(
         translator, directory, version=version, pairs=pairs, about=about, **variant

@@ -18,10 +18,11 @@ __all__ = ["add_commands"]
 
 MANY = 32  # texts that one call carries
 OWN = {  # the options of each format
-    "saved_model": ("version", "weights", "batching", "frozen", "xla", "gpu", "shortlist"),
-    "litert": ("version", "quantize", "beam", "max_length"),
+    "saved_model": ("version", "ensemble", "weights", "batching", "frozen", "xla", "gpu",
+                    "shortlist"),
+    "litert": ("version", "ensemble", "quantize", "beam", "max_length"),
     "ctranslate2": ("quantize",),
-}
+}  # fmt: skip
 
 
 def add_commands(commands) -> None:
@@ -56,6 +57,7 @@ def _add_export(parser):
     add("--gpu", action="store_true", help=placed)
     few = "give no target tokens but those of FILE, one a line, or the N most frequent in training"
     add("--shortlist", metavar="FILE|N", help=few)
+    add("--ensemble", nargs="+", metavar="RUN", help="further runs: the mean of all, as one model")
     add("--average", type=integer(2), metavar="N", help="the mean of RUN's last N checkpoints")
     add_checkpoint_option(parser)
 
@@ -100,9 +102,10 @@ def _export(arguments):
     if quantization:
         options["quantization"] = quantization
     make = getattr(export, f"export_{arguments.format}")
-    checkpoint = arguments.checkpoint
+    checkpoint, others = arguments.checkpoint, options.pop("ensemble", None) or []
     with _averaged(arguments.run_dir, arguments.average, checkpoint) as run:
-        print(make(run, arguments.directory, checkpoint=checkpoint, **options))
+        runs = [run, *others] if others else run
+        print(make(runs, arguments.directory, checkpoint=checkpoint, **options))
 
 
 @contextlib.contextmanager
