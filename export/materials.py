@@ -11,7 +11,7 @@ from keras_s2s.export.frame_probes import random_frames
 from keras_s2s.export.probes import Material
 from keras_s2s.tokenizers import SPECIAL_PIECES, Frames
 
-__all__ = ["first_run", "material_of", "run_pairs"]
+__all__ = ["material_of", "run_pairs"]
 
 PAIRS = 4
 CHARACTERS = 200

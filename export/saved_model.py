@@ -14,7 +14,7 @@ from keras_s2s.export.compiling import FLAG, SEARCHES, compiled_search, sized_re
 from keras_s2s.export.control_flow import settle_loops
 from keras_s2s.export.freezing import check_size, freeze
 from keras_s2s.export.graph_file import editing
-from keras_s2s.export.materials import first_run, material_of, run_pairs
+from keras_s2s.export.materials import material_of, run_pairs
 from keras_s2s.export.packing import check_drift, drift, packed
 from keras_s2s.export.proving import prove
 from keras_s2s.export.publishing import check_version, publish
@@ -51,8 +51,10 @@ def export_saved_model(
             export, in a fresh process, and the model, or where packing moved it too far.
     """
     check_version(directory, version)
+    if shortlist is not None and isinstance(run, list | tuple):
+        raise UserError("shortlist: expected none for an ensemble, whose mean needs all columns")
     pairs, about = run_pairs(run), run_facts(run, checkpoint)
-    tokens = None if shortlist is None else shortlist_of(first_run(run), shortlist)
+    tokens = None if shortlist is None else shortlist_of(run, shortlist)
     translator = load_run(run, checkpoint, tokens)
     return export_translator(
         translator, directory, version=version, pairs=pairs, about=about, **variant

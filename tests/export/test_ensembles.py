@@ -51,7 +51,7 @@ def test_what_makes_no_ensemble_is_named(place, capsys):
     for words, problem in (
         (["--ensemble", str(place / "none")], "none"),
         (["--ensemble", one, "--format", "ctranslate2"], "--ensemble: expected none with --format"),
-        (["--ensemble", one, "--shortlist", "4"], "expected None for an ensemble"),
+        (["--ensemble", one, "--shortlist", "4"], "shortlist: expected none for an"),
     ):
         assert cli.main(["export", one, str(place / "x"), *words]) == 2
         assert problem in capsys.readouterr().err
