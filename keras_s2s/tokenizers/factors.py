@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_s2s.config import FactorSizes
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, Tokenizer
+from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
 from keras_s2s.tokenizers.parts import save_parts
 from keras_s2s.tokenizers.words import Whitespace
 
@@ -81,12 +81,13 @@ class Factors(Whitespace):
 
     def strings(self, ids):
         known = (ids >= 0) & (ids < self.size)
-        rest = tf.where(known, ids, 1)
+        rest = tf.where(known, ids, UNKNOWN_ID)
         word = shown = self.parts[0].strings(rest % self.parts[0].size)
         for before, part in zip(self.parts, self.parts[1:]):
             rest //= before.size
             shown = tf.strings.join([shown, part.strings(rest % part.size)], self.separator)
-        return tf.where(tf.equal(word, ""), "", shown)
+        shown = tf.where(tf.equal(word, ""), "", shown)
+        return tf.where(known, shown, UNKNOWN)
 
     def model_file(self):
         return None
