@@ -31,16 +31,16 @@ def joined(count, seed):
     """The second source, then the first."""
     draw, pairs = random.Random(seed), []
     for _ in range(count):
-        one, two = (draw.choices(LETTERS[:8], k=draw.randint(1, 4)) for _ in range(2))
+        one, two = (draw.sample(LETTERS[:8], draw.randint(1, 4)) for _ in range(2))
         pairs.append((f"{' '.join(one)}\t{' '.join(two)}", " ".join(two + one)))
     return pairs
 
 
-def learned(folder, pairs, kind, encoder):
+def learned(folder, pairs, kind, encoder, updates=700):
     data = {"train": write(folder, pairs), "batch_tokens": 600, "target_tokenizer": WORD,
             "source_tokenizer": {"kind": kind, "parts": [WORD, WORD]}}  # fmt: skip
     config = {"data": data, "model": {"embedding": 32, "encoder": encoder, "decoder": SIDE},
-              "training": {**OPTIONS, "updates": 700, "learning_rate": 0.003},
+              "training": {**OPTIONS, "updates": updates, "learning_rate": 0.003},
               "decoding": {"beam_size": 1, "max_length": 30}}  # fmt: skip
     train(Config.from_dict(config), folder / "run", stream=io.StringIO())
     return Translator.load(folder / "run")
@@ -56,5 +56,5 @@ def test_factors_tell_what_words_do_not(tmp_path):
 
 def test_two_sources_are_read_together(tmp_path):
     parallel = {"kind": "parallel", "encoders": [SIDE, SIDE]}
-    translator = learned(tmp_path, joined(6000, 1), "sources", parallel)
+    translator = learned(tmp_path, joined(6000, 1), "sources", parallel, 1200)
     assert exact(translator, joined(100, 2)) > 0.9
