@@ -12,7 +12,7 @@ from keras_s2s.data import read_pairs
 from keras_s2s.export.cards import make_card, put_card, run_facts
 from keras_s2s.export.materials import first_run, material_of, run_pairs
 from keras_s2s.export.publishing import check_version, publish
-from keras_s2s.tokenizers import Frames, Multilingual, Pointers, protos
+from keras_s2s.tokenizers import Factors, Frames, Multilingual, Pointers, Sources, protos
 from keras_s2s.translator import Translator, load_run
 
 __all__ = ["FILE", "export_litert", "export_litert_translator"]
@@ -124,6 +124,9 @@ def _check_package():
 def _check_texts(translator):
     for side in ("source", "target"):
         kind = getattr(translator, f"{side}_tokenizer").kind
+        if kind in (Factors.kind, Sources.kind):
+            no = "whose ids a device has no code to make of a text"
+            raise UserError(f"format: litert expected a {side} of one text, came {kind}, {no}")
         if kind in (Frames.kind, Pointers.kind, Multilingual.kind):
             raise UserError(f"format: litert needs a {side} of texts, came {kind}")
 

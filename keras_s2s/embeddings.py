@@ -1,5 +1,7 @@
 """Tokens and positions as vectors."""
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -12,6 +14,7 @@ __all__ = [
     "FactoredEmbedding",
     "LearnedPositions",
     "ParallelEmbedding",
+    "PartedEmbedding",
     "PointerEmbedding",
     "TokenEmbedding",
     "place",
@@ -235,6 +238,37 @@ class PointerEmbedding(TokenEmbedding):
         return {**super().get_config(), "memory_units": self.memory_units}
 
 
+@keras.saving.register_keras_serializable("keras_s2s")
+class PartedEmbedding(TokenEmbedding):
+    """Vectors of several sources in one row of ids, for a `ParallelEncoder`.
+
+    Every source but the last ends with one and the same id, which no other place has.
+
+    Args:
+        vocabulary_size: number of tokens V of all sources together.
+        units: width D.
+        separator: that id.
+
+    Call arguments:
+        inputs: int tensor of ids [B, S].
+
+    Output:
+        float32 tensor [B, S, D].
+    """
+
+    def __init__(self, vocabulary_size, units, separator=len(SpecialIds()), **kwargs):
+        super().__init__(vocabulary_size, units, **kwargs)
+        self.separator = separator
+
+    def parts(self, ids):
+        """Ids [B, S] -> int32 [B, S], which source each position belongs to, from 0."""
+        ends = tf.cast(tf.equal(ids, self.separator), tf.int32)
+        return tf.cumsum(ends, axis=1) - ends
+
+    def get_config(self):
+        return {**super().get_config(), "separator": self.separator}
+
+
 class _Embeddings(keras.layers.Layer):
     """Several tables in one layer, always float32; no table can be shared with a target's."""
 
@@ -280,7 +314,8 @@ class FactoredEmbedding(_Embeddings):
         combine: `"sum"` or `"concat"` of the F vectors.
 
     Call arguments:
-        inputs: int tensor of ids [B, S, F].
+        inputs: int tensor of ids [B, S, F]; or [B, S], the F ids of a token as the one number
+            id_0 + V_0 * (id_1 + V_1 * (id_2 + ...)).
 
     Output:
         float32 tensor [B, S, D], D the tables' width or the sum of their widths.
@@ -301,10 +336,23 @@ class FactoredEmbedding(_Embeddings):
         else:
             self.units = sum(embedding.units for embedding in self.embeddings)
 
+    @property
+    def size(self):
+        """How many numbers the ids of a token make: the product of the vocabularies."""
+        return math.prod(embedding.size for embedding in self.embeddings)
+
     def call(self, inputs):
-        parts = tf.unstack(inputs, num=len(self.embeddings), axis=2)
+        if inputs.shape.rank == 3:
+            parts = tf.unstack(inputs, num=len(self.embeddings), axis=2)
+        else:
+            parts = self._apart(inputs)
         vectors = [embedding(ids) for embedding, ids in zip(self.embeddings, parts)]
         return tf.concat(vectors, 2) if self.combine == "concat" else tf.add_n(vectors)
+
+    def _apart(self, ids):
+        for embedding in self.embeddings:
+            yield ids % embedding.size
+            ids //= embedding.size
 
     def get_config(self):
         return {**super().get_config(), "combine": self.combine}

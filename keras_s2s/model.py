@@ -172,8 +172,11 @@ class Seq2Seq(Updates):
         return tf.reshape(spread, tf.concat([shape[:3], [length]], 0))
 
     def _read(self, source, maps="none", training=False):
-        vectors = self.source(source[self.source.reads])  # [B, S, E]
-        memory = self.encoder(vectors, mask=source["mask"], maps=maps, training=training)
+        given = source[self.source.reads]
+        parts = {"parts": self.source.parts(given)} if hasattr(self.source, "parts") else {}
+        memory = self.encoder(
+            self.source(given), mask=source["mask"], maps=maps, training=training, **parts
+        )
         context = self.decoder.prepare(memory, source, training=training)
         self.head.check(context)
         return memory, context

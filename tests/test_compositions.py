@@ -332,3 +332,38 @@ def test_descriptions_that_do_not_do(encoder, message):
 def test_arguments_are_checked(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_sources_in_one_row_are_those_of_a_list():
+    parts = [RecurrentEncoder(4, bidirectional=False), TransformerEncoder(4, 1, 2)]
+    encoder = made(ParallelEncoder(parts))
+    lengths, x = [(3, 2), (1, 4), (0, 1)], normal(3, 6, 4)
+    mask = right_padded([sum(pair) for pair in lengths], 6)
+    number = np.array([[0] * a + [1] * (6 - a) for a, _ in lengths], np.int32)
+    memory = run_both(lambda x, m, p: encoder(x, mask=m, maps="all", parts=p), x, mask, number)
+    assert memory.values.shape == (3, 3 + 4, 4)
+    for row, (one, two) in enumerate(lengths):
+        places = np.array(memory.mask[row])
+        np.testing.assert_array_equal(places, [*(np.arange(3) < one), *(np.arange(4) < two)])
+        np.testing.assert_array_equal(memory.source_index[row][places], range(one + two))
+        cut = (x[row : row + 1, :one], x[row : row + 1, one : one + two])
+        for part, own, from_ in zip(parts, cut, (0, 3), strict=True):
+            if not own.shape[1]:
+                continue
+            alone = part(own, mask=np.ones(own.shape[:2], bool), maps="all")
+            assert_close(memory.values[row, from_ : from_ + own.shape[1]], alone.values[0])
+            if alone.attention is not None:
+                inside = memory.attention[row, :, one : one + two, one : one + two]
+                assert_close(inside, alone.attention[0])
+    assert np.max(memory.source_index) <= 5
+    with pytest.raises(ValueError, match="combine: expected 'time' for several sources in a row"):
+        made(ParallelEncoder(parts, combine="depth"))(x, mask=mask, parts=number)
+
+
+def test_factors_in_one_number():
+    layer = FactoredEmbedding([TokenEmbedding(5, 2), TokenEmbedding(3, 4), TokenEmbedding(2, 1)])
+    layer.build()
+    ids = np.array([[[4, 2, 1], [0, 0, 0], [3, 1, 0]]], np.int32)
+    numbers = ids[..., 0] + 5 * (ids[..., 1] + 3 * ids[..., 2])
+    assert layer.size == 30
+    assert_close(run_both(layer, numbers), layer(ids))

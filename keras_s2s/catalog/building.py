@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.catalog.presets import DEFAULT, PRESETS
-from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.config import FactorSizes, ModelConfig, PartedSize, UserError
 from keras_s2s.decoders import (
     ConditionalDecoder,
     ConvolutionalDecoder,
@@ -19,7 +19,13 @@ from keras_s2s.decoders import (
     RecurrentDecoder,
     TransformerDecoder,
 )
-from keras_s2s.embeddings import ParallelEmbedding, PointerEmbedding, TokenEmbedding
+from keras_s2s.embeddings import (
+    FactoredEmbedding,
+    ParallelEmbedding,
+    PartedEmbedding,
+    PointerEmbedding,
+    TokenEmbedding,
+)
 from keras_s2s.encoders import (
     ConvolutionalEncoder,
     GNMTEncoder,
@@ -75,7 +81,8 @@ KINDS = {
     },
 }
 CORPUS = ("self", "vocabulary_size", "features", "tied")  # not for a configuration to say
-SIDES = {"source": ("norm",), "target": ("norm", "first")}  # arguments of sides of frames
+SIDES = {"source": ("norm", "combine", "widths"), "target": ("norm", "first")}
+OF_FACTORS = ("combine", "widths")  # the others are of frames
 SHARED = (
     "units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout", "cell",
 )  # fmt: skip
@@ -213,7 +220,7 @@ def _unknown(place, came, known, what="one"):
 
 def build(
     model: ModelConfig,
-    source_size: int | list[int],
+    source_size: int | list[int] | FactorSizes | PartedSize,
     target_size: int,
     *,
     label_smoothing: float = 0.0,
@@ -226,7 +233,8 @@ def build(
         model: the configuration's `model` section.
         source_size, target_size: vocabulary sizes, the four special ids included; of a side of
             frames the numbers in one; a list of the former for a parallel encoder of several
-            sources, see `ParallelEmbedding`.
+            sources, see `ParallelEmbedding`; `FactorSizes` for tokens with factors, `PartedSize`
+            for several sources in one row of ids.
         label_smoothing: see `keras_s2s.losses.cross_entropy`.
         policy: Keras dtype policy of the layers between embeddings and head.
         frames: whether source and target are frames; None: both under a regression head, else
@@ -259,6 +267,8 @@ def assemble(found, source_size, target_size, label_smoothing=0.0, policy="float
     """
     frames = (found["head"]["kind"] == "regression",) * 2 if frames is None else frames
     encoder, decoder = (_make(part, found[part], dtype=policy) for part in ("encoder", "decoder"))
+    if isinstance(source_size, PartedSize):
+        _check_parts(found["encoder"], source_size.parts)
     source = _reader("source", found, source_size, frames[0])
     target, head = _target(found, encoder, target_size, frames[1])
     return Seq2Seq(
@@ -269,13 +279,51 @@ def assemble(found, source_size, target_size, label_smoothing=0.0, policy="float
 def _reader(side, found, size, framed):
     """What reads a side: an embedding of tokens, or a projection of frames."""
     if framed:
+        for key in found[side].keys() & set(OF_FACTORS):
+            raise UserError(f"model.{side}.{key}: expected none for a side of frames, came one")
         return VectorProjection(size, found["embedding"], **found[side])
+    if isinstance(size, FactorSizes):
+        return _factored(found, size.sizes)
     if found[side]:
         key = next(iter(found[side]))
         raise UserError(f"model.{side}.{key}: expected none for a side of text, came one")
+    if isinstance(size, PartedSize):
+        return PartedEmbedding(size.size, found["embedding"])
     if isinstance(size, list):
         return ParallelEmbedding([TokenEmbedding(one, found["embedding"]) for one in size])
     return TokenEmbedding(size, found["embedding"])
+
+
+def _factored(found, sizes):
+    """Embeddings of factors whose vectors are together of the embedding's width."""
+    total, own = found["embedding"], dict(found["source"])
+    if "norm" in own:
+        raise UserError("model.source.norm: expected none for a side of text, came one")
+    combine, widths = own.get("combine", "concat"), own.get("widths")
+    if combine not in ("concat", "sum"):
+        raise UserError(f"model.source.combine: expected concat or sum, came {combine!r}")
+    if combine == "sum":
+        if widths is not None:
+            raise UserError(f"model.source.widths: expected none beside sum, came {widths!r}")
+        widths = [total] * len(sizes)
+    elif widths is None:
+        more = max(1, total // 8)
+        widths = [total - more * (len(sizes) - 1), *[more] * (len(sizes) - 1)]
+    fits = isinstance(widths, list) and len(widths) == len(sizes)
+    fits = fits and all(type(width) is int and width > 0 for width in widths)
+    if not fits or combine == "concat" and sum(widths) != total:
+        expected = f"expected {len(sizes)} positive integers whose sum is the embedding's {total}"
+        raise UserError(f"model.source.widths: {expected}, came {widths!r}")
+    tables = [TokenEmbedding(size, width) for size, width in zip(sizes, widths)]
+    return FactoredEmbedding(tables, combine)
+
+
+def _check_parts(encoder, parts):
+    kind, count = encoder["kind"], len(encoder.get("encoders", ()))
+    if kind != "parallel" or count != parts or encoder["combine"] != "time":
+        expected = f"expected kind parallel, {parts} encoders and combine time for {parts} sources"
+        came = f"{kind} of {count}, {encoder['combine']}" if kind == "parallel" else kind
+        raise UserError(f"model.encoder: {expected}, came {came}")
 
 
 def _target(found, encoder, size, framed):

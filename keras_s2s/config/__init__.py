@@ -18,7 +18,7 @@ from keras_s2s.config.sections import (
     SpecialIds,
     Training,
 )
-from keras_s2s.config.tokenizing import Sampling, TokenizerConfig
+from keras_s2s.config.tokenizing import FactorSizes, PartedSize, Sampling, TokenizerConfig
 from keras_s2s.config.watching import TensorBoard
 
 __all__ = [
@@ -27,9 +27,11 @@ __all__ = [
     "Data",
     "Decoding",
     "Export",
+    "FactorSizes",
     "ModelConfig",
     "Noise",
     "Objectives",
+    "PartedSize",
     "Sampling",
     "SpecialIds",
     "TensorBoard",

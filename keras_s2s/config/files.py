@@ -61,11 +61,14 @@ def _value(cls, key, value, path, source):
         nearest = _nearest(cls, dotted, source.root)
         raise UserError(f"{source.place(dotted)}unknown key {dotted}; {nearest}")
     kinds = options(hints[key])
+    if isinstance(value, list):
+        items = (typing.get_args(kind) for kind in kinds if typing.get_origin(kind) is list)
+        item = next((one for one, *_ in items if dataclasses.is_dataclass(one)), None)
+        if item is not None:
+            return [_section(item, one, _join(dotted, n), source) for n, one in enumerate(value)]
     section = next(filter(dataclasses.is_dataclass, kinds), None)
     if section is None or (value is None and types.NoneType in kinds):
         return value
-    if isinstance(value, list) and list[section] in kinds:
-        return [_section(section, one, _join(dotted, n), source) for n, one in enumerate(value)]
     # a section whose keys are all commented out reads as null
     return _section(section, {} if value is None else value, dotted, source)
 

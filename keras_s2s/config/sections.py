@@ -15,7 +15,7 @@ from keras_s2s.config.checks import Section, UserError, setting
 from keras_s2s.config.files import override, parse, read, replace_file
 from keras_s2s.config.framing import is_frames
 from keras_s2s.config.objectives import Noise, Objectives
-from keras_s2s.config.tokenizing import TokenizerConfig
+from keras_s2s.config.tokenizing import TokenizerConfig, check_composites
 from keras_s2s.config.watching import TensorBoard
 from keras_s2s.signatures import CAPS, PENALTY
 
@@ -93,7 +93,6 @@ class Corpus(Section):
             if self.pairs is not None and getattr(self, beside) is not None:
                 self.refuse(beside, "expected source and target beside it, came pairs")
 
-
     def frames(self) -> tuple[bool, bool]:
         """Whether the source and the target are frames, by the names of their files."""
         return is_frames(self.source), is_frames(self.target)
@@ -136,9 +135,10 @@ class Data(Section):
             if own is not None and (own.shared or (self.tokenizer and self.tokenizer.shared)):
                 self.refuse(side, "expected tokenizer alone where shared is true, came both")
         self._check_frames()
-        if self.cache is not None and any(side.sampling for side in self.tokenizers()):
+        if self.cache is not None and any(side.sampled for side in self.tokenizers()):
             self.refuse("cache", "expected none beside sampling, which cuts texts anew each time")
         self._check_noise()
+        check_composites(self)
 
     def _check_noise(self):
         every = self.train if isinstance(self.train, list) else [self.train]
@@ -163,7 +163,6 @@ class Data(Section):
         """The configuration of the source's and of the target's tokenizer."""
         both = self.tokenizer or TokenizerConfig()
         return self.source_tokenizer or both, self.target_tokenizer or both
-
 
     def _check_frames(self):
         frames = self.frames()
@@ -191,7 +190,7 @@ class ModelConfig(Section):
     them. `embedding` is a width, `tie` shares the target's embedding with the output layer.
     `source` and `target` are for sides of frames: `norm` (true: each projected frame is
     normalised) and, of a target, `first` (what is read before the first frame: zeros, or source:
-    the source's last frame).
+    the source's last frame). Of factors, `source` says `combine` (concat or sum) and `widths`.
     """
 
     preset: str | None = None

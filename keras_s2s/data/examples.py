@@ -42,7 +42,11 @@ def make_source(pieces, source: Tokenizer, target: Tokenizer, copy: bool = False
         return {"features": _dense(pieces), "mask": _mask(_lengths(pieces))}
     made = {"ids": _ended(source.ids(pieces)), "mask": _mask(_lengths(pieces) + 1)}
     if copy:
-        made["copy_ids"] = _ended(_copy_ids(pieces, pieces, target))
+        shown = source.surface(pieces)
+        copies = _copy_ids(shown, shown, target)
+        # the end of one of several sources has no text
+        ids = tf.where(tf.equal(shown.values, ""), _SPECIAL.end, copies.values)
+        made["copy_ids"] = _ended(copies.with_values(ids))
     return made
 
 
@@ -81,7 +85,8 @@ def encode(source_pieces, target_pieces, source, target, copy: bool = False) -> 
     if isinstance(target, Frames):
         labels = _dense(target_pieces)
     else:
-        labels = _ended(target_ids(source_pieces, target_pieces, target, copy))
+        shown = source.surface(source_pieces)
+        labels = _ended(target_ids(shown, target_pieces, target, copy))
     return made | {
         "labels": labels,
         "source_length": _lengths(source_pieces) + (not isinstance(source, Frames)),

@@ -97,6 +97,18 @@ class SequentialEncoder(_Composition):
         return memory._replace(source_index=index, attention=attention)
 
 
+def _over_row(maps, own, start):
+    """Maps of one source [B, A, L, L] over the row [B, A, S, S] that it is part of.
+
+    Args:
+        own: bool [B, S], its positions.
+        start: int32 [B, 1], the first of them.
+    """
+    places = tf.expand_dims(tf.range(tf.shape(own)[1]), 0) - start  # [B, S]
+    placed = tf.one_hot(tf.where(own, places, -1), tf.shape(maps)[2], dtype=maps.dtype)
+    return tf.einsum("bsl,balm,btm->bast", placed, maps, placed)
+
+
 def _keys(memories):
     """The keys of each memory; None where all of them are its values."""
     if all(memory.keys is None for memory in memories):
@@ -110,6 +122,7 @@ class ParallelEncoder(_Composition):
 
     With several sources, `inputs` is a list of their vectors and `mask` all of their masks in a
     row; positions of the source are then counted over all of them, and the memory's places too.
+    Or all stand in one row, and `parts` says where: self-attention maps are then of that row.
 
     Args:
         encoders: list of encoders.
@@ -120,7 +133,8 @@ class ParallelEncoder(_Composition):
     Call arguments:
         inputs: float tensor [B, S, D], or a list of tensors [B, S_i, D] with S the sum of S_i.
         mask: bool tensor [B, S], True = a real token.
-        maps: `"all"` also gives self-attention maps, of one source alone.
+        maps: `"all"` also gives self-attention maps, but of a list of sources.
+        parts: int tensor [B, S] from 0 upwards, the source of each position of `inputs` [B, S, D].
 
     Output:
         `Memory` with values [B, M, D'], a summary combined as a place is (with `"time"` the mean
@@ -161,21 +175,32 @@ class ParallelEncoder(_Composition):
             if not encoder.built:
                 encoder.build(shape)
 
-    def call(self, inputs, mask, maps="none", training=None):
+    def call(self, inputs, mask, maps="none", training=None, parts=None):
         several = isinstance(inputs, list | tuple)
         offsets = [0] * len(self.encoders)
         if several:
-            parts, offsets = self._apart(inputs, mask)
+            read, offsets = self._apart(inputs, mask)
+        elif parts is not None:
+            read, offsets = self._out_of_a_row(inputs, mask, parts)
         else:
-            parts = [(inputs, mask)] * len(self.encoders)
+            read = [(inputs, mask)] * len(self.encoders)
         wanted = "none" if several else maps
         memories = [
             encoder(x, mask=m, maps=wanted, training=training)
-            for encoder, (x, m) in zip(self.encoders, parts)
+            for encoder, (x, m) in zip(self.encoders, read)
         ]
         seen = [memory.attention for memory in memories if memory.attention is not None]
+        if seen and parts is not None:
+            given = [n for n, memory in enumerate(memories) if memory.attention is not None]
+            seen = [
+                _over_row(maps, mask & tf.equal(parts, n), offsets[n])
+                for n, maps in zip(given, seen)
+            ]
         combined = self._in_a_row(memories, offsets) if self.combine == "time" else None
         combined = combined or self._place_by_place(memories)
+        if parts is not None:  # padding behind a source may point beyond the row
+            last = tf.maximum(tf.shape(mask)[1] - 1, 0)
+            combined = combined._replace(source_index=tf.minimum(combined.source_index, last))
         return combined._replace(attention=tf.concat(seen, 1) if seen else None)
 
     def _apart(self, inputs, mask):
@@ -188,6 +213,25 @@ class ParallelEncoder(_Composition):
         lengths = [tf.shape(x)[1] for x in inputs]
         offsets = tf.unstack(tf.cumsum(tf.stack(lengths), exclusive=True), num=len(lengths))
         return list(zip(inputs, tf.split(mask, lengths, 1))), offsets
+
+    def _out_of_a_row(self, inputs, mask, parts):
+        """Each source of a row [B, S, D] from its first place on, and where it begins [B, 1]."""
+        if self.combine != "time":
+            raise ValueError(
+                f"combine: expected 'time' for several sources in a row, came {self.combine!r}"
+            )
+        found, starts, start = [], [], tf.zeros([tf.shape(mask)[0], 1], tf.int32)
+        for number in range(len(self.encoders)):
+            own = tf.cast(mask & tf.equal(parts, number), tf.int32)
+            lengths = tf.reduce_sum(own, 1, keepdims=True)  # [B, 1]
+            # A batch may have no row, and a row nothing of a source: one place in any case.
+            longest = tf.reduce_max(tf.concat([lengths, [[1]]], 0))
+            places = tf.expand_dims(tf.range(longest), 0)
+            inside = tf.minimum(start + places, tf.maximum(tf.shape(mask)[1] - 1, 0))
+            found.append((tf.gather(inputs, inside, batch_dims=1), places < lengths))
+            starts.append(start)
+            start += lengths
+        return found, starts
 
     @staticmethod
     def _in_a_row(memories, offsets):

@@ -7,11 +7,13 @@ in its run directory. `Frames` stands in the place of one where a side is real v
 
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
 from keras_s2s.tokenizers.bytewise import Bytes
+from keras_s2s.tokenizers.factors import Factors
 from keras_s2s.tokenizers.files import load, load_pair, save_pair
 from keras_s2s.tokenizers.frames import Frames
 from keras_s2s.tokenizers.marian import Marian
 from keras_s2s.tokenizers.multilingual import Multilingual
 from keras_s2s.tokenizers.pointers import Pointers
+from keras_s2s.tokenizers.several import Sources
 from keras_s2s.tokenizers.shortlists import Shortlist
 from keras_s2s.tokenizers.subwords import SentencePiece
 from keras_s2s.tokenizers.training import train
@@ -24,12 +26,14 @@ __all__ = [
     "UNKNOWN_ID",
     "Bytes",
     "Characters",
+    "Factors",
     "Frames",
     "Marian",
     "Multilingual",
     "Pointers",
     "SentencePiece",
     "Shortlist",
+    "Sources",
     "Tokenizer",
     "Whitespace",
     "WordPiece",

@@ -72,6 +72,19 @@ class Tokenizer(tf.Module):
         """As `pieces`, for text without special tokens; none for ""."""
         raise NotImplementedError(f"{type(self).__name__} has to define cut")
 
+    @property
+    def layout(self):
+        """What `catalog.build` makes the side's embedding for: V, or how ids are composed."""
+        return self.size
+
+    def surface(self, pieces):
+        """Pieces, dense or ragged, as they are shown and copied: without what marks them."""
+        return pieces
+
+    def problems(self, text):
+        """Checks of texts [B]: pairs of rows bool [B] and a function of their messages [B]."""
+        return ()
+
     def phrases(self, text):
         """As `pieces`, of texts that stand within others: without the opening."""
         return self.pieces(text)

@@ -6,10 +6,12 @@ from pathlib import Path
 from keras_s2s.config import Sampling, UserError, replace_file
 from keras_s2s.tokenizers.base import Tokenizer
 from keras_s2s.tokenizers.bytewise import Bytes
+from keras_s2s.tokenizers.factors import Factors
 from keras_s2s.tokenizers.frames import Frames
 from keras_s2s.tokenizers.marian import Marian
 from keras_s2s.tokenizers.multilingual import Multilingual
 from keras_s2s.tokenizers.pointers import Pointers
+from keras_s2s.tokenizers.several import Sources
 from keras_s2s.tokenizers.subwords import SentencePiece
 from keras_s2s.tokenizers.wordpiece import WordPiece
 from keras_s2s.tokenizers.words import Characters, Whitespace, Words
@@ -19,7 +21,9 @@ __all__ = ["load", "load_pair", "save_pair"]
 _LISTED = {kind.kind: kind for kind in (Characters, Whitespace, WordPiece, Words)}
 _NEEDED = {
     Bytes.kind: {"size"},
+    Factors.kind: {"size", "parts", "separator"},
     Frames.kind: {"size"},
+    Sources.kind: {"size", "parts", "separator", "count"},
     Pointers.kind: {"size", "of"},
     Marian.kind: {"size", "file", "vocabulary"},
     Multilingual.kind: {"size", "file", "vocabulary", "languages", "language"},
@@ -43,6 +47,9 @@ def load(directory, name: str) -> Tokenizer:
         return _frames(directory / f"{name}.json", described["size"])
     path = directory / described.get("file", f"{name}.json")
     try:
+        if described["kind"] in (Factors.kind, Sources.kind):
+            parts = [load(directory, f"{name}.{i}") for i in range(int(described["parts"]))]
+            return _composite(described, parts)
         tokenizer = _make(described, path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: expected a vocabulary, came: {error.strerror}") from None
@@ -55,6 +62,16 @@ def load(directory, name: str) -> Tokenizer:
         expected = f"expected {described['size']} ids as {name}.json says"
         raise UserError(f"{path}: {expected}, came {tokenizer.size}")
     return tokenizer
+
+
+def _composite(described, parts):
+    if described["kind"] == Factors.kind:
+        made = Factors(parts, described["separator"])
+    else:
+        made = Sources(parts, described["separator"], described["count"])
+    if made.size != described["size"]:
+        raise ValueError(f"size: expected {described['size']}, came {made.size} of its parts")
+    return made
 
 
 def _frames(path, size):

@@ -37,6 +37,15 @@ class Frames(tf.Module):
             raise ValueError(f"size: expected a positive number of numbers in a frame, came {size}")
         self.size = int(size)
 
+    @property
+    def layout(self):
+        """What `catalog.build` takes as the side's size: F."""
+        return self.size
+
+    def surface(self, pieces):
+        """The frames themselves."""
+        return pieces
+
     def pieces(self, rows, sample=False):
         """Strings of bytes [B] -> float32 frames, ragged [B, None, F]."""
         width = _BYTES * self.size

@@ -8,6 +8,7 @@ from keras_s2s.config import TokenizerConfig, UserError
 from keras_s2s.tokenizers import protos
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, Tokenizer
 from keras_s2s.tokenizers.bytewise import Bytes
+from keras_s2s.tokenizers.composing import COMPOSED, compose
 from keras_s2s.tokenizers.learning import NO_TEXT, learn
 from keras_s2s.tokenizers.segments import pattern
 from keras_s2s.tokenizers.subwords import SentencePiece
@@ -26,7 +27,8 @@ def train(config: TokenizerConfig, lines: Iterable[str]) -> Tokenizer:
     and WordPiece take every character of the text into their vocabularies (SentencePiece: of the
     part that `learn` takes of a large one) and may find fewer pieces than `size`. WordPiece learns
     as Hugging Face's trainer does, by merging pairs (Sennrich et al. 2016, arXiv 1508.07909).
-    Special tokens have the first ids after the special ones. The same lines give the same
+    Special tokens have the first ids after the special ones. Factors and several sources train
+    each part on its column of the text. The same lines give the same
     vocabulary.
 
     Args:
@@ -37,6 +39,8 @@ def train(config: TokenizerConfig, lines: Iterable[str]) -> Tokenizer:
         UserError: no text, a damaged file, or a size that cannot hold the text's characters.
             What `lines` itself raises passes through.
     """
+    if config.kind in COMPOSED:
+        return compose(config, lines, train)
     if config.file is not None:
         return from_file(config)
     special = config.special_tokens

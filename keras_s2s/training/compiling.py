@@ -66,7 +66,7 @@ def compiled(config: Config, pair) -> keras.Model:
         shared = "data.tokenizer: expected shared: true where model.tie is all"
         raise UserError(f"{shared}, came two vocabularies")
     model = _build(
-        config, pair[0].size, pair[1].size,
+        config, pair[0].layout, pair[1].size,
         label_smoothing=training.label_smoothing, policy=training.policy,
     )  # fmt: skip
     metrics = [MeanAbsoluteError(), RootMeanSquaredError()]

@@ -127,6 +127,9 @@ def _train(config, corpus):
     own = [name if getattr(config.data, name) else "tokenizer"
            for name in ("source_tokenizer", "target_tokenizer")]  # fmt: skip
     if _points(config):
+        if ours.parts:
+            text = "expected no factors and no several sources for a pointer network"
+            raise UserError(f"data.{own[0]}: {text}, came {ours.kind}")
         return [_trained(f"data.{own[0]}", ours, sources)] * 2
     return _trained(f"data.{own[0]}", ours, sources), _trained(f"data.{own[1]}", theirs, targets)
 
@@ -148,7 +151,7 @@ def _trained(key, config, lines):
         text = str(error)
         if text.startswith("expected"):
             raise UserError(f"{key}: {text}") from None
-        named = text.startswith(("size:", "kind:", "special_tokens:"))
+        named = text.startswith(("size:", "kind:", "special_tokens:", "parts."))
         raise UserError(f"{key}.{text}" if named else text) from None
 
 

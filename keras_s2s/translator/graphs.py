@@ -14,6 +14,7 @@ __all__ = ["END_MARK", "Graphs"]
 
 NOTHING = "options: expected a target that all of them allow, found none"
 END_MARK = "</s>"  # names the end among tokens; it too can be attended to
+SOURCE_MARK = "|||"  # names the end of one of several sources, but for the last
 
 
 class Graphs:
@@ -134,7 +135,9 @@ class Graphs:
     def _names(self, source):
         """Names of source places, string [B, S]: tokens and their end, or numbers of frames."""
         if isinstance(source, Source):
-            return _with_end(source.pieces)
+            shown = source.pieces.values
+            shown = tf.where(tf.equal(shown, ""), SOURCE_MARK, shown)
+            return _with_end(source.pieces.with_values(shown))
         names = source.pieces.to_tensor("")
         return tf.pad(names, [[0, 0], [0, tf.maximum(1 - tf.shape(names)[1], 0)]])
 

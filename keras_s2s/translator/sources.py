@@ -17,8 +17,9 @@ class Source:
         caps: see `keras_s2s.signatures.CAPS`.
 
     Attributes:
-        pieces: ragged string [B, None], cut to `caps["source_length"]`.
-        inputs: what `data.make_source` takes, the pieces.
+        inputs: what `data.make_source` takes, ragged string [B, None], the pieces, cut to
+            `caps["source_length"]`.
+        pieces: the same as they are shown and copied; "" at the end of one of several sources.
         length: int32 [B], number of pieces before that.
         sizes: int32 [B], bytes of each text.
     """
@@ -27,15 +28,19 @@ class Source:
         self.tokenizers, self.copies, self.caps = tokenizers, copies, caps
         self.sizes = tf.strings.length(text)
         self.batch = tf.shape(text)[0]
-        pieces = tokenizers[0].pieces(tf.strings.substr(text, 0, caps["text_bytes"]))
+        text = tf.strings.substr(text, 0, caps["text_bytes"])
+        self.problems = list(tokenizers[0].problems(text))
+        pieces = tokenizers[0].pieces(text)
         self.length = tf.cast(pieces.row_lengths(), tf.int32)
-        self.inputs = self.pieces = pieces[:, : caps["source_length"]]
+        self.inputs = pieces[:, : caps["source_length"]]
+        self.pieces = tokenizers[0].surface(self.inputs)
 
     def errors(self):
         """bool [B] and messages [B] of texts that are too long."""
         caps, bytes_ = self.caps, self.sizes
         yield beyond("text bytes", bytes_, caps["text_bytes"])
         yield beyond("text tokens", self.length, caps["source_length"])
+        yield from self.problems
 
     def ids(self, pieces):
         """Ragged pieces [B, None] -> int32 target ids of the same shape, copies included."""
