@@ -91,6 +91,8 @@ class NormalizedLinear(Linear):
     Reference: Salimans & Kingma 2016, arXiv:1602.07868, section 2.
     """
 
+    _kept = None
+
     def build(self, inputs_shape):
         super().build(inputs_shape)
         self.gain = self.add_weight(
@@ -99,7 +101,26 @@ class NormalizedLinear(Linear):
 
     def scale(self):
         """The numbers g / |v| that columns of V are multiplied by, float32 [units]."""
+        if self._kept is not None:
+            return tf.convert_to_tensor(self._kept())
         return tf.cast(tf.convert_to_tensor(self.gain), tf.float32) / self._lengths()
+
+    def prepare_search(self):
+        """Keeps `scale` as it is now, for a layer whose weights are final.
+
+        A second call brings it up to date.
+
+        Returns:
+            the `tf.Variable` made, which is not saved; an export must track it.
+        """
+        made = self._kept() if self._kept else None
+        self._kept = None
+        if made is None:
+            made = tf.Variable(self.scale(), trainable=False)
+        else:
+            made.assign(self.scale())
+        self._kept = lambda: made  # behind a function: not part of what Keras saves
+        return made
 
     def _lengths(self):
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), tf.float32)
@@ -107,6 +128,8 @@ class NormalizedLinear(Linear):
 
     def call(self, inputs, scale=None, training=None):
         kernel, width = tf.cast(tf.convert_to_tensor(self.kernel), self.compute_dtype), self.units
+        if scale is None and self._kept is not None:
+            scale = self.scale()  # of what is final the product is scaled, not all of V
         if scale is None:
             kernel *= tf.cast(self.scale(), self.compute_dtype)
         sizes = shape_of(inputs, inputs.shape.rank - 1)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_s2s import losses
 from keras_s2s.heads import spread_over_source
+from keras_s2s.linear import NormalizedLinear
 from keras_s2s.objectives import Criterion
 from keras_s2s.updates import Updates, token_weights
 from keras_s2s.vectors import last_frame
@@ -241,7 +242,8 @@ class Seq2Seq(Updates):
         return log_probs, state, spread_over_source(attention[:, 0], index, length)
 
     def prepare_search(self, multiple=None, tokens=None):
-        """Lays the head's weights out for `next` with `normalize=False`.
+        """Lays the head's weights out for `next` with `normalize=False`, and keeps what normalises
+        others.
 
         Only for a model whose weights are final, see `Head.prepare_search`.
 
@@ -257,7 +259,9 @@ class Seq2Seq(Updates):
             # A multiple of 16 near the square root of half the columns, see `search.choosing`.
             count = self.vocabulary_size if tokens is None else len(tokens)
             multiple = 16 * max(1, round((count / 2) ** 0.5 / 16))
-        return self.head.prepare_search(multiple, tokens)
+        scaled = [x for x in self._flatten_layers() if isinstance(x, NormalizedLinear)]
+        kept = [layer.prepare_search() for layer in scaled]
+        return [*self.head.prepare_search(multiple, tokens), *kept]
 
     @property
     def smoothing(self):

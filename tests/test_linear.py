@@ -56,6 +56,19 @@ def test_normalized_weights_begin_as_they_would_without():
     assert_close(layer(normal(3, 5)), plain(normal(3, 5)), 1e-6)
 
 
+def test_what_normalises_final_weights_is_kept():
+    layer, x = NormalizedLinear(4), normal(3, 5)
+    layer.build((None, 5))
+    randomise(layer)
+    expected, kept = linear(layer, x), layer.prepare_search()
+    assert_close(run_both(layer, x), expected)
+    layer.gain.assign(2 * layer.gain)
+    assert_close(layer.scale(), kept)
+    assert layer.prepare_search() is kept
+    assert_close(layer(x), linear(layer, x))
+    assert len(layer.weights) == 3
+
+
 def test_normalized_weights_are_saved(tmp_path):
     model = keras.Sequential([keras.Input((5,)), NormalizedLinear(4)])
     randomise(model)
