@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_s2s.linear import Dropout, Linear, check_sizes
+from keras_s2s.linear import Dropout, check_sizes, make_linear
 
 __all__ = ["HALF", "GatedConvolution"]
 
@@ -24,6 +24,7 @@ class GatedConvolution(keras.layers.Layer):
         kernel_size: number k of places that an output sees.
         causal: whether all of them are the output's own and those before it.
         dropout: share dropped of the inputs in training.
+        normalized: whether W is normalised, see `NormalizedLinear`.
 
     Call arguments:
         inputs: float tensor [B, N, U], zero at padding.
@@ -38,15 +39,18 @@ class GatedConvolution(keras.layers.Layer):
     gate: Dauphin et al. 2016, arXiv:1612.08083.
     """
 
-    def __init__(self, units, kernel_size=3, causal=False, dropout=0.0, **kwargs):
+    def __init__(self, units, kernel_size=3, causal=False, dropout=0.0, normalized=False,
+                 **kwargs):  # fmt: skip
         super().__init__(**kwargs)
         check_sizes(units=units, kernel_size=kernel_size)
         self.units, self.kernel_size, self.causal = units, kernel_size, causal
-        self.dropout, self.supports_masking = dropout, True
+        self.dropout, self.normalized, self.supports_masking = dropout, normalized, True
         start = keras.initializers.VarianceScaling(
             4.0 * (1.0 - dropout), "fan_in", "untruncated_normal"
         )
-        self.projection = Linear(2 * units, kernel_initializer=start, dtype=self.dtype_policy)
+        self.projection = make_linear(
+            2 * units, normalized, kernel_initializer=start, dtype=self.dtype_policy
+        )
         self.input_dropout = Dropout(dropout, dtype=self.dtype_policy)
 
     def compute_mask(self, *args, **kwargs):
@@ -63,23 +67,24 @@ class GatedConvolution(keras.layers.Layer):
         windows = [x[:, i : i + length] for i in range(self.kernel_size)]
         return self._gate(tf.concat(windows, 2))  # [B, N, U]
 
-    def step(self, inputs, before):
+    def step(self, inputs, before, **scale):
         """One position, of a causal convolution and without dropout.
 
         Args:
             inputs: float tensor [N, U].
             before: float tensor [N, (k - 1) U], the inputs before it, the latest last.
+            scale: `scale=` of a `normalized` one's projection, made before the steps.
 
         Returns:
             float tensor [N, U], and `before` of the next position.
         """
         window = tf.concat([before, inputs], 1)
-        return self._gate(window), window[:, self.units :]
+        return self._gate(window, **scale), window[:, self.units :]
 
-    def _gate(self, window):
-        linear, gate = tf.split(self.projection(window), 2, -1)
+    def _gate(self, window, **scale):
+        linear, gate = tf.split(self.projection(window, **scale), 2, -1)
         return linear * tf.sigmoid(gate)
 
     def get_config(self):
-        own = ("units", "kernel_size", "causal", "dropout")
+        own = ("units", "kernel_size", "causal", "dropout", "normalized")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -9,7 +9,9 @@ __all__ = [
     "Dropout",
     "LayerNormalization",
     "Linear",
+    "NormalizedLinear",
     "check_sizes",
+    "make_linear",
     "make_norm",
     "shape_of",
     "wide_product",
@@ -62,6 +64,93 @@ class Linear(keras.layers.Dense):
         outputs = tf.reshape(outputs, tf.concat([sizes, [self.units]], 0))
         outputs.set_shape([*inputs.shape[:-1], self.units])
         return outputs
+
+
+@keras.saving.register_keras_serializable("keras_s2s")
+class NormalizedLinear(Linear):
+    """A `Linear` whose weights are a direction and a length: W = V diag(g / |v|).
+
+    Each output has its own length g and a column v of V. g begins as |v|, so that the layer begins
+    as a `Linear` of the same first weights.
+
+    Args:
+        units: width of the output.
+        **kwargs: as for `Linear`.
+
+    Call arguments:
+        inputs: float tensor [..., D] with at least two axes.
+        scale: None, or g / |v| from `scale`, [N, units] with N the rows of `inputs` [N, D] or 1:
+            in a loop over steps it does not change, and is made before.
+
+    Output:
+        float tensor [..., units].
+
+    Raises:
+        ValueError: from Keras, when the last axis of `inputs` is unknown at build time.
+
+    Reference: Salimans & Kingma 2016, arXiv:1602.07868, section 2.
+    """
+
+    _kept = None
+
+    def build(self, inputs_shape):
+        super().build(inputs_shape)
+        self.gain = self.add_weight(
+            name="gain", shape=(self.units,), initializer=lambda *a, **k: self._lengths()
+        )
+
+    def scale(self):
+        """The numbers g / |v| that columns of V are multiplied by, float32 [units]."""
+        if self._kept is not None:
+            return tf.convert_to_tensor(self._kept())
+        return tf.cast(tf.convert_to_tensor(self.gain), tf.float32) / self._lengths()
+
+    def prepare_search(self):
+        """Keeps `scale` as it is now, for a layer whose weights are final.
+
+        A second call brings it up to date.
+
+        Returns:
+            the `tf.Variable` made, which is not saved; an export must track it.
+        """
+        made = self._kept() if self._kept else None
+        self._kept = None
+        if made is None:
+            made = tf.Variable(self.scale(), trainable=False)
+        else:
+            made.assign(self.scale())
+        self._kept = lambda: made  # behind a function: not part of what Keras saves
+        return made
+
+    def _lengths(self):
+        kernel = tf.cast(tf.convert_to_tensor(self.kernel), tf.float32)
+        return tf.sqrt(tf.reduce_sum(tf.square(kernel), 0) + 1e-12)  # no division by a zero
+
+    def call(self, inputs, scale=None, training=None):
+        kernel, width = tf.cast(tf.convert_to_tensor(self.kernel), self.compute_dtype), self.units
+        if scale is None and self._kept is not None:
+            scale = self.scale()  # of what is final the product is scaled, not all of V
+        if scale is None:
+            kernel *= tf.cast(self.scale(), self.compute_dtype)
+        sizes = shape_of(inputs, inputs.shape.rank - 1)
+        outputs = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)  # [N, units]
+        if scale is not None:
+            outputs *= tf.cast(scale, self.compute_dtype)
+        if self.use_bias:
+            bias = tf.cast(tf.convert_to_tensor(self.bias), self.compute_dtype)
+            outputs = tf.nn.bias_add(outputs, bias)
+        return self.activation(tf.reshape(outputs, [*sizes, width]))
+
+    def save_own_variables(self, store):
+        keras.layers.Layer.save_own_variables(self, store)  # Dense knows of its own two alone
+
+    def load_own_variables(self, store):
+        keras.layers.Layer.load_own_variables(self, store)
+
+
+def make_linear(units, normalized=False, **kwargs):
+    """A `NormalizedLinear` or a `Linear`; arguments as theirs."""
+    return (NormalizedLinear if normalized else Linear)(units, **kwargs)
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

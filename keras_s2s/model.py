@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_s2s import losses
 from keras_s2s.heads import spread_over_source
+from keras_s2s.linear import NormalizedLinear
 from keras_s2s.objectives import Criterion
 from keras_s2s.updates import Updates, token_weights
 from keras_s2s.vectors import last_frame
@@ -38,14 +39,16 @@ class Seq2Seq(Updates):
     Call arguments:
         inputs: {"source": {"ids": int32 [B, S], "mask": bool [B, S], "copy_ids": int32 [B, S] when
             the head copies}, "target": int32 [B, T], the start first}; frames are float
-            "features" [B, S, F] in place of ids, and a target [B, T, F], zeros first.
+            "features" [B, S, F] in place of ids, and a target [B, T, F], zeros first. With
+            "labels" [B, T], under a head that `skips`, no other token is computed.
         maps: `"none"`, `"alignment"` or `"all"`.
 
     Output:
         float32 logits [B, T, V'], V' = V, or V + S when the head copies; of frames what the head
         gives, [B, T, F']. With maps: {"logits": ...,
         "attention": {"cross": [B, A, T, S], and with "all" "self": [B, A, T, T] and
-        "encoder": [B, A, S, S], where the parts have such maps}}.
+        "encoder": [B, A, S, S], where the parts have such maps}}. With labels
+        {"target_log_probs": float32 [B, T]}.
 
     Raises:
         ValueError: for another `tie`, tables that cannot be tied, parts that do not go together,
@@ -148,6 +151,8 @@ class Seq2Seq(Updates):
         embedded = self.target.embed(given, context)  # [B, T, E]
         wanted = "alignment" if maps == "none" and self.head.needs_attention else maps
         outputs, attention = self.decoder(embedded, context, maps=wanted, training=training)
+        if "labels" in inputs:
+            return {"target_log_probs": self.head.target_log_probs(outputs, inputs["labels"])}
         alignment = None
         if self.head.needs_attention:
             cross = attention["cross"]
@@ -240,7 +245,8 @@ class Seq2Seq(Updates):
         return log_probs, state, spread_over_source(attention[:, 0], index, length)
 
     def prepare_search(self, multiple=None, tokens=None):
-        """Lays the head's weights out for `next` with `normalize=False`.
+        """Lays the head's weights out for `next` with `normalize=False`, and keeps what normalises
+        others.
 
         Only for a model whose weights are final, see `Head.prepare_search`.
 
@@ -256,7 +262,9 @@ class Seq2Seq(Updates):
             # A multiple of 16 near the square root of half the columns, see `search.choosing`.
             count = self.vocabulary_size if tokens is None else len(tokens)
             multiple = 16 * max(1, round((count / 2) ** 0.5 / 16))
-        return self.head.prepare_search(multiple, tokens)
+        scaled = [x for x in self._flatten_layers() if isinstance(x, NormalizedLinear)]
+        kept = [layer.prepare_search() for layer in scaled]
+        return [*self.head.prepare_search(multiple, tokens), *kept]
 
     @property
     def smoothing(self):
@@ -288,17 +296,21 @@ class Seq2Seq(Updates):
 
     def _training_outputs(self, x, y, sample_weight):
         if self.criterion is None:
+            if self.head.skips and not self.smoothing and self._compile_loss is None:
+                x = {**x, "labels": y}
             return super()._training_outputs(x, y, sample_weight)
         return self.criterion.outputs(x, y, sample_weight)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        logits = y_pred["logits"] if isinstance(y_pred, dict) else y_pred
+        logits = y_pred.get("logits") if isinstance(y_pred, dict) else y_pred
         if self._compile_loss is not None:
             return super().compute_loss(x, y, logits, sample_weight, training)
         weights = token_weights(y, sample_weight)  # [B, T]
         total, terms = 0.0, [(1.0, logits, objective) for objective in self.objectives()]
         if training and self.criterion is not None:
             terms = [(factor, y_pred, objective) for factor, objective in self.criterion.terms]
+        elif logits is None:
+            terms = [(1.0, y_pred, losses.likelihood())]
         for factor, outputs, objective in terms:
             value, count = objective(x, y, outputs, weights)
             value = value / tf.maximum(count, 1.0)
@@ -323,7 +335,11 @@ class Seq2Seq(Updates):
         super()._maybe_symbolic_build(iterator, data_batch)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        logits = y_pred["logits"] if isinstance(y_pred, dict) else y_pred
+        logits = y_pred.get("logits") if isinstance(y_pred, dict) else y_pred
+        if logits is None:  # two columns: the target, and all the others as one
+            target = y_pred["target_log_probs"]
+            others = tf.math.log1p(-tf.exp(tf.minimum(target, -1e-6)))
+            y, logits = tf.zeros_like(y), tf.stack([target, others], -1)
         return super().compute_metrics(x, y, logits, sample_weight)
 
     def get_config(self):

@@ -49,7 +49,11 @@ def sigmoid(x):
 
 
 def linear(layer, x):
-    y = np.asarray(x, "float64") @ np.asarray(layer.kernel, "float64")
+    kernel = np.asarray(layer.kernel, "float64")
+    if hasattr(layer, "gain"):  # Salimans & Kingma 2016, equation 2: w = g v / |v|
+        columns = zip(kernel.T, np.asarray(layer.gain), strict=True)
+        kernel = np.stack([g * v / np.linalg.norm(v) for v, g in columns], 1)
+    y = np.asarray(x, "float64") @ kernel
     return y + np.asarray(layer.bias) if layer.use_bias else y
 
 

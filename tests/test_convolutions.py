@@ -52,10 +52,12 @@ def padded(x, length):
     return np.concatenate([x, np.zeros((length - len(x), x.shape[1]))])
 
 
+@pytest.mark.parametrize("normalized", [False, True])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("kernel_size", [1, 2, 3, 7])
-def test_gated_convolution(kernel_size, causal):
-    layer, x = made(GatedConvolution(4, kernel_size, causal), 4), normal(2, 5, 4)
+def test_gated_convolution(kernel_size, causal, normalized):
+    layer = made(GatedConvolution(4, kernel_size, causal, normalized=normalized), 4)
+    x = normal(2, 5, 4)
     outputs = run_both(layer, x)
     assert_close(outputs, [convolved(layer, row) for row in x])
     if causal:
@@ -63,6 +65,22 @@ def test_gated_convolution(kernel_size, causal):
         for t in range(5):
             here, before = layer.step(x[:, t], before)
             assert_close(here, outputs[:, t])
+
+
+def test_a_step_makes_no_weights_anew():
+    """What normalises them is of the context; a step reads each kernel once, for its product."""
+    decoder, memory = decoder_and_memory(normalized=True)
+    context = decoder.prepare(memory, {})
+    state = decoder.initial_state(context, 2)
+    body = tf.function(lambda y, p, c, s: decoder.step(y, p, c, s)[0]).get_concrete_function(
+        tf.TensorSpec([None, None, 3]), tf.TensorSpec([], tf.int32), context, state
+    )
+    kinds = [op.type for op in body.graph.get_operations()]
+    assert "Sqrt" not in kinds and "Square" not in kinds and "RealDiv" not in kinds
+    products = [op for op in body.graph.get_operations() if op.type == "MatMul"]
+    assert len(products) == 1 + 3 * 2
+    for op in products:
+        assert op.inputs[1].op.type == "ReadVariableOp"
 
 
 def test_first_weights_keep_the_variance():
@@ -76,7 +94,8 @@ def test_first_weights_keep_the_variance():
 @pytest.mark.parametrize("paired", [None, 1])
 @pytest.mark.parametrize("positions", ["learned", "sinusoidal", "none"])
 def test_convolutional_encoder(positions, paired):
-    encoder = made(ConvolutionalEncoder(6, 2, 3, positions, paired=paired), 4)
+    options = {"paired": paired, "normalized": positions == "learned"}
+    encoder = made(ConvolutionalEncoder(6, 2, 3, positions, **options), 4)
     x = normal(4, 5, 4)
     memory = run_both(lambda x, m: encoder(x, mask=m), x, MASK)
     signal = {
@@ -147,9 +166,10 @@ def decoded(decoder, y, memory, row):
     return h, np.array(maps)
 
 
+@pytest.mark.parametrize("normalized", [False, True])
 @pytest.mark.parametrize(("width", "keys"), [(4, True), (4, False), (6, True)])
-def test_convolutional_decoder(width, keys):
-    decoder, memory = decoder_and_memory(width, keys)
+def test_convolutional_decoder(width, keys, normalized):
+    decoder, memory = decoder_and_memory(width, keys, normalized=normalized)
     y = normal(4, 6, 3, seed=4)
 
     def whole(y):
@@ -204,10 +224,10 @@ def test_dropout_in_training_alone():
 @pytest.mark.parametrize(
     "layer",
     [
-        ConvolutionalEncoder(6, 2, 5, "none", 0.2, 1, False),
+        ConvolutionalEncoder(6, 2, 5, "none", 0.2, 1, False, True),
         MeanEncoder(4, "sinusoidal", 0.1, False),
-        ConvolutionalDecoder(4, 2, 5, {"kind": "learned", "max_length": 7}, 0.2),
-        GatedConvolution(4, 5, True, 0.1),
+        ConvolutionalDecoder(4, 2, 5, {"kind": "learned", "max_length": 7}, 0.2, True),
+        GatedConvolution(4, 5, True, 0.1, True),
     ],
 )
 def test_configuration_round_trip(layer):

@@ -340,3 +340,32 @@ def test_pointer_network_refuses():
         PointerNetworkHead().tie(TokenEmbedding(4, 8))
     config = network().get_config()
     assert PointerNetworkHead.from_config(config).get_config() == config
+
+
+@pytest.mark.parametrize("ids", [[[0, 4, 5, 19], [12, 11, 3, 1]], [[0, 1, 2, 3]], [[19, 18]]])
+def test_adaptive_softmax_of_targets_alone(ids):
+    head, ids = adaptive(), np.array(ids)
+    x = normal(*ids.shape, 8)
+    variables = head.trainable_variables
+
+    def alone(x, ids):
+        with tf.GradientTape() as tape:
+            found = head.target_log_probs(x, ids)
+        return found, tape.gradient(found, variables, unconnected_gradients="zero")
+
+    with tf.GradientTape() as tape:
+        whole = tf.gather(head(x), ids, batch_dims=2)
+    gradients = tape.gradient(whole, variables)
+    found, made = alone(tf.constant(x), tf.constant(ids, tf.int32))
+    assert_close(found, whole, 1e-5)
+    for one, other in zip(made, gradients, strict=True):
+        assert_close(tf.convert_to_tensor(one), other, 1e-5)
+    compiled = tf.function(alone, autograph=False).get_concrete_function(
+        tf.TensorSpec([None, None, 8]), tf.TensorSpec([None, None], tf.int32)
+    )
+    assert_close(compiled(tf.constant(x), tf.constant(ids, tf.int32))[0], whole, 1e-5)
+
+
+def test_adaptive_softmax_of_no_targets():
+    assert adaptive().target_log_probs(normal(2, 0, 8), np.zeros([2, 0], "int32")).shape == (2, 0)
+    assert adaptive().target_log_probs(normal(0, 3, 8), np.zeros([0, 3], "int32")).shape == (0, 3)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.linear import Dropout, Linear, check_sizes, wide_product
+from keras_s2s.linear import Dropout, Linear, NormalizedLinear, check_sizes, wide_product
 from tests.references import assert_close, linear, normal, randomise, run_both
 
 
@@ -29,6 +29,69 @@ def test_same_weights_and_options_as_dense():
     theirs.set_weights(ours.get_weights())
     assert_close(ours(x), theirs(x), 1e-6)
     assert Linear.from_config(ours.get_config()).get_config() == ours.get_config()
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 5), (0, 3, 5)])
+def test_normalized_weights(shape, use_bias):
+    layer = NormalizedLinear(4, use_bias=use_bias, activation="tanh")
+    layer.build((None, 5))
+    randomise(layer)
+    x = normal(*shape)
+    expected = np.tanh(linear(layer, x))
+    assert_close(run_both(layer, x), expected)
+    assert_close(run_both(lambda x: layer(x, scale=layer.scale()[None]), x), expected)
+    assert NormalizedLinear.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_normalized_weights_begin_as_they_would_without():
+    plain, layer = Linear(4), NormalizedLinear(4)
+    for made in (plain, layer):
+        made.build((None, 5))
+    layer.kernel.assign(plain.kernel)
+    layer.gain.assign(np.linalg.norm(plain.kernel.numpy(), axis=0))
+    fresh = NormalizedLinear(4)
+    fresh.build((None, 5))
+    assert_close(fresh.scale(), np.ones(4), 1e-6)
+    assert_close(layer(normal(3, 5)), plain(normal(3, 5)), 1e-6)
+
+
+def test_what_normalises_final_weights_is_kept():
+    layer, x = NormalizedLinear(4), normal(3, 5)
+    layer.build((None, 5))
+    randomise(layer)
+    expected, kept = linear(layer, x), layer.prepare_search()
+    assert_close(run_both(layer, x), expected)
+    layer.gain.assign(2 * layer.gain)
+    assert_close(layer.scale(), kept)
+    assert layer.prepare_search() is kept
+    assert_close(layer(x), linear(layer, x))
+    assert len(layer.weights) == 3
+
+
+def test_normalized_weights_are_saved(tmp_path):
+    model = keras.Sequential([keras.Input((5,)), NormalizedLinear(4)])
+    randomise(model)
+    model.save(tmp_path / "model.keras")
+    x = normal(3, 5)
+    assert_close(keras.models.load_model(tmp_path / "model.keras")(x), model(x), 0)
+
+
+def test_gradients_of_normalized_weights():
+    """Salimans & Kingma 2016, equation 3, from the gradient of the whole weight."""
+    layer, x, up = NormalizedLinear(4), normal(3, 5), normal(3, 4, seed=1)
+    layer.build((None, 5))
+    randomise(layer)
+    v, g = layer.kernel.numpy().astype("float64"), layer.gain.numpy().astype("float64")
+    lengths, whole = np.linalg.norm(v, axis=0), x.astype("float64").T @ up
+    to_g = (whole * v).sum(0) / lengths
+    to_v = g / lengths * whole - g * to_g / lengths**2 * v
+    for scaled in (False, True):
+        with tf.GradientTape() as tape:
+            outputs = layer(x, scale=layer.scale()[None]) if scaled else layer(x)
+            total = tf.reduce_sum(outputs * up)
+        for made, expected in zip(tape.gradient(total, [layer.kernel, layer.gain]), (to_v, to_g)):
+            assert_close(made, expected, 1e-4)
 
 
 def test_static_shape_survives_unknown_sizes():

@@ -14,7 +14,12 @@ from keras_s2s.config import ModelConfig
 from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
 from keras_s2s.embeddings import PointerEmbedding, TokenEmbedding
 from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
-from keras_s2s.heads import PointerGeneratorHead, PointerNetworkHead, SoftmaxHead
+from keras_s2s.heads import (
+    AdaptiveSoftmaxHead,
+    PointerGeneratorHead,
+    PointerNetworkHead,
+    SoftmaxHead,
+)
 from keras_s2s.metrics import Perplexity, TokenAccuracy
 from keras_s2s.model import Seq2Seq
 from tests import references
@@ -187,6 +192,30 @@ def test_outputs_with_maps_are_measured_alike():
         assert_close(found["tokens"], (right * weights).sum() / weights.sum())
         assert_close(model.compute_loss(x, y, outputs, weights),
                      mean_loss(with_maps["logits"], y, weights))  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_clusters_without_a_target_are_skipped_and_the_update_is_the_same(policy):
+    (x, y, weights), found = batch(), {}
+    for skips in (True, False):
+        parts = TokenEmbedding(V, 8), RecurrentEncoder(8, dtype=policy), TokenEmbedding(V, 8)
+        decoder, head = RecurrentDecoder(8, dtype=policy), AdaptiveSoftmaxHead(V, [5, 8], 2)
+        model = Seq2Seq(*parts, decoder, head, label_smoothing=0.1, dtype=policy)
+        model.build()
+        randomise(model)
+        head.skips = skips
+        compiled(model, weighted_metrics=[Perplexity()]).configure_updates(1)
+        history = model.fit(
+            x, y, sample_weight=weights, batch_size=len(y), epochs=2, verbose=0, shuffle=False
+        ).history
+        outputs = model._training_outputs(x, y, weights)
+        assert isinstance(outputs, dict) == skips
+        expected = mean_loss(model(x), y, weights)
+        tolerance = 1e-5 if policy == "float32" else 5e-2
+        assert_close(model.compute_loss(x, y, outputs, weights), expected, tolerance)
+        found[skips] = [history["loss"], history["perplexity"], *model.get_weights()]
+    for one, other in zip(found[True], found[False], strict=True):
+        assert_close(one, other, 1e-4 if policy == "float32" else 5e-2)
 
 
 FAST = [("recurrent", "mixed_float16"), ("transformer", "mixed_bfloat16")]

@@ -1,7 +1,7 @@
 """Models by name: presets, and any encoder under any decoder under any head."""
 
 from keras_s2s.catalog.building import KINDS, build, resolve, with_policy
-from keras_s2s.catalog.listing import count_parameters, listing
+from keras_s2s.catalog.listing import count_parameters, listing, parts
 from keras_s2s.catalog.presets import PAPERS, PRESETS
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "build",
     "count_parameters",
     "listing",
+    "parts",
     "resolve",
     "with_policy",
 ]

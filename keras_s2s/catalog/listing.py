@@ -1,12 +1,20 @@
 """What the presets are: sizes and papers."""
 
+import dataclasses
+import inspect
+import re
+
 import tensorflow as tf
 
-from keras_s2s.catalog.building import assemble, resolve
+from keras_s2s import losses
+from keras_s2s.attention import ATTENTIONS
+from keras_s2s.attention.positions import RELATIVE
+from keras_s2s.catalog.building import KINDS, assemble, resolve
 from keras_s2s.catalog.presets import PAPERS, PRESETS
-from keras_s2s.config import ModelConfig
+from keras_s2s.config import ModelConfig, Objectives
+from keras_s2s.embeddings import LearnedPositions, sinusoidal
 
-__all__ = ["count_parameters", "listing"]
+__all__ = ["count_parameters", "listing", "parts"]
 
 
 def count_parameters(model: ModelConfig, source_size: int, target_size: int) -> int:
@@ -46,3 +54,32 @@ def listing(vocabulary_size: int, presets=tuple(PRESETS)) -> list[dict]:
         }
         for name in presets
     ]
+
+
+def parts() -> list[dict]:
+    """What a configuration can choose a model's parts from, as dicts of `part`, `kind` and `what`.
+
+    The parts are encoder, decoder, head, the attention of recurrent decoders, the positions of
+    Transformers and the objectives of training; `what` is a sentence.
+    """
+    positions = {"sinusoidal": sinusoidal, "learned": LearnedPositions, **RELATIVE}
+    ours = {name: getattr(losses, name, None) for name in _objectives()}
+    ours["scheduled_sampling"] = losses.mix_targets
+    groups = {**KINDS, "attention": ATTENTIONS, "positions": positions, "objective": ours}
+    return [
+        {"part": part, "kind": kind, "what": _sentence(made)}
+        for part, kinds in groups.items()
+        for kind, made in kinds.items()
+    ]
+
+
+def _objectives():
+    """Those of the settings of `Objectives` that are an objective's weight or schedule."""
+    names = [field.name for field in dataclasses.fields(Objectives)]
+    return [name for name in names if hasattr(losses, name) or name == "scheduled_sampling"]
+
+
+def _sentence(made):
+    """The first sentence of something's description."""
+    first = " ".join(inspect.getdoc(made).partition("\n\n")[0].split())
+    return re.split(r"\. (?=[A-Z])", first)[0].rstrip(".:") + "."

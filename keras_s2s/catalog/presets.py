@@ -40,9 +40,9 @@ def _gnmt(units, layers, dropout=0.2):
 
 
 def _convolutional(units, layers, kernel_size=3, dropout=0.2):
-    """Gehring et al. 2017, there with weights normalised."""
+    """Gehring et al. 2017; the vocabulary's layer alone is not normalised here."""
     side = {"kind": "convolutional", "units": units, "num_layers": layers}
-    side |= {"kernel_size": kernel_size, "dropout": dropout}
+    side |= {"kernel_size": kernel_size, "dropout": dropout, "normalized": True}
     return {
         "embedding": units,
         "encoder": side,

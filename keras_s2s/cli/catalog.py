@@ -1,4 +1,4 @@
-"""The command that lists the presets: `catalog`."""
+"""The command that lists the presets, and the parts of models: `catalog`."""
 
 import json
 
@@ -22,13 +22,19 @@ def add_commands(commands) -> None:
         metavar="N",
         help=f"tokens of either side, for the parameters (default: {_VOCABULARY})",
     )
+    parser.add_argument(
+        "--parts", action="store_true", help="list the kinds of encoders, decoders, ... instead"
+    )
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
 
 
 def _catalog(arguments):
     import_tensorflow()
-    from keras_s2s.catalog import PRESETS, listing
+    from keras_s2s.catalog import PRESETS, listing, parts
 
+    if arguments.parts:
+        _print_parts(parts(), arguments.json)
+        return
     rows = listing(arguments.vocabulary, arguments.presets or PRESETS)
     if arguments.json:
         print(json.dumps({"vocabulary": arguments.vocabulary, "presets": rows}))
@@ -37,6 +43,15 @@ def _catalog(arguments):
     name, size = (max(len(_cell(row[key])) for row in rows) for key in ("name", "parameters"))
     for row in rows:
         print(f"{row['name']:{name}}  {_cell(row['parameters']):>{size}}  {row['paper']}")
+
+
+def _print_parts(rows, as_json):
+    if as_json:
+        print(json.dumps({"parts": rows}))
+        return
+    part, kind = (max(len(row[key]) for row in rows) for key in ("part", "kind"))
+    for row in rows:
+        print(f"{row['part']:{part}}  {row['kind']:{kind}}  {row['what']}")
 
 
 def _cell(value):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_s2s.convolutions import HALF, GatedConvolution
 from keras_s2s.embeddings import place
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
-from keras_s2s.linear import Dropout, Linear, check_sizes
+from keras_s2s.linear import Dropout, check_sizes, make_linear
 from keras_s2s.transformer import check_absolute, make_table
 
 
@@ -26,6 +26,7 @@ class ConvolutionalEncoder(Encoder):
         dropout: share dropped of the vectors and of every layer's input in training.
         paired: None, or the number of layers of a second stack, of the values.
         source_end: as for `MeanEncoder`.
+        normalized: whether the weights are normalised, see `keras_s2s.linear.NormalizedLinear`.
 
     Call arguments:
         inputs: float tensor [B, S, D].
@@ -39,32 +40,34 @@ class ConvolutionalEncoder(Encoder):
     Raises:
         ValueError: for other positions, or sizes that are not positive integers.
 
-    Reference: Gehring et al. 2017, arXiv:1705.03122, sections 3.1 to 3.3 (weights are not
-    normalised, and e is the embedding at the layers' width); paired: Gehring et al. 2016,
+    Reference: Gehring et al. 2017, arXiv:1705.03122, sections 3.1 to 3.3 and 3.5 (e is the
+    embedding at the layers' width); paired: Gehring et al. 2016,
     arXiv:1611.02344, section 3.2 (there tanh in place of gates).
     """
 
     def __init__(self, units, num_layers=4, kernel_size=3, positions="learned", dropout=0.1,
-                 paired=None, source_end=True, **kwargs):  # fmt: skip
+                 paired=None, source_end=True, normalized=False, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
         check_sizes(units=units, num_layers=num_layers, kernel_size=kernel_size)
         if paired is not None:
             check_sizes(paired=paired)
         self.units, self.num_layers, self.kernel_size = units, num_layers, kernel_size
         self.positions, self.dropout, self.paired = positions, dropout, paired
+        self.normalized = normalized
         self.width, self.position_kind = units, check_absolute(positions)
         self._set_source_end(source_end)
         self.position_table = None
         self.input_dropout = Dropout(dropout, dtype=self.dtype_policy)
-        self.input_projection = Linear(units, dtype=self.dtype_policy)
+        self.input_projection = make_linear(units, normalized, dtype=self.dtype_policy)
         self.layers = self._convolutions(num_layers)
         self.more_layers = self._convolutions(paired or 0)
 
     def _convolutions(self, count):
         return [
             GatedConvolution(
-                self.units, self.kernel_size, False, self.dropout, dtype=self.dtype_policy
-            )
+                self.units, self.kernel_size, False, self.dropout, self.normalized,
+                dtype=self.dtype_policy,
+            )  # fmt: skip
             for _ in range(count)
         ]
 
@@ -101,5 +104,5 @@ class ConvolutionalEncoder(Encoder):
 
     def get_config(self):
         own = ("units", "num_layers", "kernel_size", "positions", "dropout", "paired",
-               "source_end")  # fmt: skip
+               "source_end", "normalized")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -13,9 +13,11 @@ class AdaptiveSoftmaxHead(Head):
 
     log P(w) = log P_0(w) for the first `cutoffs[0]` ids; log P_0(cluster i) + log P_i(w) for those
     from `cutoffs[i - 1]` on, where cluster i reads the output through D / factor^i dimensions. Ids
-    are taken to be sorted by falling frequency, as the tokenizers make them. Every cluster is
-    computed for every position, in training too, since what follows wants all log-probabilities:
-    it saves weights and products of the narrower layers, and does not skip clusters.
+    are taken to be sorted by falling frequency, as the tokenizers make them. In training a cluster
+    is computed for the targets in it alone, see `target_log_probs`; a search, and objectives
+    that want every token's probability, compute all of them. Label smoothing would be one, and does
+    not apply. The accuracy that training shows counts tokens given half of the probability; a
+    validation's counts the likeliest.
 
     Args:
         vocabulary_size: number of target tokens V.
@@ -37,7 +39,7 @@ class AdaptiveSoftmaxHead(Head):
     Reference: Grave et al. 2017, arXiv:1609.04309, section 4.
     """
 
-    ties = False
+    ties, smooths, skips = False, False, True
 
     def __init__(self, vocabulary_size, cutoffs=None, factor=4, tied=False, **kwargs):
         if tied:
@@ -51,6 +53,7 @@ class AdaptiveSoftmaxHead(Head):
             raise ValueError(f"cutoffs: expected rising positive integers, came {cutoffs}")
         self.cutoffs, self.factor = list(cutoffs), factor
         ends = [cutoff for cutoff in cutoffs if cutoff < vocabulary_size] + [vocabulary_size]
+        self.starts = ends[:-1]  # first id of each cluster
         self.sizes = [end - start for start, end in zip(ends, ends[1:])]  # of the clusters
         self.head = Linear(ends[0] + len(self.sizes), dtype="float32")
         self.tails = [Linear(size, use_bias=False, dtype="float32") for size in self.sizes]
@@ -81,6 +84,31 @@ class AdaptiveSoftmaxHead(Head):
             parts.append(cluster + tf.nn.log_softmax(tail(reduction(outputs))))
         return tf.concat(parts, -1)  # [B, N, V]
 
+    def target_log_probs(self, outputs, ids):
+        """Log-probability of one token at each position, no cluster computed that it is not in.
+
+        Args:
+            outputs: float tensor [B, N, D] of the decoder.
+            ids: int tensor [B, N].
+
+        Returns:
+            float32 tensor [B, N], as the call's logits have it.
+        """
+        flat = tf.reshape(tf.cast(outputs, tf.float32), [-1, outputs.shape[-1]])  # [R, D]
+        labels = tf.reshape(tf.cast(ids, tf.int32), [-1])  # [R]
+        frequent = self.vocabulary_size - sum(self.sizes)
+        columns, rare = labels, []
+        for number, (start, size) in enumerate(zip(self.starts, self.sizes, strict=True)):
+            within = (labels >= start) & (labels < start + size)
+            columns = tf.where(within, frequent + number, columns)
+            rare.append(tf.where(within))  # [R_i, 1]
+        found = _log_probs(self.head(flat), columns)
+        for rows, start, reduction, tail in zip(rare, self.starts, self.reductions, self.tails):
+            chosen = tf.gather_nd(flat, rows)  # [R_i, D]
+            inner = _log_probs(tail(reduction(chosen)), tf.gather_nd(labels, rows) - start)
+            found = tf.tensor_scatter_nd_add(found, rows, inner)
+        return tf.reshape(found, tf.shape(ids))
+
     def prepare_search(self, multiple=1, tokens=None):
         refuse_tokens(self, tokens)
         return []  # its layers are narrow already
@@ -88,6 +116,11 @@ class AdaptiveSoftmaxHead(Head):
     def get_config(self):
         own = {"cutoffs": self.cutoffs, "factor": self.factor}
         return {**super().get_config(), **own}
+
+
+def _log_probs(logits, labels):
+    """[R, V], [R] -> [R]."""
+    return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
 _NO_TIE = "tie: expected 'none' for adaptive_softmax, whose rare tokens have narrower weights"

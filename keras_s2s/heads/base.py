@@ -52,6 +52,7 @@ class Head(keras.layers.Layer):
         ties: whether it can use an embedding's table.
         points: whether its tokens are places of the source, which `PointerEmbedding` embeds.
         smooths: whether label smoothing makes sense: its columns are a vocabulary.
+        skips: whether it has `target_log_probs`, which costs less than all columns.
     """
 
     copies = False
@@ -59,6 +60,7 @@ class Head(keras.layers.Layer):
     ties = True
     points = False
     smooths = True
+    skips = False
 
     def __init__(self, vocabulary_size, tied=False, **kwargs):
         # Arguments pass uncast: ids stay ids, and a half-precision output is widened here.

@@ -27,8 +27,8 @@ class RegressionHead(keras.layers.Layer):
         clip: bound of the log-variance, which else runs off where a target is met exactly.
 
     Attributes:
-        copies, needs_attention, points, smooths, ties, tied: False, as heads over a vocabulary
-            have them.
+        copies, needs_attention, points, skips, smooths, ties, tied: False, as heads over a
+            vocabulary have them.
 
     Call arguments:
         outputs: float tensor [B, N, D] of the decoder.
@@ -45,7 +45,7 @@ class RegressionHead(keras.layers.Layer):
     target probability distribution".
     """
 
-    copies = needs_attention = points = smooths = ties = tied = False
+    copies = needs_attention = points = skips = smooths = ties = tied = False
 
     def __init__(self, features, loss="l2", clip=10.0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})

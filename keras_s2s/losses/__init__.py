@@ -8,6 +8,7 @@ from keras_s2s.losses.attending import coverage, guided_alignment
 from keras_s2s.losses.contrastive import max_margin, omit_words
 from keras_s2s.losses.cross_entropy import (
     cross_entropy,
+    likelihood,
     smoothed_cross_entropy,
     token_log_probs,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "cross_entropy",
     "guided_alignment",
     "l2",
+    "likelihood",
     "max_margin",
     "mix_targets",
     "omit_words",

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-__all__ = ["cross_entropy", "smoothed_cross_entropy", "token_log_probs"]
+__all__ = ["cross_entropy", "likelihood", "smoothed_cross_entropy", "token_log_probs"]
 
 
 def token_log_probs(logits, ids):
@@ -96,5 +96,19 @@ def cross_entropy(label_smoothing=0.0, vocabulary_size=None):
         losses = smoothed_cross_entropy(logits, y, label_smoothing, vocabulary_size)  # [B, T]
         weights = tf.cast(weights, tf.float32)
         return tf.reduce_sum(losses * weights), tf.reduce_sum(weights)
+
+    return objective
+
+
+def likelihood():
+    """Cross-entropy of a head that gives the targets' log-probabilities and no others.
+
+    Returns:
+        An objective as `cross_entropy` gives, of outputs {"target_log_probs": float32 [B, T]}.
+    """
+
+    def objective(x, y, outputs, weights):
+        weights = tf.cast(weights, tf.float32)
+        return -tf.reduce_sum(outputs["target_log_probs"] * weights), tf.reduce_sum(weights)
 
     return objective

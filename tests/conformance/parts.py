@@ -66,7 +66,9 @@ MORE_ENCODERS = {
     "gnmt": lambda **k: GNMTEncoder(WIDTH, 4, **k),
     "mean": lambda **k: MeanEncoder(WIDTH, "sinusoidal", **k),
     "conv": lambda **k: ConvolutionalEncoder(6, 2, **k),
-    "convs": lambda **k: ConvolutionalEncoder(WIDTH, 2, 2, "none", paired=1, **k),
+    "convs": lambda **k: ConvolutionalEncoder(
+        WIDTH, 2, 2, "none", paired=1, normalized=True, **k
+    ),
     "cascade": lambda **k: SequentialEncoder(
         [
             TransformerEncoder(WIDTH, 1, 2, **k),
@@ -97,7 +99,8 @@ MORE_ENCODERS = {
 }
 MORE_DECODERS = {
     "conv": lambda **k: ConvolutionalDecoder(WIDTH, 2, **k),
-    "convs": lambda **k: ConvolutionalDecoder(WIDTH, 1, 1, "sinusoidal", **k),
+    "convs": lambda **k: ConvolutionalDecoder(WIDTH, 1, 1, "sinusoidal", normalized=True, **k),
+    "lengths": lambda **k: ConvolutionalDecoder(WIDTH, 2, normalized=True, **k),
     "learned": lambda **k: TransformerDecoder(WIDTH, 1, 2, positions="learned", **k),
     "relative": lambda **k: TransformerDecoder(
         WIDTH, 1, 2, positions={"kind": "relative", "max_distance": 2}, **k
@@ -139,6 +142,7 @@ MORE = [
     ("mean", "convs", "tied"),
     ("conv", "conv", "pointer"),
     ("convs", "coverage", "adaptive"),
+    ("convs", "lengths", "adaptive"),
     ("cascade", "pre", "pointer"),
     ("columns", "gru", "pointer"),
     ("depth", "lstm", "network"),
