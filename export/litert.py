@@ -79,22 +79,23 @@ def export_litert_translator(
     """
     _check_package()
     _check_texts(translator)
-    from keras_s2s.export import litert_file, litert_graphs, litert_proof, litert_texts
+    from keras_s2s.export import litert_file, litert_proof, litert_serving, litert_texts
 
-    model = litert_graphs.Graphs(translator.model, translator.caps)
-    graphs, texts = model.concrete(), litert_texts.is_offered(translator)
-    if texts:
-        graphs["translate"] = litert_texts.TextGraph(model, translator).concrete()
+    graphs = _graphs(translator)
     content = litert_file.convert(graphs, translator.variables(), quantization)
     operations = litert_file.check_built_in(content)
     entries = _entries(translator, graphs)
+    if litert_serving.NAME in graphs:
+        content, entries[litert_serving.ENTRY] = litert_serving.put_first(content)
     material = material_of(translator, pairs)
 
     def write(path, beside):
         plain = beside / FILE
         plain.write_bytes(litert_file.with_metadata(content, entries))
-        if texts:
+        if "translate" in graphs:
             litert_texts.check_texts(translator, plain, beside, material.texts)
+        if litert_serving.NAME in graphs:
+            litert_serving.check_serving(translator, plain, beside)
         figures = {"quantization": quantization, "operations": sum(operations.values())}
         if quantization == "none":
             figures["proved_by"] = litert_proof.prove_exact(translator, plain, beside, material)
@@ -111,6 +112,19 @@ def export_litert_translator(
         put_card(path, card)
 
     return publish(directory, version, write)
+
+
+def _graphs(translator):
+    """The concrete function of each signature, by name."""
+    from keras_s2s.export import litert_graphs, litert_serving, litert_texts
+
+    model = litert_graphs.Graphs(translator.model, translator.caps)
+    graphs = model.concrete()
+    if litert_texts.is_offered(translator):
+        graphs["translate"] = litert_texts.TextGraph(model, translator).concrete()
+    if litert_serving.is_plain(translator):
+        graphs[litert_serving.NAME] = litert_serving.ServingGraph(model, translator).concrete()
+    return graphs
 
 
 def _check_package():

@@ -43,14 +43,15 @@ def convert(functions, variables, quantization="none") -> bytes:
         if quantization == "float16":
             converter.target_spec.supported_types = [tf.float16]
         try:
-            made = unpacked(converter.convert())
+            content = converter.convert()
         except Exception as error:  # the converter's own class is no public name
             if type(error).__name__ != "ConverterError":
                 raise
             raise UserError(f"format: LiteRT cannot run this model: {_complaint(error)}") from None
+        made = unpacked(recipe(content))  # the quantizer wants the names that `packed` drops
         if quantization == "dynamic_int8":
             share_tables(made)
-        return recipe(packed(made))
+        return packed(made)
 
 
 def _recipe(quantization):

@@ -13,7 +13,12 @@ INT8, FLOAT32 = schema.TensorType.INT8, schema.TensorType.FLOAT32
 
 def unpacked(content) -> schema.ModelT:
     """The model of a file's content as objects that may be changed."""
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # the quantizer writes what is large behind the FlatBuffer
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
 
 
 def packed(model) -> bytes:

@@ -12,8 +12,9 @@ from keras_s2s.config import SpecialIds
 from keras_s2s.export.comparing import NotProven
 from keras_s2s.export.litert_graphs import OPTIONS
 from keras_s2s.export.litert_proof import ask_file
+from keras_s2s.export.litert_serving import default_options, is_plain
 from keras_s2s.export.probes import Probe, ask
-from keras_s2s.signatures import MISSING_SCORE, TRANSLATE
+from keras_s2s.signatures import MISSING_SCORE
 
 __all__ = ["TextGraph", "check_texts", "is_offered", "numbers", "text"]
 
@@ -27,12 +28,9 @@ FIRST = 4  # the id of the first piece
 def is_offered(translator) -> bool:
     """Whether a translator's texts are numbers, and its defaults a plain search."""
     pair = translator.source_tokenizer, translator.target_tokenizer
-    defaults, usual = translator.defaults(), TRANSLATE.options()
-    return not translator.model.copies and all(
+    return is_plain(translator) and all(
         one.kind in KINDS and not one.special_tokens for one in pair
-    ) and all(
-        name in OPTIONS or defaults[name] == field.default for name, field in usual.items()
-    )  # fmt: skip
+    )
 
 
 def numbers(tokenizer, text) -> list[int]:
@@ -73,8 +71,7 @@ class TextGraph:
         self._table = np.full([len(write), max(map(len, write))], NOTHING, np.int32)
         for row, one in zip(self._table, write):
             row[: len(one)] = one
-        defaults = translator.defaults() | {"num_hypotheses": 1}
-        self._options = {name: defaults[name] for name in OPTIONS}
+        self._options = default_options(translator)
 
     def concrete(self):
         """The concrete function of numbers [N], and how many of them are the text [1]."""

@@ -7,9 +7,11 @@ import pickle
 import sys
 import time
 
-__all__ = ["BARRED", "main"]
+__all__ = ["BARRED", "OWN", "main"]
 
 BARRED = ("tensorflow", "tensorflow_text", "keras", "tf_keras")
+# Signatures of the file itself, by what a request calls them: its `translate` is of numbers.
+OWN = {"numbers": "translate", "serving_ids": "serving_ids", "translate_ids": "translate_ids"}
 
 
 class _Bar:
@@ -40,8 +42,8 @@ def main(path, asked, outcome) -> None:
         translator = EdgeTranslator(path)
         made["start"] = time.perf_counter() - begun
         for signature, inputs in requests:
-            if signature == "numbers":  # the file's own `translate`, of one text as numbers
-                made["answers"].append(translator.run("translate", **inputs))
+            if signature in OWN:
+                made["answers"].append(translator.run(OWN[signature], **inputs))
             else:
                 made["answers"].append(translator.predict(signature, inputs))
     except Exception as error:  # whatever it is, the other process has to say it

@@ -6,17 +6,19 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s import cli, search
-from keras_s2s.config import SpecialIds, TokenizerConfig, UserError
+from keras_s2s.config import Decoding, SpecialIds, TokenizerConfig, UserError
 from keras_s2s.export import export_litert
+from keras_s2s.export.cards import read_card
 from keras_s2s.export.comparing import NotProven
 from keras_s2s.export.litert import export_litert_translator
 from keras_s2s.export.litert_file import check_built_in, convert
 from keras_s2s.export.litert_graphs import Graphs, _filled
-from keras_s2s.export.litert_proof import ask_file, measure
+from keras_s2s.export.litert_proof import FALLS, ask_file, measure
 from keras_s2s.export.probes import ask
 from keras_s2s.tokenizers import Pointers, train
 from keras_s2s.translator import Translator
 from tests.conformance import models, parts
+from tests.export.tiny import make_translator
 
 FAST = [("bigru", "gru", "softmax"), ("pre", "pre", "tied"), ("bilstm", "grus", "pointer")]
 # A pointer network's source is no text that an edge runner could number.
@@ -228,3 +230,21 @@ def test_nothing_is_published_of_a_run_that_is_not_there(tmp_path):
     with pytest.raises(UserError):
         export_litert(tmp_path / "run", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["weight_int8", "int4"])
+def test_the_quantizers_files_are_measured_and_refused(kind, tmp_path, monkeypatch):
+    pytest.importorskip("ai_edge_quantizer")
+    translator = make_translator(Decoding(beam_size=2, max_length=6))
+    given = {"quantization": kind, "lines": [("a b c", "a b"), ("d e", "e f")], "metric": "wer"}
+    path = export_litert_translator(translator, tmp_path / "good", **given)
+    told = read_card(path)["litert"]
+    fall, drift = FALLS[kind]
+    assert (told["limit"], told["drift_limit"], told["metric"]) == (fall, drift, "wer")
+    assert 0 < told["drift"] <= drift
+    assert told["quantized"] - told["float32"] <= fall
+    assert 0 <= told["equal"] <= 1
+    monkeypatch.setitem(FALLS, kind, (fall, 1e-9))
+    with pytest.raises(NotProven, match=f"quantize: expected {kind} to move the mean"):
+        export_litert_translator(translator, tmp_path / "bad", **given)
+    assert not list((tmp_path / "bad").glob("*"))

@@ -1,5 +1,6 @@
 """LiteRT files hold what is equal once, and say what they said before."""
 
+import flatbuffers
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -93,3 +94,36 @@ def test_constants_are_aligned_and_entries_kept():
         if buffer.DataLength():
             place = buffer.DataAsNumpy().ctypes.data - whole.ctypes.data
             assert place % ALIGNMENT == 0
+
+
+def test_large_buffers_behind_the_flatbuffer_are_read():
+    content = made(once, "none")
+    model = unpacked(content)
+    moved = [one for one in model.buffers if one.data is not None and len(one.data) > 10_000]
+    kept = [bytes(one.data) for one in moved]
+    for one in moved:
+        one.data, one.offset, one.size = None, 2**32, 2**32  # as wide as what comes
+    sizes = [len(data) for data in kept]
+    start = len(_written(model))
+    for number, one in enumerate(moved):
+        one.offset, one.size = start + sum(sizes[:number]), sizes[number]
+    outside = _written(model) + b"".join(kept)
+    assert moved
+    assert len(outside) == start + sum(sizes)
+    again = packed(unpacked(outside))
+    for name, value in answers(content).items():
+        np.testing.assert_array_equal(answers(again)[name], value)
+
+
+def _written(model):
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.mark.parametrize(("kind", "error"), [("weight_int8", 0.02), ("int4", 0.3)])
+def test_what_the_quantizer_makes_runs(kind, error):
+    pytest.importorskip("ai_edge_quantizer")
+    found, plain = answers(made(loop, kind)), answers(made(loop, "none"))
+    for name, value in plain.items():
+        np.testing.assert_allclose(found[name], value, atol=error * np.abs(value).max())
