@@ -128,14 +128,10 @@ class NormalizedLinear(Linear):
 
     def call(self, inputs, scale=None, training=None):
         kernel, width = tf.cast(tf.convert_to_tensor(self.kernel), self.compute_dtype), self.units
-        if scale is None and self._kept is not None:
-            scale = self.scale()  # of what is final the product is scaled, not all of V
-        if scale is None:
-            kernel *= tf.cast(self.scale(), self.compute_dtype)
         sizes = shape_of(inputs, inputs.shape.rank - 1)
         outputs = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)  # [N, units]
-        if scale is not None:
-            outputs *= tf.cast(scale, self.compute_dtype)
+        # The product is scaled, not V, in training too: a step then rounds as the whole call does.
+        outputs *= tf.cast(self.scale() if scale is None else scale, self.compute_dtype)
         if self.use_bias:
             bias = tf.cast(tf.convert_to_tensor(self.bias), self.compute_dtype)
             outputs = tf.nn.bias_add(outputs, bias)

@@ -109,6 +109,15 @@ def _over_row(maps, own, start):
     return tf.einsum("bsl,balm,btm->bast", placed, maps, placed)
 
 
+def _real_first(mask):
+    """Places [B, M] of the real tokens of a mask [B, M] in their order, then those of padding.
+
+    Attention that counts places or looks at neighbours would see padding between memories.
+    """
+    places = tf.expand_dims(tf.range(tf.shape(mask)[1]), 0)
+    return tf.argsort(tf.where(mask, places, places + tf.shape(mask)[1]))
+
+
 def _keys(memories):
     """The keys of each memory; None where all of them are its values."""
     if all(memory.keys is None for memory in memories):
@@ -243,10 +252,12 @@ class ParallelEncoder(_Composition):
                 places = tf.broadcast_to(tf.expand_dims(tf.range(shape[1]), 0), shape)
             index.append(places + offset)
         values, mask = (tf.concat(x, 1) for x in zip(*(memory[:2] for memory in memories)))
-        keys = _keys(memories)
-        keys = None if keys is None else tf.concat(keys, 1)
-        summary = masked_mean(values, mask)
-        return Memory(values, mask, summary, source_index=tf.concat(index, 1), keys=keys)
+        keys, order = _keys(memories), _real_first(mask)
+        if keys is not None:
+            keys = tf.gather(tf.concat(keys, 1), order, batch_dims=1)
+        values = tf.gather(values, order, batch_dims=1)  # [B, M, D]
+        mask, index = (tf.gather(x, order, batch_dims=1) for x in (mask, tf.concat(index, 1)))
+        return Memory(values, mask, masked_mean(values, mask), source_index=index, keys=keys)
 
     def _place_by_place(self, memories):
         def joined(leaves):

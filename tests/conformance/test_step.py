@@ -60,9 +60,10 @@ def test_steps_equal_the_whole_in_bfloat16(encoder, decoder, head):
     x, ids = models.source(), models.target()
     expected, _ = models.whole(model, x, ids)
     log_probs, _ = models.stepped(model, x, tf.expand_dims(ids, 1))
-    np.testing.assert_allclose(log_probs[:, 0], expected, atol=5e-2)
-    same = log_probs[:, 0].argmax(-1) == expected.argmax(-1)
-    assert same.mean() >= 0.99
+    np.testing.assert_allclose(log_probs[:, 0], expected, atol=5e-2, rtol=1e-2)
+    chosen = log_probs[:, 0].argmax(-1)[..., None]
+    behind = expected.max(-1) - np.take_along_axis(expected, chosen, -1)[..., 0]
+    assert (behind < 5e-2).all()  # another choice is a tie
 
 
 class Stepper(keras.Model):
