@@ -8,11 +8,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_s2s.search.options import LOWEST
+from keras_s2s.search.options import LOWEST, SPAN
 
 __all__ = ["Beam", "Limits", "advance", "length_penalty", "limits", "start"]
-
-SPAN = 64  # as many as the slots of the widest beam: a place of an ended hypothesis is one number
 
 
 class Beam(NamedTuple):

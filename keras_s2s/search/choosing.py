@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.search.options import LOWEST, Candidates
+from keras_s2s.search.options import LOWEST, SPAN, Candidates
 
 __all__ = ["Continuations", "best_of_all", "best_of_blocks", "block_size", "plain"]
 
@@ -44,14 +44,16 @@ def barred(count, special, too_short, at_limit, first=0):
     """float32 [B, 1, count]: LOWEST for the ids from `first` on that must not follow.
 
     Padding and the start never do, the end does not where a row is `too_short` and alone does
-    where it is `at_limit` (bool [B, 1]).
+    where it is `at_limit` (bool [B, 1]). What is barred twice has twice `LOWEST`.
     """
     ids = np.arange(first, first + count) if isinstance(count, int) else tf.range(count)
     ids = tf.constant(ids, tf.int32) if isinstance(count, int) else ids
-    never = tf.equal(ids, special.pad) | tf.equal(ids, special.start)  # [V']
-    is_end = tf.equal(ids, special.end)
-    stop = never | (is_end & too_short) | (~is_end & at_limit)  # [B, V']
-    return tf.expand_dims(tf.where(stop, LOWEST, 0.0), 1)
+    never = tf.equal(ids, special.pad) | tf.equal(ids, special.start)
+    never = tf.where(never, LOWEST, 0.0)  # [V']
+    is_end = tf.cast(tf.equal(ids, special.end), tf.float32)
+    # Sums over the vocabulary: LiteRT's logical operations take twenty times as long.
+    short, limit = (tf.where(rows, LOWEST, 0.0) for rows in (too_short, at_limit))  # [B, 1]
+    return tf.expand_dims((never + limit) + is_end * (short - limit), 1)
 
 
 def best_of_all(totals, width=None):
@@ -61,10 +63,11 @@ def best_of_all(totals, width=None):
         totals: float32 [B, K', V'], with LOWEST for what must not follow.
         width: K, when it is not K'.
     """
-    slots, count = tf.shape(totals)[1], tf.shape(totals)[2]
+    known = totals.shape[2]
+    slots, count = tf.shape(totals)[1], tf.shape(totals)[2] if known is None else known
     flat = tf.reshape(totals, [-1, slots * count])
     wanted = 2 * (slots if width is None else width)
-    if width is not None:  # a single slot may have too few
+    if width is not None and (known is None or known < 2 * SPAN):  # a single slot has too few
         missing = tf.maximum(wanted - slots * count, 0)
         flat = tf.pad(flat, [[0, 0], [0, missing]], constant_values=LOWEST)
     best, index = tf.math.top_k(flat, wanted)  # [B, 2 K]

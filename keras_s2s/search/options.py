@@ -7,6 +7,7 @@ import tensorflow as tf
 __all__ = ["LOWEST", "Candidates", "Extras", "Options", "Sampling", "in_use", "no_extras"]
 
 LOWEST = -1e9  # what is not there or must not be; finite, so that sums and comparisons stay so
+SPAN = 64  # as many as the slots of the widest beam: a place of an ended hypothesis is one number
 
 
 class Options(NamedTuple):

@@ -87,15 +87,16 @@ class Plain(_Way):
         width = tf.shape(self.limits.own)[1]
         # LiteRT's gather refuses the blocks' shapes, and its top_k is one pass over everything.
         size = None if arrays.are_growing() else block_size(logits.shape[2])
-        if size is None:
-            log_probs, highest = normalized(logits, self.fixed)
-            bars = self.bars(logits, position)
-            found = best_of_all(tf.expand_dims(beam.totals, 2) + log_probs + bars, width)
-        else:
+        peaks = logits
+        if size is not None:
             shape = [-1, tf.shape(logits)[1], logits.shape[2] // size, size]
             peaks = tf.reduce_max(tf.reshape(logits, shape), 3)  # [B, K, N]
-            highest = tf.reduce_max(peaks, 2)
-            shift = beam.totals - log_normalizer(logits, highest, self.fixed)
+        highest = tf.reduce_max(peaks, 2)
+        shift = beam.totals - log_normalizer(logits, highest, self.fixed)  # [B, K]
+        if size is None:
+            bars = self.bars(logits, position)
+            found = best_of_all(logits + tf.expand_dims(shift, 2) + bars, width)
+        else:
             bounds = self.bounds(position)
             found = best_of_blocks(logits, peaks, shift, self.special, *bounds, width)
         candidates = plain(found, tf.expand_dims(self.limits.size, 1), self.special)

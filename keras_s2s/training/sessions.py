@@ -70,6 +70,7 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
         model = compiled(config, pair)
     chosen = describe_choices(given, config)
     progress.say(f"model: {model.count_params():,} weights" + (f"; {chosen}" if chosen else ""))
+    _say_unsmoothed(config, model, progress.say)
     session = Session(config, run_dir, pair, surveys, model, course, progress)
     if checkpoints.exists(run_dir / "last"):
         course.resume(checkpoints.restore(model, run_dir / "last"))
@@ -81,6 +82,12 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
     if write:
         config.save(run_dir / "config.yml")
     return session
+
+
+def _say_unsmoothed(config, model, say):
+    if config.training.label_smoothing and model.head.vocabulary_size and not model.smoothing:
+        kind, value = config.model.head["kind"], config.training.label_smoothing
+        say(f"training.label_smoothing: {value} does not apply to the head {kind}")
 
 
 def _with_steps(config, surveyed):
