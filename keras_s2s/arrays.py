@@ -1,6 +1,6 @@
-"""What a loop writes a piece at a time: a TensorArray, or a tensor that grows.
+"""What a loop writes a piece at a time: a TensorArray, or a tensor that has room for it.
 
-LiteRT has no arrays of elements of unknown size, but tensors that grow. Inside of `growing` loops
+LiteRT has no arrays of elements of unknown size, but tensors of any. Inside of `growing` loops
 use these, so that one loop serves both.
 """
 
@@ -9,14 +9,16 @@ import contextvars
 
 import tensorflow as tf
 
-__all__ = ["are_growing", "growing", "read", "readable", "started", "whole", "write"]
+__all__ = [
+    "are_growing", "growing", "put", "read", "readable", "roomier", "started", "whole", "write",
+]  # fmt: skip
 
 _GROWING = contextvars.ContextVar("growing", default=False)
 
 
 @contextlib.contextmanager
 def growing():
-    """Makes what is traced within use tensors that grow."""
+    """Makes what is traced within use tensors in place of arrays."""
     token = _GROWING.set(True)
     try:
         yield
@@ -25,7 +27,7 @@ def growing():
 
 
 def are_growing() -> bool:
-    """Whether loops have to use tensors that grow."""
+    """Whether loops have to use tensors in place of arrays."""
     return _GROWING.get()
 
 
@@ -42,24 +44,41 @@ def read(array, place):
     return tf.gather(array, place) if tf.is_tensor(array) else array.read(place)
 
 
-def started(first):
-    """A tensor that grows, of its first element."""
-    return tf.expand_dims(first, 0)
+def started(first, place, size):
+    """A tensor [size, ...] of zeros and, at a place, of its first element [...]."""
+    empty = tf.zeros(tf.concat([[size], tf.shape(first)], 0), first.dtype)
+    return write(empty, place, first)
 
 
-def write(array, place, value, front=False):
-    """The array with one more element.
-
-    Args:
-        array: a TensorArray, or a tensor [N, ...].
-        place: int32 scalar, where a TensorArray has it.
-        value: tensor [...].
-        front: a tensor grows at its front and not at its end.
-    """
+def write(array, place, value):
+    """An array, or a tensor [N, ...], with an element [...] at a place."""
     if not tf.is_tensor(array):
         return array.write(place, value)
-    value = tf.expand_dims(value, 0)
-    return tf.concat([value, array] if front else [array, value], 0)
+    return put(array, place, tf.expand_dims(value, 0), 0)
+
+
+def put(tensor, place, value, axis):
+    """A tensor with another column.
+
+    Args:
+        tensor: of any shape.
+        place: int32 scalar, where along `axis`.
+        value: tensor of the same shape, but 1 along `axis`.
+    """
+    axes = range(tensor.shape.rank)
+    if are_growing():  # LiteRT's selection is no match for its update in place
+        from tensorflow.compiler.tf2xla.python import xla
+
+        return xla.dynamic_update_slice(
+            tensor, value, tf.stack([place if i == axis else 0 for i in axes])
+        )
+    here = tf.equal(tf.range(tf.shape(tensor)[axis]), place)
+    return tf.where(tf.reshape(here, [-1 if i == axis else 1 for i in axes]), value, tensor)
+
+
+def roomier(tensor, axis, more):
+    """A tensor with `more` columns of zeros behind its last."""
+    return tf.pad(tensor, [[0, more if i == axis else 0] for i in range(tensor.shape.rank)])
 
 
 def whole(array):

@@ -266,15 +266,15 @@ def unroll(advance, inputs, states, like, reverse=False):
     def body(count, written, flat_states):
         outputs, new = go(count, flat_states)
         written = [
-            arrays.write(array, place(count), output, front=reverse)
-            for array, output in zip(written, outputs)
+            arrays.write(array, place(count), output) for array, output in zip(written, outputs)
         ]
         return count + 1, written, new
 
     specs, first = tf.nest.flatten(like), tf.nest.flatten(states)
-    if arrays.are_growing():  # only its first element tells the sizes of a tensor that grows
+    if arrays.are_growing():  # only its first element tells the sizes of a tensor
         outputs, first = go(tf.constant(0), first)
-        start = (tf.constant(1), [arrays.started(output) for output in outputs], first)
+        written = [arrays.started(output, place(0), length) for output in outputs]
+        start = (tf.constant(1), written, first)
         grown = [tf.TensorShape([None, *spec.shape]) for spec in specs]
         shapes = (tf.TensorShape([]), grown, [x.shape for x in first])
     else:

@@ -274,7 +274,7 @@ class TransformerLayer(keras.layers.Layer):
 
         return self._run(inputs, attend, look, training)
 
-    def step(self, inputs, sizes, position, memory, cache):
+    def step(self, inputs, sizes, position, memory, cache, mask=None):
         """One position of K hypotheses.
 
         Args:
@@ -282,14 +282,14 @@ class TransformerLayer(keras.layers.Layer):
             sizes: B and K.
             position: int32 scalar.
             memory: as for the call.
-            cache: of the self-attention.
+            cache, mask: of the self-attention.
 
         Returns:
             outputs [B * K, D], the new cache, and weights [B, H, K, M] or None.
         """
 
         def attend(x):
-            return self.self_attention.step(x, sizes, position, cache)
+            return self.self_attention.step(x, sizes, position, cache, mask)
 
         def look(x):
             return self.cross_attention.step(x, sizes, **memory)

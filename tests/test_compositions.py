@@ -59,17 +59,28 @@ def test_maps_of_all_that_read_the_whole_length():
     assert encoder(x, mask=MASK).attention is None
 
 
+def in_order(memories, *leaves):
+    """Leaves of memories side by side: the real places of a row before its padding."""
+    order = np.argsort(~np.concatenate([m.mask for m in memories], 1), 1, kind="stable")
+    return [np.stack([x[i] for x, i in zip(leaf, order, strict=True)]) for leaf in leaves]
+
+
 def test_places_in_a_row():
     parts = [RecurrentEncoder(2), PyramidalEncoder(2, 2), ConvolutionalEncoder(4, 1)]
     encoder, x = made(ParallelEncoder(parts)), normal(4, 5, 4)
     memory = run_both(lambda x, m: encoder(x, mask=m), x, MASK)
     own = [part(x, mask=MASK) for part in parts]
-    values = np.concatenate([m.values for m in own], 1)
-    assert_close(memory.values, values)
-    assert_close(memory.keys, np.concatenate([own[0].values, own[1].values, own[2].keys], 1))
-    np.testing.assert_array_equal(memory.mask, np.concatenate([m.mask for m in own], 1))
-    index = [0, 1, 2, 3, 4, 0, 2, 4, 0, 1, 2, 3, 4]
-    np.testing.assert_array_equal(memory.source_index, [index] * 4)
+    values, keys, mask, index = in_order(
+        own,
+        np.concatenate([m.values for m in own], 1),
+        np.concatenate([own[0].values, own[1].values, own[2].keys], 1),
+        np.concatenate([m.mask for m in own], 1),
+        np.tile([0, 1, 2, 3, 4, 0, 2, 4, 0, 1, 2, 3, 4], (4, 1)),
+    )
+    assert_close((memory.values, memory.keys), (values, keys))
+    np.testing.assert_array_equal(memory.mask, mask)
+    np.testing.assert_array_equal(memory.source_index, index)
+    assert (mask[:, :-1] >= mask[:, 1:]).all()
     assert_close(memory.summary, masked_mean(tf.constant(values), memory.mask))
     assert memory.states == ()
 
@@ -114,9 +125,15 @@ def test_several_sources():
     mask = np.concatenate([MASK, short], 1)
     memory = run_both(lambda x, z, m: encoder([x, z], mask=m, maps="all"), x, z, mask)
     own = [parts[0](x, mask=MASK), parts[1](z, mask=short)]
-    assert_close(memory.values, np.concatenate([m.values for m in own], 1))
-    np.testing.assert_array_equal(memory.mask, np.concatenate([m.mask for m in own], 1))
-    np.testing.assert_array_equal(memory.source_index, [[0, 1, 2, 3, 4, 5, 7]] * 4)
+    values, places, index = in_order(
+        own,
+        np.concatenate([m.values for m in own], 1),
+        np.concatenate([m.mask for m in own], 1),
+        np.tile([0, 1, 2, 3, 4, 5, 7], (4, 1)),
+    )
+    assert_close(memory.values, values)
+    np.testing.assert_array_equal(memory.mask, places)
+    np.testing.assert_array_equal(memory.source_index, index)
     assert memory.attention is None
 
 
@@ -344,10 +361,10 @@ def test_sources_in_one_row_are_those_of_a_list():
     assert memory.values.shape == (3, 3 + 4, 4)
     for row, (one, two) in enumerate(lengths):
         places = np.array(memory.mask[row])
-        np.testing.assert_array_equal(places, [*(np.arange(3) < one), *(np.arange(4) < two)])
+        np.testing.assert_array_equal(places, np.arange(7) < one + two)
         np.testing.assert_array_equal(memory.source_index[row][places], range(one + two))
         cut = (x[row : row + 1, :one], x[row : row + 1, one : one + two])
-        for part, own, from_ in zip(parts, cut, (0, 3), strict=True):
+        for part, own, from_ in zip(parts, cut, (0, one), strict=True):
             if not own.shape[1]:
                 continue
             alone = part(own, mask=np.ones(own.shape[:2], bool), maps="all")

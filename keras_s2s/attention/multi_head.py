@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_s2s import arrays
 from keras_s2s.attention import functions
 from keras_s2s.attention.base import Attention
 from keras_s2s.linear import Dropout, Linear
@@ -174,20 +175,16 @@ class SelfAttention(Attention):
 
     def initial_cache(self, batch, num_hypotheses, max_length=None):
         """An empty cache. Without `max_length` it grows by a place a step; with it, it has that
-        many places from the start and a mask of those filled, so that every shape is fixed.
+        many places from the start, so that every shape is fixed, and a step needs a `mask`.
 
         Returns:
-            dict of `keys` and `values` [B, K, H, t, D / H], and `filled` bool [B, K, max_length]
-            when `max_length` is given.
+            dict of `keys` and `values` [B, K, H, t, D / H].
         """
         size, places = self.units // self.num_heads, 0 if max_length is None else max_length
         empty = tf.zeros([batch, num_hypotheses, self.num_heads, places, size], self.compute_dtype)
-        cache = {"keys": empty, "values": empty}
-        if max_length is not None:
-            cache["filled"] = tf.zeros([batch, num_hypotheses, places], tf.bool)
-        return cache
+        return {"keys": empty, "values": empty}
 
-    def step(self, inputs, sizes, position, cache):
+    def step(self, inputs, sizes, position, cache, mask=None):
         """One position of K hypotheses, on flat tensors.
 
         Args:
@@ -195,6 +192,8 @@ class SelfAttention(Attention):
             sizes: B and K.
             position: int32 scalar, 0 at the first target token.
             cache: from `initial_cache` or the step before.
+            mask: for a cache of a fixed size, the places filled after this step, as
+                `functions.masked_softmax` takes it for scores [B, K, H, 1, t].
 
         Returns:
             float tensor [B * K, D], and the cache with this position in it.
@@ -205,10 +204,7 @@ class SelfAttention(Attention):
         here = tf.reshape(position, [1])
         if self.position is not None:
             keys = self.position.turn(keys, here)
-        cache = _write(cache, keys, values, position)
-        mask = None
-        if "filled" in cache:
-            mask = tf.expand_dims(tf.expand_dims(cache["filled"], 2), 2)  # [B, K, 1, 1, t]
+        cache = _write(cache, keys, values, None if mask is None else position)
         query, seen = query * self._scale, (cache["keys"], cache["values"], mask)
         if self.position is None:
             outputs, _ = functions.dot_product_attention(query, *seen)
@@ -238,16 +234,13 @@ def _attend(query, keys, values, mask, dropout, training):
 
 
 def _write(cache, keys, values, position):
-    """The cache with one more place: appended, or written at `position` when its size is fixed."""
-    if "filled" not in cache:
+    """The cache with one more place: appended, or written at `position` if there is one."""
+    if position is None:
         return {
             "keys": tf.concat([cache["keys"], keys], 3),
             "values": tf.concat([cache["values"], values], 3),
         }
-    here = tf.equal(tf.range(tf.shape(cache["filled"])[2]), position)  # [t]
-    column = tf.reshape(here, [1, 1, 1, -1, 1])
     return {
-        "keys": tf.where(column, keys, cache["keys"]),
-        "values": tf.where(column, values, cache["values"]),
-        "filled": tf.logical_or(cache["filled"], here),
+        "keys": arrays.put(cache["keys"], position, keys, 3),
+        "values": arrays.put(cache["values"], position, values, 3),
     }

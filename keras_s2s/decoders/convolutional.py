@@ -115,6 +115,8 @@ class ConvolutionalDecoder(Decoder):
         return {layer: {"scale": part} for layer, part in zip(layers, parts, strict=True)}
 
     def initial_state(self, context, num_hypotheses, max_length=None):
+        if self.kernel_size == 1:  # sizes of 0 are for what grows
+            return {}
         batch = tf.shape(context["memory"]["mask"])[0]
         shape = [batch, num_hypotheses, (self.kernel_size - 1) * self.units]
         zeros = tf.zeros(shape, self.compute_dtype)
@@ -125,12 +127,13 @@ class ConvolutionalDecoder(Decoder):
         flat = tf.reshape(self._inputs(inputs), [-1, inputs.shape[-1]])  # [B * K, D]
 
         def convolve(index, x):
-            name, width = f"layer_{index}", (self.kernel_size - 1) * self.units
-            rows = sizes[0] * sizes[1]  # said in full: the width is 0 for k = 1
-            x, before = tf.reshape(x, [rows, self.units]), tf.reshape(state[name], [rows, width])
-            layer = self.layers[index]
+            name, layer = f"layer_{index}", self.layers[index]
+            width = (self.kernel_size - 1) * self.units
+            x = tf.reshape(x, [-1, self.units])
+            before = tf.reshape(state[name], [-1, width]) if width else x[:, :0]
             out, before = layer.step(x, before, **scales[layer.projection])
-            new[name] = tf.reshape(before, [*sizes, width])
+            if width:
+                new[name] = tf.reshape(before, [*sizes, width])
             return tf.reshape(out, [*sizes, self.units])
 
         x = self._embed(flat, tf.reshape(position, [1]), **scales[self.input_projection])

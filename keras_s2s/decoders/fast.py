@@ -72,7 +72,7 @@ class AverageAttention(_History):
         mean = total / tf.cast(tf.reshape(count, [1, -1, 1]), tf.float32)
         return self._mix(inputs, mean, training), None
 
-    def step(self, inputs, sizes, position, cache):
+    def step(self, inputs, sizes, position, cache, mask=None):
         """One position of K hypotheses: [B * K, D] -> [B * K, D], and the new state."""
         past = cache["past"] + tf.reshape(tf.cast(inputs, tf.float32), tf.shape(cache["past"]))
         mean = past / tf.cast(position + 1, tf.float32)
@@ -131,7 +131,7 @@ class SSRU(_History):
         cells, _ = recurrent.unroll(advance, self._project(inputs), past, like)
         return self._finish(cells), None
 
-    def step(self, inputs, sizes, position, cache):
+    def step(self, inputs, sizes, position, cache, mask=None):
         """One position of K hypotheses: [B * K, D] -> [B * K, D], and the new state."""
         keep, enter = self._project(inputs)
         shape = tf.shape(cache["past"])

@@ -124,19 +124,26 @@ class TransformerDecoder(Decoder):
 
     def initial_state(self, context, num_hypotheses, max_length=None):
         batch = tf.shape(context["memory"]["mask"])[0]
-        return {
+        state = {
             f"layer_{i}": layer.self_attention.initial_cache(batch, num_hypotheses, max_length)
             for i, layer in enumerate(self.layers)
         }
+        if max_length is not None and "keys" in state["layer_0"]:
+            state["filled"] = tf.zeros([batch, num_hypotheses, max_length], tf.bool)
+        return state
 
     def step(self, inputs, position, context, state, training=False, maps="none"):
         sizes, new, weights = shape_of(inputs, 2), {}, []
         flat = tf.reshape(inputs, [-1, self.units])  # [B * K, D]
-        x = self._embed(flat, tf.reshape(position, [1]))
+        x, filled = self._embed(flat, tf.reshape(position, [1])), None
+        if "filled" in state:  # of a cache of a fixed size
+            here = tf.equal(tf.range(tf.shape(state["filled"])[2]), position)
+            new["filled"] = tf.logical_or(state["filled"], here)  # [B, K, t]
+            filled = attention.places(tf.expand_dims(tf.expand_dims(new["filled"], 2), 2))
         for index, layer in enumerate(self.layers):
             name = f"layer_{index}"
             memory = context["layers"][name] | {"mask": context["places"]}
-            x, new[name], seen = layer.step(x, sizes, position, memory, state[name])
+            x, new[name], seen = layer.step(x, sizes, position, memory, state[name], filled)
             weights.append(seen)  # [B, H, K, M]
         outputs = tf.reshape(self._finish(x), [*sizes, self.units])
         return outputs, new, self._maps(weights, maps)

@@ -14,6 +14,7 @@ from keras_s2s.search.ways import Draws, Plain, Wishes
 __all__ = ["sample", "search", "search_within", "update"]
 
 WORTHWHILE = 8  # rows, below which done ones stay
+ROOM = 16  # steps
 
 
 def search(begin, step, source, options, extras=None, *, special=SpecialIds(), alignment=True,
@@ -98,7 +99,8 @@ def _follow(way, begin, step, source, special, alignment, most):
     alive, memory = way.start(source, alignment)
     if most is not None:  # fixes all sizes, those of the first step too
         alive = way.first_slots()
-    context, state = begin(source, tf.shape(alive)[1], most)
+    room = 0 if most is None and arrays.are_growing() else most
+    context, state = begin(source, tf.shape(alive)[1], room)
     width = tf.shape(way.limits.own)[1]
     beam, batch = beams.start(alive, special.start, width), tf.shape(alive)[0]
     notes = [_array([batch, width, 4], most)]
@@ -128,7 +130,8 @@ def _follow(way, begin, step, source, special, alignment, most):
     else:
         take = functools.partial(_take, step, way, context, alignment)
         first = (tf.constant(0), beam, notes, memory, state)
-        _, beam, notes, _, _ = _steps(take, first, None, 0, most)
+        run = _in_rooms(take, first) if most is None else _steps(take, first, None, 0, most)
+        _, beam, notes, _, _ = run
         ended = beam.ended
     return beam.done, ended, [arrays.whole(note) for note in notes]
 
@@ -170,6 +173,27 @@ def _steps(take, variables, spread, least, most=None):
         return position + 1, beam, notes, memory, state
 
     return _loop(going, body, variables, most)
+
+
+def _in_rooms(take, variables):
+    """Steps over tensors that grow by `ROOM` places at once.
+
+    LiteRT plans a loop's body anew after a step that changed a shape, and that takes as long as
+    the step.
+    """
+    axes = [list(x.shape).index(0) if 0 in x.shape else None for x in tf.nest.flatten(variables)]
+
+    def body(*variables):
+        leaves = [
+            x if axis is None else arrays.roomier(x, axis, ROOM)
+            for x, axis in zip(tf.nest.flatten(variables), axes, strict=True)
+        ]
+        return _steps(take, tf.nest.pack_sequence_as(variables, leaves), None, 0, ROOM)
+
+    def going(position, beam, *_):
+        return tf.equal(position, 0) | tf.reduce_any(~beam.done)
+
+    return _loop(going, body, variables)
 
 
 def _take(step, way, context, alignment, position, beam, memory, state):
