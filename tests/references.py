@@ -23,6 +23,13 @@ def right_padded(lengths, width):
     return np.arange(width) < np.asarray(lengths)[:, None]
 
 
+def filled(max_length, position):
+    """Of a cache of that size the places filled at a position, bool [1, 1, 1, 1, max_length]."""
+    if max_length is None:
+        return None
+    return tf.constant(np.arange(max_length).reshape(1, 1, 1, 1, -1) <= position)
+
+
 def arrays(nest):
     return tf.nest.map_structure(lambda x: None if x is None else np.asarray(x), nest)
 

@@ -18,7 +18,7 @@ from keras_s2s.attention.positions import (
     make_position,
     slopes,
 )
-from tests.references import assert_close, linear, normal, randomise, run_both, softmax
+from tests.references import assert_close, filled, linear, normal, randomise, run_both, softmax
 
 OPTIONS = {
     "relative": {"max_distance": 2},
@@ -108,7 +108,7 @@ def test_steps_equal_the_whole(kind, max_length):
     step = tf.function(layer.step)
     for t in range(LENGTH):
         flat = tf.constant(x[:, :, t].reshape(6, -1))
-        outputs, cache = step(flat, (3, 2), tf.constant(t), cache)
+        outputs, cache = step(flat, (3, 2), tf.constant(t), cache, filled(max_length, t))
         outputs = tf.reshape(outputs, [3, 2, -1])
         for k in range(2):
             assert_close(outputs[:, k], wholes[k][:, t])

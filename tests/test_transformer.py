@@ -7,7 +7,15 @@ import tensorflow as tf
 from keras_s2s import masks
 from keras_s2s.transformer import FeedForward, TransformerLayer, check_stack, make_norm
 from tests import references
-from tests.references import assert_close, linear, normal, randomise, right_padded, run_both
+from tests.references import (
+    assert_close,
+    filled,
+    linear,
+    normal,
+    randomise,
+    right_padded,
+    run_both,
+)
 
 MEMORY_MASK = right_padded([4, 2, 0], 4)
 BOTH = pytest.mark.parametrize("norm", ["pre", "post"])
@@ -80,8 +88,8 @@ def test_steps_equal_the_whole(norm, max_length):
     cache = layer.self_attention.initial_cache(3, 2, max_length)
     wholes = [whole(layer, x[:, k], memory, masks.causal(5)[None]) for k in range(2)]
     for t in range(5):
-        flat = x[:, :, t].reshape(6, 8)
-        flat, cache, weights = layer.step(flat, (3, 2), tf.constant(t), projected, cache)
+        given = x[:, :, t].reshape(6, 8), (3, 2), tf.constant(t), projected, cache
+        flat, cache, weights = layer.step(*given, filled(max_length, t))
         outputs = tf.reshape(flat, [3, 2, 8])
         for k, (expected, _, cross) in enumerate(wholes):
             assert_close((outputs[:, k], weights[:, :, k]), (expected[:, t], cross[:, :, t]))

@@ -85,7 +85,7 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
 
 
 def _say_unsmoothed(config, model, say):
-    if config.training.label_smoothing and model.head.vocabulary_size and not model.smoothing:
+    if config.training.label_smoothing and not (model.smoothing or model.of_vectors):
         kind, value = config.model.head["kind"], config.training.label_smoothing
         say(f"training.label_smoothing: {value} does not apply to the head {kind}")
 

@@ -76,6 +76,30 @@ def test_hard_walks_are_what_soft_training_learned(tmp_path):
     assert (hard == learnt).mean() > 0.9
 
 
+def capitals(count, seed):
+    """Letters, none twice in a row, and the same in capitals."""
+    draw, rows = random.Random(seed), []
+    for _ in range(count):
+        row = [draw.choice(LETTERS[:6])]
+        for _ in range(draw.randint(4, 9)):
+            row.append(draw.choice([x for x in LETTERS[:6] if x != row[-1]]))
+        rows.append((" ".join(row), " ".join(row).upper()))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("attention", "lowest", "highest"), [("monotonic", 0.95, 1.0), ("additive", 0.0, 0.3)]
+)
+def test_a_walk_needs_no_positions(tmp_path, attention, lowest, highest):
+    """Over vectors that say nothing of their places, only a walk knows which letter is next."""
+    corpus = write(tmp_path, capitals(4000, 1))
+    model = {"preset": "gru_small", "embedding": 32, "dropout": 0.0,
+             "encoder": {"kind": "mean", "units": 32},
+             "decoder": {"units": 48, "attention": attention}}  # fmt: skip
+    translator = learned(tmp_path, corpus, model, updates=2000, learning_rate=0.005)
+    assert lowest <= exact(translator, capitals(100, 2)) <= highest
+
+
 def listed(count, seed):
     """Names that are new each time, and the same names."""
     draw = random.Random(seed)

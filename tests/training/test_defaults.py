@@ -9,7 +9,7 @@ from keras_s2s.catalog import PRESETS
 from keras_s2s.config import Config, UserError
 from keras_s2s.training import complete, train
 from keras_s2s.training.defaults import describe_choices
-from tests.training.toys import changed, configuration
+from tests.training.toys import changed, configuration, small
 
 
 def test_bad_input_is_named_before_anything_is_written(tmp_path, corpora):
@@ -126,3 +126,15 @@ def test_defaults_leave_what_is_given():
         " model gru"
     )
     assert dataclasses.replace(complete(given, cpu_flags=()), data=given.data).training.warmup == 3
+
+
+@pytest.mark.parametrize(
+    ("head", "smoothing", "says"),
+    [("adaptive_softmax", 0.1, True), ("adaptive_softmax", 0.0, False), ("softmax", 0.1, False)],
+)
+def test_a_head_without_smoothing_says_so(tmp_path, corpora, head, smoothing, says):
+    config = small(corpora, updates=1, label_smoothing=smoothing)
+    said = io.StringIO()
+    train(changed(config, model__head={"kind": head}), tmp_path / "run", stream=said)
+    message = f"training.label_smoothing: {smoothing} does not apply to the head {head}"
+    assert (message in said.getvalue()) == says

@@ -63,7 +63,7 @@ def configuration(make, folder, sizes=(60, 8), units=8, model=None, **training):
         data["tokenizer"] = {"kind": "whitespace", "size": None}
     preset = {"preset": "forecaster" if make is sines else "gru_small", "embedding": units}
     preset |= {"encoder": {"units": units}, "decoder": {"units": units}, "dropout": 0.0}
-    options = {"updates": 6, "validate_every": 3, "label_smoothing": 0.0, "learning_rate": 0.01}
+    options = {"updates": 6, "validate_every": 3, "learning_rate": 0.01}
     return Config.from_dict(
         {"data": data, "model": preset | (model or {}), "training": options | training}
     )
