@@ -18,7 +18,7 @@ from keras_s2s import arrays, search
 from keras_s2s.config import SpecialIds
 from keras_s2s.search import beams, loop, tracing, ways
 
-__all__ = ["Graphs"]
+__all__ = ["Graphs", "handed"]
 
 SPECIAL = SpecialIds()
 WHOLE, REAL = tf.int32, tf.float32
@@ -294,7 +294,15 @@ def _filled(found):
     made = {"ids": tf.pad(found.ids, more)}
     if found.alignment is not None:
         made["alignment"] = tf.pad(found.alignment, [*more, [0, 0]])
-    return found._asdict() | made
+    return {name: handed(x) for name, x in (found._asdict() | made).items() if x is not None}
+
+
+def handed(x):
+    """The same tensor, from an operation that writes where its host wants it to.
+
+    Those of LiteRT whose size depends on values have memory of their own, whatever the host gave.
+    """
+    return x if x.dtype.is_bool else tf.maximum(x, x.dtype.min)
 
 
 def _known(ids, size):

@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from keras_s2s import arrays
 from keras_s2s.config import SpecialIds
 from keras_s2s.export.comparing import NotProven
-from keras_s2s.export.litert_graphs import OPTIONS
+from keras_s2s.export.litert_graphs import OPTIONS, handed
 from keras_s2s.export.litert_packing import packed, unpacked
 from keras_s2s.export.litert_proof import ask_file
 from keras_s2s.export.probes import Probe
@@ -81,9 +81,9 @@ class ServingGraph:
         lengths = tf.reduce_max(tf.where(tf.equal(ids, SPECIAL.pad), 0, place + 1), 1)
         found = self._search(ids, lengths, **_filled(self.options, rows))
         return {
-            "found": found["ids"][:asked, 0],
-            "lengths": found["lengths"][:asked, 0],
-            "score": found["score"][:asked, 0],
+            "found": handed(found["ids"][:asked, 0]),
+            "lengths": handed(found["lengths"][:asked, 0]),
+            "score": handed(found["score"][:asked, 0]),
         }
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_s2s import arrays
 from keras_s2s.config import SpecialIds
 from keras_s2s.export.comparing import NotProven
-from keras_s2s.export.litert_graphs import OPTIONS
+from keras_s2s.export.litert_graphs import OPTIONS, handed
 from keras_s2s.export.litert_proof import ask_file
 from keras_s2s.export.litert_serving import default_options, is_plain
 from keras_s2s.export.probes import Probe, ask
@@ -94,7 +94,7 @@ class TextGraph:
         places = tf.reshape(tf.where(tf.reshape(inside, [-1])), [-1])
         made = tf.gather(tf.reshape(shown, [-1]), places)
         return {
-            "text": tf.concat([made, [0]], 0),  # a tensor without elements is none to a host
+            "text": handed(tf.concat([made, [0]], 0)),  # one without elements is none to a host
             "length": tf.expand_dims(tf.shape(made)[0], 0),
             "score": tf.where(fits, found["score"][0, :1], MISSING_SCORE),
         }
