@@ -24,7 +24,7 @@ LINES = 200  # of the validation data, to measure a quantised file by
 
 def export_litert(
     run, directory, *, version=None, checkpoint="best", quantization="none", beam=None,
-    max_length=None,
+    max_length=None, text_operations=False,
 ) -> Path:  # fmt: skip
     """Exports a run's checkpoint as `model.tflite`.
 
@@ -46,6 +46,9 @@ def export_litert(
         quantization: `"none"`, `"float16"`, `"dynamic_int8"`, `"weight_int8"` or `"int4"`.
         beam: widest beam that may be asked for; the run's cap when None.
         max_length: most target tokens; the run's cap when None.
+        text_operations: whether the file has text to text by tf.text's operations, the signature
+            `translate` of one string, for unigram models of SentencePiece. A host that has not
+            linked them in can still run the others.
 
     Returns:
         The path of the published version. Until it is complete and proved it does not exist.
@@ -62,12 +65,13 @@ def export_litert(
     return export_litert_translator(
         translator, directory, version=version, quantization=quantization, about=about,
         pairs=run_pairs(run), lines=_lines(run), metric=_metric(about),
+        text_operations=text_operations,
     )  # fmt: skip
 
 
 def export_litert_translator(
     translator, directory, *, version=None, quantization="none", about=None, pairs=(), lines=(),
-    metric=None,
+    metric=None, text_operations=False,
 ) -> Path:  # fmt: skip
     """Exports a `Translator` that is not prepared; result and errors as for `export_litert`.
 
@@ -79,11 +83,12 @@ def export_litert_translator(
     """
     _check_package()
     _check_texts(translator)
-    from keras_s2s.export import litert_file, litert_proof, litert_serving, litert_texts
+    from keras_s2s.export import litert_file, litert_pieces, litert_proof, litert_serving
 
-    graphs = _graphs(translator)
-    content = litert_file.convert(graphs, translator.variables(), quantization)
-    operations = litert_file.check_built_in(content)
+    custom = litert_pieces.OPERATIONS if text_operations else ()
+    graphs = _graphs(translator, text_operations)
+    content = litert_file.convert(graphs, translator.variables(), quantization, custom)
+    operations = litert_file.check_built_in(content, custom)
     entries = _entries(translator, graphs)
     if litert_serving.NAME in graphs:
         content, entries[litert_serving.ENTRY] = litert_serving.put_first(content)
@@ -93,10 +98,11 @@ def export_litert_translator(
         plain = beside / FILE
         plain.write_bytes(litert_file.with_metadata(content, entries))
         if "translate" in graphs:
-            litert_texts.check_texts(translator, plain, beside, material.texts)
+            _check_translate(translator, plain, beside, material.texts, text_operations)
         if litert_serving.NAME in graphs:
             litert_serving.check_serving(translator, plain, beside)
         figures = {"quantization": quantization, "operations": sum(operations.values())}
+        figures |= {"custom_operations": list(custom)} if custom else {}
         if quantization == "none":
             figures["proved_by"] = litert_proof.prove_exact(translator, plain, beside, material)
         else:
@@ -114,13 +120,26 @@ def export_litert_translator(
     return publish(directory, version, write)
 
 
-def _graphs(translator):
-    """The concrete function of each signature, by name."""
-    from keras_s2s.export import litert_graphs, litert_serving, litert_texts
+def _check_translate(translator, path, place, texts, text_operations):
+    from keras_s2s.export import litert_pieces, litert_texts
 
+    if text_operations:
+        litert_pieces.check_pieces(path, place, texts)
+    else:
+        litert_texts.check_texts(translator, path, place, texts)
+
+
+def _graphs(translator, text_operations):
+    """The concrete function of each signature, by name."""
+    from keras_s2s.export import litert_graphs, litert_pieces, litert_serving, litert_texts
+
+    if text_operations:
+        litert_pieces.check_offered(translator)
     model = litert_graphs.Graphs(translator.model, translator.caps)
     graphs = model.concrete()
-    if litert_texts.is_offered(translator):
+    if text_operations:
+        graphs["translate"] = litert_pieces.PieceGraph(model, translator).concrete()
+    elif litert_texts.is_offered(translator):
         graphs["translate"] = litert_texts.TextGraph(model, translator).concrete()
     if litert_serving.is_plain(translator):
         graphs[litert_serving.NAME] = litert_serving.ServingGraph(model, translator).concrete()

@@ -19,13 +19,14 @@ BUILT_IN_ONLY = [tf.lite.OpsSet.TFLITE_BUILTINS]
 _RECIPES = {"weight_int8": "weight_only_wi8_afp32", "int4": "dynamic_wi4_afp32"}
 
 
-def convert(functions, variables, quantization="none") -> bytes:
-    """The content of a LiteRT file of built-in operations.
+def convert(functions, variables, quantization="none", custom=()) -> bytes:
+    """The content of a LiteRT file.
 
     Args:
         functions: concrete functions by the names of their signatures.
         variables: every `tf.Variable` that they read.
         quantization: of `QUANTIZATIONS`.
+        custom: names of operations that are not LiteRT's own; without them none may be.
 
     Raises:
         UserError: naming the quantisation that needs a package which is not there, or the
@@ -38,6 +39,7 @@ def convert(functions, variables, quantization="none") -> bytes:
         tf.saved_model.save(module, place, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(place, signature_keys=list(functions))
         converter.target_spec.supported_ops = BUILT_IN_ONLY
+        converter.allow_custom_ops = bool(custom)
         if quantization in ("float16", "dynamic_int8"):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantization == "float16":
@@ -81,17 +83,22 @@ def _complaint(error):
     return lines[0][-300:] if lines else str(error)[-300:]
 
 
-def check_built_in(content) -> dict:
+def check_built_in(content, custom=()) -> dict:
     """How often a LiteRT file has each operation, by its built-in code.
+
+    Args:
+        content: the file.
+        custom: names of operations that may be there beside LiteRT's own.
 
     Raises:
         UserError: naming operations that are none of LiteRT's own.
     """
     model = schema.Model.GetRootAs(content)
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
-    custom = sorted({code.CustomCode().decode() for code in codes if code.CustomCode()})
-    if custom:
-        raise UserError(f"format: expected built-in operations alone, came {', '.join(custom)}")
+    named = {code.CustomCode().decode() for code in codes if code.CustomCode()}
+    other = sorted(named - set(custom))
+    if other:
+        raise UserError(f"format: expected built-in operations alone, came {', '.join(other)}")
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
     counts = {}
     for i in range(model.SubgraphsLength()):
