@@ -83,7 +83,7 @@ def export_litert_translator(
     """
     _check_package()
     _check_texts(translator)
-    from keras_s2s.export import litert_file, litert_pieces, litert_proof, litert_serving
+    from keras_s2s.export import litert_file, litert_pieces, litert_serving
 
     custom = litert_pieces.OPERATIONS if text_operations else ()
     graphs = _graphs(translator, text_operations)
@@ -103,14 +103,7 @@ def export_litert_translator(
             litert_serving.check_serving(translator, plain, beside)
         figures = {"quantization": quantization, "operations": sum(operations.values())}
         figures |= {"custom_operations": list(custom)} if custom else {}
-        if quantization == "none":
-            figures["proved_by"] = litert_proof.prove_exact(translator, plain, beside, material)
-        else:
-            known = list(lines) or list(zip(material.texts, material.targets))
-            known = [tuple(map(_text, pair)) for pair in known]
-            figures |= litert_proof.measure(
-                translator, plain, beside, known, metric if lines else None, quantization
-            )
+        figures |= _proved(translator, plain, beside, material, lines, metric, quantization)
         card = make_card(translator, (about or {}) | {"litert": figures}, len(content))
         made = litert_file.with_metadata(content, entries | {"keras_s2s.card": card})
         (path / FILE).write_bytes(made)
@@ -118,6 +111,18 @@ def export_litert_translator(
         put_card(path, card)
 
     return publish(directory, version, write)
+
+
+def _proved(translator, path, place, material, lines, metric, quantization):
+    """Figures of the proof of a file."""
+    from keras_s2s.export import litert_proof
+
+    if quantization == "none":
+        return {"proved_by": litert_proof.prove_exact(translator, path, place, material)}
+    known = list(lines) or list(zip(material.texts, material.targets))
+    known = [tuple(map(_text, pair)) for pair in known]
+    metric = metric if lines else None
+    return litert_proof.measure(translator, path, place, known, metric, quantization)
 
 
 def _check_translate(translator, path, place, texts, text_operations):

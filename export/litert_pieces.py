@@ -1,4 +1,4 @@
-"""Text to text in a LiteRT file by operations of tf.text, which cut and join SentencePiece's pieces.
+"""Text to text in a LiteRT file by operations of tf.text, which cut and join pieces.
 
 They are none of LiteRT's own: a host has to link them in. Those that do not can still run the
 other signatures of the file.
@@ -19,8 +19,8 @@ from keras_s2s import arrays
 from keras_s2s.config import SpecialIds, UserError
 from keras_s2s.export.comparing import NotProven
 from keras_s2s.export.litert_graphs import OPTIONS, handed
-from keras_s2s.export.litert_serving import default_options, is_plain
 from keras_s2s.export.litert_proof import ask_file
+from keras_s2s.export.litert_serving import default_options, is_plain
 from keras_s2s.export.probes import ask
 from keras_s2s.export.proving import PATIENCE
 from keras_s2s.signatures import MISSING_SCORE
@@ -166,7 +166,8 @@ def check_pieces(path, place, texts):
     raw = [one if isinstance(one, bytes) else one.encode() for one in texts]
     for one, expected, came in zip(raw, plain["text"], _answers(path, place, raw), strict=True):
         if came != expected:
-            raise NotProven(f"signature translate, text {one!r}: expected {expected!r}, came {came!r}")
+            differs = f"expected {expected!r}, came {came!r}"
+            raise NotProven(f"signature translate, text {one!r}: {differs}")
 
 
 def _answers(path, place, texts):

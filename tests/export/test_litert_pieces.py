@@ -115,7 +115,7 @@ def test_the_card_names_the_operations(made):
 
 def test_a_file_that_answers_otherwise_is_not_proved(made, tmp_path, monkeypatch):
     monkeypatch.setattr(litert_pieces, "_answers", lambda *_: [b"other"])
-    with pytest.raises(NotProven, match=r"signature translate, text b'a': expected b'.*', came b'o"):
+    with pytest.raises(NotProven, match="signature translate, text b'a': expected .*, came b'o"):
         litert_pieces.check_pieces(made[1] / "model.tflite", tmp_path, ["a"])
 
 
