@@ -9,7 +9,7 @@ import importlib.util
 from keras_s2s.config import UserError
 from keras_s2s.export.litert_pieces import FIRST, ODD_TEXTS, SPACE, Reader
 from keras_s2s.export.litert_serving import is_plain
-from keras_s2s.tokenizers import SentencePiece, protos
+from keras_s2s.tokenizers import SPECIAL_PIECES, SentencePiece, protos
 
 __all__ = ["require"]
 
@@ -72,13 +72,13 @@ def _differences(tokenizer):
 def _odd_pieces(pieces, vocabulary):
     if foreign := [piece for piece in vocabulary if piece not in pieces]:
         yield "that has the whole vocabulary", f"{foreign[0]!r} of the vocabulary alone"
-    # An unknown character costs the kernel a penalty for each of its bytes. That alters nothing
-    # where no piece holds a character that is not a piece itself.
-    if alone := {SPACE}.union(*pieces) - pieces:
-        yield "whose pieces' characters are pieces", f"none for {min(alone)!r}"
+    if SPACE not in pieces:
+        yield f"with the piece {SPACE}", "one without"
     for piece in sorted(pieces):
-        if "\0" in piece or (piece.endswith(SPACE) and piece.strip(SPACE)):
-            yield f"without NUL in a piece, or {SPACE} at the end of a word", repr(piece)
+        if "\0" in piece or piece in SPECIAL_PIECES:
+            yield "without NUL or special names in a piece", repr(piece)
+        if piece.endswith(SPACE) and piece.strip(SPACE):
+            yield f"without {SPACE} at the end of a word", repr(piece)
 
 
 def _cut_otherwise(tokenizer):
@@ -91,8 +91,9 @@ def _cut_otherwise(tokenizer):
     texts = [*ODD_TEXTS, *texts]
     for first in range(0, len(texts), BATCH):
         batch = texts[first : first + BATCH]
-        mine = tokenizer.ids(tokenizer.pieces(batch)).to_list()
-        for text, one, other in zip(batch, mine, reader.many(batch), strict=True):
+        rows = [made.to_list() for made in (tokenizer.ids(tokenizer.pieces(batch)),
+                                            reader.many(batch))]  # fmt: skip
+        for text, one, other in zip(batch, *rows, strict=True):
             if one != other:
                 return text
     return None
