@@ -24,7 +24,7 @@ LINES = 200  # of the validation data, to measure a quantised file by
 
 def export_litert(
     run, directory, *, version=None, checkpoint="best", quantization="none", beam=None,
-    max_length=None,
+    max_length=None, text_operations=False,
 ) -> Path:  # fmt: skip
     """Exports a run's checkpoint as `model.tflite`.
 
@@ -46,6 +46,9 @@ def export_litert(
         quantization: `"none"`, `"float16"`, `"dynamic_int8"`, `"weight_int8"` or `"int4"`.
         beam: widest beam that may be asked for; the run's cap when None.
         max_length: most target tokens; the run's cap when None.
+        text_operations: for SentencePiece unigram models, `translate` from string to string, one
+            at a time. It runs only where tf.text's operations are linked in; the other
+            signatures run anywhere.
 
     Returns:
         The path of the published version. Until it is complete and proved it does not exist.
@@ -62,12 +65,13 @@ def export_litert(
     return export_litert_translator(
         translator, directory, version=version, quantization=quantization, about=about,
         pairs=run_pairs(run), lines=_lines(run), metric=_metric(about),
+        text_operations=text_operations,
     )  # fmt: skip
 
 
 def export_litert_translator(
     translator, directory, *, version=None, quantization="none", about=None, pairs=(), lines=(),
-    metric=None,
+    metric=None, text_operations=False,
 ) -> Path:  # fmt: skip
     """Exports a `Translator` that is not prepared; result and errors as for `export_litert`.
 
@@ -76,15 +80,19 @@ def export_litert_translator(
         pairs: (source, target) texts to prove it by, beside odd ones.
         lines: (source, target) texts to measure a quantised file by.
         metric: of `lines`, one of `metrics.SCORERS`; None has the log-probabilities alone bound.
+        text_operations: as for `export_litert`.
     """
     _check_package()
     _check_texts(translator)
-    from keras_s2s.export import litert_file, litert_proof, litert_serving, litert_texts
+    from keras_s2s.export import (
+        litert_file, litert_pieces, litert_proof, litert_serving, litert_texts,
+    )  # fmt: skip
 
-    graphs = _graphs(translator)
-    content = litert_file.convert(graphs, translator.variables(), quantization)
-    operations = litert_file.check_built_in(content)
-    entries = _entries(translator, graphs)
+    custom = _custom(translator) if text_operations else {}
+    graphs = _graphs(translator, custom)
+    content = litert_file.convert(graphs, translator.variables(), quantization, bool(custom))
+    operations = litert_file.check_built_in(content, sum(custom.values(), ()))
+    entries = _entries(translator, graphs, custom)
     if litert_serving.NAME in graphs:
         content, entries[litert_serving.ENTRY] = litert_serving.put_first(content)
     material = material_of(translator, pairs)
@@ -92,11 +100,14 @@ def export_litert_translator(
     def write(path, beside):
         plain = beside / FILE
         plain.write_bytes(litert_file.with_metadata(content, entries))
-        if "translate" in graphs:
+        if custom:
+            litert_pieces.check_pieces(plain, beside, material.texts)
+        elif "translate" in graphs:
             litert_texts.check_texts(translator, plain, beside, material.texts)
         if litert_serving.NAME in graphs:
             litert_serving.check_serving(translator, plain, beside)
         figures = {"quantization": quantization, "operations": sum(operations.values())}
+        figures |= {"custom_operations": custom} if custom else {}
         if quantization == "none":
             figures["proved_by"] = litert_proof.prove_exact(translator, plain, beside, material)
         else:
@@ -114,13 +125,23 @@ def export_litert_translator(
     return publish(directory, version, write)
 
 
-def _graphs(translator):
+def _custom(translator):
+    """The operations that are none of LiteRT's own, by signature."""
+    from keras_s2s.export import litert_pieces, litert_unigram
+
+    litert_unigram.require(translator)
+    return {"translate": litert_pieces.OPERATIONS}
+
+
+def _graphs(translator, custom):
     """The concrete function of each signature, by name."""
-    from keras_s2s.export import litert_graphs, litert_serving, litert_texts
+    from keras_s2s.export import litert_graphs, litert_pieces, litert_serving, litert_texts
 
     model = litert_graphs.Graphs(translator.model, translator.caps)
     graphs = model.concrete()
-    if litert_texts.is_offered(translator):
+    if custom:
+        graphs["translate"] = litert_pieces.PieceGraph(model, translator).concrete()
+    elif litert_texts.is_offered(translator):
         graphs["translate"] = litert_texts.TextGraph(model, translator).concrete()
     if litert_serving.is_plain(translator):
         graphs[litert_serving.NAME] = litert_serving.ServingGraph(model, translator).concrete()
@@ -183,7 +204,7 @@ def _text(value):
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _entries(translator, graphs):
+def _entries(translator, graphs, custom):
     """What the file's metadata holds, by name."""
     pair = translator.source_tokenizer, translator.target_tokenizer
     special = SpecialIds()
@@ -196,6 +217,8 @@ def _entries(translator, graphs):
         "special_ids": {n: getattr(special, n) for n in ("pad", "unknown", "start", "end")},
         "signatures": {name: _described(graph) for name, graph in graphs.items()},
     }
+    for name, operations in custom.items():
+        about["signatures"][name]["operations"] = operations
     entries = {}
     for side, tokenizer in zip(("source", "target"), pair):
         if side == "target" and pair[0] is pair[1]:

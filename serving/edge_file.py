@@ -104,6 +104,10 @@ class EdgeFile:
         if described is None:
             known = ", ".join(self.about["signatures"])
             raise ValueError(f"signature: expected one of {known}, came {signature!r}")
+        if "operations" in described:
+            needed = ", ".join(described["operations"])
+            raise ValueError(f"signature: expected one of built-in operations, came {signature!r}, which"
+                             f" runs only where {needed} are linked in")  # fmt: skip
         given = {
             name: _checked(name, inputs.get(name), *form)
             for name, form in described["inputs"].items()
