@@ -96,6 +96,9 @@ def export_litert_translator(
     if litert_serving.NAME in graphs:
         content, entries[litert_serving.ENTRY] = litert_serving.put_first(content)
     material = material_of(translator, pairs)
+    if custom:
+        more = (*material.texts, *litert_pieces.ODD_TEXTS)
+        material = dataclasses.replace(material, texts=more)
 
     def write(path, beside):
         plain = beside / FILE

@@ -6,6 +6,8 @@ and some settings say nothing to them, or make them read memory that there is no
 
 import importlib.util
 
+import tensorflow as tf
+
 from keras_s2s.config import UserError
 from keras_s2s.export.litert_pieces import FIRST, ODD_TEXTS, SPACE, Reader
 from keras_s2s.export.litert_serving import is_plain
@@ -87,12 +89,12 @@ def _cut_otherwise(tokenizer):
     Every character stands in some of the texts, first, last, doubled and beside a space.
     """
     reader = Reader(tokenizer)
+    cut = tf.function(lambda texts: tokenizer.ids(tokenizer.pieces(texts)), autograph=False)
     texts = [form.format(chr(code)) for form in FORMS for codes in CODES for code in codes]
     texts = [*ODD_TEXTS, *texts]
     for first in range(0, len(texts), BATCH):
         batch = texts[first : first + BATCH]
-        rows = [made.to_list() for made in (tokenizer.ids(tokenizer.pieces(batch)),
-                                            reader.many(batch))]  # fmt: skip
+        rows = cut(tf.constant(batch)).to_list(), reader.many(batch).to_list()
         for text, one, other in zip(batch, *rows, strict=True):
             if one != other:
                 return text
