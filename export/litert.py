@@ -84,9 +84,7 @@ def export_litert_translator(
     """
     _check_package()
     _check_texts(translator)
-    from keras_s2s.export import (
-        litert_file, litert_pieces, litert_proof, litert_serving, litert_texts,
-    )  # fmt: skip
+    from keras_s2s.export import litert_file, litert_proof, litert_serving
 
     custom = _custom(translator) if text_operations else {}
     graphs = _graphs(translator, custom)
@@ -95,20 +93,12 @@ def export_litert_translator(
     entries = _entries(translator, graphs, custom)
     if litert_serving.NAME in graphs:
         content, entries[litert_serving.ENTRY] = litert_serving.put_first(content)
-    material = material_of(translator, pairs)
-    if custom:
-        more = (*material.texts, *litert_pieces.ODD_TEXTS)
-        material = dataclasses.replace(material, texts=more)
+    material = _material(translator, pairs, custom)
 
     def write(path, beside):
         plain = beside / FILE
         plain.write_bytes(litert_file.with_metadata(content, entries))
-        if custom:
-            litert_pieces.check_pieces(plain, beside, material.texts)
-        elif "translate" in graphs:
-            litert_texts.check_texts(translator, plain, beside, material.texts)
-        if litert_serving.NAME in graphs:
-            litert_serving.check_serving(translator, plain, beside)
+        _check_whole(translator, plain, beside, graphs, custom, material.texts)
         figures = {"quantization": quantization, "operations": sum(operations.values())}
         figures |= {"custom_operations": custom} if custom else {}
         if quantization == "none":
@@ -149,6 +139,25 @@ def _graphs(translator, custom):
     if litert_serving.is_plain(translator):
         graphs[litert_serving.NAME] = litert_serving.ServingGraph(model, translator).concrete()
     return graphs
+
+
+def _material(translator, pairs, custom):
+    from keras_s2s.export.litert_pieces import ODD_TEXTS
+
+    made = material_of(translator, pairs)
+    return dataclasses.replace(made, texts=(*made.texts, *ODD_TEXTS)) if custom else made
+
+
+def _check_whole(translator, path, place, graphs, custom, texts):
+    """Compares signatures that are a whole search with what they are made of."""
+    from keras_s2s.export import litert_pieces, litert_serving, litert_texts
+
+    if custom:
+        litert_pieces.check_pieces(path, place, texts)
+    elif "translate" in graphs:
+        litert_texts.check_texts(translator, path, place, texts)
+    if litert_serving.NAME in graphs:
+        litert_serving.check_serving(translator, path, place)
 
 
 def _check_package():

@@ -16,7 +16,7 @@ from keras_s2s.export.litert_proof import ask_file
 from keras_s2s.export.litert_serving import default_options, fill_options
 from keras_s2s.export.probes import LONG, ODD, Probe, ask
 from keras_s2s.signatures import MISSING_SCORE
-from keras_s2s.tokenizers import SPECIAL_PIECES, UNKNOWN, protos
+from keras_s2s.tokenizers import SPECIAL_PIECES, protos
 
 __all__ = [
     "FIRST",

@@ -1,4 +1,4 @@
-"""Which tokenizers tf.text's SentencePiece kernels stand in for: they cut as it does, or are refused.
+"""Which tokenizers tf.text's SentencePiece kernels stand in for, and a refusal of all others.
 
 The kernels read less of a model than SentencePiece does: its type, pieces that are not normal ones
 and some settings say nothing to them, or make them read memory that there is not.

@@ -105,9 +105,8 @@ class EdgeFile:
             known = ", ".join(self.about["signatures"])
             raise ValueError(f"signature: expected one of {known}, came {signature!r}")
         if "operations" in described:
-            needed = ", ".join(described["operations"])
-            raise ValueError(f"signature: expected one of built-in operations, came {signature!r}, which"
-                             f" runs only where {needed} are linked in")  # fmt: skip
+            needed = f"{signature!r}, which needs {', '.join(described['operations'])}"
+            raise ValueError(f"signature: expected one of built-in operations, came {needed}")
         given = {
             name: _checked(name, inputs.get(name), *form)
             for name, form in described["inputs"].items()

@@ -1,6 +1,5 @@
 """String to string within a LiteRT file, by tf.text's operations, with what Keras gives."""
 
-import json
 import random
 import subprocess
 import sys
@@ -148,7 +147,7 @@ def test_its_card_and_its_operations_say_what_it_needs(made):
 def test_an_edge_translator_needs_them_for_that_signature_alone(made):
     translator, edge = made[0], EdgeTranslator(made[1] / "model.tflite")
     assert edge.translate(WORDS[:3]) == translator.translate(WORDS[:3])
-    with pytest.raises(ValueError, match="came 'translate', which runs only where TFText>Byte"):
+    with pytest.raises(ValueError, match="came 'translate', which needs TFText>Byte"):
         edge.run("translate", text=column("a"))
 
 
