@@ -160,7 +160,7 @@ class PieceGraph:
 
     def translate(self, text):
         """The `text` [1] of the best target, "" of a text that is too long, and `score` [1]."""
-        rows = tf.shape(text)[0]  # always 1, but no constant: the search is built for any number
+        rows = tf.size(text)  # always 1, but no constant: the search is built for any number
         text = tf.reshape(text, [1])  # the kernels may end the process at two
         size = tf.shape(self._bytes.split(text).flat_values)
         ids = self._read(text)
@@ -170,9 +170,10 @@ class PieceGraph:
         lengths = tf.fill([rows], tf.shape(ids)[1])
         found = self._search(ids, lengths, **fill_options(self._options, rows))
         written = tf.where(fits, found["lengths"][0, :1], 0)
+        none = tf.cast(tf.fill([rows], int(MISSING_SCORE)), tf.float32)  # no constant in float16
         return {
             "text": self._write(found["ids"][0, 0, : written[0]]),
-            "score": tf.where(fits, found["score"][0, :1], MISSING_SCORE),
+            "score": tf.where(fits, found["score"][0, :1], none),
         }
 
 

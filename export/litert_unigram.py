@@ -43,8 +43,8 @@ def require(translator) -> None:
             raise _refused(f"a {side} model {expected}", came)
     text = _cut_otherwise(translator.source_tokenizer)
     if text is not None:
-        raise _refused("a source model that tf.text's kernel cuts by as SentencePiece does",
-                       f"one that it cuts {text!r} by otherwise")  # fmt: skip
+        raise _refused("a source model by which tf.text's kernel cuts as SentencePiece does",
+                       f"one by which it cuts {text!r} otherwise")  # fmt: skip
 
 
 def _refused(expected, came):

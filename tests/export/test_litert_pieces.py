@@ -238,7 +238,7 @@ def test_a_model_that_the_kernel_cuts_by_otherwise_is_refused(side, tmp_path, mo
            translator_of(SentencePiece(side.model_file()[1], vocabulary=["\U0001f600", "a"]), side),
            tmp_path)  # fmt: skip
     monkeypatch.setattr(Reader, "many", lambda self, texts: side.ids(side.pieces(texts))[:, 1:])
-    refuse("a source model that .* as SentencePiece does, came one that it cuts 'a' by otherwise",
+    refuse("a source model by which .* SentencePiece does, came one by which it cuts 'a' otherwise",
            translator_of(side, side), tmp_path)  # fmt: skip
 
 
