@@ -20,6 +20,7 @@ from keras_s2s.export.litert_file import check_built_in
 from keras_s2s.export.litert_pieces import FEW, ODD_TEXTS, OPERATIONS, Reader, Writer, check_pieces
 from keras_s2s.export.probes import LONG
 from keras_s2s.serving import EdgeTranslator
+from keras_s2s.signatures import MISSING_SCORE
 from keras_s2s.tokenizers import Bytes, SentencePiece, protos, train
 from keras_s2s.tokenizers.learning import learn
 from keras_s2s.translator import Translator
@@ -71,12 +72,14 @@ def made(side, tmp_path_factory):
     return translator, export_litert_translator(translator, place, text_operations=True)
 
 
+def interpreter(path):
+    registrar = tf_text.tflite_registrar.SELECT_TFTEXT_OPS
+    return InterpreterWithCustomOps(model_path=str(path), custom_op_registerers=registrar)
+
+
 @pytest.fixture(scope="module")
 def run(made):
-    registrar = tf_text.tflite_registrar.SELECT_TFTEXT_OPS
-    path = str(made[1] / "model.tflite")
-    interpreter = InterpreterWithCustomOps(model_path=path, custom_op_registerers=registrar)
-    return interpreter.get_signature_runner("translate")
+    return interpreter(made[1] / "model.tflite").get_signature_runner("translate")
 
 
 def column(*texts):
@@ -152,10 +155,10 @@ def test_an_edge_translator_needs_them_for_that_signature_alone(made):
 
 
 def test_an_interpreter_without_them_fails_at_that_signature_alone(made):
-    interpreter = Interpreter(model_path=str(made[1] / "model.tflite"))
+    plain = Interpreter(model_path=str(made[1] / "model.tflite"))
     with pytest.raises(RuntimeError, match="unresolved custom op: TFText>"):
-        interpreter.get_signature_runner("translate")(text=column("a"))
-    found = interpreter.get_signature_runner("serving_ids")(ids=np.array([[4, 3]], np.int32))
+        plain.get_signature_runner("translate")(text=column("a"))
+    found = plain.get_signature_runner("serving_ids")(ids=np.array([[4, 3]], np.int32))
     assert found["score"].shape == (1,)
 
 
@@ -172,6 +175,15 @@ def test_another_answer_is_not_proved(made, tmp_path, monkeypatch):
     monkeypatch.setattr(litert_pieces, "ask_file", other)
     with pytest.raises(NotProven, match="signature translate, text 'abc': expected .* came .*x!"):
         check_pieces(path, tmp_path, ["abc"])
+
+
+def test_float16_knows_a_text_that_is_too_long(made, tmp_path):
+    path = export_litert_translator(
+        made[0], tmp_path, quantization="float16", text_operations=True
+    ) / "model.tflite"  # fmt: skip
+    found = interpreter(path).get_signature_runner("translate")(text=column(LONG[0]))
+    assert found["text"].tolist() == [b""]
+    assert found["score"].tolist() == [np.float32(MISSING_SCORE)]
 
 
 def refuse(expected, translator, tmp_path):
