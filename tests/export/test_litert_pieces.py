@@ -177,6 +177,7 @@ def test_another_answer_is_not_proved(made, tmp_path, monkeypatch):
         check_pieces(path, tmp_path, ["abc"])
 
 
+@pytest.mark.slow  # another export
 def test_float16_knows_a_text_that_is_too_long(made, tmp_path):
     path = export_litert_translator(
         made[0], tmp_path, quantization="float16", text_operations=True
