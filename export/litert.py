@@ -46,9 +46,9 @@ def export_litert(
         quantization: `"none"`, `"float16"`, `"dynamic_int8"`, `"weight_int8"` or `"int4"`.
         beam: widest beam that may be asked for; the run's cap when None.
         max_length: most target tokens; the run's cap when None.
-        text_operations: whether the file has text to text by tf.text's operations, the signature
-            `translate` of one string, for unigram models of SentencePiece. A host that has not
-            linked them in can still run the others.
+        text_operations: for SentencePiece unigram models, `translate` from string to string, one
+            at a time. It runs only where tf.text's operations are linked in; the other
+            signatures run anywhere.
 
     Returns:
         The path of the published version. Until it is complete and proved it does not exist.
@@ -80,30 +80,35 @@ def export_litert_translator(
         pairs: (source, target) texts to prove it by, beside odd ones.
         lines: (source, target) texts to measure a quantised file by.
         metric: of `lines`, one of `metrics.SCORERS`; None has the log-probabilities alone bound.
+        text_operations: as for `export_litert`.
     """
     _check_package()
     _check_texts(translator)
-    from keras_s2s.export import litert_file, litert_pieces, litert_serving
+    from keras_s2s.export import litert_file, litert_proof, litert_serving
 
-    custom = litert_pieces.OPERATIONS if text_operations else ()
-    graphs = _graphs(translator, text_operations)
-    content = litert_file.convert(graphs, translator.variables(), quantization, custom)
-    operations = litert_file.check_built_in(content, custom)
-    entries = _entries(translator, graphs)
+    custom = _custom(translator) if text_operations else {}
+    graphs = _graphs(translator, custom)
+    content = litert_file.convert(graphs, translator.variables(), quantization, bool(custom))
+    operations = litert_file.check_built_in(content, sum(custom.values(), ()))
+    entries = _entries(translator, graphs, custom)
     if litert_serving.NAME in graphs:
         content, entries[litert_serving.ENTRY] = litert_serving.put_first(content)
-    material = material_of(translator, pairs)
+    material = _material(translator, pairs, custom)
 
     def write(path, beside):
         plain = beside / FILE
         plain.write_bytes(litert_file.with_metadata(content, entries))
-        if "translate" in graphs:
-            _check_translate(translator, plain, beside, material.texts, text_operations)
-        if litert_serving.NAME in graphs:
-            litert_serving.check_serving(translator, plain, beside)
+        _check_whole(translator, plain, beside, graphs, custom, material.texts)
         figures = {"quantization": quantization, "operations": sum(operations.values())}
-        figures |= {"custom_operations": list(custom)} if custom else {}
-        figures |= _proved(translator, plain, beside, material, lines, metric, quantization)
+        figures |= {"custom_operations": custom} if custom else {}
+        if quantization == "none":
+            figures["proved_by"] = litert_proof.prove_exact(translator, plain, beside, material)
+        else:
+            known = list(lines) or list(zip(material.texts, material.targets))
+            known = [tuple(map(_text, pair)) for pair in known]
+            figures |= litert_proof.measure(
+                translator, plain, beside, known, metric if lines else None, quantization
+            )
         card = make_card(translator, (about or {}) | {"litert": figures}, len(content))
         made = litert_file.with_metadata(content, entries | {"keras_s2s.card": card})
         (path / FILE).write_bytes(made)
@@ -113,42 +118,46 @@ def export_litert_translator(
     return publish(directory, version, write)
 
 
-def _proved(translator, path, place, material, lines, metric, quantization):
-    """Figures of the proof of a file."""
-    from keras_s2s.export import litert_proof
+def _custom(translator):
+    """The operations that are none of LiteRT's own, by signature."""
+    from keras_s2s.export import litert_pieces, litert_unigram
 
-    if quantization == "none":
-        return {"proved_by": litert_proof.prove_exact(translator, path, place, material)}
-    known = list(lines) or list(zip(material.texts, material.targets))
-    known = [tuple(map(_text, pair)) for pair in known]
-    metric = metric if lines else None
-    return litert_proof.measure(translator, path, place, known, metric, quantization)
+    litert_unigram.require(translator)
+    return {"translate": litert_pieces.OPERATIONS}
 
 
-def _check_translate(translator, path, place, texts, text_operations):
-    from keras_s2s.export import litert_pieces, litert_texts
-
-    if text_operations:
-        litert_pieces.check_pieces(path, place, texts)
-    else:
-        litert_texts.check_texts(translator, path, place, texts)
-
-
-def _graphs(translator, text_operations):
+def _graphs(translator, custom):
     """The concrete function of each signature, by name."""
     from keras_s2s.export import litert_graphs, litert_pieces, litert_serving, litert_texts
 
-    if text_operations:
-        litert_pieces.check_offered(translator)
     model = litert_graphs.Graphs(translator.model, translator.caps)
     graphs = model.concrete()
-    if text_operations:
+    if custom:
         graphs["translate"] = litert_pieces.PieceGraph(model, translator).concrete()
     elif litert_texts.is_offered(translator):
         graphs["translate"] = litert_texts.TextGraph(model, translator).concrete()
     if litert_serving.is_plain(translator):
         graphs[litert_serving.NAME] = litert_serving.ServingGraph(model, translator).concrete()
     return graphs
+
+
+def _material(translator, pairs, custom):
+    from keras_s2s.export.litert_pieces import ODD_TEXTS
+
+    made = material_of(translator, pairs)
+    return dataclasses.replace(made, texts=(*made.texts, *ODD_TEXTS)) if custom else made
+
+
+def _check_whole(translator, path, place, graphs, custom, texts):
+    """Compares signatures that are a whole search with what they are made of."""
+    from keras_s2s.export import litert_pieces, litert_serving, litert_texts
+
+    if custom:
+        litert_pieces.check_pieces(path, place, texts)
+    elif "translate" in graphs:
+        litert_texts.check_texts(translator, path, place, texts)
+    if litert_serving.NAME in graphs:
+        litert_serving.check_serving(translator, path, place)
 
 
 def _check_package():
@@ -207,7 +216,7 @@ def _text(value):
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _entries(translator, graphs):
+def _entries(translator, graphs, custom):
     """What the file's metadata holds, by name."""
     pair = translator.source_tokenizer, translator.target_tokenizer
     special = SpecialIds()
@@ -220,6 +229,8 @@ def _entries(translator, graphs):
         "special_ids": {n: getattr(special, n) for n in ("pad", "unknown", "start", "end")},
         "signatures": {name: _described(graph) for name, graph in graphs.items()},
     }
+    for name, operations in custom.items():
+        about["signatures"][name]["operations"] = operations
     entries = {}
     for side, tokenizer in zip(("source", "target"), pair):
         if side == "target" and pair[0] is pair[1]:

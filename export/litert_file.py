@@ -19,14 +19,14 @@ BUILT_IN_ONLY = [tf.lite.OpsSet.TFLITE_BUILTINS]
 _RECIPES = {"weight_int8": "weight_only_wi8_afp32", "int4": "dynamic_wi4_afp32"}
 
 
-def convert(functions, variables, quantization="none", custom=()) -> bytes:
-    """The content of a LiteRT file.
+def convert(functions, variables, quantization="none", custom=False) -> bytes:
+    """The content of a LiteRT file of built-in operations.
 
     Args:
         functions: concrete functions by the names of their signatures.
         variables: every `tf.Variable` that they read.
         quantization: of `QUANTIZATIONS`.
-        custom: names of operations that are not LiteRT's own; without them none may be.
+        custom: whether it may have others beside; see `check_built_in` for which.
 
     Raises:
         UserError: naming the quantisation that needs a package which is not there, or the
@@ -39,7 +39,7 @@ def convert(functions, variables, quantization="none", custom=()) -> bytes:
         tf.saved_model.save(module, place, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(place, signature_keys=list(functions))
         converter.target_spec.supported_ops = BUILT_IN_ONLY
-        converter.allow_custom_ops = bool(custom)
+        converter.allow_custom_ops = custom
         if quantization in ("float16", "dynamic_int8"):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantization == "float16":
@@ -83,22 +83,21 @@ def _complaint(error):
     return lines[0][-300:] if lines else str(error)[-300:]
 
 
-def check_built_in(content, custom=()) -> dict:
-    """How often a LiteRT file has each operation, by its built-in code.
+def check_built_in(content, allowed=()) -> dict:
+    """How often a LiteRT file has each operation, by its built-in code, `CUSTOM` of any other.
 
     Args:
-        content: the file.
-        custom: names of operations that may be there beside LiteRT's own.
+        allowed: names of operations that it may have beside.
 
     Raises:
-        UserError: naming operations that are none of LiteRT's own.
+        UserError: naming operations that are none of LiteRT's own, nor allowed.
     """
     model = schema.Model.GetRootAs(content)
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
-    named = {code.CustomCode().decode() for code in codes if code.CustomCode()}
-    other = sorted(named - set(custom))
-    if other:
-        raise UserError(f"format: expected built-in operations alone, came {', '.join(other)}")
+    custom = {code.CustomCode().decode() for code in codes if code.CustomCode()}
+    custom = sorted(custom - {*allowed})
+    if custom:
+        raise UserError(f"format: expected built-in operations alone, came {', '.join(custom)}")
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
     counts = {}
     for i in range(model.SubgraphsLength()):

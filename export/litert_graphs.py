@@ -302,7 +302,10 @@ def handed(x):
 
     Those of LiteRT whose size depends on values have memory of their own, whatever the host gave.
     """
-    return x if x.dtype.is_bool else tf.maximum(x, x.dtype.min)
+    if x.dtype.is_bool:
+        return x
+    lowest = -float("inf") if x.dtype.is_floating else x.dtype.min  # in float16 too
+    return tf.maximum(x, tf.constant(lowest, x.dtype))
 
 
 def _known(ids, size):

@@ -1,118 +1,141 @@
-"""Text to text in a LiteRT file by operations of tf.text, which cut and join pieces.
+"""Text to text in a LiteRT file as strings: by operations of tf.text that a host has to link in.
 
-They are none of LiteRT's own: a host has to link them in. Those that do not can still run the
-other signatures of the file.
+For a source and a target of SentencePiece unigram models the signature `translate` takes one string
+and gives one. The kernels are for usual models alone, see `litert_unigram`; what they do otherwise
+than SentencePiece even of these, the graph makes good.
 """
-
-import importlib.util
-import os
-import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_text as tf_text
 
-import keras_s2s
 from keras_s2s import arrays
-from keras_s2s.config import SpecialIds, UserError
+from keras_s2s.config import SpecialIds
 from keras_s2s.export.comparing import NotProven
-from keras_s2s.export.litert_graphs import OPTIONS, handed
 from keras_s2s.export.litert_proof import ask_file
-from keras_s2s.export.litert_serving import default_options, is_plain
-from keras_s2s.export.probes import ask
-from keras_s2s.export.proving import PATIENCE
+from keras_s2s.export.litert_serving import default_options, fill_options
+from keras_s2s.export.probes import LONG, ODD, Probe, ask
 from keras_s2s.signatures import MISSING_SCORE
-from keras_s2s.tokenizers import protos
-from keras_s2s.tokenizers.base import SPECIAL_PIECES
+from keras_s2s.tokenizers import SPECIAL_PIECES, protos
 
-__all__ = ["OPERATIONS", "PieceGraph", "check_offered", "check_pieces"]
+__all__ = [
+    "FIRST",
+    "ODD_TEXTS",
+    "OPERATIONS",
+    "SPACE",
+    "PieceGraph",
+    "Reader",
+    "Writer",
+    "check_pieces",
+]
 
-OPERATIONS = ("TFText>FastSentencepieceDetokenize", "TFText>FastSentencepieceTokenize")
+OPERATIONS = (
+    "TFText>ByteSplitWithOffsets",
+    "TFText>FastSentencepieceDetokenize",
+    "TFText>FastSentencepieceTokenize",
+)
+PROCESS = "keras_s2s.export.litert_process"
 SPECIAL = SpecialIds()
+FIRST = len(SPECIAL_PIECES)  # the id of the first piece
+SPACE = protos.SPACE
+WITHIN = range(0x80, 0xC0)  # the bytes of a character of UTF-8 behind its first
+CLOSE = 1e-4  # of scores
+ODD_TEXTS = (
+    *ODD, "   ", "\u3000a\u00a0 b\u200b", f"{SPACE}a{SPACE} b {SPACE}", SPACE, "a\u0301 \u0301",
+    "\ufb01\u2460\uff21\u00b4", b"a \xed\xa0\x80 \xf0\x9f b\xc0\x80", "<unk> <s> </s> <0x41>",
+    "\U00010348\U00010348 a\U00010348", "\u00ad\ufeff",
+)  # fmt: skip
+FEW = "\U00010348" * 17000  # one piece, and more bytes than a text may have
 
 
-def check_offered(translator) -> None:
-    """Refuses what tf.text's operations cannot do.
+class Reader:
+    """One text -> the ids of its pieces, by tf.text's kernel.
 
-    Raises:
-        UserError: naming the side and what is expected of it.
+    An unknown character costs the kernel a penalty for each of its bytes, and SentencePiece one:
+    where two ways to cut have equal scores, rounding would decide otherwise behind it. So the
+    bytes within a character are pieces here, that cost nothing.
+
+    Args:
+        tokenizer: a `SentencePiece` of a usual unigram model.
     """
-    if importlib.util.find_spec("tensorflow_text") is None:
-        raise _refused("the package tensorflow-text", "none")
-    if not is_plain(translator):
-        raise _refused("a model that does not copy and the options of a plain search", "others")
-    for side in ("source", "target"):
-        tokenizer = getattr(translator, f"{side}_tokenizer")
-        if tokenizer.kind != "sentencepiece":
-            raise _refused(f"a {side} of SentencePiece's pieces", tokenizer.kind)
-        proto = protos.read(tokenizer.model_file()[1])
-        for wanted, came in _unfit(tokenizer, proto):
-            raise _refused(f"a {side} {wanted}", came)
-
-
-def _refused(expected, came):
-    return UserError(f"text_operations: expected {expected}, came {came}")
-
-
-def _unfit(tokenizer, proto):
-    """What is wrong with a SentencePiece model: pairs of what is expected and what came."""
-    pieces, kind = protos.vocabulary(proto), protos.model_type(proto)
-    if kind != "unigram":
-        yield "of a unigram model", kind
-    if tokenizer.special_tokens:
-        yield "without special tokens", f"{len(tokenizer.special_tokens)}"
-    if [*tokenizer.vocabulary] != [*SPECIAL_PIECES, *pieces]:
-        yield "whose vocabulary is its model's", "another"
-    if len(pieces) != sum(piece.type == 1 for piece in proto.pieces):
-        yield "of normal pieces alone", "byte fallback or symbols of the user's"
-    if not proto.normalizer_spec.remove_extra_whitespaces:
-        yield "that makes runs of spaces one", "a model that keeps them"
-    if protos.SPACE not in pieces:
-        yield "with a piece that is a space", "none"
-    if any(piece.startswith(2 * protos.SPACE) for piece in pieces):
-        yield "without pieces that begin with two spaces", "one that has them"
-
-
-class _Pieces:
-    """tf.text's operations over one SentencePiece model, with our ids."""
 
     def __init__(self, tokenizer):
-        import tensorflow_text as tf_text
-
         proto = protos.read(tokenizer.model_file()[1])
-        # It adds an end so that no tensor is without elements; ours takes its place.
-        self._operations = tf_text.FastSentencepieceTokenizer(
-            tokenizer.model_file()[1], add_eos=True
-        )
-        kinds = [piece.type for piece in proto.pieces]
-        normal = [i for i, kind in enumerate(kinds) if kind == 1]
-        self._unknown = kinds.index(2)
-        ours = {number: place for place, number in enumerate(normal, len(SpecialIds()))}
-        self._ours = [ours.get(i, SPECIAL.unknown) for i in range(len(kinds))]
-        self._theirs = [self._unknown] * len(SpecialIds()) + normal
-        self._space = [piece.piece for piece in proto.pieces].index(protos.SPACE)
+        kinds = type(proto).SentencePiece.Type
+        known = {piece: i for i, piece in enumerate(tokenizer.vocabulary) if i >= FIRST}
+        normal = [one.piece if one.type == kinds.Value("NORMAL") else "" for one in proto.pieces]
+        ids = [known.get(one, SPECIAL.unknown) for one in normal]
+        self._ids = np.array([*ids, *[SPECIAL.unknown] * len(WITHIN)], np.int32)
+        # The kernel finds the unknown piece by this number, SentencePiece by the piece's type.
+        unknown = [i for i, one in enumerate(proto.pieces) if one.type == kinds.Value("UNKNOWN")]
+        proto.trainer_spec.unk_id = unknown[0]
+        codes = np.arange(len(self._ids))
+        self._unknown = (codes == unknown[0]) | (codes >= len(normal))
+        self._spaces = np.isin(codes, [i for i, x in enumerate(normal) if x and not x.strip(SPACE)])
+        content = proto.SerializeToString() + b"".join(map(_free_piece, WITHIN))
+        self._kernel = tf_text.FastSentencepieceTokenizer(content)
 
-    def ids(self, text):
-        """One text [1] -> int32 [N]."""
-        found = self._operations.tokenize(text).flat_values[:-1]
-        return tf.gather(tf.constant(self._ours), found)
+    def __call__(self, text):
+        """A text [1] -> int32 ids [N]."""
+        codes = self._kernel.tokenize(text).flat_values
+        place = tf.range(tf.shape(codes)[0]) + 1
+        last = tf.where(tf.gather(tf.constant(self._spaces), codes), 0, place)
+        codes = codes[: tf.reduce_max(tf.concat([last, [0]], 0))]
+        unknown = tf.gather(tf.constant(self._unknown), codes)
+        again = unknown & tf.concat([[False], unknown], 0)[:-1]
+        kept = tf.reshape(tf.where(~again), [-1])
+        return tf.gather(tf.constant(self._ids), tf.gather(codes, kept))
 
-    def text(self, ids):
-        """int32 [N], without an end -> one text [1].
+    def many(self, texts):
+        """The ids of texts [B], ragged [B, None], not in a LiteRT file."""
+        codes = self._kernel.tokenize(texts)
+        row, codes = codes.value_rowids().numpy(), codes.values.numpy()
+        place, last = np.arange(len(codes)), np.full(len(texts), -1)
+        np.maximum.at(last, row, np.where(self._spaces[codes], -1, place))
+        unknown = self._unknown[codes]
+        again = unknown & np.r_[False, unknown][:-1] & (np.r_[-1, row][:-1] == row)
+        kept = ~again & (place <= last[row])
+        return tf.RaggedTensor.from_value_rowids(self._ids[codes[kept]], row[kept], len(texts))
 
-        tf.text drops one space at the start, also that of an unknown piece's mark; the package
-        sentencepiece drops all, but never that.
-        """
-        theirs = tf.gather(tf.constant(self._theirs), ids)
-        shown = tf.cumsum(tf.cast(tf.not_equal(theirs, self._space), tf.int32)) > 0
-        theirs = tf.gather(theirs, tf.reshape(tf.where(shown), [-1]))
-        marked = tf.cast(tf.equal(theirs[:1], self._unknown), tf.int32)
-        spaces = tf.fill([tf.reduce_sum(marked)], self._space)
-        theirs = tf.concat([spaces, theirs], 0)
-        splits = tf.stack([0, tf.shape(theirs)[0]])
-        return self._operations.detokenize(tf.RaggedTensor.from_row_splits(theirs, splits, False))
+
+def _free_piece(byte):
+    """A serialised piece of one byte, of score 0; no message of Python holds half a character."""
+    return bytes([0x0A, 8, 0x0A, 1, byte, 0x15, 0, 0, 0, 0])
+
+
+class Writer:
+    """Ids -> one text, by tf.text's kernel.
+
+    The kernel drops one space at the start, that of the first piece, and SentencePiece all. So it
+    is given another model, whose pieces are the ids', and these again without their first spaces.
+
+    Args:
+        tokenizer: a `SentencePiece` of a usual unigram model.
+    """
+
+    def __init__(self, tokenizer):
+        proto = protos.read(tokenizer.model_file()[1])
+        kinds, known = type(proto).SentencePiece.Type, tokenizer.vocabulary
+        pieces = {piece: i for i, piece in enumerate(known) if i >= FIRST} | {"": SPECIAL.pad}
+        bare = [i if i < FIRST else pieces.setdefault(piece.lstrip(SPACE), len(pieces) + FIRST - 1)
+                for i, piece in enumerate(known)]  # fmt: skip
+        self._bare = np.array(bare, np.int32)
+        self._blank = np.isin(bare, [SPECIAL.pad, SPECIAL.start, SPECIAL.end])
+        del proto.pieces[:]
+        for i, piece in enumerate([*known[:FIRST], *sorted(pieces, key=pieces.get)[1:]]):
+            kind = "NORMAL" if i >= FIRST else "UNKNOWN" if i == SPECIAL.unknown else "CONTROL"
+            proto.pieces.add(piece=piece, type=kinds.Value(kind))
+        proto.normalizer_spec.add_dummy_prefix = False
+        self._kernel = tf_text.FastSentencepieceTokenizer(proto.SerializeToString())
+
+    def __call__(self, ids):
+        """Int32 ids [T] -> their text [1]."""
+        shown = tf.cast(~tf.gather(tf.constant(self._blank), ids), tf.int32)
+        begins = tf.equal(tf.cumsum(shown, exclusive=True), 0)
+        codes = tf.where(begins, tf.gather(tf.constant(self._bare), ids), ids)
+        splits = tf.concat([[0], tf.shape(ids)], 0)
+        rows = tf.RaggedTensor.from_row_splits(codes, splits, validate=False)
+        return self._kernel.detokenize(rows)
 
 
 class PieceGraph:
@@ -120,87 +143,56 @@ class PieceGraph:
 
     Args:
         graphs: `litert_graphs.Graphs` of the model.
-        translator: one that `check_offered` lets pass.
+        translator: one that `litert_unigram.require` has nothing against.
     """
 
     def __init__(self, graphs, translator):
-        self._search, self._most = graphs.translate_ids, translator.caps["source_length"]
-        pair = translator.source_tokenizer, translator.target_tokenizer
-        self._source, self._target = map(_Pieces, pair)
-        self._options = default_options(translator)
+        self._search, self._caps = graphs.translate_ids, translator.caps
+        self._read = Reader(translator.source_tokenizer)
+        self._write = Writer(translator.target_tokenizer)
+        self._bytes, self._options = tf_text.ByteSplitter(), default_options(translator)
 
     def concrete(self):
-        """The concrete function of one text, string [1]."""
+        """The concrete function of one string [1]."""
         spec = tf.TensorSpec([None], tf.string, "text")
         with arrays.growing():
             return tf.function(self.translate, autograph=False).get_concrete_function(text=spec)
 
     def translate(self, text):
-        """`text` [1] and its `score` [1]; two texts are refused."""
-        rows, ids = tf.shape(text)[0], self._source.ids(text[:1])
-        fits = tf.shape(ids)[0] <= self._most
-        ids = tf.concat([ids[: self._most], [SPECIAL.end]], 0)
-        size = tf.shape(ids)[0]
-        ids = tf.reshape(ids, tf.stack([rows, size]))
-        found = self._search(ids, tf.fill([rows], size), **self._given(rows))
-        length = tf.where(fits, found["lengths"][0, 0], 0)
-        score = tf.where(fits, found["score"][:, 0], MISSING_SCORE)
-        return {"text": self._target.text(found["ids"][0, 0, :length]), "score": handed(score)}
-
-    def _given(self, rows):
-        return {name: tf.cast(tf.fill([rows], value), OPTIONS[name][0])
-                for name, value in self._options.items()}  # fmt: skip
+        """The `text` [1] of the best target, "" of a text that is too long, and `score` [1]."""
+        rows = tf.size(text)  # always 1, but no constant: the search is built for any number
+        text = tf.reshape(text, [1])  # the kernels may end the process at two
+        size = tf.shape(self._bytes.split(text).flat_values)
+        ids = self._read(text)
+        fits = (tf.shape(ids) <= self._caps["source_length"]) & (size <= self._caps["text_bytes"])
+        ids = tf.concat([ids[: self._caps["source_length"]], [SPECIAL.end]], 0)
+        ids = tf.reshape(ids, tf.stack([rows, tf.shape(ids)[0]]))
+        lengths = tf.fill([rows], tf.shape(ids)[1])
+        found = self._search(ids, lengths, **fill_options(self._options, rows))
+        written = tf.where(fits, found["lengths"][0, :1], 0)
+        none = tf.cast(tf.fill([rows], int(MISSING_SCORE)), tf.float32)  # no constant in float16
+        return {
+            "text": self._write(found["ids"][0, 0, : written[0]]),
+            "score": tf.where(fits, found["score"][0, :1], none),
+        }
 
 
 def check_pieces(path, place, texts):
-    """Compares the signature with what the file answers by its other signatures.
+    """Compares the signature with what the file answers by its others, texts cut in the host.
 
     Args:
         path, place: as for `litert_proof.ask_file`.
         texts: list of strings or bytes.
 
     Raises:
-        NotProven: with the first text that they answer otherwise, or why the file does not run.
+        NotProven: with the first text that they answer otherwise, or what ended the process.
     """
-    (plain,) = ask_file(path, place, [ask("serving_default", texts)])
-    raw = [one if isinstance(one, bytes) else one.encode() for one in texts]
-    for one, expected, came in zip(raw, plain["text"], _answers(path, place, raw), strict=True):
-        if came != expected:
-            differs = f"expected {expected!r}, came {came!r}"
-            raise NotProven(f"signature translate, text {one!r}: {differs}")
-
-
-def _answers(path, place, texts):
-    """What a process that has tf.text's operations finds."""
-    asked, outcome = Path(place) / "texts.pickle", Path(place) / "found.pickle"
-    asked.write_bytes(pickle.dumps(texts))
-    outcome.unlink(missing_ok=True)
-    root = str(Path(keras_s2s.__file__).parent.parent)
-    command = [sys.executable, "-P", "-m", __name__, *map(str, (path, asked, outcome))]
-    done = subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True,
-        errors="replace", stdin=subprocess.DEVNULL, timeout=10 * PATIENCE, check=False,
-    )  # fmt: skip
-    if not outcome.exists():
-        last = " ".join(done.stderr.strip().splitlines()[-1:])
-        raise NotProven(f"signature translate: its process ended by {done.returncode}: {last}")
-    return pickle.loads(outcome.read_bytes())
-
-
-def main(path, asked, outcome) -> None:
-    """Answers pickled texts by a file's signature `translate`, with tf.text's operations."""
-    from ai_edge_litert.interpreter import InterpreterWithCustomOps
-    from tensorflow_text import tflite_registrar
-
-    with open(asked, "rb") as file:
-        texts = pickle.load(file)
-    interpreter = InterpreterWithCustomOps(
-        model_path=path, custom_op_registerers=tflite_registrar.SELECT_TFTEXT_OPS
-    )
-    run = interpreter.get_signature_runner("translate")
-    made = [run(text=np.array([one], np.object_))["text"][0] for one in texts]
-    Path(outcome).write_bytes(pickle.dumps(made))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    asked = [ask("serving_default", [one]) for one in [*texts, *LONG, FEW]]
+    own = [Probe("translate", probe.inputs) for probe in asked]
+    plain, found = ask_file(path, place, asked), ask_file(path, place, own, PROCESS)
+    for probe, one, other in zip(asked, plain, found, strict=True):
+        same = np.allclose(one["score"], other["score"], rtol=CLOSE, atol=CLOSE)
+        if not same or one["text"].tolist() != other["text"].tolist():
+            expected, came = ([x["text"][0], float(x["score"][0])] for x in (one, other))
+            raise NotProven(f"signature translate, {probe.describe(0)[:200]}: expected {expected},"
+                            f" came {came}")  # fmt: skip

@@ -31,13 +31,14 @@ FALLS = {
 }
 
 
-def ask_file(path, place, asked) -> list[dict]:
+def ask_file(path, place, asked, process=PROCESS) -> list[dict]:
     """What a LiteRT file answers in a process of its own, in which TensorFlow cannot be imported.
 
     Args:
         path: the file.
         place: a directory for what the two processes tell each other.
         asked: list of `probes.Probe`.
+        process: the module that it runs.
 
     Returns:
         For each probe arrays by output.
@@ -50,7 +51,7 @@ def ask_file(path, place, asked) -> list[dict]:
     requests.write_bytes(pickle.dumps([(probe.signature, probe.inputs) for probe in asked]))
     outcome.unlink(missing_ok=True)
     root = Path(keras_s2s.__file__).parent.parent
-    command = [sys.executable, "-P", "-m", PROCESS, *map(str, (path, requests, outcome))]
+    command = [sys.executable, "-P", "-m", process, *map(str, (path, requests, outcome))]
     try:
         done = subprocess.run(
             command, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, text=True,

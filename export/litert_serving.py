@@ -26,6 +26,7 @@ __all__ = [
     "ServingGraph",
     "check_serving",
     "default_options",
+    "fill_options",
     "is_plain",
     "put_first",
     "read_entry",
@@ -79,7 +80,7 @@ class ServingGraph:
         ids = tf.pad(tf.reshape(ids, tf.stack([asked, width])), [[0, rows - asked], [0, 1]])
         place = tf.expand_dims(tf.range(width + 1), 0)
         lengths = tf.reduce_max(tf.where(tf.equal(ids, SPECIAL.pad), 0, place + 1), 1)
-        found = self._search(ids, lengths, **_filled(self.options, rows))
+        found = self._search(ids, lengths, **fill_options(self.options, rows))
         return {
             "found": handed(found["ids"][:asked, 0]),
             "lengths": handed(found["lengths"][:asked, 0]),
@@ -87,7 +88,8 @@ class ServingGraph:
         }
 
 
-def _filled(options, rows):
+def fill_options(options, rows) -> dict:
+    """Options by name as columns [B] of `rows` equal values, as a search takes them."""
     return {name: tf.fill([rows], tf.cast(value, OPTIONS[name][0]))
             for name, value in options.items()}  # fmt: skip
 

@@ -10,9 +10,9 @@ import tensorflow as tf
 from keras_s2s import arrays
 from keras_s2s.config import SpecialIds
 from keras_s2s.export.comparing import NotProven
-from keras_s2s.export.litert_graphs import OPTIONS, handed
+from keras_s2s.export.litert_graphs import handed
 from keras_s2s.export.litert_proof import ask_file
-from keras_s2s.export.litert_serving import default_options, is_plain
+from keras_s2s.export.litert_serving import default_options, fill_options, is_plain
 from keras_s2s.export.probes import Probe, ask
 from keras_s2s.signatures import MISSING_SCORE
 
@@ -86,17 +86,18 @@ class TextGraph:
         # The rows of the search, always one, are no constant: it is built for any number of them.
         rows = tf.shape(length)[0]
         ids = tf.reshape(self._read(text[: size[0]]), tf.stack([rows, size[0] + 1]))
-        found = self._search(ids, size + 1, **self._given(rows))
+        found = self._search(ids, size + 1, **fill_options(self._options, rows))
         fits = length <= self._most
         written = tf.where(fits, found["lengths"][0, :1], 0)
         shown = tf.gather(tf.constant(self._table), found["ids"][0, 0])  # [T, numbers of a piece]
         inside = tf.expand_dims(tf.range(tf.shape(shown)[0]) < written, 1) & (shown >= 0)
+        none = tf.cast(tf.fill([rows], int(MISSING_SCORE)), tf.float32)  # no constant in float16
         places = tf.reshape(tf.where(tf.reshape(inside, [-1])), [-1])
         made = tf.gather(tf.reshape(shown, [-1]), places)
         return {
             "text": handed(tf.concat([made, [0]], 0)),  # one without elements is none to a host
             "length": tf.expand_dims(tf.shape(made)[0], 0),
-            "score": tf.where(fits, found["score"][0, :1], MISSING_SCORE),
+            "score": tf.where(fits, found["score"][0, :1], none),
         }
 
     def _read(self, text):
@@ -104,10 +105,6 @@ class TextGraph:
         place = tf.argmax(tf.cast(same, tf.int32), 1, tf.int32) + FIRST
         ids = tf.where(tf.reduce_any(same, 1) & (text >= 0), place, SPECIAL.unknown)
         return tf.concat([ids, [SPECIAL.end]], 0)
-
-    def _given(self, rows):
-        return {name: tf.cast(tf.fill([rows], value), OPTIONS[name][0]) for name, value in
-                self._options.items()}  # fmt: skip
 
 
 def check_texts(translator, path, place, texts):

@@ -104,6 +104,9 @@ class EdgeFile:
         if described is None:
             known = ", ".join(self.about["signatures"])
             raise ValueError(f"signature: expected one of {known}, came {signature!r}")
+        if "operations" in described:
+            needed = f"{signature!r}, which needs {', '.join(described['operations'])}"
+            raise ValueError(f"signature: expected one of built-in operations, came {needed}")
         given = {
             name: _checked(name, inputs.get(name), *form)
             for name, form in described["inputs"].items()

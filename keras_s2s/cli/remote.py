@@ -20,7 +20,8 @@ MANY = 32  # texts that one call carries
 OWN = {  # the options of each format
     "saved_model": ("version", "ensemble", "weights", "batching", "frozen", "xla", "gpu",
                     "shortlist"),
-    "litert": ("version", "ensemble", "quantize", "beam", "max_length", "text_operations"),
+    "litert": ("version", "ensemble", "quantize", "beam", "max_length",
+               "text_operations"),
     "ctranslate2": ("quantize",),
 }  # fmt: skip
 
@@ -47,8 +48,8 @@ def _add_export(parser):
     add("--beam", type=integer(1), metavar="K", help="of a LiteRT file: the widest beam")
     most = "of a LiteRT file: the most target tokens"
     add("--max-length", type=integer(1), metavar="N", help=most)
-    linked = "of a LiteRT file: text to text by tf.text's operations, for hosts that have them"
-    add("--text-operations", action="store_true", help=linked)
+    texts = "of a LiteRT file: string to string, where tf.text's operations are linked in"
+    add("--text-operations", action="store_true", help=texts)
     add("--weights", choices=WEIGHTS, help="how matrices are stored (default: float32)")
     more = "answer requests that wait at the same time together, without a flag of the server"
     add("--batching", action="store_true", help=more)

@@ -1,152 +1,295 @@
-"""Text to text within a LiteRT file by tf.text's operations: strings, with what Keras gives."""
+"""String to string within a LiteRT file, by tf.text's operations, with what Keras gives."""
 
-import dataclasses
-import importlib.util
-import io
-import json
+import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-import sentencepiece
+import tensorflow_text as tf_text
 from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
-from tensorflow_text import tflite_registrar
+from sentencepiece import SentencePieceProcessor
 
-from keras_s2s.config import Decoding, UserError
-from keras_s2s.export import litert_pieces
+from keras_s2s import cli
+from keras_s2s.config import Decoding, TokenizerConfig, UserError
+from keras_s2s.export import litert_pieces, litert_unigram
+from keras_s2s.export.cards import read_card
 from keras_s2s.export.comparing import NotProven
 from keras_s2s.export.litert import export_litert_translator
+from keras_s2s.export.litert_file import check_built_in
+from keras_s2s.export.litert_pieces import FEW, ODD_TEXTS, OPERATIONS, Reader, Writer, check_pieces
+from keras_s2s.export.probes import LONG
 from keras_s2s.serving import EdgeTranslator
-from keras_s2s.tokenizers import Bytes, SentencePiece
+from keras_s2s.signatures import MISSING_SCORE
+from keras_s2s.tokenizers import Bytes, SentencePiece, protos, train
+from keras_s2s.tokenizers.learning import learn
 from keras_s2s.translator import Translator
 from tests.conformance import models
+from tests.export.tiny import tokenizers
 
-TEXTS = ["", " ", "the cat sat", "  on  the mat ", "\U0001f600 dog", "h\u00e9llo \u4e2d", "ab" * 40]
-LINES = ["the cat sat on the mat", "a dog ran to the other dog", "cats and dogs and mats"] * 20
+RANDOM = random.Random(1)
+WORDS = ["".join(RANDOM.choices("abcdefgh\u00e9\u4e2d", k=k % 7 + 1)) for k in range(90)]
+LINES = [" ".join(RANDOM.choices(WORDS, k=8)) for _ in range(200)]
+# What the kernels have no code of their own for, between what they have.
+PARTS = [
+    *"abcdefgh\u00e9\u4e2dz ", " ", " ", " ", "\u2581", "\t", "\n", "\0", "\u3000", "\u200b",
+    "\u00ad", "\u0301", "\u0308", "e\u0301", "\ufb01", "\u00b4", "\u0385", "\U0001f600",
+    "\U00010348", "\ufffd", "\ufdfa", "\u1100\u1161", "<unk>", "<s>",
+]  # fmt: skip
 
 
-def trained(**options):
-    made = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(LINES), model_writer=made, minloglevel=2, hard_vocab_limit=False,
-        **{"vocab_size": 60, "model_type": "unigram", **options},
-    )  # fmt: skip
-    return SentencePiece(made.getvalue())
+def unigram():
+    return train(TokenizerConfig(kind="sentencepiece", size=120), LINES)
 
 
-def translator_of(side, target=None, decoding=None):
-    target = target or side
+def changed(tokenizer, change):
+    """The tokenizer of a model that `change` has been at."""
+    proto = protos.read(tokenizer.model_file()[1])
+    change(proto)
+    return SentencePiece(proto.SerializeToString())
+
+
+def translator_of(source, target, parts=("gru", "gru", "softmax"), **decoding):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "SOURCE_SIZE", side.size)
+        patch.setattr(models, "SOURCE_SIZE", source.size)
         patch.setattr(models, "TARGET_SIZE", target.size)
-        model = models.make("gru", "gru", "softmax")
-    # Seeds, which a model is made with, end the resources of tokenizers that there are.
-    side, target = fresh(side), None if target is side else target
-    return Translator(model, side, target or side, decoding or Decoding(beam_size=2, max_length=9))
-
-
-def fresh(side):
-    return SentencePiece(side.model_file()[1], side.special_tokens)
+        # TensorFlow's seed would drop the models that SentencePiece's operation has loaded
+        patch.setattr(models.keras.utils, "set_random_seed", random.seed)
+        model = models.make(*parts)
+    return Translator(model, source, target, Decoding(beam_size=2, max_length=9) if not decoding
+                      else Decoding(**decoding))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    translator, base = translator_of(trained()), tmp_path_factory.mktemp("pieces")
-    path = export_litert_translator(translator, base, text_operations=True)
-    return translator, path
+def side():
+    return unigram()
+
+
+@pytest.fixture(scope="module")
+def made(side, tmp_path_factory):
+    translator = translator_of(side, side)
+    place = tmp_path_factory.mktemp("pieces")
+    return translator, export_litert_translator(translator, place, text_operations=True)
+
+
+def interpreter(path):
+    registrar = tf_text.tflite_registrar.SELECT_TFTEXT_OPS
+    return InterpreterWithCustomOps(model_path=str(path), custom_op_registerers=registrar)
 
 
 @pytest.fixture(scope="module")
 def run(made):
-    interpreter = InterpreterWithCustomOps(
-        model_path=str(made[1] / "model.tflite"),
-        custom_op_registerers=tflite_registrar.SELECT_TFTEXT_OPS,
-    )
-    return interpreter.get_signature_runner("translate")
+    return interpreter(made[1] / "model.tflite").get_signature_runner("translate")
 
 
-def strings(*texts):
-    return np.array([text.encode() for text in texts], np.object_)
+def column(*texts):
+    given = np.empty(len(texts), np.object_)
+    given[:] = [one if isinstance(one, bytes) else one.encode() for one in texts]
+    return given
 
 
 def test_texts_are_translated_as_keras_translates_them(made, run):
-    for text, expected in zip(TEXTS, made[0].decode(TEXTS), strict=True):
-        found = run(text=strings(text))
-        assert [one.decode() for one in found["text"]] == [expected[0].text]
-        np.testing.assert_allclose(found["score"], [expected[0].score], atol=1e-4)
+    texts = [*WORDS[:5], LINES[0], *ODD_TEXTS, *LONG, FEW]
+    given = column(*texts)
+    expected = made[0].predict("serving_default", {"text": given})
+    for i, text in enumerate(texts):
+        found = run(text=given[i : i + 1])
+        assert found["text"].tolist() == [expected["text"][i]], text[:40]
+        np.testing.assert_allclose(found["score"], expected["score"][i : i + 1], atol=1e-4)
+    assert len({*expected["text"]}) > 5
 
 
-def test_pieces_are_joined_as_keras_joins_them(made):
-    side = made[0].target_tokenizer
-    pieces, rng = litert_pieces._Pieces(side), np.random.default_rng(1)
-    space = side.vocabulary.index("\N{LOWER ONE EIGHTH BLOCK}")
-    for _ in range(200):
-        ids = rng.integers(4, side.size, rng.integers(1, 6)).astype(np.int32)
-        ids[0] = rng.choice([ids[0], space, 1])
-        expected = side.detokenize(np.array([[side.vocabulary[i] for i in ids]]))
-        assert pieces.text(ids).numpy()[0] == expected.numpy()[0]
-    assert pieces.text(np.array([space, space], np.int32)).numpy()[0] == b""
+@pytest.mark.parametrize("count", [0, 2, 5])
+def test_other_than_one_text_is_refused_and_the_next_is_not(run, count):
+    with pytest.raises(RuntimeError, match=f"num_input_elements != .*{count} != 1"):
+        run(text=column(*"abcde"[:count]))
+    assert run(text=column("a"))["text"].shape == (1,)
 
 
-def test_other_numbers_of_texts_are_refused_and_the_next_call_is_not(run):
-    for texts in (("a", "the cat"), ("a", "b", "c")):
-        with pytest.raises((RuntimeError, ValueError)):
-            run(text=strings(*texts))
-        assert len(run(text=strings("the cat"))["text"]) == 1
+def test_the_kernel_cuts_as_the_tokenizer_does(side):
+    texts = ["".join(RANDOM.choices(PARTS, k=k % 9 + 1)) for k in range(3000)]
+    mine = side.ids(side.pieces(texts)).to_list()
+    assert Reader(side).many(texts).to_list() == mine
 
 
-def test_a_text_beyond_the_cap_has_no_translation(made, run):
-    found = run(text=strings("cat " * (made[0].caps["source_length"] + 1)))
-    assert found["text"].tolist() == [b""]
-    assert found["score"][0] < -1e8
+def test_unknown_characters_do_not_move_what_is_cut_behind_them(side):
+    # "aaa" is a and aa or aa and a, of one score: rounding decides, and so does what stands before.
+    def free(proto):
+        for piece in proto.pieces:
+            piece.score = {"a": -2.7182817, "aa": -3.1415927}.get(piece.piece, piece.score)
+
+    tied = changed(side, free)
+    package = SentencePieceProcessor(model_proto=tied.model_file()[1])
+    numbers = {piece: i for i, piece in enumerate(tied.vocabulary)}
+    texts = ["\U0001f600 b" * n + "aaa" * m for n in range(1, 12) for m in range(1, 6)]
+    expected = [[numbers.get(piece, 1) for piece in package.encode(x, out_type=str)] for x in texts]
+    assert Reader(tied).many(texts).to_list() == expected
 
 
-def test_a_host_without_the_operations_has_the_other_signatures(made):
+def test_the_kernel_joins_as_the_tokenizer_does(side):
+    write, known = Writer(side), len(side.vocabulary)
+    space = side.vocabulary.index(protos.SPACE)
+    odd = [[], [1], [space, space, 1, space], [space, 4, space], [0, 2, 3, space, 5], [3], [1, 1]]
+    for ids in [*odd, *(RANDOM.choices(range(known), k=k % 9 + 1) for k in range(300))]:
+        expected = side.detokenize(side.strings(np.array([ids], np.int32)))
+        assert write(np.array(ids, np.int32)).numpy().tolist() == expected.numpy().tolist()
+
+
+def test_its_card_and_its_operations_say_what_it_needs(made):
+    content = (made[1] / "model.tflite").read_bytes()
+    with pytest.raises(UserError, match="built-in operations alone, came TFText>ByteSplit"):
+        check_built_in(content)
+    with pytest.raises(UserError, match="alone, came TFText>ByteSplitWithOffsets$"):
+        check_built_in(content, OPERATIONS[1:])
+    assert check_built_in(content, OPERATIONS)["CUSTOM"] == 3
+    figures = read_card(made[1])["litert"]
+    assert figures["custom_operations"] == {"translate": list(OPERATIONS)}
+    assert "FastSentencepieceTokenize" in (made[1] / "assets.extra/model_card.md").read_text()
+
+
+def test_an_edge_translator_needs_them_for_that_signature_alone(made):
+    translator, edge = made[0], EdgeTranslator(made[1] / "model.tflite")
+    assert edge.translate(WORDS[:3]) == translator.translate(WORDS[:3])
+    with pytest.raises(ValueError, match="came 'translate', which needs TFText>Byte"):
+        edge.run("translate", text=column("a"))
+
+
+def test_an_interpreter_without_them_fails_at_that_signature_alone(made):
+    plain = Interpreter(model_path=str(made[1] / "model.tflite"))
+    with pytest.raises(RuntimeError, match="unresolved custom op: TFText>"):
+        plain.get_signature_runner("translate")(text=column("a"))
+    found = plain.get_signature_runner("serving_ids")(ids=np.array([[4, 3]], np.int32))
+    assert found["score"].shape == (1,)
+
+
+def test_another_answer_is_not_proved(made, tmp_path, monkeypatch):
     path = made[1] / "model.tflite"
-    with pytest.raises(RuntimeError, match="custom"):
-        Interpreter(model_path=str(path)).get_signature_runner("translate")(text=strings("a"))
-    edge = EdgeTranslator(path)
-    assert edge.translate(TEXTS) == [found[0].text for found in made[0].decode(TEXTS)]
+
+    def other(*given):
+        found = real(*given)
+        if len(given) == 4:
+            found[0]["text"] = column("x!")
+        return found
+
+    real = litert_pieces.ask_file
+    monkeypatch.setattr(litert_pieces, "ask_file", other)
+    with pytest.raises(NotProven, match="signature translate, text 'abc': expected .* came .*x!"):
+        check_pieces(path, tmp_path, ["abc"])
 
 
-def test_the_card_names_the_operations(made):
-    (card,) = (json.loads(p.read_text()) for p in made[1].rglob("*.json"))
-    assert card["litert"]["custom_operations"] == [*litert_pieces.OPERATIONS]
+@pytest.mark.slow  # another export
+def test_float16_knows_a_text_that_is_too_long(made, tmp_path):
+    path = export_litert_translator(
+        made[0], tmp_path, quantization="float16", text_operations=True
+    ) / "model.tflite"  # fmt: skip
+    found = interpreter(path).get_signature_runner("translate")(text=column(LONG[0]))
+    assert found["text"].tolist() == [b""]
+    assert found["score"].tolist() == [np.float32(MISSING_SCORE)]
 
 
-def test_a_file_that_answers_otherwise_is_not_proved(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(litert_pieces, "_answers", lambda *_: [b"other"])
-    with pytest.raises(NotProven, match="signature translate, text b'a': expected .*, came b'o"):
-        litert_pieces.check_pieces(made[1] / "model.tflite", tmp_path, ["a"])
+def refuse(expected, translator, tmp_path):
+    with pytest.raises(UserError, match=f"^text_operations: expected {expected}"):
+        export_litert_translator(translator, tmp_path, text_operations=True)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_other_models_are_refused(side, tmp_path, monkeypatch):
+    refuse("a model that does not copy, came one that does",
+           translator_of(side, side, ("bigru", "gru", "pointer")), tmp_path)  # fmt: skip
+    refuse("default options of a plain search, came others",
+           translator_of(side, side, no_repeat_ngram=2), tmp_path)  # fmt: skip
+    refuse("a source of kind sentencepiece, came whitespace",
+           translator_of(tokenizers()[0], side), tmp_path)  # fmt: skip
+    refuse("a target of kind sentencepiece, came bytes", translator_of(side, Bytes()), tmp_path)
+    tagged = SentencePiece(side.model_file()[1], ["<2de>"])
+    refuse("a source without special tokens, came <2de>", translator_of(tagged, side), tmp_path)
+    monkeypatch.setattr(litert_unigram.importlib.util, "find_spec",
+                        lambda name: None if name == "tensorflow_text" else name)  # fmt: skip
+    refuse("the package tensorflow-text, came none", translator_of(side, side), tmp_path)
+
+
+def set_rule(name, value):
+    return lambda proto: setattr(proto.normalizer_spec, name, value)
+
+
+def set_type(piece, kind):
+    def change(proto):
+        found = next(one for one in proto.pieces if one.piece == piece)
+        found.type = type(found).Type.Value(kind)
+
+    return change
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("change", "expected"),
     [
-        ({"model_type": "bpe"}, "a source of a unigram model, came bpe"),
-        ({"byte_fallback": True, "vocab_size": 330}, "a source of normal pieces alone, came byte"),
-        ({"user_defined_symbols": ["<x>"]}, "a source of normal pieces alone, came byte fallback"),
-        ({"remove_extra_whitespaces": False}, "a source that makes runs of spaces one, came a mod"),
+        (set_rule("precompiled_charsmap", b""), "that normalises texts, came the rule nmt_nfkc"),
+        (set_rule("add_dummy_prefix", False), "with add_dummy_prefix, came one without"),
+        (set_rule("remove_extra_whitespaces", False), "with remove_extra_whitespaces, came"),
+        (set_type("a", "USER_DEFINED"), "of normal pieces alone, came user_defined 'a'"),
+        (set_type("a", "UNUSED"), "of normal pieces alone, came unused 'a'"),
+        (set_type("\u2581", "CONTROL"), "with the piece \u2581, came one without"),
+        (lambda proto: proto.pieces.add(piece="a\u2581", score=-9.0), "without \u2581 at the end"),
+        (lambda proto: proto.pieces.add(piece="<s>\0", score=-9.0), "without NUL or special names"),
     ],
+    ids=lambda x: x.split(",")[0] if isinstance(x, str) else "",
 )
-def test_models_that_the_operations_cut_otherwise_are_refused(options, message):
-    with pytest.raises(UserError, match=f"text_operations: expected {message}"):
-        litert_pieces.check_offered(translator_of(trained(**options)))
+def test_unusual_pieces_and_rules_are_refused(side, change, expected, tmp_path):
+    refuse(f"a target model {expected}", translator_of(side, changed(side, change)), tmp_path)
 
 
-def test_what_else_is_refused(made, monkeypatch):
-    side = made[0].source_tokenizer
-    check = litert_pieces.check_offered
-    with pytest.raises(UserError, match="a target of SentencePiece's pieces, came bytes"):
-        check(translator_of(side, Bytes()))
-    marked = SentencePiece(side.model_file()[1], special_tokens=["<x>"])
-    with pytest.raises(UserError, match="a source without special tokens, came 1"):
-        check(translator_of(marked))
-    penalty = dataclasses.replace(Decoding(), repetition_penalty=1.5)
-    with pytest.raises(UserError, match="the options of a plain search, came others"):
-        check(translator_of(side, decoding=penalty))
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "tensorflow_text" else find(name)
-    )
-    with pytest.raises(UserError, match="expected the package tensorflow-text, came none"):
-        check(made[0])
+def test_byte_fallback_and_bpe_are_refused(side, tmp_path):
+    target = SentencePiece(learn("unigram", 400, LINES, byte_fallback=True))
+    refuse("a target model of normal pieces alone, came byte '<0x00>'",
+           translator_of(side, target), tmp_path)  # fmt: skip
+    source = SentencePiece(learn("bpe", 120, LINES))
+    refuse("a source model of type unigram, came bpe", translator_of(source, side), tmp_path)
+
+
+def test_a_model_that_the_kernel_cuts_by_otherwise_is_refused(side, tmp_path, monkeypatch):
+    refuse("a source model .* whole vocabulary, came '\U0001f600' of the vocabulary alone",
+           translator_of(SentencePiece(side.model_file()[1], vocabulary=["\U0001f600", "a"]), side),
+           tmp_path)  # fmt: skip
+    monkeypatch.setattr(Reader, "many", lambda self, texts: side.ids(side.pieces(texts))[:, 1:])
+    refuse("a source model by which .* SentencePiece does, came one by which it cuts 'a' otherwise",
+           translator_of(side, side), tmp_path)  # fmt: skip
+
+
+def test_it_loads_where_tensorflow_is_not_imported(made):
+    """The registrar alone, beside TensorFlow's shared library."""
+    code = f"""
+import ctypes, importlib.util, sys
+from pathlib import Path
+place = {{name: Path(importlib.util.find_spec(name).origin).parent for name in
+         ("tensorflow", "tensorflow_text")}}
+ctypes.CDLL(str(place["tensorflow"] / "libtensorflow_framework.so.2"))
+spec = importlib.util.spec_from_file_location(
+    "tflite_registrar", place["tensorflow_text"] / "core/pybinds/tflite_registrar.so")
+registrar = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(registrar)
+from ai_edge_litert.interpreter import InterpreterWithCustomOps
+import numpy as np
+interpreter = InterpreterWithCustomOps(
+    model_path={str(made[1] / "model.tflite")!r},
+    custom_op_registerers=[getattr(registrar, name) for name in
+                           ("AddByteSplit", "AddByteSplitByOffsets",
+                            "AddFastSentencepieceTokenize", "AddFastSentencepieceDetokenize")])
+found = interpreter.get_signature_runner("translate")(text=np.array([b"abc"], np.object_))
+assert "tensorflow" not in sys.modules
+print(found["text"][0].decode())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == made[0].translate(["abc"])[0].strip(), done.stderr
+
+
+def test_command(made, tmp_path, monkeypatch, capsys):
+    asked = {}
+    monkeypatch.setattr("keras_s2s.export.export_litert",
+                        lambda *given, **more: asked.update(more), raising=False)  # fmt: skip
+    assert cli.main(["export", "run", str(tmp_path), "--format", "litert"]) == 0
+    assert asked["text_operations"] is False
+    command = ["export", "run", str(tmp_path), "--text-operations"]
+    assert cli.main([*command, "--format", "litert"]) == 0
+    assert asked["text_operations"] is True
+    assert cli.main(command) == 2
+    assert "--text-operations: expected none with --format saved_model" in capsys.readouterr().err
