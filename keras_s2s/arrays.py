@@ -67,8 +67,10 @@ def put(tensor, place, value, axis):
     """
     axes = range(tensor.shape.rank)
     if are_growing():  # LiteRT's selection is no match for its update in place
+        from tensorflow.compiler.tf2xla.python import xla  # no public name has the operation
+
         indices = tf.stack([place if i == axis else 0 for i in axes])
-        return tf.raw_ops.XlaDynamicUpdateSlice(input=tensor, update=value, indices=indices)
+        return xla.dynamic_update_slice(tensor, value, indices)
     here = tf.equal(tf.range(tf.shape(tensor)[axis]), place)
     return tf.where(tf.reshape(here, [-1 if i == axis else 1 for i in axes]), value, tensor)
 
