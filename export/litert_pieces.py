@@ -161,7 +161,7 @@ class PieceGraph:
     def translate(self, text):
         """The `text` [1] of the best target, "" of a text that is too long, and `score` [1]."""
         rows = tf.size(text)  # always 1, but no constant: the search is built for any number
-        text = tf.reshape(text, [1])  # the kernels may end the process at two
+        text = tf.reshape(text, [1])  # the kernel that joins may end the process at two
         size = tf.shape(self._bytes.split(text).flat_values)
         ids = self._read(text)
         fits = (tf.shape(ids) <= self._caps["source_length"]) & (size <= self._caps["text_bytes"])

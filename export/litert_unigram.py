@@ -15,7 +15,8 @@ from keras_s2s.tokenizers import SPECIAL_PIECES, SentencePiece, protos
 
 __all__ = ["require"]
 
-CODES = (range(1, 0xD800), range(0xE000, 0x20000), range(0xE0000, 0xE0200))
+# What a normalisation may know: of the planes behind these none has more than whole ideographs.
+CODES = (range(1, 0xD800), range(0xE000, 0x20000), range(0x2F800, 0x2FA20), range(0xE0000, 0xE0200))
 FORMS = ("a{0} {0}", "{0}a{0}b")
 BATCH = 8192  # texts
 
@@ -86,7 +87,7 @@ def _odd_pieces(pieces, vocabulary):
 def _cut_otherwise(tokenizer):
     """A text that a tokenizer and its `Reader` cut otherwise; None if no odd text is one.
 
-    Every character stands in some of the texts, first, last, doubled and beside a space.
+    Every character of `CODES` stands in some, first, last, doubled and beside a space.
     """
     reader = Reader(tokenizer)
     cut = tf.function(lambda texts: tokenizer.ids(tokenizer.pieces(texts)), autograph=False)
