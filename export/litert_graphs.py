@@ -288,12 +288,16 @@ def _remembered(given):
 
 
 def _filled(found):
-    """`Hypotheses` as a dict, with one column of tokens at least."""
+    """`Hypotheses` as a dict, with one column of tokens at least.
+
+    A padding's result is memory of its own; that of a maximum, which changes nothing here, is the
+    memory that a host of LiteRT's compiled models brings.
+    """
     missing = tf.maximum(1 - tf.shape(found.ids)[2], 0)
     more = [[0, 0], [0, 0], [0, missing]]
-    made = {"ids": tf.pad(found.ids, more)}
+    made = {"ids": tf.maximum(tf.pad(found.ids, more), 0)}
     if found.alignment is not None:
-        made["alignment"] = tf.pad(found.alignment, [*more, [0, 0]])
+        made["alignment"] = tf.maximum(tf.pad(found.alignment, [*more, [0, 0]]), REAL.min)
     return found._asdict() | made
 
 
