@@ -76,7 +76,7 @@ static size_t find(Handle model, const char *wanted, Handle *signature) {
 
 /* One row of source ids, and its options, in the order in which the file has them. */
 static void fill(Handle environment, Handle compiled, size_t number, Handle signature,
-                 const int32_t *ids, int32_t count, Handle *made) {
+                 size_t taken, const int32_t *ids, int32_t count, Handle *made) {
   const struct {
     const char *name;
     int element;
@@ -85,17 +85,16 @@ static void fill(Handle environment, Handle compiled, size_t number, Handle sign
                       {"beam_size", INT32, &beam}, {"num_hypotheses", INT32, &hypotheses},
                       {"min_length", INT32, &least}, {"max_length", INT32, &most},
                       {"length_penalty", FLOAT32, &penalty}, {"length_offset", FLOAT32, &offset}};
-  for (size_t i = 0; i < TENSORS; i++) {
+  for (size_t i = 0; i < taken; i++) {
     const char *name;
     size_t k = 0;
     check(LiteRtGetSignatureInputName(signature, i, &name), "inputs");
     while (k < TENSORS && strcmp(name, known[k].name)) k++;
-    if (k == TENSORS) fail("inputs", "ids, lengths and options alone", name);
-    Layout layout = k ? (Layout){1, false, {1}, {0}} : (Layout){2, false, {1, count}, {0}};
-    int sized = LiteRtCompiledModelResizeInputTensor(compiled, number, i, layout.sizes, layout.rank);
-    check(sized, name);
-    made[i] = buffer(environment, (Type){known[k].element, layout}, known[k].content,
-                     k ? 4 : 4 * (size_t)count);
+    if (k == TENSORS) fail("inputs", "ids, lengths and options", name);
+    Layout all = {2, false, {1, count}, {0}}, one = {1, false, {1}, {0}}, form = k ? one : all;
+    check(LiteRtCompiledModelResizeInputTensor(compiled, number, i, form.sizes, form.rank), name);
+    size_t bytes = k ? 4 : 4 * (size_t)count;
+    made[i] = buffer(environment, (Type){known[k].element, form}, known[k].content, bytes);
   }
 }
 
@@ -128,8 +127,8 @@ static void translate(const char *path, const int32_t *ids, int32_t count) {
   size_t number = find(model, "translate_ids", &signature);
   check(LiteRtGetNumSignatureInputs(signature, &taken), path);
   check(LiteRtGetNumSignatureOutputs(signature, &given), path);
-  if (taken != TENSORS || given > TENSORS) fail(path, "8 inputs", "others: does it copy?");
-  fill(environment, compiled, number, signature, ids, count, inputs);
+  if (taken > TENSORS || given > TENSORS) fail(path, "8 inputs and outputs", "a copying model's");
+  fill(environment, compiled, number, signature, taken, ids, count, inputs);
   /* LiteRT knows the size of an output when it has run, and does not look whether it fits: each
      has room for the largest, the alignment [1, 1, T, S]. What is not written stays negative. */
   int32_t room = hypotheses * (most + 1) * count;
@@ -141,14 +140,12 @@ static void translate(const char *path, const int32_t *ids, int32_t count) {
 
 int main(int count, char **words) {
   if (count < 3) fail("arguments", "FILE ID ...", count < 2 ? "none" : "no id");
-  int32_t *ids = malloc(sizeof *ids * (size_t)count);
+  int32_t ids[count];
   for (int i = 2; i < count; i++) {
     char *rest;
     long id = strtol(words[i], &rest, 10);
-    if (!ids || *rest || rest == words[i] || id < 0 || id > INT32_MAX)
-      fail("ID", "a number from 0", words[i]);
+    if (*rest || rest == words[i] || id < 0 || id > INT32_MAX) fail("ID", "a number", words[i]);
     ids[i - 2] = (int32_t)id;
   }
   translate(words[1], ids, count - 2);
-  return 0;
 }
