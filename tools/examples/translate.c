@@ -129,7 +129,7 @@ static void translate(const char *path, const int32_t *ids, int32_t count) {
   check(LiteRtGetNumSignatureOutputs(signature, &given), path);
   if (taken > TENSORS || given > TENSORS) fail(path, "8 inputs and outputs", "a copying model's");
   fill(environment, compiled, number, signature, taken, ids, count, inputs);
-  /* LiteRT knows the size of an output when it has run, and does not look whether it fits: each
+  /* LiteRT learns the size of an output as it runs, and may write beyond a buffer too small: each
      has room for the largest, the alignment [1, 1, T, S]. What is not written stays negative. */
   int32_t room = hypotheses * (most + 1) * count;
   Type type = {INT32, {1, false, {room}, {0}}};
