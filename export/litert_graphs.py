@@ -298,9 +298,9 @@ def _filled(found):
 
 
 def handed(x):
-    """The same tensor, from an operation that writes where its host wants it to.
+    """The same tensor, from an operation that writes into the buffer of a compiled model's host.
 
-    Those of LiteRT whose size depends on values have memory of their own, whatever the host gave.
+    Those whose size depends on values write into memory of their own.
     """
     if x.dtype.is_bool:
         return x

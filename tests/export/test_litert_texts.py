@@ -1,9 +1,4 @@
-"""Text to text within a LiteRT file: as numbers, with what Keras gives; a host in C."""
-
-import shutil
-import subprocess
-from importlib.util import find_spec
-from pathlib import Path
+"""Text to text within a LiteRT file: as numbers, with what Keras gives."""
 
 import numpy as np
 import pytest
@@ -18,8 +13,6 @@ from keras_s2s.tokenizers import Bytes, train
 from keras_s2s.translator import Translator
 from tests.conformance import models
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = [[3], [5, 4, 3], [*range(4, 9), 1, 3]]
 TEXTS = [
     "", "a", "abc cab", "a\0b", "\n\t", "zz\ufffd", "h\u00e9llo \u4e2d", "\U0001f600 a", "ab" * 40,
 ]  # fmt: skip
@@ -92,57 +85,3 @@ def test_other_texts_and_wishes_are_not_offered(monkeypatch):
     assert not offered(side, words)
     assert not offered(side, Bytes(["<2de>"]))
     assert not offered(side, side, no_repeat_ngram=2)
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    """The C example, built as its head says."""
-    library = Path(find_spec("ai_edge_litert").submodule_search_locations[0])
-    if not shutil.which("cc") or not (library / "libLiteRt.so").exists():
-        pytest.skip("no C compiler, or no libLiteRt.so in ai-edge-litert")
-    made = tmp_path_factory.mktemp("c") / "translate"
-    command = ["cc", "-Wall", "-Wextra", "-Werror", ROOT / "tools/examples/translate.c", "-o", made]
-    subprocess.run(
-        [*command, "-L", library, f"-Wl,-rpath,{library}", "-l:libLiteRt.so"], check=True
-    )
-    return made
-
-
-def ran(program, *words):
-    return subprocess.run(
-        [program, *map(str, words)], capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-@pytest.mark.parametrize(("beam", "most"), [(1, 1), (1, 9), (3, 6)])
-def test_the_c_example_finds_what_the_interpreter_finds(program, made, beam, most):
-    path = made[1]
-    signature = Interpreter(model_path=str(path)).get_signature_runner("translate_ids")
-    whole = {"beam_size": beam, "num_hypotheses": 1, "min_length": 0, "max_length": most}
-    given = {name: np.array([value], np.int32) for name, value in whole.items()}
-    given |= {"length_penalty": np.float32([0.6]), "length_offset": np.float32([5.0])}
-    for ids in SOURCES:
-        row = {"ids": np.array([ids], np.int32), "lengths": np.array([len(ids)], np.int32)}
-        expected = signature(**row, **given)
-        done = ran(program, path, beam, most, *ids)
-        assert done.returncode == 0, done.stderr
-        score, *found = done.stdout.split()
-        assert found == [str(x) for x in expected["ids"][0, 0, : expected["lengths"][0, 0]]]
-        assert float(score) == pytest.approx(expected["score"][0, 0], abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ((1, 5), "usage: translate MODEL BEAM_SIZE MAX_LENGTH ID"),
-        ((1, 0, 3), "MAX_LENGTH: expected 1 to 10000, came 0"),
-    ],
-)
-def test_the_c_example_says_what_is_wrong(program, made, words, message):
-    path = made[1]
-    done = ran(program, path, *words)
-    assert done.returncode in (1, 2)
-    assert message in done.stderr
-    done = ran(program, path.with_name("none.tflite"), 1, 5, 3)
-    assert done.returncode == 1
-    assert "LiteRT refused" in done.stderr

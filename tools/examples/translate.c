@@ -1,13 +1,7 @@
-/* Ids to ids by a LiteRT file of `keras-s2s export --format litert`, through LiteRT's C interface.
+/* Source ids, the end 3 the last, to the ids of the best target and its score: FILE ID ...
 
-       cc translate.c -o translate -L DIRECTORY -Wl,-rpath,DIRECTORY -l:libLiteRt.so
-       ./translate model.tflite 5 100 17 204 9 3
-
-   DIRECTORY holds libLiteRt.so, which the package ai-edge-litert has; then beam size, most target
-   tokens, and the ids of the source, the end (3) with them. Prints the score and the ids found.
-
-   The length of an output is known only when the search is over, and LiteRT writes it into whatever
-   buffer it was given, however small: give it room for `max_length` tokens. */
+   FILE is an exported model.tflite. It is run by LiteRT's C API, by libLiteRt.so of the Python
+   package ai-edge-litert 2.3; that brings no headers, so what is called is declared here. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,182 +9,143 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What this program needs of LiteRT's C headers, version 2. */
-typedef void *Handle;
+enum { FLOAT32 = 1, INT32 = 2, CPU = 1, HOST_MEMORY = 1, READ = 0, WRITE = 1 }; /* LiteRT's */
+
+typedef void *Handle; /* each of the API's objects */
 typedef struct {
   unsigned int rank : 7;
   bool has_strides : 1;
-  int32_t dimensions[8];
+  int32_t sizes[8];
   uint32_t strides[8];
 } Layout;
 typedef struct {
-  int element_type;
+  int element;
   Layout layout;
-} TensorType;
+} Type;
 
-int LiteRtCreateEnvironment(int, const void *, Handle *);
-int LiteRtCreateModelFromFile(Handle, const char *, Handle *);
-int LiteRtCreateOptions(Handle *);
-int LiteRtSetOptionsHardwareAccelerators(Handle, int);
-int LiteRtCreateCompiledModel(Handle, Handle, Handle, Handle *);
-int LiteRtGetNumModelSignatures(Handle, size_t *);
-int LiteRtGetModelSignature(Handle, size_t, Handle *);
-int LiteRtGetSignatureKey(Handle, const char **);
-int LiteRtGetNumSignatureInputs(Handle, size_t *);
-int LiteRtGetNumSignatureOutputs(Handle, size_t *);
-int LiteRtGetSignatureInputName(Handle, size_t, const char **);
-int LiteRtGetSignatureOutputName(Handle, size_t, const char **);
-int LiteRtGetSignatureInputTensorByIndex(Handle, size_t, Handle *);
-int LiteRtGetSignatureOutputTensorByIndex(Handle, size_t, Handle *);
-int LiteRtGetRankedTensorType(Handle, TensorType *);
-int LiteRtCompiledModelResizeInputTensor(Handle, size_t, size_t, const int *, size_t);
-int LiteRtCreateManagedTensorBuffer(Handle, int, const TensorType *, size_t, Handle *);
-int LiteRtLockTensorBuffer(Handle, void **, int);
-int LiteRtUnlockTensorBuffer(Handle);
-int LiteRtRunCompiledModel(Handle, size_t, size_t, Handle *, size_t, Handle *);
+int LiteRtCreateEnvironment(int count, const void *options, Handle *environment);
+int LiteRtCreateModelFromFile(Handle environment, const char *path, Handle *model);
+int LiteRtCreateOptions(Handle *options);
+int LiteRtSetOptionsHardwareAccelerators(Handle options, int hardware);
+int LiteRtCreateCompiledModel(Handle environment, Handle model, Handle options, Handle *compiled);
+int LiteRtGetModelSignature(Handle model, size_t number, Handle *signature);
+int LiteRtGetSignatureKey(Handle signature, const char **name);
+int LiteRtGetNumSignatureInputs(Handle signature, size_t *count);
+int LiteRtGetNumSignatureOutputs(Handle signature, size_t *count);
+int LiteRtGetSignatureInputName(Handle signature, size_t number, const char **name);
+int LiteRtGetSignatureOutputName(Handle signature, size_t number, const char **name);
+int LiteRtCompiledModelResizeInputTensor(Handle, size_t, size_t, const int32_t *sizes, size_t rank);
+int LiteRtCreateManagedTensorBuffer(Handle environment, int memory, const Type *, size_t, Handle *);
+int LiteRtLockTensorBuffer(Handle buffer, void **content, int mode);
+int LiteRtUnlockTensorBuffer(Handle buffer);
+int LiteRtRunCompiledModel(Handle, size_t, size_t inputs, Handle *, size_t outputs, Handle *);
 
-enum { CPU = 1, HOST_MEMORY = 1, READ = 0, WRITE = 1, MOST = 16 };
+enum { MAX_LENGTH = 100, TENSORS = 8 };
+static const int32_t beam = 4, hypotheses = 1, least = 0, most = MAX_LENGTH;
+static const float penalty = 0.6f, offset = 5;
 
-static void fail(const char *what, const char *came) {
-  fprintf(stderr, "%s %s\n", what, came);
+static void fail(const char *where, const char *expected, const char *came) {
+  fprintf(stderr, "%s: expected %s, came %s\n", where, expected, came);
   exit(1);
 }
 
-static void check(int status, const char *what) {
-  if (status != 0) fail("LiteRT refused", what);
+static void check(int status, const char *where) {
+  char came[32];
+  snprintf(came, sizeof came, "%d", status);
+  if (status) fail(where, "the status 0 of LiteRT", came);
 }
 
-/* The index of a signature of a model, and its handle. */
-static size_t find_signature(Handle model, const char *name, Handle *signature) {
-  size_t count;
-  const char *key;
-  check(LiteRtGetNumModelSignatures(model, &count), "signatures");
-  for (size_t i = 0; i < count; i++) {
-    check(LiteRtGetModelSignature(model, i, signature), "signatures");
-    check(LiteRtGetSignatureKey(*signature, &key), "signatures");
-    if (strcmp(key, name) == 0) return i;
-  }
-  fail("model: came no signature", name);
-  return 0;
-}
-
-/* A buffer for a tensor of a shape, with room for its numbers of 4 bytes or fewer. */
-static Handle make_buffer(Handle environment, Handle tensor, const int *shape, const void *data) {
-  TensorType type;
-  Handle buffer;
-  size_t count = 1;
-  check(LiteRtGetRankedTensorType(tensor, &type), "type");
-  for (unsigned i = 0; i < type.layout.rank; i++) {
-    type.layout.dimensions[i] = shape[i];
-    count *= shape[i];
-  }
-  check(LiteRtCreateManagedTensorBuffer(environment, HOST_MEMORY, &type, 4 * count, &buffer),
-        "buffer");
-  if (data) {
-    void *memory;
-    check(LiteRtLockTensorBuffer(buffer, &memory, WRITE), "buffer");
-    memcpy(memory, data, 4 * count);
-    check(LiteRtUnlockTensorBuffer(buffer), "buffer");
-  }
-  return buffer;
-}
-
-static const void *contents(Handle buffer) {
+static Handle buffer(Handle environment, Type type, const void *content, size_t bytes) {
+  Handle made;
   void *memory;
-  check(LiteRtLockTensorBuffer(buffer, &memory, READ), "buffer");
-  return memory;
+  check(LiteRtCreateManagedTensorBuffer(environment, HOST_MEMORY, &type, bytes, &made), "memory");
+  check(LiteRtLockTensorBuffer(made, &memory, WRITE), "memory");
+  content ? memcpy(memory, content, bytes) : memset(memory, 0xff, bytes);
+  check(LiteRtUnlockTensorBuffer(made), "memory");
+  return made;
 }
 
-typedef struct {
-  Handle environment, model, compiled, signature;
-  size_t index;
-} Program;
-
-static Program load(const char *path) {
-  Program p;
-  Handle options;
-  check(LiteRtCreateEnvironment(0, NULL, &p.environment), "environment");
-  check(LiteRtCreateModelFromFile(p.environment, path, &p.model), path);
-  check(LiteRtCreateOptions(&options), "options");
-  check(LiteRtSetOptionsHardwareAccelerators(options, CPU), "options");
-  check(LiteRtCreateCompiledModel(p.environment, p.model, options, &p.compiled), path);
-  p.index = find_signature(p.model, "translate_ids", &p.signature);
-  return p;
-}
-
-typedef struct {
+static size_t find(Handle model, const char *wanted, Handle *signature) {
   const char *name;
-  const void *data;
-  int width; /* of [1, width]; 0 for [1] */
-} Input;
-
-static size_t give(Program p, const Input *given, size_t count, Handle *buffers) {
-  size_t inputs;
-  const char *name;
-  Handle tensor;
-  check(LiteRtGetNumSignatureInputs(p.signature, &inputs), "inputs");
-  for (size_t i = 0; i < inputs && i < MOST; i++) {
-    check(LiteRtGetSignatureInputName(p.signature, i, &name), "inputs");
-    check(LiteRtGetSignatureInputTensorByIndex(p.signature, i, &tensor), name);
-    buffers[i] = NULL;
-    for (size_t k = 0; k < count; k++) {
-      if (strcmp(name, given[k].name) != 0) continue;
-      int shape[] = {1, given[k].width}, rank = given[k].width ? 2 : 1;
-      check(LiteRtCompiledModelResizeInputTensor(p.compiled, p.index, i, shape, rank), name);
-      buffers[i] = make_buffer(p.environment, tensor, shape, given[k].data);
-    }
-    if (!buffers[i]) fail("model: expected no input beside this program's, came", name);
+  for (size_t i = 0;; i++) {
+    if (LiteRtGetModelSignature(model, i, signature)) fail("signatures", wanted, "others");
+    check(LiteRtGetSignatureKey(*signature, &name), "signatures");
+    if (!strcmp(name, wanted)) return i;
   }
-  return inputs;
 }
 
-static size_t make_outputs(Program p, const int *shape, Handle *buffers, const char **names) {
-  size_t outputs;
-  Handle tensor;
-  check(LiteRtGetNumSignatureOutputs(p.signature, &outputs), "outputs");
-  for (size_t i = 0; i < outputs && i < MOST; i++) {
-    check(LiteRtGetSignatureOutputName(p.signature, i, &names[i]), "outputs");
-    check(LiteRtGetSignatureOutputTensorByIndex(p.signature, i, &tensor), names[i]);
-    buffers[i] = make_buffer(p.environment, tensor, shape, NULL);
+/* One row of source ids, and its options, in the order in which the file has them. */
+static void fill(Handle environment, Handle compiled, size_t number, Handle signature,
+                 size_t taken, const int32_t *ids, int32_t count, Handle *made) {
+  const struct {
+    const char *name;
+    int element;
+    const void *content;
+  } known[TENSORS] = {{"ids", INT32, ids}, {"lengths", INT32, &count},
+                      {"beam_size", INT32, &beam}, {"num_hypotheses", INT32, &hypotheses},
+                      {"min_length", INT32, &least}, {"max_length", INT32, &most},
+                      {"length_penalty", FLOAT32, &penalty}, {"length_offset", FLOAT32, &offset}};
+  for (size_t i = 0; i < taken; i++) {
+    const char *name;
+    size_t k = 0;
+    check(LiteRtGetSignatureInputName(signature, i, &name), "inputs");
+    while (k < TENSORS && strcmp(name, known[k].name)) k++;
+    if (k == TENSORS) fail("inputs", "ids, lengths and options", name);
+    Layout all = {2, false, {1, count}, {0}}, one = {1, false, {1}, {0}}, form = k ? one : all;
+    check(LiteRtCompiledModelResizeInputTensor(compiled, number, i, form.sizes, form.rank), name);
+    size_t bytes = k ? 4 : 4 * (size_t)count;
+    made[i] = buffer(environment, (Type){known[k].element, form}, known[k].content, bytes);
   }
-  return outputs;
 }
 
-static const void *of_name(const char *name, size_t count, Handle *buffers, const char **names) {
-  for (size_t i = 0; i < count; i++)
-    if (strcmp(names[i], name) == 0) return contents(buffers[i]);
-  fail("model: came no output", name);
-  return NULL;
+static void show(Handle signature, Handle *outputs, size_t count) {
+  const int32_t *ids = NULL, *length = NULL;
+  const float *score = NULL;
+  for (size_t i = 0; i < count; i++) {
+    const char *name;
+    void *content;
+    check(LiteRtGetSignatureOutputName(signature, i, &name), "outputs");
+    check(LiteRtLockTensorBuffer(outputs[i], &content, READ), name);
+    if (!strcmp(name, "ids")) ids = content;
+    if (!strcmp(name, "lengths")) length = content;
+    if (!strcmp(name, "score")) score = content;
+  }
+  if (!ids || !length || !score || *length < 0 || *length > most || *ids < 0)
+    fail("outputs", "ids, lengths and score", "none");
+  for (int32_t i = 0; i < *length; i++) printf("%s%d", i ? " " : "", ids[i]);
+  printf("\n%.6f\n", *score);
 }
 
-int main(int argc, char **argv) {
-  if (argc < 5) {
-    fprintf(stderr, "usage: translate MODEL BEAM_SIZE MAX_LENGTH ID...\n");
-    return 2;
+static void translate(const char *path, const int32_t *ids, int32_t count) {
+  Handle environment, model, options, compiled, signature, inputs[TENSORS], outputs[TENSORS];
+  size_t taken, given;
+  check(LiteRtCreateEnvironment(0, NULL, &environment), "LiteRT");
+  check(LiteRtCreateModelFromFile(environment, path, &model), path);
+  check(LiteRtCreateOptions(&options), "LiteRT");
+  check(LiteRtSetOptionsHardwareAccelerators(options, CPU), "LiteRT");
+  check(LiteRtCreateCompiledModel(environment, model, options, &compiled), path);
+  size_t number = find(model, "translate_ids", &signature);
+  check(LiteRtGetNumSignatureInputs(signature, &taken), path);
+  check(LiteRtGetNumSignatureOutputs(signature, &given), path);
+  if (taken > TENSORS || given > TENSORS) fail(path, "8 inputs and outputs", "a copying model's");
+  fill(environment, compiled, number, signature, taken, ids, count, inputs);
+  /* LiteRT learns the size of an output as it runs, and may write beyond a buffer too small: each
+     has room for the largest, the alignment [1, 1, T, S]. What is not written stays negative. */
+  int32_t room = hypotheses * (most + 1) * count;
+  Type type = {INT32, {1, false, {room}, {0}}};
+  for (size_t i = 0; i < given; i++) outputs[i] = buffer(environment, type, NULL, 4 * room);
+  check(LiteRtRunCompiledModel(compiled, number, taken, inputs, given, outputs), "translate_ids");
+  show(signature, outputs, given); /* and the end of the process frees all */
+}
+
+int main(int count, char **words) {
+  if (count < 3) fail("arguments", "FILE ID ...", count < 2 ? "none" : "no id");
+  int32_t ids[count];
+  for (int i = 2; i < count; i++) {
+    char *rest;
+    long id = strtol(words[i], &rest, 10);
+    if (*rest || rest == words[i] || id < 0 || id > INT32_MAX) fail("ID", "a number", words[i]);
+    ids[i - 2] = (int32_t)id;
   }
-  int beam = atoi(argv[2]), most = atoi(argv[3]), length = argc - 4, one = 1, none = 0;
-  if (most < 1 || most > 10000) fail("MAX_LENGTH: expected 1 to 10000, came", argv[3]);
-  float penalty = 0.6f, offset = 5.0f;
-  int32_t *ids = malloc(sizeof(int32_t) * length);
-  for (int i = 0; i < length; i++) ids[i] = atoi(argv[4 + i]);
-
-  const Input given[] = {
-      {"ids", ids, length},    {"lengths", &length, 0},        {"beam_size", &beam, 0},
-      {"min_length", &none, 0}, {"max_length", &most, 0},       {"num_hypotheses", &one, 0},
-      {"length_offset", &offset, 0}, {"length_penalty", &penalty, 0},
-  };
-  const int shape[] = {1, 1, most, length}; /* one text, its best hypothesis, tokens, sources */
-  Handle in[MOST], out[MOST];
-  const char *names[MOST];
-  Program program = load(argv[1]);
-  size_t inputs = give(program, given, sizeof given / sizeof *given, in);
-  size_t outputs = make_outputs(program, shape, out, names);
-  check(LiteRtRunCompiledModel(program.compiled, program.index, inputs, in, outputs, out), "a run");
-
-  printf("%.6f", *(const float *)of_name("score", outputs, out, names));
-  int count = *(const int32_t *)of_name("lengths", outputs, out, names);
-  const int32_t *tokens = of_name("ids", outputs, out, names);
-  for (int i = 0; i < count; i++) printf(" %d", tokens[i]);
-  printf("\n");
-  return 0;
+  translate(words[1], ids, count - 2);
 }
