@@ -1,5 +1,4 @@
 /* Source ids, the end 3 the last, to the ids of the best target and its score: FILE ID ...
-
    FILE is an exported model.tflite. It is run by LiteRT's C API, by libLiteRt.so of the Python
    package ai-edge-litert 2.3; that brings no headers, so what is called is declared here. */
 
@@ -110,8 +109,8 @@ static void show(Handle signature, Handle *outputs, size_t count) {
     if (!strcmp(name, "lengths")) length = content;
     if (!strcmp(name, "score")) score = content;
   }
-  if (!ids || !length || !score || *length < 0 || *length > most || *ids < 0)
-    fail("outputs", "ids, lengths and score", "none");
+  bool written = ids && length && score && *length >= 0 && *length <= most && *ids >= 0;
+  if (!written) fail("outputs", "ids, lengths and score", "none");
   for (int32_t i = 0; i < *length; i++) printf("%s%d", i ? " " : "", ids[i]);
   printf("\n%.6f\n", *score);
 }
