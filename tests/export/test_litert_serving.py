@@ -88,6 +88,18 @@ def test_any_shape_and_id_is_answered(made, shape):
     assert answer["found"].shape[0] == rows
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (0, 0), (2, 0)])
+def test_no_ids_are_answered_by_as_many_rows(made, shape):
+    run, given, found = first_subgraph(made[1])
+    (place,) = given.values()
+    run.resize_tensor_input(place, shape)
+    run.allocate_tensors()
+    run.invoke()
+    sizes = {one["name"]: one["shape"][0] for one in run.get_output_details()}
+    assert sizes == dict.fromkeys(found, shape[0])
+    assert len(ask(made[1], np.array([[4, 3]], np.int32))["score"]) == 1
+
+
 def test_the_other_signatures_are_what_they_were(made):
     file = EdgeFile(made[1])
     assert set(file.about["signatures"]) >= {"translate_ids", "step", "score", "serving_ids"}
