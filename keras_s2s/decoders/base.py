@@ -16,6 +16,9 @@ class Decoder(keras.layers.Layer):
     A = 1, the map that stands for the alignment, and `maps="all"` every map, named by
     `attention_names`.
 
+    Leaves of a state are [B, K, ...]. An axis of the static size 0 is one that a step makes longer
+    by one: a state may have none other (of a kernel of one place, say).
+
     Attributes:
         width: last axis of the outputs.
         attention_names: list of A strings.
