@@ -29,7 +29,7 @@ def made(tmp_path_factory):
     graphs = Graphs(translator.model, translator.caps).concrete(["translate_ids"])
     content = litert_file.convert(graphs, translator.variables())
     path = tmp_path_factory.mktemp("edge") / "model.tflite"
-    path.write_bytes(litert_file.with_metadata(content, litert._entries(translator, graphs)))
+    path.write_bytes(litert_file.with_metadata(content, litert._entries(translator, graphs, {})))
     return translator, path
 
 
