@@ -1,6 +1,9 @@
 """The papers' formulas in plain NumPy, float64 and loops, over the weights of our layers."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import tensorflow as tf
 
 # What an imported stack may have and ours has not of itself.
@@ -21,6 +24,13 @@ def normal(*shape, seed=0):
 def right_padded(lengths, width):
     """bool [B, width], True at the first `lengths[b]` places of row b."""
     return np.arange(width) < np.asarray(lengths)[:, None]
+
+
+def held_by_processor(types):
+    """Parameters, of which int8's are skipped where the processor's sums of products saturate."""
+    saturates = "vnni" not in Path("/proc/cpuinfo").read_text()
+    skipped = pytest.mark.skipif(saturates, reason="sums of int8 products saturate here")
+    return [pytest.param(x, marks=skipped) if x.startswith("int8") else x for x in types]
 
 
 def filled(max_length, position):
