@@ -6,7 +6,7 @@ import pytest
 
 from keras_s2s import catalog, checkpoints
 from keras_s2s.checkpoints import Vocabularies, average, named_weights, pick, transfer
-from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.config import FactorSizes, ModelConfig, UserError
 
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 OLD = Vocabularies((*SPECIAL, "a", "b", "c"), (*SPECIAL, "x", "y"))
@@ -103,6 +103,50 @@ def test_a_table_that_all_share():
         named_weights(model)["source/table"].numpy()[4],
         named_weights(donor)["source/table"].numpy()[6],
     )
+
+
+def test_each_factor_has_a_vocabulary_of_its_own():
+    encoder = {"kind": "recurrent", "units": 8}
+    config = ModelConfig(**catalog.resolve(ModelConfig(encoder=encoder, decoder=dict(encoder))))
+    tags = (*SPECIAL, "NN", "DT"), (*SPECIAL, "DT", "VB")  # as many, but not the same
+    old, new = (
+        Vocabularies((side.source, own), side.target)
+        for side, own in zip((OLD, NEW), tags, strict=True)
+    )
+    donor, model = (
+        catalog.build(config, FactorSizes(tuple(map(len, side.source))), len(side.target))
+        for side in (old, new)
+    )
+    before = model.source.embeddings[1].table.numpy()
+    done = transfer(donor, model, config, old, new)
+    assert done.left == {}
+    assert done.pieces == {"source 1": 6, "source 2": 5, "target": 5}
+    words, factors = (one.table.numpy() for one in model.source.embeddings)
+    theirs = [one.table.numpy() for one in donor.source.embeddings]
+    np.testing.assert_array_equal(words[[4, 6]], theirs[0][[6, 4]])
+    np.testing.assert_array_equal(factors[4], theirs[1][5])
+    np.testing.assert_array_equal(factors[5], before[5])
+    plain = build(config, OLD)
+    assert transfer(plain, model, config, OLD, new).left == dict.fromkeys(
+        ("source/embeddings/0/table", "source/embeddings/1/table"), "not there"
+    )
+
+
+def test_frames_have_no_vocabulary_and_keep_what_reads_them():
+    encoder = {"kind": "recurrent", "units": 8}
+    section = ModelConfig(encoder=encoder, decoder=dict(encoder), source={"norm": True})
+    config = ModelConfig(**catalog.resolve(section))
+    old, new = Vocabularies((), OLD.target), Vocabularies((), NEW.target)
+    donor, model = (
+        catalog.build(config, 5, len(side.target), frames=(True, False)) for side in (old, new)
+    )
+    done = transfer(donor, model, config, old, new)
+    assert done.left == {}
+    assert done.pieces == {"target": 5}
+    for one, other in zip(model.source.weights, donor.source.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    wider = catalog.build(config, 6, len(new.target), frames=(True, False))
+    assert any(name.startswith("source/") for name in transfer(donor, wider, config, old, new).left)
 
 
 def test_an_average_is_the_mean_of_every_weight(tmp_path):

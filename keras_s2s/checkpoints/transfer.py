@@ -6,15 +6,30 @@ import numpy as np
 
 from keras_s2s import catalog
 from keras_s2s.checkpoints.weights import named_weights
+from keras_s2s.config import FactorSizes
 
 __all__ = ["Transfer", "Vocabularies", "transfer"]
 
 
 class Vocabularies(NamedTuple):
-    """The pieces of both sides, in the order of their ids."""
+    """The pieces of both sides, in the order of their ids; none of a side of frames.
 
-    source: tuple[str, ...]
+    Attributes:
+        source: of tokens with factors, a tuple of the pieces of each factor.
+        target: pieces.
+    """
+
+    source: tuple[str, ...] | tuple[tuple[str, ...], ...]
     target: tuple[str, ...]
+
+    @property
+    def sides(self) -> dict[str, tuple[str, ...]]:
+        """The pieces by what they are of; of factors `"source 1"` and so on."""
+        if self.source and not isinstance(self.source[0], str):
+            found = {f"source {n}": pieces for n, pieces in enumerate(self.source, 1)}
+        else:
+            found = {"source": self.source}
+        return found | {"target": self.target}
 
 
 class Transfer(NamedTuple):
@@ -45,26 +60,25 @@ def transfer(donor, model, config, old: Vocabularies | None, new: Vocabularies) 
             on a vocabulary is taken when its shape fits.
     """
     given = {name: np.asarray(v.numpy()) for name, v in named_weights(donor).items()}
-    axes = _vocabulary_axes(config) if old else {}
-    known = {side: _known(getattr(old, side), getattr(new, side)) for side in _SIDES} if old else {}
+    before, now = old.sides if old else {}, new.sides
+    known = {side: _known(before[side], now[side]) for side in now
+             if side in before and before[side] != now[side]}  # fmt: skip
+    axes = _vocabulary_axes(model, config, now) if known else {}
     taken, left = [], {}
     for name, variable in named_weights(model).items():
         side, axis = axes.get(name, (None, None))
+        if side not in known:
+            axis = None
         problem = _misfit(given.get(name), variable.shape, axis)
         if problem:
             left[name] = problem
             continue
         value = given[name]
-        if side is not None:
+        if axis is not None:
             value = _mapped(value, variable.numpy(), axis, known[side])
         variable.assign(value)
         taken.append(name)
-    changed = {side: len(known[side][0]) for side in known
-               if getattr(old, side) != getattr(new, side)}  # fmt: skip
-    return Transfer(taken, left, changed)
-
-
-_SIDES = ("source", "target")
+    return Transfer(taken, left, {side: len(places) for side, (places, _) in known.items()})
 
 
 def _misfit(value, shape, axis):
@@ -88,20 +102,24 @@ def _mapped(value, fresh, axis, known):
     return np.moveaxis(made, 0, axis)
 
 
-def _vocabulary_axes(config):
+def _vocabulary_axes(model, config, sides):
     """For each weight whose shape depends on a vocabulary: which side's, and along which axis."""
     # one more entry on a side moves just the shapes that depend on it
-    probes = {"target": (9, 9)} if config.tie == "all" else {"source": (9, 8), "target": (8, 9)}
-    plain, axes = _shapes(config, 8, 8), {}
-    for side, sizes in probes.items():
-        grown = _shapes(config, *sizes)
-        for name, shape in plain.items():
+    plain, axes = dict.fromkeys(sides, 8), {}
+    probes = {"target": sides} if config.tie == "all" else {side: (side,) for side in sides}
+    framed = model.source.reads == "features", model.of_vectors
+    shapes = _shapes(config, plain, framed)
+    for side, growing in probes.items():
+        grown = _shapes(config, plain | dict.fromkeys(growing, 9), framed)
+        for name, shape in shapes.items():
             moved = [axis for axis, n in enumerate(shape) if grown[name][axis] != n]
             if moved:
                 axes[name] = side, moved[0]
     return axes
 
 
-def _shapes(config, source_size, target_size):
-    model = catalog.build(config, source_size, target_size)
+def _shapes(config, sizes, framed):
+    *source, target = sizes.values()
+    source = source[0] if "source" in sizes else FactorSizes(tuple(source))
+    model = catalog.build(config, source, target, frames=framed)
     return {name: tuple(variable.shape) for name, variable in named_weights(model).items()}

@@ -57,13 +57,16 @@ def _vocabularies_of(directory):
 
 def vocabularies(pair) -> Vocabularies:
     """The pieces of two tokenizers."""
-    return Vocabularies(*(one.vocabulary for one in pair))
+    source, target = pair
+    if source.kind == "factors":
+        return Vocabularies(tuple(part.vocabulary for part in source.parts), target.vocabulary)
+    return Vocabularies(source.vocabulary, target.vocabulary)
 
 
 def say_transfer(say, key, directory, done, new) -> None:
     """Says what a `checkpoints.Transfer` took from a checkpoint and what it left."""
     text = f"{len(done.taken)} of {len(done.taken) + len(done.left)} weights"
-    pieces = {side: (count, len(getattr(new, side))) for side, count in done.pieces.items()}
+    pieces = {side: (count, len(new.sides[side])) for side, count in done.pieces.items()}
     if new.source is new.target and len(set(pieces.values())) == 1:
         pieces = {"shared": next(iter(pieces.values()))}
     for side, (count, size) in pieces.items():
@@ -79,6 +82,8 @@ def _read_embeddings(session, side):
     key, model = f"training.{side}_embeddings", session.model
     path = getattr(session.config.training, f"{side}_embeddings")
     layer, tokenizer = getattr(model, side), session.tokenizers[side == "target"]
+    if tokenizer.kind == "factors":  # the words' own table
+        layer, tokenizer = layer.embeddings[0], tokenizer.parts[0]
     words = spellings(tokenizer.vocabulary, tokenizer.kind)
     try:
         found = find_vectors(path, words, layer.units)

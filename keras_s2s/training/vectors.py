@@ -35,9 +35,9 @@ def spellings(vocabulary: Sequence[str], kind: str) -> dict[int, tuple[str, ...]
     """
     found = {}
     for place, piece in enumerate(vocabulary):
-        names = [piece]
-        if kind in ("sentencepiece", "marian", "multilingual"):
-            names.append(piece.removeprefix(SPACE))
+        names = [piece.lstrip("\t") if kind == "sources" else piece]  # tabs say which source's
+        if kind in ("sentencepiece", "marian", "multilingual", "sources"):
+            names.append(names[0].removeprefix(SPACE))
         names.append(names[-1].lower())
         found[place] = tuple(dict.fromkeys(filter(None, names)))
     return found

@@ -8,9 +8,9 @@ import pytest
 
 from keras_s2s import checkpoints
 from keras_s2s.checkpoints import named_weights
-from keras_s2s.config import UserError
+from keras_s2s.config import Config, UserError
 from keras_s2s.tokenizers import load_pair
-from keras_s2s.training import train
+from keras_s2s.training import train, update_vocabulary
 from keras_s2s.training.sessions import prepare
 from keras_s2s.training.vectors import find_vectors, read_vectors, spellings
 from tests.training.toys import changed, configuration, small
@@ -125,6 +125,11 @@ def test_words_are_found_as_they_are_written_else_in_lower_case(tmp_path):
         4: ("The", 3, 4), 5: ("the", 1, 2), 6: ("house", 7, 8), 7: (". . .", 5, 6)}  # fmt: skip
 
 
+def test_words_of_several_sources_are_spelt_without_marks():
+    found = spellings(("\t", "▁The", "\t▁der", "\t\tthe"), "sources")
+    assert found == {0: (), 1: ("▁The", "The", "the"), 2: ("▁der", "der"), 3: ("the",)}
+
+
 PIECES = ("▁the", "the", "▁House", ",", "▁猫", "猫")
 
 
@@ -166,3 +171,32 @@ def test_damaged_vectors_are_named(tmp_path, text, problem):
         read_vectors(tmp_path / "v.txt", {4: ("a",)}, 2)
     with pytest.raises(UserError, match="none.txt: expected a file of vectors, came: No such file"):
         read_vectors(tmp_path / "none.txt", {4: ("a",)}, 2)
+
+
+def test_words_with_factors_begin_by_the_vocabulary_of_each(corpora, tmp_path):
+    def of(name, lines, **training):
+        (tmp_path / name).write_text("".join(f"{line}\tx\n" for line in lines))
+        word = {"kind": "whitespace", "size": None}
+        data = {"train": {"pairs": str(tmp_path / name)}, "target_tokenizer": {"kind": "bytes"},
+                "source_tokenizer": {"kind": "factors", "parts": [word, word]}}  # fmt: skip
+        raw = small(corpora, **{"updates": 1, "validate_every": 1, **training}).to_dict()
+        raw["data"] |= {"valid": None, "tokenizer": None, **data}
+        return Config.from_dict(raw)
+
+    train(of("old.tsv", ["cat￨N is￨V", "dog￨N"]), tmp_path / "old", stream=io.StringIO())
+    (tmp_path / "vectors.txt").write_text("bird 1 2 3 4 5 6 7\n")
+    more = {"init_from": str(tmp_path / "old"), "source_embeddings": str(tmp_path / "vectors.txt")}
+    config = of("new.tsv", ["bird￨N was￨A", "dog￨N"], **more)
+    session, said = begun(config, tmp_path)
+    assert ", 5 of 7 source 1 pieces (2 new), 5 of 6 source 2 pieces (1 new) from " in said
+    assert "training.source_embeddings: 1 of 7 entries (14.3%) of the vocabulary from " in said
+    pairs = [load_pair(run / "tokenizers")[0].parts for run in (tmp_path / "old", tmp_path / "new")]
+    old = [weights(tmp_path / "old" / "best")[f"source/embeddings/{n}/table"] for n in (0, 1)]
+    new = [one.table.numpy() for one in session.model.source.embeddings]
+    for number, piece in enumerate(["dog", "N"]):
+        places = [parts[number].vocabulary.index(piece) for parts in pairs]
+        np.testing.assert_array_equal(new[number][places[1]], old[number][places[0]])
+    np.testing.assert_array_equal(new[0][pairs[1][0].vocabulary.index("bird")], range(1, 8))
+    update_vocabulary(tmp_path / "old", of("new.tsv", ["bird￨N was￨A"]), tmp_path / "derived",
+                      say=lambda text: None)  # fmt: skip
+    assert checkpoints.load_model(tmp_path / "derived" / "best").source.embeddings[0].size == 6
