@@ -30,7 +30,8 @@ class SentencePiece(Tokenizer):
     symbols.
 
     With `sampling`, `pieces(text, sample=True)` draws a cutting. The op's generator is its own: it
-    takes no seed, and two runs differ.
+    takes no seed, and two runs differ. `keras.utils.set_random_seed` and `tf.random.set_seed` end
+    the models of ops that were made before ("Resource ... does not exist"): seed first, then load.
 
     Args:
         model: the serialised model, also one that another tool trained.
