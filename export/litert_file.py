@@ -10,7 +10,8 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_s2s.config import UserError
-from keras_s2s.export.litert_packing import packed, share_tables, unpacked
+from keras_s2s.export.litert_packing import packed, unpacked
+from keras_s2s.export.litert_tables import narrow_tables, share_tables
 from keras_s2s.export.variants import QUANTIZATIONS
 
 __all__ = ["BUILT_IN_ONLY", "check_built_in", "convert", "with_metadata"]
@@ -53,6 +54,8 @@ def convert(functions, variables, quantization="none", custom=False) -> bytes:
         made = unpacked(recipe(content))  # the quantizer wants the names that `packed` drops
         if quantization == "dynamic_int8":
             share_tables(made)
+        elif quantization in _RECIPES:
+            narrow_tables(made)
         return packed(made)
 
 

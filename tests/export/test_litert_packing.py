@@ -9,6 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s.export.litert_file import check_built_in, convert, with_metadata
 from keras_s2s.export.litert_packing import ALIGNMENT, packed, unpacked
+from keras_s2s.export.litert_tables import narrow_tables
 
 SIZE, WIDTH = 500, 128
 TABLE = (np.random.default_rng(1).normal(size=(SIZE, WIDTH)) * 0.1).astype(np.float32)
@@ -121,9 +122,37 @@ def _written(model):
     return bytes(builder.Output())
 
 
-@pytest.mark.parametrize(("kind", "error"), [("weight_int8", 0.02), ("int4", 0.3)])
-def test_what_the_quantizer_makes_runs(kind, error):
+def lookups(table, ids, x):
+    """Two look-ups and one in a loop, of a table that nothing is tied to."""
+
+    def body(i, total):
+        return i + 1, total + tf.reduce_sum(tf.gather(table, ids + i * 0), 1)
+
+    zeros = tf.zeros([tf.shape(ids)[0], WIDTH])
+    total = tf.while_loop(lambda i, _: i < tf.shape(ids)[1], body, [0, zeros])[1]
+    return {"rows": tf.gather(table, ids), "again": tf.gather(table, ids + 0) + x[0], "total": total}
+
+
+def test_a_table_that_is_looked_up_alone_becomes_int8_by_rows():
+    model = unpacked(made(lookups, "none"))
+    narrow_tables(model)
+    content = packed(model)
+    assert SIZE * WIDTH < len(content) < 1.3 * SIZE * WIDTH
+    check_built_in(content)
+    found = answers(content)
+    step = np.abs(TABLE[IDS]).max(-1, keepdims=True) / 127
+    assert np.all(np.abs(found["rows"] - TABLE[IDS]) <= 0.51 * step)
+    np.testing.assert_allclose(found["total"], 3 * found["rows"].sum(1), rtol=1e-5)
+    model = unpacked(made(once, "none"))  # tied: the product needs the floats
+    narrow_tables(model)
+    np.testing.assert_array_equal(answers(packed(model))["rows"], TABLE[IDS])
+
+
+@pytest.mark.parametrize(("kind", "error", "size"), [("weight_int8", 0.02, 1.6), ("int4", 0.3, 2.2)])
+def test_what_the_quantizer_makes_is_small_and_runs(kind, error, size):
     pytest.importorskip("ai_edge_quantizer")
-    found, plain = answers(made(loop, kind)), answers(made(loop, "none"))
+    content = made(loop, kind)
+    assert len(content) < size * SIZE * WIDTH
+    found, plain = answers(content), answers(made(loop, "none"))
     for name, value in plain.items():
         np.testing.assert_allclose(found[name], value, atol=error * np.abs(value).max())
