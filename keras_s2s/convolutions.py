@@ -72,12 +72,15 @@ class GatedConvolution(keras.layers.Layer):
 
         Args:
             inputs: float tensor [N, U].
-            before: float tensor [N, (k - 1) U], the inputs before it, the latest last.
+            before: float tensor [N, (k - 1) U], the inputs before it, the latest last; None where
+                k is 1.
             scale: `scale=` of a `normalized` one's projection, made before the steps.
 
         Returns:
             float tensor [N, U], and `before` of the next position.
         """
+        if self.kernel_size == 1:  # a slice of no width is one of the whole in LiteRT
+            return self._gate(inputs, **scale), None
         window = tf.concat([before, inputs], 1)
         return self._gate(window, **scale), window[:, self.units :]
 

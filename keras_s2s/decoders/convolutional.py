@@ -130,7 +130,7 @@ class ConvolutionalDecoder(Decoder):
             name, layer = f"layer_{index}", self.layers[index]
             width = (self.kernel_size - 1) * self.units
             x = tf.reshape(x, [-1, self.units])
-            before = tf.reshape(state[name], [-1, width]) if width else x[:, :0]
+            before = tf.reshape(state[name], [-1, width]) if width else None
             out, before = layer.step(x, before, **scales[layer.projection])
             if width:
                 new[name] = tf.reshape(before, [*sizes, width])
