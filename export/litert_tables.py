@@ -90,7 +90,7 @@ def _values(model, buffer):
 
 
 def _same(one, scale, other, scales):
-    """Whether two matrices are one, by one scale (0 where it is not rounded) and by rows' scales."""
+    """Whether two matrices are one, by one scale (0: not rounded) and by scales of rows."""
     if len(one) != len(other) or len(one) % len(scales):
         return False
     one, other = (x.reshape(len(scales), -1).astype(np.float32) for x in (one, other))

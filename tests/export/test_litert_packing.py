@@ -130,7 +130,8 @@ def lookups(table, ids, x):
 
     zeros = tf.zeros([tf.shape(ids)[0], WIDTH])
     total = tf.while_loop(lambda i, _: i < tf.shape(ids)[1], body, [0, zeros])[1]
-    return {"rows": tf.gather(table, ids), "again": tf.gather(table, ids + 0) + x[0], "total": total}
+    again = tf.gather(table, ids + 0) + x[0]
+    return {"rows": tf.gather(table, ids), "again": again, "total": total}
 
 
 def test_a_table_that_is_looked_up_alone_becomes_int8_by_rows():
@@ -148,7 +149,9 @@ def test_a_table_that_is_looked_up_alone_becomes_int8_by_rows():
     np.testing.assert_array_equal(answers(packed(model))["rows"], TABLE[IDS])
 
 
-@pytest.mark.parametrize(("kind", "error", "size"), [("weight_int8", 0.02, 1.6), ("int4", 0.3, 2.2)])
+@pytest.mark.parametrize(
+    ("kind", "error", "size"), [("weight_int8", 0.02, 1.6), ("int4", 0.3, 2.2)]
+)
 def test_what_the_quantizer_makes_is_small_and_runs(kind, error, size):
     pytest.importorskip("ai_edge_quantizer")
     content = made(loop, kind)
