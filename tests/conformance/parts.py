@@ -171,6 +171,7 @@ DECODERS = CORE_DECODERS | MORE_DECODERS
 HEADS = CORE_HEADS | MORE_HEADS
 WITHOUT_ATTENTION = ("cho", "plain")
 SHORTER = ("pyramid", "cascade", "columns")
+OF_PAIRS = ("written",)  # a step sees the token before alone: orders of the same pairs tie
 SELF_MAPS = ("pre", "post", "learned", "relative", "t5", "rotary", "alibi")  # look at themselves
 
 
