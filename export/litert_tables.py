@@ -6,7 +6,7 @@ from ai_edge_litert import schema_py_generated as schema
 __all__ = ["narrow_tables", "share_tables"]
 
 CODES = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
-_VERSIONS = {"DEQUANTIZE": 2, "MUL": 1}  # of operations that take int8, and float32
+_VERSIONS = {"DEQUANTIZE": 2, "MUL": 1}  # that take int8, and float32
 INT8, FLOAT32 = schema.TensorType.INT8, schema.TensorType.FLOAT32
 
 
