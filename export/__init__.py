@@ -6,13 +6,13 @@ Names are loaded when they are first asked for: publishing alone needs no Tensor
 import importlib
 
 _ROOMS = {
-    "NotProven": "comparing",
-    "Variant": "variants",
-    "export_ctranslate2": "ctranslate2",
-    "export_litert": "litert",
-    "export_litert_translator": "litert",
-    "export_saved_model": "saved_model",
-    "export_translator": "saved_model",
+    "NotProven": "verification.comparison",
+    "Variant": "variant",
+    "export_ctranslate2": "ctranslate2.exporter",
+    "export_litert": "litert.exporter",
+    "export_litert_translator": "litert.exporter",
+    "export_saved_model": "saved_model.exporter",
+    "export_translator": "saved_model.exporter",
     "keep_newest": "publishing",
 }
 

@@ -14,10 +14,10 @@ _ROOMS = {
     "AttentionSummary": "tensorboard.summaries",
     "Config": "config",
     "Forecaster": "translator",
-    "Seq2Seq": "model",
+    "Seq2Seq": "models.seq2seq",
     "Translator": "translator",
     "UserError": "config",
-    "build": "catalog",
+    "build": "models",
     "plot_attention": "tensorboard.figures",
     "train": "training",
 }

@@ -6,16 +6,16 @@ Names are loaded when they are first asked for: the client needs no TensorFlow, 
 import importlib
 
 _ROOMS = {
-    "Attention": "signatures",
-    "Client": "serving.client",
-    "EdgeTranslator": "serving.edge",
-    "Hypothesis": "signatures",
+    "Attention": "signatures.fields",
+    "Client": "serving.client.client",
+    "EdgeTranslator": "serving.edge.translator",
+    "Hypothesis": "signatures.fields",
     "RowError": "serving.errors",
-    "Score": "signatures",
-    "Server": "serving.server",
+    "Score": "signatures.fields",
+    "Server": "serving.server.server",
     "ServingError": "serving.errors",
     "StartError": "serving.errors",
-    "serve": "serving.server",
+    "serve": "serving.server.server",
 }
 
 __all__ = [

@@ -32,7 +32,7 @@ def copying_file(tmp_path_factory):
     """A `Translator` whose model copies, and the directory of the LiteRT file exported of it."""
     from keras_s2s.config import Decoding
     from keras_s2s.export import export_litert_translator
-    from tests.export.tiny import make_translator
+    from tests.export.tiny_models import make_translator
 
     decoding, parts = Decoding(beam_size=3, max_length=8), ("bigru", "gru", "pointer")
     translator = make_translator(decoding, parts, dictionary={"zz": "g"})

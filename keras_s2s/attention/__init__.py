@@ -15,14 +15,9 @@ from keras_s2s.attention.functions import (
     split_heads,
 )
 from keras_s2s.attention.gated import GatedAttention, LinearAttention
-from keras_s2s.attention.kinds import (
-    ATTENTIONS,
-    MultiHeadAttention,
-    NoAttention,
-    make_attention,
-)
+from keras_s2s.attention.factory import ATTENTIONS, MultiHeadAttention, NoAttention, make_attention
 from keras_s2s.attention.local import LocalAttention
-from keras_s2s.attention.memory import MemoryAttention
+from keras_s2s.attention.memory_attention import MemoryAttention
 from keras_s2s.attention.monotonic import MonotonicAttention
 from keras_s2s.attention.multi_head import CrossAttention, SelfAttention
 

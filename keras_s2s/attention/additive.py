@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.attention import functions
-from keras_s2s.attention.memory import MemoryAttention, build_all, places
-from keras_s2s.linear import Linear, check_sizes, shape_of
+from keras_s2s.attention.memory_attention import MemoryAttention, build_all, places
+from keras_s2s.layers.dense import Linear, check_sizes, shape_of
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

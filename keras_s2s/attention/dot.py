@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.attention.memory import MemoryAttention, build_all
-from keras_s2s.linear import Linear
+from keras_s2s.attention.memory_attention import MemoryAttention, build_all
+from keras_s2s.layers.dense import Linear
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.attention.memory import MemoryAttention, build_all
-from keras_s2s.linear import Linear, check_sizes
+from keras_s2s.attention.memory_attention import MemoryAttention, build_all
+from keras_s2s.layers.dense import Linear, check_sizes
 
 
 class _Halves(MemoryAttention):

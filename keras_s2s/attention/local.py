@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from keras_s2s.attention.dot import DotAttention
 from keras_s2s.attention.functions import masked_softmax
-from keras_s2s.attention.memory import build_all
-from keras_s2s.linear import Linear, check_sizes
+from keras_s2s.attention.memory_attention import build_all
+from keras_s2s.layers.dense import Linear, check_sizes
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.attention.additive import AdditiveAttention
-from keras_s2s.attention.memory import places
-from keras_s2s.linear import shape_of
+from keras_s2s.attention.memory_attention import places
+from keras_s2s.layers.dense import shape_of
 
 SMALLEST = 1e-10
 

@@ -3,10 +3,10 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s import arrays
+from keras_s2s.layers import loop_backend
 from keras_s2s.attention import functions
 from keras_s2s.attention.base import Attention
-from keras_s2s.linear import Dropout, Linear
+from keras_s2s.layers.dense import Dropout, Linear
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -241,6 +241,6 @@ def _write(cache, keys, values, position):
             "values": tf.concat([cache["values"], values], 3),
         }
     return {
-        "keys": arrays.put(cache["keys"], position, keys, 3),
-        "values": arrays.put(cache["values"], position, values, 3),
+        "keys": loop_backend.put(cache["keys"], position, keys, 3),
+        "values": loop_backend.put(cache["values"], position, values, 3),
     }

@@ -17,7 +17,7 @@ from keras_s2s.checkpoints.storage import (
     save,
 )
 from keras_s2s.checkpoints.transfer import Vocabularies, transfer
-from keras_s2s.checkpoints.weights import named_weights, pick
+from keras_s2s.checkpoints.named_weights import named_weights, pick
 
 __all__ = [
     "IMPORTED",

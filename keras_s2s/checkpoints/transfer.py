@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_s2s import catalog
-from keras_s2s.checkpoints.weights import named_weights
+from keras_s2s import models
+from keras_s2s.checkpoints.named_weights import named_weights
 from keras_s2s.config import FactorSizes
 
 __all__ = ["Transfer", "Vocabularies", "transfer"]
@@ -121,5 +121,5 @@ def _vocabulary_axes(model, config, sides):
 def _shapes(config, sizes, framed):
     *source, target = sizes.values()
     source = source[0] if "source" in sizes else FactorSizes(tuple(source))
-    model = catalog.build(config, source, target, frames=framed)
+    model = models.build(config, source, target, frames=framed)
     return {name: tuple(variable.shape) for name, variable in named_weights(model).items()}

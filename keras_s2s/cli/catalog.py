@@ -2,8 +2,8 @@
 
 import json
 
-from keras_s2s.cli.parsing import add_command, integer
-from keras_s2s.cli.quiet import import_tensorflow
+from keras_s2s.cli.argument_parser import add_command, integer
+from keras_s2s.cli.tensorflow_logging import import_tensorflow
 
 __all__ = ["add_commands"]
 
@@ -30,7 +30,7 @@ def add_commands(commands) -> None:
 
 def _catalog(arguments):
     import_tensorflow()
-    from keras_s2s.catalog import PRESETS, listing, parts
+    from keras_s2s.models import PRESETS, listing, parts
 
     if arguments.parts:
         _print_parts(parts(), arguments.json)

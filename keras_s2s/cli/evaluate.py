@@ -2,15 +2,11 @@
 
 import json
 
-from keras_s2s.cli.lines import Output, one_line
-from keras_s2s.cli.options import (
-    add_checkpoint_option,
-    add_search_options,
-    search_options,
-)
-from keras_s2s.cli.parsing import add_command
-from keras_s2s.cli.quiet import import_tensorflow
-from keras_s2s.cli.windows import add_batch_option, bar
+from keras_s2s.cli.text_streams import Output, one_line
+from keras_s2s.cli.option_flags import add_checkpoint_option, add_search_options, search_options
+from keras_s2s.cli.argument_parser import add_command
+from keras_s2s.cli.tensorflow_logging import import_tensorflow
+from keras_s2s.cli.length_windows import add_batch_option, bar
 from keras_s2s.config import Config, Corpus, UserError
 from keras_s2s.config.sections import TEXT_METRICS
 
@@ -61,7 +57,7 @@ def _evaluate(arguments):
 
     pairs = list(read_pairs(corpus))  # a broken file is known before the model loads
     names = _metrics(arguments, config)
-    from keras_s2s.evaluation import evaluate
+    from keras_s2s.metrics.evaluation import evaluate
     from keras_s2s.translator import Translator
 
     translator = Translator.load(arguments.run_dir, checkpoint=arguments.checkpoint)
@@ -77,7 +73,7 @@ def _evaluate(arguments):
 
 
 def _metrics(arguments, config):
-    from keras_s2s.evaluation import FORCED
+    from keras_s2s.metrics.evaluation import FORCED
     from keras_s2s.metrics import SCORERS
 
     known = [*FORCED, *SCORERS]
@@ -103,7 +99,7 @@ def _report(found, lines, as_json):
     if as_json:
         print(json.dumps({"lines": lines, **found.scores, "signatures": found.signatures}))
         return
-    from keras_s2s.evaluation import FORCED
+    from keras_s2s.metrics.evaluation import FORCED
 
     print(f"{'lines':<12} {lines:>9}")
     for name, value in found.scores.items():

@@ -3,12 +3,12 @@
 import json
 import math
 
-from keras_s2s.cli.lines import one_line, source_lines
-from keras_s2s.cli.parsing import number
-from keras_s2s.cli.rendering import figure
-from keras_s2s.cli.windows import Problems, by_length
+from keras_s2s.cli.text_streams import one_line, source_lines
+from keras_s2s.cli.argument_parser import number
+from keras_s2s.cli.formatting import figure
+from keras_s2s.cli.length_windows import Problems, by_length
 from keras_s2s.config import UserError
-from keras_s2s.signatures import TRANSLATE
+from keras_s2s.signatures.fields import TRANSLATE
 
 __all__ = ["Rescoring", "add_options"]
 

@@ -5,13 +5,13 @@ import math
 import sys
 
 from keras_s2s.cli import rescore
-from keras_s2s.cli.lines import one_line, read_once
-from keras_s2s.cli.models import add_model, open_model
-from keras_s2s.cli.parsing import add_command
-from keras_s2s.cli.partial import open_output
-from keras_s2s.cli.rendering import TABS, add_format_options, figure
+from keras_s2s.cli.text_streams import one_line, read_once
+from keras_s2s.cli.model_sources import add_model, open_model
+from keras_s2s.cli.argument_parser import add_command
+from keras_s2s.cli.resumable_output import open_output
+from keras_s2s.cli.formatting import TABS, add_format_options, figure
 from keras_s2s.cli.translate import add_files
-from keras_s2s.cli.windows import Problems, by_length, fingerprint, stream
+from keras_s2s.cli.length_windows import Problems, by_length, fingerprint, stream
 from keras_s2s.config import Corpus, UserError
 
 __all__ = ["add_commands"]
@@ -80,7 +80,7 @@ class Scoring:
             raise UserError("expected --source and --target, or --pairs alone, or --nbest alone")
 
         def rows():
-            from keras_s2s.cli.quiet import import_tensorflow
+            from keras_s2s.cli.tensorflow_logging import import_tensorflow
 
             import_tensorflow()
             from keras_s2s.data import read_pairs

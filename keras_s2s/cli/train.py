@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from keras_s2s.cli.parsing import add_command
-from keras_s2s.cli.quiet import import_tensorflow
+from keras_s2s.cli.argument_parser import add_command
+from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.config import Config, UserError
 
 __all__ = ["add_commands", "add_config", "read_config"]

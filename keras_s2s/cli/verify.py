@@ -5,11 +5,11 @@ import itertools
 import json
 from pathlib import Path
 
-from keras_s2s.cli.lines import Output
-from keras_s2s.cli.models import EDGE, SCHEME, add_timeout, is_export, naming, served_client
-from keras_s2s.cli.options import add_checkpoint_option
-from keras_s2s.cli.parsing import add_command
-from keras_s2s.cli.quiet import import_tensorflow
+from keras_s2s.cli.text_streams import Output
+from keras_s2s.cli.model_sources import EDGE, SCHEME, add_timeout, is_export, naming, served_client
+from keras_s2s.cli.option_flags import add_checkpoint_option
+from keras_s2s.cli.argument_parser import add_command
+from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.config import UserError
 
 __all__ = ["add_commands"]
@@ -40,7 +40,7 @@ def _verify(arguments):
     if len(set(names)) < max(2, len(names)):
         raise UserError(f"MODEL: expected two or more different ones, came {' '.join(names)}")
     import_tensorflow()
-    from keras_s2s.export.verifying import verify
+    from keras_s2s.export.verification.model_comparison import verify
 
     with contextlib.ExitStack() as stack:
         models, materials = {}, []
@@ -55,7 +55,7 @@ def _verify(arguments):
 
 def _opened(name, arguments, stack):
     """The function of requests that `verify` takes, and what the model offers to ask, or None."""
-    from keras_s2s.export import materials, proving, verifying
+    from keras_s2s.export.verification import request_corpus as materials, export_check, model_comparison
 
     if name.startswith(SCHEME):
         client = stack.enter_context(served_client(name, arguments.timeout))
@@ -67,16 +67,16 @@ def _opened(name, arguments, stack):
             model = EdgeTranslator(name)
         return _by_calls(model), None
     if is_export(Path(name)):
-        from keras_s2s.serving.local import find_version
+        from keras_s2s.serving.client.local import find_version
 
         with naming():
             path, _ = find_version(name)
-        return verifying.through_session(path), verifying.export_material(path)
+        return model_comparison.through_session(path), model_comparison.export_material(path)
     from keras_s2s.translator import load_run
 
     translator = load_run(name, arguments.checkpoint)
     material = materials.material_of(translator, materials.run_pairs(name))
-    return lambda asked: [proving.in_process(translator, probe) for probe in asked], material
+    return lambda asked: [export_check.in_process(translator, probe) for probe in asked], material
 
 
 def _by_calls(client):
@@ -92,7 +92,7 @@ def _by_calls(client):
 
 def _material(found, path):
     """What to ask: what the first model has, and the lines of a file."""
-    from keras_s2s.export.probes import Material
+    from keras_s2s.export.verification.probe_requests import Material
 
     base = found[0] if found else Material(("a",), ("a",), ())
     if path is None:
@@ -104,10 +104,10 @@ def _material(found, path):
 
 def _inspect(arguments):
     import_tensorflow()
-    from keras_s2s.export.inspecting import describe_export, describe_run
+    from keras_s2s.export.inspection import describe_export, describe_run
 
     if is_export(Path(arguments.path)):
-        from keras_s2s.serving.local import find_version
+        from keras_s2s.serving.client.local import find_version
 
         with naming():
             found = describe_export(find_version(arguments.path)[0])
@@ -123,7 +123,7 @@ def _inspect(arguments):
 
 def _lines(found):
     """What was found as text."""
-    from keras_s2s.export.cards import as_rows
+    from keras_s2s.export.model_card import as_rows
 
     yield f"{found['path']}: {found['kind']}, {sum(found['files'].values()):,} bytes"
     yield from ("", "files", *_columns([(f"{n:,}", name) for name, n in found["files"].items()]))

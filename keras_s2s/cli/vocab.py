@@ -3,8 +3,8 @@
 import json
 import sys
 
-from keras_s2s.cli.parsing import add_command
-from keras_s2s.cli.quiet import import_tensorflow
+from keras_s2s.cli.argument_parser import add_command
+from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.train import add_config, read_config
 
 __all__ = ["add_commands"]
@@ -38,7 +38,7 @@ def _measured(data, source, target):
     """For each side its tokenizer and the coverage of each corpus."""
     from tqdm import tqdm
 
-    from keras_s2s.coverage import measure
+    from keras_s2s.metrics.tokenizer_coverage import measure
 
     report = {}
     for side, tokenizer in (("source", source), ("target", target)):

@@ -4,9 +4,9 @@
 writes everything, defaults included. Nothing here needs TensorFlow.
 """
 
-from keras_s2s.config.checks import UserError, choose_backend
-from keras_s2s.config.files import making, replace_file, replacing
-from keras_s2s.config.framing import is_frames
+from keras_s2s.config.validation import UserError, choose_backend
+from keras_s2s.config.yaml_files import making, replace_file, replacing
+from keras_s2s.config.formats import is_frames
 from keras_s2s.config.objectives import Noise, Objectives
 from keras_s2s.config.sections import (
     Config,
@@ -18,8 +18,8 @@ from keras_s2s.config.sections import (
     SpecialIds,
     Training,
 )
-from keras_s2s.config.tokenizing import FactorSizes, PartedSize, Sampling, TokenizerConfig
-from keras_s2s.config.watching import TensorBoard
+from keras_s2s.config.tokenizer import FactorSizes, PartedSize, Sampling, TokenizerConfig
+from keras_s2s.config.tensorboard import TensorBoard
 
 __all__ = [
     "Config",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from keras_s2s.config.checks import Section, setting
+from keras_s2s.config.validation import Section, setting
 
 __all__ = ["Noise", "Objectives"]
 

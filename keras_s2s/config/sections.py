@@ -11,13 +11,13 @@ from pathlib import Path
 
 import yaml
 
-from keras_s2s.config.checks import Section, UserError, setting
-from keras_s2s.config.files import override, parse, read, replace_file
-from keras_s2s.config.framing import is_frames
+from keras_s2s.config.validation import Section, UserError, setting
+from keras_s2s.config.yaml_files import override, parse, read, replace_file
+from keras_s2s.config.formats import is_frames
 from keras_s2s.config.objectives import Noise, Objectives
-from keras_s2s.config.tokenizing import TokenizerConfig, check_composites
-from keras_s2s.config.watching import TensorBoard
-from keras_s2s.signatures import CAPS, PENALTY
+from keras_s2s.config.tokenizer import TokenizerConfig, check_composites
+from keras_s2s.config.tensorboard import TensorBoard
+from keras_s2s.signatures.fields import CAPS, PENALTY
 
 __all__ = [
     "Config",

@@ -5,18 +5,18 @@
 """
 
 from keras_s2s.data.batching import batches, longest_batch
-from keras_s2s.data.blame import find_lines
-from keras_s2s.data.counting import survey
+from keras_s2s.data.locate_batch import find_lines
+from keras_s2s.data.corpus_scan import survey
 from keras_s2s.data.examples import (
     make_example,
     make_source,
     target_ids,
     target_strings,
 )
-from keras_s2s.data.frames import is_frames, read_frames, width_of
-from keras_s2s.data.orders import length_buckets
-from keras_s2s.data.readers import read_lines, read_pairs, read_side
-from keras_s2s.data.surveys import Survey
+from keras_s2s.data.feature_files import is_frames, read_frames, width_of
+from keras_s2s.data.batch_sampler import length_buckets
+from keras_s2s.data.corpus_readers import read_lines, read_pairs, read_side
+from keras_s2s.data.corpus_statistics import Survey
 
 __all__ = [
     "Survey",

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import Corpus
-from keras_s2s.data.readers import BLOCK, open_rows
+from keras_s2s.data.corpus_readers import BLOCK, open_rows
 
 __all__ = ["find_repeated"]
 

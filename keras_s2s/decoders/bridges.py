@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.linear import Linear
+from keras_s2s.layers.dense import Linear
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

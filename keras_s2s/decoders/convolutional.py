@@ -4,11 +4,11 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.attention import dot_product_attention
-from keras_s2s.convolutions import HALF, GatedConvolution
+from keras_s2s.layers.convolutions import HALF, GatedConvolution
 from keras_s2s.decoders.base import Decoder
-from keras_s2s.embeddings import place
-from keras_s2s.linear import Dropout, check_sizes, make_linear, shape_of
-from keras_s2s.transformer import check_absolute, make_table
+from keras_s2s.layers.embeddings import place
+from keras_s2s.layers.dense import Dropout, check_sizes, make_linear, shape_of
+from keras_s2s.layers.transformer import check_absolute, make_table
 
 __all__ = ["ConvolutionalDecoder"]
 

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.decoders.attentive import CellDecoder, flat
-from keras_s2s.linear import Linear, shape_of
+from keras_s2s.decoders.cell_decoder import CellDecoder, flat
+from keras_s2s.layers.dense import Linear, shape_of
 
 __all__ = ["LuongDecoder", "PlainDecoder"]
 

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.decoders.attentive import CellDecoder
-from keras_s2s.linear import Linear
+from keras_s2s.decoders.cell_decoder import CellDecoder
+from keras_s2s.layers.dense import Linear
 
 __all__ = ["ConditionalDecoder", "GNMTDecoder", "RecurrentDecoder"]
 

@@ -3,19 +3,12 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s import attention, masks
+from keras_s2s import attention
+from keras_s2s.layers import masks
 from keras_s2s.decoders.base import Decoder
-from keras_s2s.embeddings import place
-from keras_s2s.linear import Dropout, shape_of
-from keras_s2s.transformer import (
-    TransformerLayer,
-    check_stack,
-    head_names,
-    make_layers,
-    make_norm,
-    make_table,
-    split_positions,
-)
+from keras_s2s.layers.embeddings import place
+from keras_s2s.layers.dense import Dropout, shape_of
+from keras_s2s.layers.transformer import TransformerLayer, check_stack, head_names, make_layers, make_norm, make_table, split_positions
 
 __all__ = ["TransformerDecoder"]
 

@@ -4,7 +4,7 @@ from keras_s2s.encoders.base import Encoder, Memory, masked_mean
 from keras_s2s.encoders.compositions import ParallelEncoder, SequentialEncoder
 from keras_s2s.encoders.convolutional import ConvolutionalEncoder
 from keras_s2s.encoders.mean import MeanEncoder
-from keras_s2s.encoders.noisy import NoisyStatesEncoder
+from keras_s2s.encoders.noisy_states import NoisyStatesEncoder
 from keras_s2s.encoders.pyramidal import PyramidalEncoder
 from keras_s2s.encoders.recurrent import GNMTEncoder, RecurrentEncoder
 from keras_s2s.encoders.transformer import TransformerEncoder

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_s2s import masks
+from keras_s2s.layers import masks
 
 
 class Memory(NamedTuple):

@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s import recurrent
+from keras_s2s.layers import recurrent
 from keras_s2s.encoders.base import Encoder, Memory
-from keras_s2s.linear import Dropout, check_sizes
+from keras_s2s.layers.dense import Dropout, check_sizes
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

@@ -3,17 +3,10 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.embeddings import place
+from keras_s2s.layers.embeddings import place
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
-from keras_s2s.linear import Dropout
-from keras_s2s.transformer import (
-    check_stack,
-    head_names,
-    make_layers,
-    make_norm,
-    make_table,
-    split_positions,
-)
+from keras_s2s.layers.dense import Dropout
+from keras_s2s.layers.transformer import check_stack, head_names, make_layers, make_norm, make_table, split_positions
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.heads.base import Head, refuse_tokens
-from keras_s2s.linear import Linear, check_sizes
+from keras_s2s.layers.dense import Linear, check_sizes
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s import arrays
-from keras_s2s.linear import Linear, shape_of, wide_product
+from keras_s2s.layers import loop_backend
+from keras_s2s.layers.dense import Linear, shape_of, wide_product
 
 ABSENT = -1e9  # logit of a column that stands for no token
 NEAR = 60.0  # e^60 summed over a trillion tokens is still a float32, and e^-60 a normal one
@@ -28,7 +28,7 @@ def log_normalizer(logits, row_max=None, fixed=False):
     """
     if row_max is None:
         row_max = tf.reduce_max(logits, -1)
-    if fixed or arrays.are_growing():  # and LiteRT's exponential is no match for its softmax
+    if fixed or loop_backend.are_growing():  # and LiteRT's exponential is no match for its softmax
         return row_max - tf.math.log(tf.reduce_max(tf.nn.softmax(logits), -1))
     far = tf.where(~(tf.abs(row_max) < NEAR))  # [R, 2]
     picked = tf.reduce_max(tf.nn.softmax(tf.gather_nd(logits, far)), -1)  # [R]

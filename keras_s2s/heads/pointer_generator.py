@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.heads.base import Head
-from keras_s2s.linear import Linear
+from keras_s2s.layers.dense import Linear
 
 LOG_EPSILON = 1e-12  # floor of a copy probability before its logarithm
 

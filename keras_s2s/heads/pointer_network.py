@@ -7,7 +7,7 @@ from keras_s2s.attention import AdditiveAttention
 from keras_s2s.config import SpecialIds
 from keras_s2s.heads.base import Head, refuse_tokens
 from keras_s2s.heads.pointer_generator import LOG_EPSILON, copy_distribution
-from keras_s2s.linear import check_sizes, shape_of
+from keras_s2s.layers.dense import check_sizes, shape_of
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.heads.base import refuse_tokens
-from keras_s2s.linear import Linear, check_sizes
+from keras_s2s.layers.dense import Linear, check_sizes
 
 __all__ = ["LOSSES", "RegressionHead"]
 

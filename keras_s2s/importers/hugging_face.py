@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from keras_s2s import catalog, checkpoints, tokenizers
+from keras_s2s import models, checkpoints, tokenizers
 from keras_s2s.config import Config, Decoding, Export, ModelConfig, UserError, making
-from keras_s2s.importers.layers import Sizes, assign
+from keras_s2s.importers.hugging_face_layers import Sizes, assign
 from keras_s2s.importers.vocabularies import read_json
-from keras_s2s.signatures import CAPS
+from keras_s2s.signatures.fields import CAPS
 
 __all__ = ["ASIDE", "Settings", "find", "write_run"]
 
@@ -33,7 +33,7 @@ def write_run(run, config: Config, pair, arrays: dict) -> Path:
         UserError: it exists, or an array is missing, too many, or of another shape.
     """
     with making(run) as made:
-        built = catalog.build(config.model, *(side.size for side in pair))
+        built = models.build(config.model, *(side.size for side in pair))
         assign(checkpoints.named_weights(built), arrays)
         tokenizers.save_pair(made / "tokenizers", *pair)
         checkpoints.save(built, made / "best", {"step": 0})
@@ -97,7 +97,7 @@ class Settings:
     def config(self) -> Config:
         """What config.yml says of such a run."""
         try:
-            return Config(model=ModelConfig(**catalog.resolve(self._model())), **self.search())
+            return Config(model=ModelConfig(**models.resolve(self._model())), **self.search())
         except UserError as error:
             raise UserError(f"{self.path}: {error}") from None
 

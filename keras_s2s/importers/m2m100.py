@@ -11,10 +11,10 @@ import numpy as np
 from keras_s2s import tokenizers
 from keras_s2s.config import UserError
 from keras_s2s.importers.hugging_face import ASIDE, Settings, find, write_run
-from keras_s2s.importers.layers import stack
+from keras_s2s.importers.hugging_face_layers import stack
 from keras_s2s.importers.vocabularies import Special, arrange, read_json, read_names
-from keras_s2s.importers.weights import read_weights
-from keras_s2s.tokenizers import protos
+from keras_s2s.importers.weight_files import read_weights
+from keras_s2s.tokenizers import sentencepiece_model
 
 __all__ = ["import_m2m100"]
 
@@ -104,7 +104,7 @@ class _Settings(Settings):
     def _pieces(self):
         """The pieces of the SentencePiece model without its three special ones."""
         try:
-            return [piece.piece for piece in protos.read(self.content).pieces[3:]]
+            return [piece.piece for piece in sentencepiece_model.read(self.content).pieces[3:]]
         except ValueError as error:
             raise UserError(f"{self.model}: {error}") from None
 

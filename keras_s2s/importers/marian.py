@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from keras_s2s import tokenizers
 from keras_s2s.config import UserError
-from keras_s2s.embeddings import sinusoidal
+from keras_s2s.layers.embeddings import sinusoidal
 from keras_s2s.importers.hugging_face import ASIDE, Settings, find, write_run
-from keras_s2s.importers.layers import stack
+from keras_s2s.importers.hugging_face_layers import stack
 from keras_s2s.importers.vocabularies import Special, arrange, read_names
-from keras_s2s.importers.weights import read_weights
+from keras_s2s.importers.weight_files import read_weights
 
 __all__ = ["import_marian"]
 

@@ -5,9 +5,9 @@ compares hypotheses with references the way papers do; `signatures` says how, in
 belong beside a published figure.
 """
 
-from keras_s2s.metrics.frames import MeanAbsoluteError, RootMeanSquaredError
-from keras_s2s.metrics.texts import SCORERS, higher_is_better, score, signatures
-from keras_s2s.metrics.tokens import Perplexity, TokenAccuracy
+from keras_s2s.metrics.feature_metrics import MeanAbsoluteError, RootMeanSquaredError
+from keras_s2s.metrics.text_scorers import SCORERS, higher_is_better, score, signatures
+from keras_s2s.metrics.token_metrics import Perplexity, TokenAccuracy
 
 __all__ = [
     "SCORERS",

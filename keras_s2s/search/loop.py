@@ -4,12 +4,12 @@ import functools
 
 import tensorflow as tf
 
-from keras_s2s import arrays
+from keras_s2s.layers import loop_backend
 from keras_s2s.config import SpecialIds
-from keras_s2s.search import beams
+from keras_s2s.search import beam_state
 from keras_s2s.search.options import Options, in_use, no_extras
-from keras_s2s.search.tracing import trace
-from keras_s2s.search.ways import Draws, Plain, Wishes
+from keras_s2s.search.backtrace import trace
+from keras_s2s.search.strategies import Draws, Plain, Wishes
 
 __all__ = ["sample", "search", "search_within", "update"]
 
@@ -39,7 +39,7 @@ def search(begin, step, source, options, extras=None, *, special=SpecialIds(), a
         `Hypotheses`, with K the largest `num_hypotheses` of the batch.
     """
     width = tf.maximum(tf.reduce_max(tf.concat([options.beam_size, [1]], 0)), 1)
-    limits = beams.limits(options, width)
+    limits = beam_state.limits(options, width)
 
     def run(way):
         return _run(way, begin, step, source, options, special, alignment, most)
@@ -64,7 +64,7 @@ def sample(begin, step, source, options, sampling, extras=None, *, special=Speci
     """
     width = tf.maximum(tf.reduce_max(tf.concat([options.beam_size, [1]], 0)), 1)
     batch = tf.shape(source["mask"])[0]
-    way = Draws(beams.limits(options, width), special, extras or no_extras(batch), sampling)
+    way = Draws(beam_state.limits(options, width), special, extras or no_extras(batch), sampling)
     return _run(way, begin, step, source, options, special, alignment, most)
 
 
@@ -79,7 +79,7 @@ def search_within(begin, step, source, options, width, most, *, special=SpecialI
     Returns:
         bool scalar, whether all results are settled, and `Hypotheses` of K and T = `most` - 1.
     """
-    way = Plain(beams.limits(options, width), special, fixed=True)
+    way = Plain(beam_state.limits(options, width), special, fixed=True)
     done, ended, notes = _follow(way, begin, step, source, special, True, most)
     return tf.reduce_all(done), trace(ended, *notes, options, whole=True)
 
@@ -99,10 +99,10 @@ def _follow(way, begin, step, source, special, alignment, most):
     alive, memory = way.start(source, alignment)
     if most is not None:  # fixes all sizes, those of the first step too
         alive = way.first_slots()
-    room = 0 if most is None and arrays.are_growing() else most
+    room = 0 if most is None and loop_backend.are_growing() else most
     context, state = begin(source, tf.shape(alive)[1], room)
     width = tf.shape(way.limits.own)[1]
-    beam, batch = beams.start(alive, special.start, width), tf.shape(alive)[0]
+    beam, batch = beam_state.start(alive, special.start, width), tf.shape(alive)[0]
     notes = [_array([batch, width, 4], most)]
     notes += [_array([batch, width, tf.shape(source["mask"])[1]], most)] if alignment else []
     nests = (memory, state, context, way.rows())
@@ -122,7 +122,7 @@ def _follow(way, begin, step, source, special, alignment, most):
         )
         return position, rows, beam, notes, ended, *kept
 
-    if most is None and not arrays.are_growing():
+    if most is None and not loop_backend.are_growing():
         first = (tf.constant(0), tf.range(batch), beam, notes, beam.ended, *map(_leaves, nests))
         _, _, beam, notes, ended, *_ = _loop(
             lambda position, rows, *_: tf.equal(position, 0) | (tf.shape(rows)[0] > 0), phase, first
@@ -133,7 +133,7 @@ def _follow(way, begin, step, source, special, alignment, most):
         run = _in_rooms(take, first) if most is None else _steps(take, first, None, 0, most)
         _, beam, notes, _, _ = run
         ended = beam.ended
-    return beam.done, ended, [arrays.whole(note) for note in notes]
+    return beam.done, ended, [loop_backend.whole(note) for note in notes]
 
 
 def _loop(going, body, variables, most=None):
@@ -167,7 +167,7 @@ def _steps(take, variables, spread, least, most=None):
     def body(position, beam, notes, memory, state):
         beam, noted, memory, state = take(position, beam, memory, state)
         notes = [
-            arrays.write(note, position, x if spread is None else _spread(x, *spread))
+            loop_backend.write(note, position, x if spread is None else _spread(x, *spread))
             for note, x in zip(notes, noted, strict=True)
         ]
         return position + 1, beam, notes, memory, state
@@ -185,7 +185,7 @@ def _in_rooms(take, variables):
 
     def body(*variables):
         leaves = [
-            x if axis is None else arrays.roomier(x, axis, ROOM)
+            x if axis is None else loop_backend.roomier(x, axis, ROOM)
             for x, axis in zip(tf.nest.flatten(variables), axes, strict=True)
         ]
         return _steps(take, tf.nest.pack_sequence_as(variables, leaves), None, 0, ROOM)
@@ -230,7 +230,7 @@ def update(way, beam, logits, attention, position, memory):
         what the way remembers.
     """
     look = way.look(beam, logits, attention, position, memory)
-    beam, chosen, packed = beams.advance(
+    beam, chosen, packed = beam_state.advance(
         beam, look.candidates, look.log_probs, look.bonus, look.finished, position, way.limits
     )
     return beam, packed, look.remember(chosen)
@@ -244,7 +244,7 @@ def _spread(x, rows, batch):
 
 def _array(shape, most):
     """Where each step notes a tensor of that shape; of a fixed size when that is known."""
-    if arrays.are_growing():
+    if loop_backend.are_growing():
         return tf.zeros([0, *shape])
     shape = [size if isinstance(size, int) else None for size in shape]
     size = {"size": 0, "dynamic_size": True} if most is None else {"size": most}

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 
 from keras_s2s.config import replacing
 from keras_s2s.tensorboard.labels import families, is_right_to_left, visible
-from keras_s2s.tensorboard.records import maps_of
+from keras_s2s.tensorboard.attention_records import maps_of
 
 __all__ = ["FORMATS", "AttentionFigure", "grid_of", "plot_attention", "save_attention"]
 

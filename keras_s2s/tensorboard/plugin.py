@@ -11,7 +11,7 @@ from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from keras_s2s.tensorboard.records import LABEL, PLUGIN, unpack
+from keras_s2s.tensorboard.attention_records import LABEL, PLUGIN, unpack
 from keras_s2s.tensorboard.standalone import MODULES, PAGE
 
 __all__ = ["AttentionLoader", "AttentionPlugin"]

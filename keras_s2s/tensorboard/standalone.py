@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from keras_s2s.tensorboard.records import AttentionRecord, label, pack
+from keras_s2s.tensorboard.attention_records import AttentionRecord, label, pack
 
 __all__ = ["html"]
 

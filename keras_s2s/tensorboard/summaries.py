@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.tensorboard.figures import grid_of, plot_attention
-from keras_s2s.tensorboard.measures import of_heads
-from keras_s2s.tensorboard.records import maps_of, metadata, pack, record_of
+from keras_s2s.tensorboard.attention_metrics import of_heads
+from keras_s2s.tensorboard.attention_records import maps_of, metadata, pack, record_of
 
 __all__ = ["AttentionSummary", "Description"]
 

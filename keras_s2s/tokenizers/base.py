@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds, replace_file
-from keras_s2s.tokenizers.segments import cut_around
+from keras_s2s.tokenizers.special_tokens import cut_around
 
 __all__ = ["SPECIAL_PIECES", "UNKNOWN", "UNKNOWN_ID", "Tokenizer"]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_s2s.tokenizers.base import UNKNOWN
-from keras_s2s.tokenizers.subwords import SentencePiece
+from keras_s2s.tokenizers.sentencepiece import SentencePiece
 
 __all__ = ["Marian"]
 

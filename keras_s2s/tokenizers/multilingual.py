@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_s2s.tokenizers.marian import Marian
-from keras_s2s.tokenizers.segments import pattern
+from keras_s2s.tokenizers.special_tokens import pattern
 
 __all__ = ["Multilingual"]
 

@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from keras_s2s.config import TokenizerConfig, UserError
-from keras_s2s.tokenizers import protos
+from keras_s2s.tokenizers import sentencepiece_model
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, Tokenizer
-from keras_s2s.tokenizers.bytewise import Bytes
-from keras_s2s.tokenizers.composing import COMPOSED, compose
-from keras_s2s.tokenizers.learning import NO_TEXT, learn
-from keras_s2s.tokenizers.segments import pattern
-from keras_s2s.tokenizers.subwords import SentencePiece
-from keras_s2s.tokenizers.vocabularies import from_file
+from keras_s2s.tokenizers.byte import Bytes
+from keras_s2s.tokenizers.composition import COMPOSED, compose
+from keras_s2s.tokenizers.sentencepiece_training import NO_TEXT, learn
+from keras_s2s.tokenizers.special_tokens import pattern
+from keras_s2s.tokenizers.sentencepiece import SentencePiece
+from keras_s2s.tokenizers.vocabulary_files import from_file
 from keras_s2s.tokenizers.wordpiece import CONTINUED, WordPiece
 from keras_s2s.tokenizers.words import Characters, Whitespace
 
@@ -66,8 +66,8 @@ def _checked(kind, *arguments):
 
 def _refuse_marks(special):
     for token in special:
-        if protos.SPACE in token:
-            raise UserError(f"special_tokens: expected none with {protos.SPACE}, came {token!r}")
+        if sentencepiece_model.SPACE in token:
+            raise UserError(f"special_tokens: expected none with {sentencepiece_model.SPACE}, came {token!r}")
 
 
 def _between(special, lines):
@@ -129,7 +129,7 @@ def _word_pieces(lines, config) -> list[str]:
     except UserError:
         _room(config, len(alphabet))  # it knows of one place for a character, we need two
         raise
-    merged = _as_word_pieces(protos.vocabulary(protos.read(model)), alphabet)
+    merged = _as_word_pieces(sentencepiece_model.vocabulary(sentencepiece_model.read(model)), alphabet)
     return [*config.special_tokens, *merged[: _room(config, len(alphabet))], *sorted(alphabet)]
 
 
@@ -137,7 +137,7 @@ def _as_word_pieces(pieces, alphabet) -> list[str]:
     """SentencePiece marks the beginning of a word, WordPiece the rest of it."""
     made = []
     for piece in pieces:
-        begins = piece.startswith(protos.SPACE)
+        begins = piece.startswith(sentencepiece_model.SPACE)
         text = piece[1:] if begins else CONTINUED + piece
         # a word that begins with ## would read as the rest of another
         if text and text not in alphabet and not (begins and text.startswith(CONTINUED)):

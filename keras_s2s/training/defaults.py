@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from keras_s2s import catalog
+from keras_s2s import models
 from keras_s2s.config import Config, ModelConfig, UserError
 from keras_s2s.config.sections import FRAME_METRICS
 from keras_s2s.metrics import SCORERS
@@ -37,7 +37,7 @@ def complete(config: Config, *, cpu_flags=None) -> Config:
         UserError: the model is not one of the catalogue's, or `metric` cannot be computed.
     """
     config = _with_head(config)
-    model = ModelConfig(**catalog.resolve(config.model))
+    model = ModelConfig(**models.resolve(config.model))
     transformer = model.decoder["kind"] in TRANSFORMERS
     training = _fill(config.training, _rates(transformer, model.decoder["units"], config.training))
     policy = "mixed_bfloat16" if transformer and _fast_bfloat16(cpu_flags) else "float32"

@@ -1,8 +1,8 @@
 """Vectors out: frames or texts -> the frames that come next."""
 
-from keras_s2s.signatures import FORECAST
-from keras_s2s.translator import replies
-from keras_s2s.translator.served import Served
+from keras_s2s.signatures.fields import FORECAST
+from keras_s2s.translator import responses
+from keras_s2s.translator.base_translator import Served
 
 __all__ = ["Forecaster"]
 
@@ -46,7 +46,7 @@ class Forecaster(Served):
         frames = list(frames)
         options = self._options(FORECAST.name, {"steps": steps})
         rows = self._rows(FORECAST, frames, options, batch_size)
-        found, problems = replies.split(rows, replies.forecasts)
+        found, problems = responses.split(rows, responses.forecasts)
         return self._answer(frames, found, problems, errors)
 
     def graph_default(self, *source):

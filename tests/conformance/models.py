@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.embeddings import PointerEmbedding, TokenEmbedding
-from keras_s2s.model import Seq2Seq
+from keras_s2s.layers.embeddings import PointerEmbedding, TokenEmbedding
+from keras_s2s.models.seq2seq import Seq2Seq
 from tests.conformance.parts import (
     ALL,
     DECODERS,

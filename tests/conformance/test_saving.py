@@ -12,12 +12,12 @@ import tensorflow as tf
 
 from keras_s2s.config import Decoding, TokenizerConfig
 from keras_s2s.export import export_translator
-from keras_s2s.signatures import SIGNATURES
+from keras_s2s.signatures.fields import SIGNATURES
 from keras_s2s.tokenizers import Pointers, train
 from keras_s2s.translator import Translator
 from tests.conformance import models, parts
 from tests.conformance.models import over_models
-from tests.search.mixed_rows import BAD, BAD_SAMPLES, GOOD, SAMPLES, inputs, mixed
+from tests.search.mixed_requests import BAD, BAD_SAMPLES, GOOD, SAMPLES, inputs, mixed
 
 TEXTS = ["a b c", "", "e a a zz", "h", "c b 😀 d e f"]
 BROKEN = "\udcff\udcfe a"  # bytes that are no UTF-8, as surrogateescape writes them

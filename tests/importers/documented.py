@@ -2,7 +2,7 @@
 
 from keras_s2s.config import Config
 from keras_s2s.importers.opennmt import models, translate
-from keras_s2s.importers.opennmt.theirs import Theirs
+from keras_s2s.importers.opennmt.opennmt_config import Theirs
 
 FILES = {"train_features_file": "a.en", "train_labels_file": "a.de"}
 SAMPLED = {"type": "SentencePieceTokenizer", "params": {"model": "m.model", "nbest_size": 64}}

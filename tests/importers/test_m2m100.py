@@ -18,8 +18,8 @@ from keras_s2s.importers.hugging_face import ASIDE
 from keras_s2s.importers.m2m100 import import_m2m100
 from keras_s2s.tokenizers import Multilingual
 from keras_s2s.translator import Translator
-from tests.importers import m2m100_twin as twin
-from tests.importers.marian_twin import SOURCE, pieces_model, write_safetensors
+from tests.importers import m2m100_checkpoints as twin
+from tests.importers.marian_checkpoints import SOURCE, pieces_model, write_safetensors
 from tests.references import log_softmax
 
 TEXTS = ["the cat sees a dog", "a red c house", "", "__fr__ my long road", "my brother"]

@@ -14,9 +14,9 @@ from keras_s2s.importers.hugging_face import ASIDE
 from keras_s2s.importers.marian import import_marian
 from keras_s2s.importers.vocabularies import Special, arrange
 from keras_s2s.training import train
-from keras_s2s.training.sessions import prepare
+from keras_s2s.training.session import prepare
 from keras_s2s.translator import Translator
-from tests.importers import marian_twin as twin
+from tests.importers import marian_checkpoints as twin
 from tests.references import log_softmax
 
 VARIANTS = {

@@ -9,7 +9,7 @@ from keras_s2s import tokenizers
 from keras_s2s.config import UserError
 from keras_s2s.tokenizers import Marian
 from tests.hard_texts import BROKEN, HARD
-from tests.importers import marian_twin as twin
+from tests.importers import marian_checkpoints as twin
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 NAMES = [piece for piece in twin.vocabulary("source", "target") if piece[:2] not in ("</", "<u")]

@@ -8,8 +8,8 @@ import yaml
 from keras_s2s.cli import main
 from keras_s2s.config import Config, UserError
 from keras_s2s.importers.opennmt import read, translate, written
-from keras_s2s.importers.opennmt.keys import IDLE, REFUSED, SAME
-from keras_s2s.importers.opennmt.theirs import Theirs, leaves, merge
+from keras_s2s.importers.opennmt.unused_keys import IDLE, REFUSED, SAME
+from keras_s2s.importers.opennmt.opennmt_config import Theirs, leaves, merge
 from tests.importers.documented import BASE, DOCUMENTED, FILES, given
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from keras_s2s import Translator
 from keras_s2s.importers.opennmt import read
-from keras_s2s.importers.opennmt.runs import import_run
+from keras_s2s.importers.opennmt.run_import import import_run
 from tests.importers.opennmt_reference import MODELS, SOURCES, TARGETS
 from tests.importers.test_opennmt_runs import OURS, our_logits
 

@@ -6,8 +6,8 @@ import pytest
 from keras_s2s import Translator
 from keras_s2s.config import Config, UserError
 from keras_s2s.importers.opennmt import read
-from keras_s2s.importers.opennmt.description import describe
-from keras_s2s.importers.opennmt.runs import import_run
+from keras_s2s.importers.opennmt.model_description import describe
+from keras_s2s.importers.opennmt.run_import import import_run
 from tests.importers.checkpoints import SIZE, random_weights, save
 from tests.importers.test_opennmt_runs import OURS, SOURCES, TARGETS, our_logits, their_ids
 from tests.references import sigmoid, softmax

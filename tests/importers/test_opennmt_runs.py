@@ -11,8 +11,8 @@ from keras_s2s.cli import main
 from keras_s2s.config import Config, UserError
 from keras_s2s.data.examples import make_source
 from keras_s2s.importers.opennmt import read
-from keras_s2s.importers.opennmt.description import describe
-from keras_s2s.importers.opennmt.runs import import_run, rows_of
+from keras_s2s.importers.opennmt.model_description import describe
+from keras_s2s.importers.opennmt.run_import import import_run, rows_of
 from tests.importers import checkpoints
 from tests.importers.checkpoints import SIZE, WORDS, Forward, random_weights, save, shapes
 

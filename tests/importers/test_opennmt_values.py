@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_s2s import catalog, tokenizers
+from keras_s2s import models as catalog, tokenizers
 from keras_s2s.config import UserError
 from keras_s2s.importers.opennmt import models
 from tests.importers.documented import given, of

@@ -16,7 +16,7 @@ from keras_s2s.config import UserError
 from keras_s2s.importers.marian import import_marian
 from keras_s2s.importers.pytorch import MAGIC, TYPES, read_pytorch
 from keras_s2s.translator import Translator
-from tests.importers import marian_twin as twin
+from tests.importers import marian_checkpoints as twin
 
 KINDS = {"float32": "FloatStorage", "float16": "HalfStorage", "int64": "LongStorage"}
 

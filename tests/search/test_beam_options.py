@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.search import beam_twin as twin
-from tests.search import test_constraining as bound
-from tests.search.beam_twin import WORDS, Wish
+from tests.search import beam_reference as twin
+from tests.search import test_constraints as bound
+from tests.search.beam_reference import WORDS, Wish
 
 EVERY = {
     "length_penalty": {"length_penalty": 1.3},

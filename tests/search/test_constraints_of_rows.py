@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.search import constraining
+from keras_s2s.search import constraints as constraining
 from keras_s2s.search.options import no_extras
-from tests.search import test_constraining as bound
+from tests.search import test_constraints as bound
 
 
 def test_needed_behind_a_prefix():

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_s2s import search
-from tests.search import beam_twin, twins
-from tests.search.beam_twin import END, WORDS, Row, Table, Wish
+from tests.search import beam_reference, references
+from tests.search.beam_reference import END, WORDS, Row, Table, Wish
 from tests.search.test_sampling import assert_fits
 
 REAL = ("temperature", "top_p", "min_p")
@@ -18,8 +18,8 @@ OFF = {"num_samples": 1, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 
 KINDS = search.Sampling(
     *(tf.TensorSpec([None], tf.float32 if name in REAL else tf.int32) for name in OFF)
 )
-OPTIONS, EXTRAS = beam_twin.specs(search.Options), beam_twin.specs(search.Extras)
-MODEL = [beam_twin.NUMBERS, beam_twin.NUMBERS, beam_twin.MASK]
+OPTIONS, EXTRAS = beam_reference.specs(search.Options), beam_reference.specs(search.Extras)
+MODEL = [beam_reference.NUMBERS, beam_reference.NUMBERS, beam_reference.MASK]
 
 
 @tf.function(autograph=False, input_signature=[*MODEL, OPTIONS, KINDS, EXTRAS])
@@ -30,7 +30,7 @@ def traced(log_probs, attention, mask, options, sampling, extras):
 
 def run(model, wishes, draws):
     """`search.sample` of rows of `Wish` and of what `Sampling` holds."""
-    options, extras = beam_twin.tensors(wishes)
+    options, extras = beam_reference.tensors(wishes)
     sampling = search.Sampling(
         *(tf.constant([(OFF | d)[name] for d in draws], KINDS[place].dtype)
           for place, name in enumerate(OFF))
@@ -43,8 +43,8 @@ def run(model, wishes, draws):
 def shares(row, tokens, draw):
     """What the next token is drawn by, log-probabilities [V] that need not sum to one."""
     ranked = row.ranked(tokens)
-    values = [ranked.get(token, twins.LOW) for token in range(beam_twin.VOCABULARY)]
-    return twins.truncate(values, *(draw[x] for x in ("temperature", "top_k", "top_p", "min_p")))
+    values = [ranked.get(token, references.LOW) for token in range(beam_reference.VOCABULARY)]
+    return references.truncate(values, *(draw[x] for x in ("temperature", "top_k", "top_p", "min_p")))
 
 
 def plain_sample(model, place, wish, draw):
@@ -53,8 +53,8 @@ def plain_sample(model, place, wish, draw):
     for number in range(draw["num_samples"]):
         tokens = ()
         while END not in tokens:
-            chance = twins.uniform([draw["seed"]], len(tokens), number + 1)[0, number]
-            tokens += (twins.draw(shares(row, tokens, draw), chance),)
+            chance = references.uniform([draw["seed"]], len(tokens), number + 1)[0, number]
+            tokens += (references.draw(shares(row, tokens, draw), chance),)
         log_prob = sum(row.each(tokens[:-1]))
         found.append((log_prob, log_prob, tokens[:-1]))
     return sorted(found, reverse=True)
@@ -86,10 +86,10 @@ def requests(pick):
 
 def agrees(seed, rows):
     wishes, draws = zip(*rows)
-    model = beam_twin.table(seed, len(rows), 6)
+    model = beam_reference.table(seed, len(rows), 6)
     found = run(model, wishes, draws)
     for place, (wish, draw) in enumerate(rows):
-        beam_twin.check(found, place, plain_sample(model, place, wish, draw), model, wish)
+        beam_reference.check(found, place, plain_sample(model, place, wish, draw), model, wish)
 
 
 CASES = {"seed": st.integers(0, 2**32 - 1), "rows": st.lists(requests(), min_size=1, max_size=6)}
@@ -145,13 +145,13 @@ def probabilities(row, draw):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_frequencies_are_those_of_the_distribution(way):
-    one = beam_twin.table([7, 1], 1, 2, sharpness=0.8)
+    one = beam_reference.table([7, 1], 1, 2, sharpness=0.8)
     model = Table(*(np.repeat(x, ROWS, 0) for x in (one.log_probs, one.attention)),
                   np.repeat(one.source["mask"], ROWS, 0))  # fmt: skip
     draw = {"num_samples": SAMPLES, **WAYS[way]}
     wish = Wish(SAMPLES, SAMPLES, max_length=2)
     found = run(model, [wish] * ROWS, [draw | {"seed": seed} for seed in range(ROWS)])
-    assert (found.score > twins.LOW / 2).all()
+    assert (found.score > references.LOW / 2).all()
     first, pairs = Counter(), Counter()
     for ids, length in zip(found.ids.reshape(ROWS * SAMPLES, -1), found.lengths.ravel()):
         tokens = [*ids[:length].tolist(), END, None][:2]
@@ -169,7 +169,7 @@ def test_frequencies_are_those_of_the_distribution(way):
 
 def test_other_distributions_do_not_fit():
     """The test of frequencies can fail: those of one way are not those of another."""
-    one = beam_twin.table([7, 1], 1, 2, sharpness=0.8)
+    one = beam_reference.table([7, 1], 1, 2, sharpness=0.8)
     row = Row(one, 0, Wish(max_length=2))
     found = {way: probabilities(row, draw)[1] for way, draw in WAYS.items()}
     keys = list(found["all"])
@@ -180,13 +180,13 @@ def test_other_distributions_do_not_fit():
 
 
 def test_a_seed_and_a_position_are_all_that_a_draw_depends_on():
-    model = beam_twin.table(8, 3, 5)
+    model = beam_reference.table(8, 3, 5)
     for name in ("log_probs", "attention"):
         getattr(model, name)[:] = getattr(model, name)[:1]
     model.source["mask"][:] = True
     wishes = [Wish(n, n, max_length=5) for n in (4, 2, 4)]
     draws = [{"num_samples": n, "seed": seed} for n, seed in ((4, 5), (2, 5), (4, 6))]
     found = run(model, wishes, draws)
-    four, two, other = (beam_twin.hypotheses(found, row) for row in range(3))
+    four, two, other = (beam_reference.hypotheses(found, row) for row in range(3))
     assert {tokens for *_, tokens in two} <= {tokens for *_, tokens in four}
     assert four != other

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keras_s2s.search.options import LOWEST, Sampling
 from keras_s2s.search.sampling import draw, truncate, uniform
-from tests.search import twins
+from tests.search import references
 
 QUICK = settings(deadline=None, max_examples=40, derandomize=True, database=None)
 TYPES = Sampling(tf.int32, tf.float32, tf.int32, tf.float32, tf.float32, tf.int32)
@@ -52,8 +52,8 @@ def assert_fits(observed, expected):
 
 def test_the_hash_is_murmurs():
     # MurmurHash3_x86_32 of no bytes is the finaliser of its seed alone.
-    assert twins.finaliser(1) == 0x514E28B7
-    assert twins.finaliser(0xFFFFFFFF) == 0x81F16F39
+    assert references.finaliser(1) == 0x514E28B7
+    assert references.finaliser(0xFFFFFFFF) == 0x81F16F39
 
 
 @both
@@ -63,7 +63,7 @@ def test_the_hash_is_murmurs():
 def test_uniform_is_the_hash_of_its_arguments(way, seeds, step, count):
     came = way["uniform"](tf.constant(seeds, tf.int32), step, count)
     assert came.shape == (len(seeds), count)
-    np.testing.assert_array_equal(came, twins.uniform(seeds, step, count))
+    np.testing.assert_array_equal(came, references.uniform(seeds, step, count))
 
 
 def test_uniform_numbers_are_uniform():
@@ -129,7 +129,7 @@ def test_truncated_is_what_the_definitions_say(way, case):
     assert came.shape == log_probs.shape
     for b, k in np.ndindex(came.shape[:2]):
         given = [float(value[b]) for value in options[1:5]]
-        expected = twins.truncate(log_probs[b, k].numpy(), *given)
+        expected = references.truncate(log_probs[b, k].numpy(), *given)
         np.testing.assert_allclose(came[b, k], expected, rtol=1e-5)
         np.testing.assert_array_equal(came[b, k] == LOWEST, np.equal(expected, LOWEST))
 
@@ -181,7 +181,7 @@ def test_drawn_is_what_the_definition_says(way, case, bits):
     came = way["draw"](log_probs, tf.constant(numbers, tf.float32)).numpy()
     assert came.shape == numbers.shape
     for b, k in np.ndindex(numbers.shape):
-        assert came[b, k] == twins.draw(log_probs[b, k].numpy(), numbers[b, k])
+        assert came[b, k] == references.draw(log_probs[b, k].numpy(), numbers[b, k])
 
 
 @both
@@ -194,7 +194,7 @@ def test_drawn_from_a_large_vocabulary(way, size):
     numbers = random.integers(0, 2**24, (3, 4)) / 2**24
     came = way["draw"](tf.constant(log_probs), tf.constant(numbers, tf.float32)).numpy()
     for place in np.ndindex(numbers.shape):
-        assert came[place] == twins.draw(log_probs[place], numbers[place])
+        assert came[place] == references.draw(log_probs[place], numbers[place])
 
 
 @both

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from keras_s2s.training import train
-from tests.training.toys import configuration, write_pairs
+from tests.training.toy_runs import configuration, write_pairs
 
 
 @pytest.fixture(scope="package")

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from keras_s2s.training import train
-from tests.training.toys import changed, journal, small, write_pairs
+from tests.training.toy_runs import changed, journal, small, write_pairs
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import io
 
 import pytest
 
-from keras_s2s.catalog import PRESETS
+from keras_s2s.models import PRESETS
 from keras_s2s.config import Config, UserError
 from keras_s2s.training import complete, train
 from keras_s2s.training.defaults import describe_choices
-from tests.training.toys import changed, configuration, small
+from tests.training.toy_runs import changed, configuration, small
 
 
 def test_bad_input_is_named_before_anything_is_written(tmp_path, corpora):

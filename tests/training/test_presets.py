@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from keras_s2s import cli
-from keras_s2s.catalog import PRESETS
-from tests.export.tiny import shrunk
+from keras_s2s.models import PRESETS
+from tests.export.tiny_models import shrunk
 
 pytestmark = pytest.mark.slow
 

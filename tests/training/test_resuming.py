@@ -17,8 +17,8 @@ import pytest
 from keras_s2s import checkpoints
 from keras_s2s.config import UserError
 from keras_s2s.training import train
-from keras_s2s.training.sessions import prepare
-from tests.training.toys import UPDATES, changed, configuration, journal, small
+from keras_s2s.training.session import prepare
+from tests.training.toy_runs import UPDATES, changed, configuration, journal, small
 
 
 def test_training_goes_on_from_the_last_checkpoint(trained, run, corpora):

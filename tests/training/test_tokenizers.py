@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from keras_s2s import catalog, tokenizers
+from keras_s2s import models, tokenizers
 from keras_s2s.config import Config, ModelConfig, UserError
 from keras_s2s.training import train, train_tokenizers
 from keras_s2s.translator import Translator
 from tests.hard_texts import HARD
-from tests.training.toys import changed, small
+from tests.training.toy_runs import changed, small
 
 PAIRS = [("<2de> a cat sat", "eine Katze saß"), ("<2fr> a dog, a cat", "un chien, un chat")] * 3
 KINDS = {
@@ -71,7 +71,7 @@ def test_a_model_takes_and_gives_any_text(folder, ours, theirs, preset):
     source, target = train_tokenizers(config(folder, **sides), folder / "run")
     units = {"units": 8}
     tiny = ModelConfig(preset=preset, embedding=8, encoder=units, decoder=units)
-    translator = Translator(catalog.build(tiny, source.size, target.size), source, target)
+    translator = Translator(models.build(tiny, source.size, target.size), source, target)
     texts = [text for text in HARD if len(text) < 100]
     found = translator.decode(texts, max_length=6, beam_size=2)
     assert len(found) == len(texts)

@@ -275,7 +275,7 @@ def _translator_engine(work, kind, _):
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    from keras_s2s import Translator, catalog, tokenizers
+    from keras_s2s import Translator, models, tokenizers
     from keras_s2s.config import ModelConfig
 
     if kind == "run":
@@ -283,7 +283,7 @@ def _translator_engine(work, kind, _):
     else:
         pair = tokenizers.load_pair(work / "ours" / "tokenizers")
         model = ModelConfig(preset=kind.partition("-")[2])
-        model = catalog.build(model, *(side.size for side in pair))
+        model = models.build(model, *(side.size for side in pair))
         translator = Translator(model, *pair, caps={"max_length": max(FORCED)})
 
     def run(texts, beam, fewest=0, most=MAX_LENGTH):

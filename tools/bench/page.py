@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from keras_s2s.tensorboard.records import pack, write
-from tests.page.browser import PLUGIN, Page, chromium, tensorboard, until
-from tests.page.samples import large_record
+from keras_s2s.tensorboard.attention_records import pack, write
+from tests.tensorboard.page.browser import PLUGIN, Page, chromium, tensorboard, until
+from tests.tensorboard.page.samples import large_record
 
 ANSWERS = """
     const [selector, kind, done] = arguments, took = [];

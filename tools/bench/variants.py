@@ -60,10 +60,10 @@ def measure(base, arguments):
     """Figures of the export below `base`."""
     import sacrebleu
 
-    from keras_s2s.cli.quiet import import_tensorflow
+    from keras_s2s.cli.tensorflow_logging import import_tensorflow
 
     import_tensorflow()
-    from keras_s2s.serving.local import LocalModel
+    from keras_s2s.serving.client.local import LocalModel
 
     sources, targets = (lines(getattr(arguments, x), arguments.lines) for x in ("source", "target"))
     begun = time.perf_counter()

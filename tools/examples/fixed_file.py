@@ -11,11 +11,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s import arrays
+from keras_s2s.layers import loop_backend
 from keras_s2s.config import SpecialIds, UserError
-from keras_s2s.export import litert_file
-from keras_s2s.export.litert_graphs import Graphs
-from keras_s2s.export.litert_serving import ServingGraph, is_plain
+from keras_s2s.export.litert import converter
+from keras_s2s.export.litert.signature_functions import Graphs
+from keras_s2s.export.litert.serving_signatures import ServingGraph, is_plain
 from keras_s2s.translator import load_run
 
 
@@ -39,11 +39,11 @@ def fixed(translator, columns) -> bytes:
             "score": tf.reshape(made["score"], [1]),
         }
 
-    with arrays.growing():
+    with loop_backend.growing():
         ids = tf.TensorSpec([1, columns], tf.int32, "ids")
         graph = tf.function(translate_fixed, autograph=False).get_concrete_function(ids=ids)
-    content = litert_file.convert({"translate_fixed": graph}, translator.variables())
-    litert_file.check_built_in(content)
+    content = converter.convert({"translate_fixed": graph}, translator.variables())
+    converter.check_built_in(content)
     return content
 
 

@@ -5,6 +5,6 @@
 """
 
 from keras_s2s.importers.opennmt.config import translate, written
-from keras_s2s.importers.opennmt.theirs import Theirs, read
+from keras_s2s.importers.opennmt.opennmt_config import Theirs, read
 
 __all__ = ["Theirs", "read", "translate", "written"]

@@ -5,11 +5,11 @@ import dataclasses
 import yaml
 
 from keras_s2s.config import Config, UserError
-from keras_s2s.importers.opennmt import data, objectives, optimizing, training
-from keras_s2s.importers.opennmt.job import Job
-from keras_s2s.importers.opennmt.keys import IDLE, REFUSED, SAME, SECTIONS
+from keras_s2s.importers.opennmt import data, objectives, optimizer, training
+from keras_s2s.importers.opennmt.conversion import Job
+from keras_s2s.importers.opennmt.unused_keys import IDLE, REFUSED, SAME, SECTIONS
 from keras_s2s.importers.opennmt.report import Report
-from keras_s2s.importers.opennmt.theirs import Theirs, leaves, merge
+from keras_s2s.importers.opennmt.opennmt_config import Theirs, leaves, merge
 
 __all__ = ["STEPS", "translate", "written"]
 
@@ -17,9 +17,9 @@ STEPS = (
     data.corpora,
     data.tokenizers,
     data.embeddings,
-    optimizing.freezing,
-    optimizing.optimizer,
-    optimizing.schedule,
+    optimizer.freezing,
+    optimizer.optimizer,
+    optimizer.schedule,
     training.batches,
     training.lengths,
     training.evaluation,

@@ -2,8 +2,8 @@
 
 import os
 
-from keras_s2s.config.files import read as read_yaml
-from keras_s2s.importers.opennmt.theirs import Theirs, from_text
+from keras_s2s.config.yaml_files import read as read_yaml
+from keras_s2s.importers.opennmt.opennmt_config import Theirs, from_text
 
 __all__ = ["corpora", "embeddings", "ends_source", "same_vocabulary", "tokenizers"]
 

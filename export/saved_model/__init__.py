@@ -1,0 +1,1 @@
+"""Export to SavedModels for TensorFlow Serving."""

@@ -1,0 +1,176 @@
+"""A run -> a SavedModel that TF Serving loads, published by rename as `DIR/<version>/`."""
+
+import contextlib
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from keras_s2s.config import UserError
+from keras_s2s.data.line_files import complaint
+from keras_s2s.export.saved_model.batching import batched
+from keras_s2s.export.model_card import put_card, read_card, run_facts, write_card
+from keras_s2s.export.saved_model.compiled_search import FLAG, SEARCHES, compiled_search, sized_requests
+from keras_s2s.export.saved_model.loop_rewriting import settle_loops
+from keras_s2s.export.saved_model.freezing import check_size, freeze
+from keras_s2s.export.saved_model.graph_file import editing
+from keras_s2s.export.verification.request_corpus import material_of, run_pairs
+from keras_s2s.export.saved_model.weight_quantization import check_drift, drift, packed
+from keras_s2s.export.verification.export_check import prove
+from keras_s2s.export.publishing import check_version, publish
+from keras_s2s.export.shortlist import shortlist_of
+from keras_s2s.export.saved_model.quantized_storage import store
+from keras_s2s.export.variant import WEIGHTS, Variant
+from keras_s2s.export.saved_model.warmup import WARMUP, warmup_requests, write_requests
+from keras_s2s.tokenizers import Frames
+from keras_s2s.translator import load_run, traced
+
+__all__ = ["export_saved_model", "export_translator"]
+
+
+def export_saved_model(
+    run, directory, *, version=None, checkpoint="best", shortlist=None, **variant
+) -> Path:
+    """Exports a run's checkpoint.
+
+    Args:
+        run: run directory, or several for their ensemble.
+        directory: base path of the served model; its sub-directories are the versions.
+        version: positive integer; the next free one when None.
+        checkpoint: `"best"` or `"last"`.
+        shortlist: which target tokens a search may give, see `shortlists.shortlist_of`; None is
+            all.
+        **variant: fields of `Variant`.
+
+    Returns:
+        The path of the published version. Until it is complete and proved it does not exist.
+
+    Raises:
+        UserError: naming the file or argument: no such run, a version that exists already, a
+            directory that cannot be written; a `NotProven` with the first difference between the
+            export, in a fresh process, and the model, or where packing moved it too far.
+    """
+    check_version(directory, version)
+    if shortlist is not None and isinstance(run, list | tuple):
+        raise UserError("shortlist: expected none for an ensemble, whose mean needs all columns")
+    pairs, about = run_pairs(run), run_facts(run, checkpoint)
+    tokens = None if shortlist is None else shortlist_of(run, shortlist)
+    translator = load_run(run, checkpoint, tokens)
+    return export_translator(
+        translator, directory, version=version, pairs=pairs, about=about, **variant
+    )
+
+
+def export_translator(
+    translator, directory, *, version=None, pairs=(), about=None, **variant
+) -> Path:
+    """Exports a `Translator` or a `Forecaster`; result and errors as for `export_saved_model`.
+
+    Args:
+        translator: what to export.
+        directory, version: as for `export_saved_model`.
+        pairs: (source, target) texts to prove it by, beside odd ones.
+        about: JSON values for the model card, see `cards.run_facts`.
+        **variant: fields of `Variant`.
+    """
+    variant, about = Variant(**variant), about or {}
+    _check_variant(variant, translator)
+    material = material_of(translator, pairs)
+    if variant.frozen:
+        translator.prepare()
+        check_size(translator.variables())
+
+    search = compiled_search(translator) if variant.xla else None
+    sized = sized_requests(translator, search) if variant.xla else []
+
+    def write(path, beside):
+        with _packed(translator, variant, material) as (stored, figures):
+            try:
+                _write(translator, path, variant, stored, search)
+                write_requests(path / WARMUP, [*sized, *warmup_requests(material)])
+                write_card(path, translator, about | {"variant": figures})
+            except tf.errors.OpError as error:
+                came = complaint(error).rpartition("; ")[2]  # before it stands a path that is gone
+                raise OSError(0, came) from None
+            seconds = prove(translator, path, beside, material, variant.xla)
+            if variant.xla:
+                _add_to_card(path, search, sum(seconds[: len(sized)]))
+
+    return publish(directory, version, write)
+
+
+def _check_variant(variant, translator):
+    if variant.batching and isinstance(translator.source_tokenizer, Frames):
+        expected = "expected none for a source of frames, whose requests differ in width"
+        raise UserError(f"batching: {expected}")
+    if variant.weights and translator.of_vectors:
+        expected = "expected none for forecasts, whose drift has no log-probabilities"
+        raise UserError(f"weights: {expected}, came {variant.weights}")
+    if variant.xla and translator.of_vectors:
+        raise UserError("xla: expected none for forecasts, which search nothing")
+
+
+@contextlib.contextmanager
+def _packed(translator, variant, material):
+    """What to store of each weight, and what the card says of the variant."""
+    figures = {"batching": variant.batching, "frozen": variant.frozen}
+    if translator.shortlist is not None:
+        figures["shortlist"] = translator.shortlist.size
+    if variant.weights is None:
+        yield {}, figures
+        return
+    moved = drift(translator, list(zip(material.texts, material.targets)))
+    with packed(translator, variant.weights) as stored:
+        limits = {"weights": variant.weights, "drift": moved(), "limit": WEIGHTS[variant.weights]}
+        check_drift(**limits)
+        yield stored, figures | limits
+
+
+def _add_to_card(path, search, seconds):
+    """Tells what is compiled, what the server must be told, and how long it then takes to load."""
+    card = read_card(path)
+    card["variant"]["xla"] = {
+        "server_flag": FLAG,
+        "rows": 1,
+        "source_lengths": search.sizes,
+        "beam_sizes": search.widths,
+        "seconds_to_compile": round(seconds, 1),
+    }
+    put_card(path, card)
+
+
+def _write(translator, path, variant, stored, search):
+    translator.prepare()
+    archive = keras.export.ExportArchive()
+    # The tables alone: tracking the model too would store every weight twice.
+    archive.track(translator.tables)
+    made = {}
+    with translator.searching(search):
+        for name, function in translator.graphs().items():
+            specs = translator.specs(translator.signatures[name])
+            function = batched(function) if variant.batching else function
+            made[name] = traced(function, specs, loops_as_calls=not variant.gpu)
+            # traced once: the archive and the writer would each trace the function itself
+            archive.add_endpoint(name, made[name].__call__, input_signature=specs)
+        archive.write_out(str(path), verbose=False)
+    with editing(path) as graph:
+        _set_defaults(graph, translator)
+        if not variant.gpu:
+            settle_loops(graph)
+        store(path, graph, stored)
+        if variant.frozen:
+            freeze(path, graph)
+    path.chmod(0o755)
+    if not variant.batching:  # tracing takes longer than all else; a proof asks the same functions
+        for name in made.keys() - (SEARCHES if search else ()):
+            translator.adopt(translator.signatures[name], made[name])
+
+
+def _set_defaults(graph, translator):
+    """Lets a request leave options out: ExportArchive cannot write a signature's defaults."""
+    for name, signature in translator.signatures.items():
+        written = graph.signature_def[name]
+        defaults = translator.defaults(signature)
+        for option, field in signature.options().items():
+            value = tf.make_tensor_proto([defaults[option]], field.dtype)
+            written.defaults[option].CopyFrom(value)

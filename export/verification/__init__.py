@@ -1,0 +1,1 @@
+"""Verification of exports in a fresh process, and comparison of models."""

@@ -1,0 +1,1 @@
+"""Layers and pure functions that encoders, decoders and heads are built from."""

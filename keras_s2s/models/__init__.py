@@ -1,0 +1,17 @@
+"""Models by name: presets, and any encoder under any decoder under any head."""
+
+from keras_s2s.models.builder import KINDS, build, resolve, with_policy
+from keras_s2s.models.listing import count_parameters, listing, parts
+from keras_s2s.models.presets import PAPERS, PRESETS
+
+__all__ = [
+    "KINDS",
+    "PAPERS",
+    "PRESETS",
+    "build",
+    "count_parameters",
+    "listing",
+    "parts",
+    "resolve",
+    "with_policy",
+]

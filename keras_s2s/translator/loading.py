@@ -1,0 +1,22 @@
+"""A run directory as what it is: a translator or a forecaster."""
+
+from pathlib import Path
+
+from keras_s2s import tokenizers
+from keras_s2s.config import Config
+from keras_s2s.tokenizers import Frames
+from keras_s2s.translator.translator import Translator
+from keras_s2s.translator.forecaster import Forecaster
+
+__all__ = ["load_run"]
+
+
+def load_run(
+    run, checkpoint: str = "best", shortlist=None, prepare: bool = True
+) -> Translator | Forecaster:
+    """Loads a run by the kind of its target; arguments and errors as for `Translator.load`."""
+    first = Path(run[0] if isinstance(run, list | tuple) else run)
+    Config.of_run(first)  # says so where there is no run
+    target = tokenizers.load_pair(first / "tokenizers")[1]
+    kind = Forecaster if isinstance(target, Frames) else Translator
+    return kind.load(run, checkpoint, shortlist, prepare)

@@ -1,0 +1,1 @@
+"""Translation of corpora on Apache Beam."""

@@ -1,0 +1,295 @@
+"""String to string within a LiteRT file, by tf.text's operations, with what Keras gives."""
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow_text as tf_text
+from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
+from sentencepiece import SentencePieceProcessor
+
+from keras_s2s import cli
+from keras_s2s.config import Decoding, TokenizerConfig, UserError
+from keras_s2s.export.litert import string_signatures, sentencepiece_support
+from keras_s2s.export.model_card import read_card
+from keras_s2s.export.verification.comparison import NotProven
+from keras_s2s.export.litert.exporter import export_litert_translator
+from keras_s2s.export.litert.converter import check_built_in
+from keras_s2s.export.litert.string_signatures import FEW, ODD_TEXTS, OPERATIONS, Reader, Writer, check_pieces
+from keras_s2s.export.verification.probe_requests import LONG
+from keras_s2s.serving import EdgeTranslator
+from keras_s2s.signatures.fields import MISSING_SCORE
+from keras_s2s.tokenizers import Bytes, SentencePiece, sentencepiece_model, train
+from keras_s2s.tokenizers.sentencepiece_training import learn
+from keras_s2s.translator import Translator
+from tests.conformance import models
+from tests.export.tiny_models import tokenizers
+
+RANDOM = random.Random(1)
+WORDS = ["".join(RANDOM.choices("abcdefgh\u00e9\u4e2d", k=k % 7 + 1)) for k in range(90)]
+LINES = [" ".join(RANDOM.choices(WORDS, k=8)) for _ in range(200)]
+# What the kernels have no code of their own for, between what they have.
+PARTS = [
+    *"abcdefgh\u00e9\u4e2dz ", " ", " ", " ", "\u2581", "\t", "\n", "\0", "\u3000", "\u200b",
+    "\u00ad", "\u0301", "\u0308", "e\u0301", "\ufb01", "\u00b4", "\u0385", "\U0001f600",
+    "\U00010348", "\ufffd", "\ufdfa", "\u1100\u1161", "<unk>", "<s>",
+]  # fmt: skip
+
+
+def unigram():
+    return train(TokenizerConfig(kind="sentencepiece", size=120), LINES)
+
+
+def changed(tokenizer, change):
+    """The tokenizer of a model that `change` has been at."""
+    proto = sentencepiece_model.read(tokenizer.model_file()[1])
+    change(proto)
+    return SentencePiece(proto.SerializeToString())
+
+
+def translator_of(source, target, parts=("gru", "gru", "softmax"), **decoding):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "SOURCE_SIZE", source.size)
+        patch.setattr(models, "TARGET_SIZE", target.size)
+        # TensorFlow's seed would drop the models that SentencePiece's operation has loaded
+        patch.setattr(models.keras.utils, "set_random_seed", random.seed)
+        model = models.make(*parts)
+    return Translator(model, source, target, Decoding(beam_size=2, max_length=9) if not decoding
+                      else Decoding(**decoding))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def side():
+    return unigram()
+
+
+@pytest.fixture(scope="module")
+def made(side, tmp_path_factory):
+    translator = translator_of(side, side)
+    place = tmp_path_factory.mktemp("pieces")
+    return translator, export_litert_translator(translator, place, text_operations=True)
+
+
+def interpreter(path):
+    registrar = tf_text.tflite_registrar.SELECT_TFTEXT_OPS
+    return InterpreterWithCustomOps(model_path=str(path), custom_op_registerers=registrar)
+
+
+@pytest.fixture(scope="module")
+def run(made):
+    return interpreter(made[1] / "model.tflite").get_signature_runner("translate")
+
+
+def column(*texts):
+    given = np.empty(len(texts), np.object_)
+    given[:] = [one if isinstance(one, bytes) else one.encode() for one in texts]
+    return given
+
+
+def test_texts_are_translated_as_keras_translates_them(made, run):
+    texts = [*WORDS[:5], LINES[0], *ODD_TEXTS, *LONG, FEW]
+    given = column(*texts)
+    expected = made[0].predict("serving_default", {"text": given})
+    for i, text in enumerate(texts):
+        found = run(text=given[i : i + 1])
+        assert found["text"].tolist() == [expected["text"][i]], text[:40]
+        np.testing.assert_allclose(found["score"], expected["score"][i : i + 1], atol=1e-4)
+    assert len({*expected["text"]}) > 5
+
+
+@pytest.mark.parametrize("count", [0, 2, 5])
+def test_other_than_one_text_is_refused_and_the_next_is_not(run, count):
+    with pytest.raises(RuntimeError, match=f"num_input_elements != .*{count} != 1"):
+        run(text=column(*"abcde"[:count]))
+    assert run(text=column("a"))["text"].shape == (1,)
+
+
+def test_the_kernel_cuts_as_the_tokenizer_does(side):
+    texts = ["".join(RANDOM.choices(PARTS, k=k % 9 + 1)) for k in range(3000)]
+    mine = side.ids(side.pieces(texts)).to_list()
+    assert Reader(side).many(texts).to_list() == mine
+
+
+def test_unknown_characters_do_not_move_what_is_cut_behind_them(side):
+    # "aaa" is a and aa or aa and a, of one score: rounding decides, and so does what stands before.
+    def free(proto):
+        for piece in proto.pieces:
+            piece.score = {"a": -2.7182817, "aa": -3.1415927}.get(piece.piece, piece.score)
+
+    tied = changed(side, free)
+    package = SentencePieceProcessor(model_proto=tied.model_file()[1])
+    numbers = {piece: i for i, piece in enumerate(tied.vocabulary)}
+    texts = ["\U0001f600 b" * n + "aaa" * m for n in range(1, 12) for m in range(1, 6)]
+    expected = [[numbers.get(piece, 1) for piece in package.encode(x, out_type=str)] for x in texts]
+    assert Reader(tied).many(texts).to_list() == expected
+
+
+def test_the_kernel_joins_as_the_tokenizer_does(side):
+    write, known = Writer(side), len(side.vocabulary)
+    space = side.vocabulary.index(sentencepiece_model.SPACE)
+    odd = [[], [1], [space, space, 1, space], [space, 4, space], [0, 2, 3, space, 5], [3], [1, 1]]
+    for ids in [*odd, *(RANDOM.choices(range(known), k=k % 9 + 1) for k in range(300))]:
+        expected = side.detokenize(side.strings(np.array([ids], np.int32)))
+        assert write(np.array(ids, np.int32)).numpy().tolist() == expected.numpy().tolist()
+
+
+def test_its_card_and_its_operations_say_what_it_needs(made):
+    content = (made[1] / "model.tflite").read_bytes()
+    with pytest.raises(UserError, match="built-in operations alone, came TFText>ByteSplit"):
+        check_built_in(content)
+    with pytest.raises(UserError, match="alone, came TFText>ByteSplitWithOffsets$"):
+        check_built_in(content, OPERATIONS[1:])
+    assert check_built_in(content, OPERATIONS)["CUSTOM"] == 3
+    figures = read_card(made[1])["litert"]
+    assert figures["custom_operations"] == {"translate": list(OPERATIONS)}
+    assert "FastSentencepieceTokenize" in (made[1] / "assets.extra/model_card.md").read_text()
+
+
+def test_an_edge_translator_needs_them_for_that_signature_alone(made):
+    translator, edge = made[0], EdgeTranslator(made[1] / "model.tflite")
+    assert edge.translate(WORDS[:3]) == translator.translate(WORDS[:3])
+    with pytest.raises(ValueError, match="came 'translate', which needs TFText>Byte"):
+        edge.run("translate", text=column("a"))
+
+
+def test_an_interpreter_without_them_fails_at_that_signature_alone(made):
+    plain = Interpreter(model_path=str(made[1] / "model.tflite"))
+    with pytest.raises(RuntimeError, match="unresolved custom op: TFText>"):
+        plain.get_signature_runner("translate")(text=column("a"))
+    found = plain.get_signature_runner("serving_ids")(ids=np.array([[4, 3]], np.int32))
+    assert found["score"].shape == (1,)
+
+
+def test_another_answer_is_not_proved(made, tmp_path, monkeypatch):
+    path = made[1] / "model.tflite"
+
+    def other(*given):
+        found = real(*given)
+        if len(given) == 4:
+            found[0]["text"] = column("x!")
+        return found
+
+    real = string_signatures.ask_file
+    monkeypatch.setattr(string_signatures, "ask_file", other)
+    with pytest.raises(NotProven, match="signature translate, text 'abc': expected .* came .*x!"):
+        check_pieces(path, tmp_path, ["abc"])
+
+
+@pytest.mark.slow  # another export
+def test_float16_knows_a_text_that_is_too_long(made, tmp_path):
+    path = export_litert_translator(
+        made[0], tmp_path, quantization="float16", text_operations=True
+    ) / "model.tflite"  # fmt: skip
+    found = interpreter(path).get_signature_runner("translate")(text=column(LONG[0]))
+    assert found["text"].tolist() == [b""]
+    assert found["score"].tolist() == [np.float32(MISSING_SCORE)]
+
+
+def refuse(expected, translator, tmp_path):
+    with pytest.raises(UserError, match=f"^text_operations: expected {expected}"):
+        export_litert_translator(translator, tmp_path, text_operations=True)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_other_models_are_refused(side, tmp_path, monkeypatch):
+    refuse("a model that does not copy, came one that does",
+           translator_of(side, side, ("bigru", "gru", "pointer")), tmp_path)  # fmt: skip
+    refuse("default options of a plain search, came others",
+           translator_of(side, side, no_repeat_ngram=2), tmp_path)  # fmt: skip
+    refuse("a source of kind sentencepiece, came whitespace",
+           translator_of(tokenizers()[0], side), tmp_path)  # fmt: skip
+    refuse("a target of kind sentencepiece, came bytes", translator_of(side, Bytes()), tmp_path)
+    tagged = SentencePiece(side.model_file()[1], ["<2de>"])
+    refuse("a source without special tokens, came <2de>", translator_of(tagged, side), tmp_path)
+    monkeypatch.setattr(sentencepiece_support.importlib.util, "find_spec",
+                        lambda name: None if name == "tensorflow_text" else name)  # fmt: skip
+    refuse("the package tensorflow-text, came none", translator_of(side, side), tmp_path)
+
+
+def set_rule(name, value):
+    return lambda proto: setattr(proto.normalizer_spec, name, value)
+
+
+def set_type(piece, kind):
+    def change(proto):
+        found = next(one for one in proto.pieces if one.piece == piece)
+        found.type = type(found).Type.Value(kind)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (set_rule("precompiled_charsmap", b""), "that normalises texts, came the rule nmt_nfkc"),
+        (set_rule("add_dummy_prefix", False), "with add_dummy_prefix, came one without"),
+        (set_rule("remove_extra_whitespaces", False), "with remove_extra_whitespaces, came"),
+        (set_type("a", "USER_DEFINED"), "of normal pieces alone, came user_defined 'a'"),
+        (set_type("a", "UNUSED"), "of normal pieces alone, came unused 'a'"),
+        (set_type("\u2581", "CONTROL"), "with the piece \u2581, came one without"),
+        (lambda proto: proto.pieces.add(piece="a\u2581", score=-9.0), "without \u2581 at the end"),
+        (lambda proto: proto.pieces.add(piece="<s>\0", score=-9.0), "without NUL or special names"),
+    ],
+    ids=lambda x: x.split(",")[0] if isinstance(x, str) else "",
+)
+def test_unusual_pieces_and_rules_are_refused(side, change, expected, tmp_path):
+    refuse(f"a target model {expected}", translator_of(side, changed(side, change)), tmp_path)
+
+
+def test_byte_fallback_and_bpe_are_refused(side, tmp_path):
+    target = SentencePiece(learn("unigram", 400, LINES, byte_fallback=True))
+    refuse("a target model of normal pieces alone, came byte '<0x00>'",
+           translator_of(side, target), tmp_path)  # fmt: skip
+    source = SentencePiece(learn("bpe", 120, LINES))
+    refuse("a source model of type unigram, came bpe", translator_of(source, side), tmp_path)
+
+
+def test_a_model_that_the_kernel_cuts_by_otherwise_is_refused(side, tmp_path, monkeypatch):
+    refuse("a source model .* whole vocabulary, came '\U0001f600' of the vocabulary alone",
+           translator_of(SentencePiece(side.model_file()[1], vocabulary=["\U0001f600", "a"]), side),
+           tmp_path)  # fmt: skip
+    monkeypatch.setattr(Reader, "many", lambda self, texts: side.ids(side.pieces(texts))[:, 1:])
+    refuse("a source model by which .* SentencePiece does, came one by which it cuts 'a' otherwise",
+           translator_of(side, side), tmp_path)  # fmt: skip
+
+
+def test_it_loads_where_tensorflow_is_not_imported(made):
+    """The registrar alone, beside TensorFlow's shared library."""
+    code = f"""
+import ctypes, importlib.util, sys
+from pathlib import Path
+place = {{name: Path(importlib.util.find_spec(name).origin).parent for name in
+         ("tensorflow", "tensorflow_text")}}
+ctypes.CDLL(str(place["tensorflow"] / "libtensorflow_framework.so.2"))
+spec = importlib.util.spec_from_file_location(
+    "tflite_registrar", place["tensorflow_text"] / "core/pybinds/tflite_registrar.so")
+registrar = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(registrar)
+from ai_edge_litert.interpreter import InterpreterWithCustomOps
+import numpy as np
+interpreter = InterpreterWithCustomOps(
+    model_path={str(made[1] / "model.tflite")!r},
+    custom_op_registerers=[getattr(registrar, name) for name in
+                           ("AddByteSplit", "AddByteSplitByOffsets",
+                            "AddFastSentencepieceTokenize", "AddFastSentencepieceDetokenize")])
+found = interpreter.get_signature_runner("translate")(text=np.array([b"abc"], np.object_))
+assert "tensorflow" not in sys.modules
+print(found["text"][0].decode())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == made[0].translate(["abc"])[0].strip(), done.stderr
+
+
+def test_command(made, tmp_path, monkeypatch, capsys):
+    asked = {}
+    monkeypatch.setattr("keras_s2s.export.export_litert",
+                        lambda *given, **more: asked.update(more), raising=False)  # fmt: skip
+    assert cli.main(["export", "run", str(tmp_path), "--format", "litert"]) == 0
+    assert asked["text_operations"] is False
+    command = ["export", "run", str(tmp_path), "--text-operations"]
+    assert cli.main([*command, "--format", "litert"]) == 0
+    assert asked["text_operations"] is True
+    assert cli.main(command) == 2
+    assert "--text-operations: expected none with --format saved_model" in capsys.readouterr().err

@@ -1,0 +1,87 @@
+"""Text to text within a LiteRT file: as numbers, with what Keras gives."""
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from keras_s2s.config import Decoding, TokenizerConfig
+from keras_s2s.export.litert import text_signatures
+from keras_s2s.export.verification.comparison import NotProven
+from keras_s2s.export.litert.exporter import export_litert_translator
+from keras_s2s.export.litert.text_signatures import check_texts, is_offered, numbers, text
+from keras_s2s.tokenizers import Bytes, train
+from keras_s2s.translator import Translator
+from tests.conformance import models
+
+TEXTS = [
+    "", "a", "abc cab", "a\0b", "\n\t", "zz\ufffd", "h\u00e9llo \u4e2d", "\U0001f600 a", "ab" * 40,
+]  # fmt: skip
+
+
+def characters():
+    return train(TokenizerConfig(kind="characters", size=None), ["abc d\u00e9\u4e2d\U0001f600"])
+
+
+@pytest.fixture(scope="module", params=["characters", "bytes"])
+def made(request, tmp_path_factory):
+    side = characters() if request.param == "characters" else Bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "SOURCE_SIZE", side.size)
+        patch.setattr(models, "TARGET_SIZE", side.size)
+        model = models.make("gru", "gru", "softmax")
+    translator = Translator(model, side, side, Decoding(beam_size=2, max_length=9))
+    path = export_litert_translator(translator, tmp_path_factory.mktemp("texts"))
+    return translator, path / "model.tflite"
+
+
+def test_texts_are_translated_as_keras_translates_them(made):
+    translator, path = made
+    run = Interpreter(model_path=str(path)).get_signature_runner("translate")
+    side = translator.source_tokenizer
+    for one, expected in zip(TEXTS, translator.decode(TEXTS)):
+        given = numbers(side, one)
+        found = run(text=np.array([*given, 7], np.int32), length=np.array([len(given)], np.int32))
+        assert text(side, found["text"][: found["length"][0]].tolist()) == expected[0].text
+        np.testing.assert_allclose(found["score"], [expected[0].score], atol=1e-4)
+
+
+def test_numbers_that_are_no_text_are_read_as_unknown(made):
+    run = Interpreter(model_path=str(made[1])).get_signature_runner("translate")
+    scores = []
+    for number in (-1, -(2**31), 2**31 - 1, 0x10FFFF):
+        text = np.array([number], np.int32)
+        scores.append(run(text=text, length=np.array([1], np.int32))["score"][0])
+        for length in (-5, 9, 2**31 - 1):
+            found = run(text=text, length=np.array([length], np.int32))
+            assert 0 <= found["length"][0] < len(found["text"])
+    assert len(set(scores)) == 1
+
+
+def test_a_batch_is_refused_and_the_next_call_is_not(made):
+    run = Interpreter(model_path=str(made[1])).get_signature_runner("translate")
+    with pytest.raises((RuntimeError, ValueError)):
+        run(text=np.ones([2, 3], np.int32), length=np.array([3], np.int32))
+    found = run(text=np.ones(3, np.int32), length=np.array([3], np.int32))
+    assert found["score"].shape == (1,)
+
+
+def test_another_answer_is_not_proved(made, tmp_path, monkeypatch):
+    translator, path = made
+    monkeypatch.setattr(text_signatures, "text", lambda side, found: text(side, found) + "!")
+    with pytest.raises(NotProven, match="signature translate, text 'a': expected .* came .*!'"):
+        check_texts(translator, path, tmp_path, ["a"])
+
+
+def test_other_texts_and_wishes_are_not_offered(monkeypatch):
+    side, words = characters(), train(TokenizerConfig(kind="whitespace", size=None), ["a b"])
+
+    def offered(source, target, **decoding):
+        monkeypatch.setattr(models, "SOURCE_SIZE", source.size)
+        monkeypatch.setattr(models, "TARGET_SIZE", target.size)
+        model = models.make("gru", "gru", "softmax")
+        return is_offered(Translator(model, source, target, Decoding(**decoding)))
+
+    assert offered(side, Bytes())
+    assert not offered(side, words)
+    assert not offered(side, Bytes(["<2de>"]))
+    assert not offered(side, side, no_repeat_ngram=2)

@@ -1,0 +1,135 @@
+"""Exports that read or write frames: proved in a fresh process, asked by a client."""
+
+import numpy as np
+import pytest
+
+from keras_s2s.config import UserError
+from keras_s2s.export import export_translator
+from keras_s2s.export.saved_model.graph_file import read_graph
+from keras_s2s.export.verification.model_comparison import export_material, through_session, verify
+from keras_s2s.serving.errors import RowError
+from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.signatures.fields import signatures_of
+from keras_s2s.translator import Translator, load_run
+from tests.export.feature_models import ROWS, F, make_forecaster, make_translator
+
+
+@pytest.fixture(scope="module")
+def forecaster():
+    return make_forecaster()
+
+
+@pytest.fixture(scope="module")
+def translator():
+    return make_translator()
+
+
+@pytest.fixture(scope="module")
+def forecasts(forecaster, tmp_path_factory):
+    return export_translator(forecaster, tmp_path_factory.mktemp("forecasts"))
+
+
+@pytest.fixture(scope="module")
+def translations(translator, tmp_path_factory):
+    return export_translator(translator, tmp_path_factory.mktemp("translations"))
+
+
+def shapes(infos):
+    return {name: [dim.size for dim in info.tensor_shape.dim] for name, info in infos.items()}
+
+
+def test_signatures_of_a_forecaster(forecasts):
+    found = read_graph(forecasts).signature_def
+    assert set(found) - {"__saved_model_init_op"} == {"serving_default", "forecast"}
+    inputs = {"features": [-1, -1, F], "length": [-1], "steps": [-1]}
+    assert shapes(found["forecast"].inputs) == inputs
+    assert set(found["forecast"].outputs) == {"values", "variances", "lengths", "error"}
+    assert list(found["forecast"].defaults) == ["steps"]
+    assert set(found["serving_default"].inputs) == {"features", "length"}
+
+
+@pytest.mark.slow
+def test_signatures_of_a_translator(translations):
+    found = read_graph(translations).signature_def
+    for name, signature in signatures_of(True, False).items():
+        assert set(found[name].inputs) == set(signature.input_names())
+        assert shapes(found[name].inputs)["features"] == [-1, -1, F]
+        assert "replace_unknown" not in found[name].inputs
+
+
+def test_a_client_gets_the_forecasts_of_this_process(forecasts, forecaster):
+    with LocalModel(forecasts) as client:
+        for steps in (None, 2, [3, 1]):
+            ours, theirs = forecaster.forecast(ROWS, steps), client.forecast(ROWS, steps)
+            for one, two in zip(ours, theirs, strict=True):
+                assert len(one.values) == len(two.values)
+                np.testing.assert_allclose(two.values, one.values, atol=1e-4)
+                np.testing.assert_allclose(two.variances, one.variances, atol=1e-4)
+        assert len(client.forecast(ROWS)[0].values) == 4
+        assert client.forecast([]) == []
+        with pytest.raises(RowError, match="steps: expected 1 to 8, came 9") as caught:
+            client.forecast(ROWS, [9, 2])
+        assert len(caught.value.results[1].values) == 2
+        with pytest.raises(ValueError, match=r"frames\[1\] must be numbers of shape \[S, 3\]"):
+            client.forecast([ROWS[0], ROWS[0][:, :2]])
+
+
+@pytest.mark.slow
+def test_a_client_gets_the_translations_of_this_process(translations, translator):
+    with LocalModel(translations) as client:
+        ours, theirs = translator.decode(ROWS, num_hypotheses=2), client.translate(
+            ROWS, num_hypotheses=2
+        )
+        for one, two in zip(sum(ours, []), sum(theirs, []), strict=True):
+            assert one.tokens == two.tokens
+            assert one.log_prob == pytest.approx(two.log_prob, abs=1e-4)
+            assert one.source_tokens == two.source_tokens
+            assert two.alignment.shape == (len(two.tokens), len(two.source_tokens))
+        assert theirs[0][0].source_tokens == ["0", "1", "2", "3", "4"]
+        assert len(client.sample(ROWS, num_samples=3)[1]) == 3
+        tokens = [found[0].tokens for found in theirs]
+        scores = client.score(ROWS, target_tokens=tokens)
+        maps = client.attention(ROWS, target_tokens=tokens)
+        for found, score, one in zip(theirs, scores, maps, strict=True):
+            if found[0].finished:
+                assert score.log_prob == pytest.approx(found[0].log_prob, abs=1e-3)
+            assert one.attention.shape == (1, len(one.tokens), len(one.source_tokens))
+            np.testing.assert_allclose(one.attention.sum(2), 1.0, atol=1e-5)
+
+
+def test_rows_that_cannot_be_read_fail_alone(translator):
+    broken = ROWS[0].copy()
+    broken[1, 1] = np.nan
+    found, errors = translator.decode([broken, ROWS[1], np.zeros([13, F])], errors="return")
+    assert errors == {
+        0: "features: expected finite numbers in real frames",
+        2: "features frames: expected 0 to 12, came 13",
+    }
+    assert found[0] == found[2] == []
+    alone = translator.decode([ROWS[1]])[0]
+    assert [h.tokens for h in found[1]] == [h.tokens for h in alone]
+
+
+@pytest.mark.slow
+def test_an_export_verifies_alone(forecasts, translations):
+    for path in (forecasts, translations):
+        answers = through_session(path)
+        assert verify({"one": answers, "two": answers}, export_material(path)) > 3
+
+
+def test_a_run_of_either_kind(tmp_path, translator, forecaster):
+    translator.save(tmp_path / "one")
+    forecaster.save(tmp_path / "two")
+    assert isinstance(load_run(tmp_path / "one"), Translator)
+    again = load_run(tmp_path / "two")
+    for one, two in zip(again.forecast(ROWS, 2), forecaster.forecast(ROWS, 2), strict=True):
+        np.testing.assert_allclose(one.values, two.values, atol=1e-5)
+    with pytest.raises(UserError, match="such a target needs a Forecaster"):
+        Translator.load(tmp_path / "two")
+
+
+def test_variants_that_do_not_go_with_frames(tmp_path, translator, forecaster):
+    with pytest.raises(UserError, match="batching: expected none for a source of frames"):
+        export_translator(translator, tmp_path, batching=True)
+    with pytest.raises(UserError, match="weights: expected none for forecasts"):
+        export_translator(forecaster, tmp_path, weights="int8")

@@ -1,0 +1,70 @@
+"""The list of presets: every one counted and named, in Python and on the command line."""
+
+import json
+
+import pytest
+
+from keras_s2s.models import PAPERS, PRESETS, build, count_parameters, listing
+from keras_s2s.cli import main
+from keras_s2s.config import ModelConfig, UserError
+from tests.models.test_builder import SIZES, SOURCE_SIZE, V, shrunk
+
+FAST = ("transformer_relative", "rnnsearch")
+
+
+@pytest.mark.parametrize("preset", ["gru", "gnmt", "convs2s", "transformer_relative"])
+def test_parameters_are_those_of_the_model(preset):
+    config = shrunk(preset)
+    assert count_parameters(config, SOURCE_SIZE, V) == build(config, SOURCE_SIZE, V).count_params()
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [pytest.param(p, marks=[] if p in FAST else pytest.mark.slow) for p in SIZES],
+)
+def test_parameters_by_hand(preset):
+    assert count_parameters(ModelConfig(preset=preset), SOURCE_SIZE, V) == SIZES[preset]
+
+
+def test_a_model_that_cannot_be():
+    with pytest.raises(UserError, match="model.preset: .*the nearest is 'gnmt'"):
+        count_parameters(ModelConfig(preset="gmnt"), SOURCE_SIZE, V)
+
+
+def test_every_preset_names_its_paper():
+    assert list(PAPERS) == list(PRESETS)
+    cited = [p for p, paper in PAPERS.items() if "arXiv:" in paper or "D19-5632" in paper]
+    assert [p for p in PRESETS if p not in cited] == ["noisy_gated", "noisy_linear"]
+
+
+SOME = ("gru_small", "transformer_tiny")
+
+
+@pytest.mark.parametrize("names", [SOME, pytest.param((), marks=pytest.mark.slow)])
+def test_the_command(names, capsys):
+    found = listing(100, *([names] if names else []))
+    assert [row["name"] for row in found] == list(names or PRESETS)
+    assert main(["catalog", *names, "--vocabulary", "100"]) == 0
+    first, *rows = capsys.readouterr().out.splitlines()
+    assert first == "parameters with 100 tokens on either side"
+    for row, preset in zip(rows, found, strict=True):
+        name, parameters, paper = row.split(maxsplit=2)
+        assert (name, paper) == (preset["name"], preset["paper"])
+        assert int(parameters.replace(",", "")) == preset["parameters"]
+
+
+def test_the_command_as_json(capsys):
+    assert main(["catalog", "gru_small", "--vocabulary", "100", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"vocabulary": 100, "presets": listing(100, ["gru_small"])}
+
+
+def test_a_preset_that_is_none(capsys):
+    assert main(["catalog", "gru_smal"]) == 2
+    assert "the nearest is 'gru_small'" in capsys.readouterr().err
+
+
+def test_a_vocabulary_that_cannot_be(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["catalog", "--vocabulary", "3"])
+    assert "expected a whole number of at least 4, came 3" in capsys.readouterr().err

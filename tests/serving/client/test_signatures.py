@@ -1,0 +1,184 @@
+"""Lists as options, `sample`, `score` and `attention`, against a real server in this process."""
+
+import numpy as np
+import pytest
+
+from keras_s2s.serving import RowError
+from keras_s2s.serving.client import arguments
+from keras_s2s.signatures.fields import SIGNATURES, TRANSLATE
+
+
+@pytest.fixture(scope="module")
+def base_path(tmp_path_factory):
+    from tests.serving.models import ALL, export
+
+    path = tmp_path_factory.mktemp("shout")
+    export(path, signatures=ALL)
+    return path
+
+
+def texts_of(rows):
+    return [[one.text for one in row] for row in rows]
+
+
+def test_lists_are_the_inputs_that_the_table_calls_so():
+    fields = [field for signature in SIGNATURES.values() for field in signature.inputs]
+    assert {field.name for field in fields if "one a line" in field.meaning} == arguments.LISTS
+
+
+@pytest.mark.parametrize(
+    "disallowed",
+    ["B\nD", ["B", "D"], ("B", b"D"), np.array(["B", "D"]), [["B", "D"], ["D", "B"]], iter("BD")],
+    ids=["lines", "list", "tuple", "array", "a list a text", "iterator"],
+)
+def test_a_list_comes_in_many_forms(client, disallowed):
+    assert texts_of(client.translate(["a b c d", "b"], disallowed=disallowed)) == [["A C"], [""]]
+
+
+def test_each_text_may_have_its_own_list(client):
+    rows = client.translate(
+        ["a b c", "a b c", "a b c"],
+        prefix_tokens=[["x"], [], ["y", "z"]],
+        constraints=[["K L"], ["M", "N"], []],
+    )
+    assert [row[0].tokens for row in rows] == [
+        ["x", "B", "C", "K L"],
+        ["A", "B", "C", "M", "N"],
+        ["y", "z", "C"],
+    ]
+
+
+def test_every_option_of_the_table_can_be_sent(client):
+    options = {name: field.default for name, field in TRANSLATE.options().items()}
+    assert texts_of(client.translate(["a b"], **options)) == [["A B"]]
+    many = {name: [value] * 3 for name, value in options.items()}
+    assert texts_of(client.translate(["a", "b", "c"], **many)) == [["A"], ["B"], ["C"]]
+
+
+def test_what_is_given_is_sent_as_full_vectors():
+    """A batching server merges requests row by row."""
+    inputs = arguments.search_inputs(
+        TRANSLATE,
+        ["a", "b"],
+        {"beam_size": 2, "disallowed": ["x"], "replace_unknown": True, "min_length": None},
+    )
+    assert {name: array.tolist() for name, array in inputs.items()} == {
+        "text": [b"a", b"b"],
+        "beam_size": [2, 2],
+        "disallowed": [b"x", b"x"],
+        "replace_unknown": [True, True],
+    }
+    inputs = arguments.target_inputs(["a", "b"], None, ["x", "y"])
+    assert inputs["target_tokens"].tolist() == [b"x\ny", b"x\ny"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"disallowed": ["a", "b\nc"]}, r"disallowed\[1\] must not hold a newline; got 'b\\nc'"),
+        ({"constraints": [["a"], ["b\n"]]}, r"constraints\[1\]\[0\] must not hold a newline"),
+        ({"prefix_tokens": 3}, "prefix_tokens must be a list of strings, not 3"),
+        ({"prefix_tokens": [3]}, r"prefix_tokens\[0\] must be a string, not 3"),
+        ({"prefix_tokens": [["a"], "b"]}, r"one list for each text; prefix_tokens\[1\] is 'b'"),
+        ({"prefix_tokens": [["a"], [["b"]]]}, r"prefix_tokens\[1\] must be a flat list"),
+        ({"prefix_tokens": [["a"]]}, r"prefix_tokens must be .* each of the 2 texts; .* \[1\]"),
+        ({"prefix_tokens": ["\ud800"]}, r"prefix_tokens\[0\] is not valid Unicode"),
+        ({"replace_unknown": 1}, "replace_unknown must be bool, not 1"),
+        ({"no_repeat_ngram": 1.5}, "no_repeat_ngram must be int32"),
+        ({"target_prefix": 3}, "target_prefix.* must be a string, not 3"),
+        ({"constraint": "x"}, "unknown option 'constraint': .* did you mean 'constraints'"),
+    ],
+)
+def test_wrong_options_are_named(client, options, problem):
+    with pytest.raises(ValueError, match=problem):
+        client.translate(["a", "b"], **options)
+
+
+def test_hypotheses_tell_what_each_token_cost(client):
+    first, second = client.translate(["a b c", "d"])
+    assert first[0].token_log_probs == [0.0, -1.0, -2.0, -3.0]
+    assert second[0].token_log_probs == [0.0, -1.0]
+
+
+def test_samples_are_hypotheses(client):
+    rows = client.sample(
+        ["a b", "c"], num_samples=[2, 1], seed=[3, 7], temperature=2, top_k=4, top_p=0.9, min_p=0.1
+    )
+    assert texts_of(rows) == [["A3 B3", "A4 B4"], ["C7"]]
+    assert [one.log_prob for one in rows[0]] == [-0.25, -1.25]
+    assert rows[1][0].alignment.shape == (1, 2)
+    assert client.sample([]) == []
+    (row,) = client.sample(["a b c"], alignment=False, prefix_tokens=["x"], max_new_tokens=1)
+    assert (row[0].tokens, row[0].finished, row[0].alignment) == (["x", "B0"], False, None)
+
+
+def test_samples_have_their_own_options_and_errors(client):
+    with pytest.raises(ValueError, match=r"unknown option 'beam_size': .*\['num_samples',"):
+        client.sample(["a"], beam_size=3)
+    with pytest.raises(RowError, match="^row 1: temperature must be above 0") as caught:
+        client.sample(["a", "b", "c"], temperature=[1, 0, 1])
+    assert texts_of(caught.value.results) == [["A0"], [], ["C0"]]
+
+
+def test_score_of_texts_and_of_tokens(client):
+    first, second = client.score(["a b", "c"], ["X Y Z", ""])
+    assert first.tokens == ["X", "Y", "Z", "</s>"]
+    assert first.token_log_probs == [0.0, -1.0, -2.0, -3.0]
+    assert (first.words, first.word_log_probs) == (["X Y Z", "</s>"], [-3.0, -3.0])
+    assert first.log_prob == -6.0
+    assert (second.tokens, second.token_log_probs) == (["</s>"], [0.0])
+    assert (second.words, second.word_log_probs) == (["</s>"], [0.0])
+    assert client.score(["a b"], target_tokens=["X", "Y", "Z"]) == [first]
+    assert client.score(["a", "b"], target_tokens=[["X", "Y", "Z"], []]) == [first, second]
+    assert client.score(["a", "b"], "X Y Z") == [first, first]
+    assert client.score([], []) == []
+
+
+def test_attention_is_cut_to_each_row(client):
+    long, short = client.attention(["a b c", "d"], ["X Y", ""])
+    assert (long.source_tokens, long.tokens) == (["a", "b", "c", "</s>"], ["X", "Y", "</s>"])
+    assert long.names == ["layer 1", "layer 2"]
+    assert long.attention.shape == (2, 3, 4)
+    assert long.encoder_names == ["encoder 1"]
+    assert long.encoder_attention.shape == (1, 4, 4)
+    assert long.decoder_names == ["decoder 1"]
+    assert long.decoder_attention.shape == (1, 3, 3)
+    assert (short.source_tokens, short.tokens) == (["d", "</s>"], ["</s>"])
+    np.testing.assert_allclose(short.attention, [[[0.0, 0.1]], [[1.0, 1.1]]])
+    np.testing.assert_allclose(short.encoder_attention, [[[0.0, 0.1], [1.0, 1.1]]])
+    np.testing.assert_allclose(short.decoder_attention, [[[0.0]]])
+    (same,) = client.attention(["a b c"], target_tokens=["X", "Y"])
+    np.testing.assert_array_equal(same.attention, long.attention)
+
+
+@pytest.mark.parametrize("method", ["score", "attention"])
+def test_refused_targets_are_named_and_the_others_kept(client, method):
+    with pytest.raises(RowError, match="^row 1: target: refused$") as caught:
+        getattr(client, method)(["a", "b", "c"], ["X", "refuse", "Y Z"])
+    tokens = [row and row.tokens for row in caught.value.results]
+    assert tokens == [["X", "</s>"], None, ["Y", "Z", "</s>"]]
+
+
+@pytest.mark.parametrize("method", ["score", "attention"])
+@pytest.mark.parametrize(
+    ("targets", "problem"),
+    [
+        ({}, "give targets or target_tokens, one of the two; came none"),
+        ({"targets": ["a"], "target_tokens": [["a"]]}, "one of the two; came both"),
+        ({"targets": ["a", "b"]}, "targets must be one value or one for each of the 1 texts"),
+        ({"targets": [3]}, r"targets\[0\] must be a string, not 3"),
+        ({"target_tokens": [["a\n"]]}, r"target_tokens\[0\]\[0\] must not hold a newline"),
+    ],
+    ids=["none", "both", "count", "type", "newline"],
+)
+def test_wrong_targets_are_named(client, method, targets, problem):
+    with pytest.raises(ValueError, match=problem):
+        getattr(client, method)(["x"], **targets)
+
+
+def test_every_call_has_its_own_timeout(client):
+    for call in (client.sample, client.score, client.attention):
+        targets = {} if call == client.sample else {"targets": "x"}
+        assert len(call(["a"], timeout=20, **targets)) == 1
+        with pytest.raises(ValueError, match="timeout must be a positive number"):
+            call(["a"], timeout=0, **targets)

@@ -1,0 +1,204 @@
+"""Arrays to TensorProto and back, against TensorFlow's own reader and writer."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2, types_pb2
+
+from keras_s2s.serving import tensor_codec, messages
+
+NUMBERS = ["float32", "float64", "float16", "int8", "int16", "int32", "int64"]
+NUMBERS += ["uint8", "uint16", "uint32", "uint64", "complex64", "complex128", "bool"]
+
+
+def some(dtype, shape):
+    values = np.random.default_rng(3).integers(0, 100, shape)
+    if dtype.startswith("complex"):
+        return (values + 2j).astype(dtype)
+    return (values > 50) if dtype == "bool" else values.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3)])
+def test_numbers_survive_and_tensorflow_reads_them(dtype, shape):
+    array = some(dtype, shape)
+    own, theirs = messages.TensorProto(), tensor_pb2.TensorProto()
+    tensor_codec.encode(array, own)
+    tensor_codec.encode(array, theirs)
+    for found in (tensor_codec.decode(own), tensor_codec.decode(theirs), tf.make_ndarray(theirs)):
+        assert found.dtype == array.dtype
+        np.testing.assert_array_equal(found, array)
+    assert theirs.tensor_content == b""
+    assert own.SerializeToString() == theirs.SerializeToString()
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
+def test_what_tensorflow_writes_is_read(dtype):
+    array = some(dtype, (2, 3))
+    np.testing.assert_array_equal(tensor_codec.decode(tf.make_tensor_proto(array)), array)
+    packed = tf.make_tensor_proto(np.zeros_like(array))
+    packed.ClearField("int_val")
+    packed.tensor_content = array.tobytes()
+    np.testing.assert_array_equal(tensor_codec.decode(packed), array)
+    np.testing.assert_array_equal(tf.make_ndarray(packed), array)
+
+
+def test_extreme_numbers():
+    for array in (
+        np.array([np.inf, -np.inf, np.nan, 1e-45, 3.4e38], np.float32),
+        np.array([-(2**63), 2**63 - 1], np.int64),
+        np.array([0, 2**64 - 1], np.uint64),
+        np.array([-128, 127], np.int8),
+    ):
+        proto = messages.TensorProto()
+        tensor_codec.encode(array, proto)
+        np.testing.assert_array_equal(tensor_codec.decode(proto), array)
+
+
+def test_bfloat16_comes_as_float32():
+    array = np.asarray(tf.constant([1.5, -2.0, 3e38], tf.bfloat16))
+    proto = messages.TensorProto()
+    tensor_codec.encode(array, proto)
+    assert proto.dtype == types_pb2.DT_BFLOAT16
+    found = tensor_codec.decode(proto)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, array.astype(np.float32))
+    packed = tf.make_tensor_proto(array)
+    np.testing.assert_array_equal(tensor_codec.decode(packed), array.astype(np.float32))
+
+
+def test_strings_survive():
+    array = tensor_codec.to_array([["a", "", "héllo"], ["😀", "a\0", "b\n"]], "text")
+    proto = tensor_pb2.TensorProto()
+    tensor_codec.encode(array, proto)
+    np.testing.assert_array_equal(tf.make_ndarray(proto), array)
+    assert tensor_codec.to_text(tensor_codec.decode(proto)).tolist() == [
+        ["a", "", "héllo"],
+        ["😀", "a\0", "b\n"],
+    ]
+
+
+def test_broken_utf8_is_replaced():
+    array = tensor_codec.to_array([b"caf\xe9", b"ok"], "text")
+    assert tensor_codec.to_text(array).tolist() == ["caf\ufffd", "ok"]
+
+
+def proto(dtype, shape, **fields):
+    message = tensor_pb2.TensorProto(dtype=getattr(types_pb2, f"DT_{dtype}"), **fields)
+    message.tensor_shape.SetInParent()
+    for size in shape:
+        message.tensor_shape.dim.add(size=size)
+    return message
+
+
+ODD = [
+    proto("FLOAT", [3], float_val=[2.5]),
+    proto("FLOAT", [4], float_val=[1, 2]),
+    proto("FLOAT", [2], float_val=[1, 2, 3]),
+    proto("FLOAT", [2, 2]),
+    proto("FLOAT", [0], float_val=[1]),
+    proto("INT32", [], int_val=[7]),
+    proto("INT32", [2], int_val=[7], tensor_content=np.array([1, 2], np.int32).tobytes()),
+    proto("UINT8", [2], int_val=[255, 1]),
+    proto("INT64", [3], int64_val=[-5]),
+    proto("BOOL", [3], bool_val=[True]),
+    proto("BOOL", [2]),
+    proto("COMPLEX64", [3], scomplex_val=[1, 2, 3, 4]),
+    proto("COMPLEX128", [1], dcomplex_val=[1, 2, 3, 4]),
+    proto("HALF", [2], half_val=[15360]),
+    proto("UINT64", [2], uint64_val=[2**64 - 1]),
+    proto("STRING", [3], string_val=[b"x"]),
+    proto("STRING", [2]),
+    proto("STRING", [1], string_val=[b"x", b"y"]),
+    proto("STRING", [2, 1], tensor_content=b"\x01\x81\x01a" + b"b" * 129),
+    proto("STRING", [0], tensor_content=b"zzz"),
+]
+
+
+@pytest.mark.parametrize("message", ODD, ids=range(len(ODD)))
+def test_odd_messages_mean_what_they_mean_to_tensorflow(message):
+    dtype = tf.dtypes.as_dtype(message.dtype)
+    wanted = np.asarray(tf.io.parse_tensor(message.SerializeToString(), dtype).numpy())
+    found = tensor_codec.decode(message)
+    assert found.shape == wanted.shape
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_unknown_rank_is_a_scalar():
+    message = proto("INT32", [], int_val=[4, 5])
+    message.tensor_shape.unknown_rank = True
+    assert tensor_codec.decode(message).tolist() == 4
+
+
+BROKEN = [
+    (proto("INVALID", [1]), "has type 0, which cannot be read"),
+    (proto("RESOURCE", [1]), "has type 20, which"),
+    (proto("FLOAT", [-1], float_val=[1]), r"shape \[-1\]; expected no negative"),
+    (proto("FLOAT", [2], tensor_content=b"123"), "3 bytes; expected 8"),
+    (proto("STRING", [2], tensor_content=b"\x01"), "ends within the lengths"),
+    (proto("STRING", [1], tensor_content=b"\xff\xff\xff\xff\xff\xff"), "ends within"),
+    (proto("STRING", [1], tensor_content=b"\x05ab"), "3 bytes; its strings need"),
+]
+
+
+@pytest.mark.parametrize(("message", "problem"), BROKEN, ids=range(len(BROKEN)))
+def test_broken_messages_are_refused_as_tensorflow_refuses_them(message, problem):
+    with pytest.raises(ValueError, match=problem):
+        tensor_codec.decode(message)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.io.parse_tensor(message.SerializeToString(), tf.float32)
+
+
+def test_what_cannot_be_sent_is_named():
+    with pytest.raises(ValueError, match="array of datetime64"):
+        tensor_codec.encode(np.array(["2020-01-01"], np.datetime64), messages.TensorProto())
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (3, "int32"),
+        ([1, -2], "int32"),
+        ([2**40], "int64"),
+        (2.5, "float32"),
+        ([[1, 2.5]], "float32"),
+        (True, "bool"),
+        ("x", "object"),
+        (np.array([1, 2]), "int64"),
+        (np.float64(1), "float64"),
+        (np.array(["x"]), "object"),
+        (np.array([b"x"]), "object"),
+        (["é", b"\xff"], "object"),
+    ],
+)
+def test_python_values_get_tensorflows_types(value, dtype):
+    array = tensor_codec.to_array(value, "x")
+    assert array.dtype == dtype
+    assert array.ndim == np.ndim(np.array(value, object))
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "problem"),
+    [
+        (["a", b"\xff", 3], None, r"x\[2\] must be a string, not 3"),
+        ([[1], [1, 2]], None, "x must have rows of equal length"),
+        (["a", 3], None, r"x\[1\] must be a string, not 3"),
+        (["a", None], None, r"x\[1\] must be a string, not None"),
+        (["ok", "\ud800"], None, r"x\[1\] is not valid Unicode"),
+        ([1, 2], "string", r"x\[0\] must be a string, not 1"),
+        ("5", "int32", "x must be int32, not '5'"),
+        ([None], "int32", "x must be int32, not None"),
+        (2.5, "int32", "x must be int32, not 2.5"),
+        (True, "int32", "x must be int32, not True"),
+        (True, "float32", "x must be float32, not True"),
+        ([3, 2**40], "int32", "x must fit int32; got .*1099511627776"),
+    ],
+)
+def test_wrong_values_are_named(value, dtype, problem):
+    with pytest.raises(ValueError, match=problem):
+        tensor_codec.to_array(value, "x", dtype)
+
+
+def test_whole_numbers_serve_as_float():
+    assert tensor_codec.to_array([1, 2], "x", "float32").dtype == np.float32
+    assert tensor_codec.to_array([], "x", "int32").shape == (0,)
