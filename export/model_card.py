@@ -25,9 +25,17 @@ __all__ = [
 CARD = "assets.extra/model_card.json"
 TEXT = "assets.extra/model_card.md"
 SECTIONS = (
-    "variant", "litert", "sizes", "vocabularies", "training", "data", "defaults", "limits",
-    "versions", "configuration",
-)  # fmt: skip
+    "variant",
+    "litert",
+    "sizes",
+    "vocabularies",
+    "training",
+    "data",
+    "defaults",
+    "limits",
+    "versions",
+    "configuration",
+)
 SHOWN = 8  # tokens of a vocabulary
 PACKAGES = ("tensorflow", "keras", "tensorflow-text", "numpy")
 

@@ -92,11 +92,17 @@ def log_softmax(x):
 
 def additive_attention(layer, query, memory, mask):
     """Bahdanau et al. 2015, A.1.2, for one query [D] and one memory [M, D]: context, weights."""
-    scores = np.array([
-        linear(layer.score, np.tanh(linear(layer.query_projection, query)
-                                    + linear(layer.key_projection, place)))[0]
-        for place in memory
-    ])  # fmt: skip
+    scores = np.array(
+        [
+            linear(
+                layer.score,
+                np.tanh(
+                    linear(layer.query_projection, query) + linear(layer.key_projection, place)
+                ),
+            )[0]
+            for place in memory
+        ]
+    )
     weights = softmax(scores, mask)
     return weights @ memory, weights
 

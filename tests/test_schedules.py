@@ -56,8 +56,11 @@ def test_survives_serialisation(name):
 
 
 def test_peak_is_the_learning_rate_at_the_end_of_warm_up():
-    for schedule in (schedules.Constant(0.5, 8), schedules.InverseSqrt(0.5, 8),
-                     schedules.Cosine(0.5, 100, 8)):  # fmt: skip
+    for schedule in (
+        schedules.Constant(0.5, 8),
+        schedules.InverseSqrt(0.5, 8),
+        schedules.Cosine(0.5, 100, 8),
+    ):
         values = [float(schedule(step)) for step in range(100)]
         assert np.argmax(values) == 7
         assert values[7] == pytest.approx(0.5)
@@ -79,10 +82,17 @@ def test_an_optimizer_follows_it():
 
 def test_get_builds_each_name():
     same = {"warmup": 10, "updates": 100, "width": 64}
-    made = {name: schedules.get(name, 0.1, **same) for name in
-            ("constant", "inverse_sqrt", "noam", "cosine", "exponential")}  # fmt: skip
+    made = {
+        name: schedules.get(name, 0.1, **same)
+        for name in ("constant", "inverse_sqrt", "noam", "cosine", "exponential")
+    }
     assert [type(s).__name__ for s in made.values()] == [
-        "Constant", "InverseSqrt", "Noam", "Cosine", "Exponential"]  # fmt: skip
+        "Constant",
+        "InverseSqrt",
+        "Noam",
+        "Cosine",
+        "Exponential",
+    ]
     assert made["noam"].width == 64
     assert float(made["cosine"](99)) == pytest.approx(0.0, abs=1e-8)
     # one half at the full rate, then halved five times

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keras_s2s import tokenizers
 from keras_s2s.config import UserError
-from keras_s2s.export.ctranslate2 import verification, model_spec
+from keras_s2s.export.ctranslate2 import model_spec, verification
 from keras_s2s.translator import Translator
 
 __all__ = ["export_ctranslate2"]

@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from keras_s2s.config import SpecialIds, UserError
 from keras_s2s.decoders import TransformerDecoder
-from keras_s2s.layers.embeddings import POSITIONS as SINUSOIDS
-from keras_s2s.layers.embeddings import TokenEmbedding, sinusoidal
 from keras_s2s.encoders import TransformerEncoder
 from keras_s2s.heads import SoftmaxHead
+from keras_s2s.layers.embeddings import POSITIONS as SINUSOIDS
+from keras_s2s.layers.embeddings import TokenEmbedding, sinusoidal
 from keras_s2s.tokenizers import SPECIAL_PIECES
 
 __all__ = ["check_parts", "make_spec", "optimize"]
@@ -23,8 +23,13 @@ PARTS = {
 }
 # Keras's name of an activation -> the member of CTranslate2's `Activation`. Its GELU is the exact
 # one, as is Keras's unless asked otherwise, which no configuration can.
-ACTIVATIONS = {"gelu": "GELU", "relu": "RELU", "sigmoid": "Sigmoid", "silu": "SWISH",
-               "tanh": "Tanh"}  # fmt: skip
+ACTIVATIONS = {
+    "gelu": "GELU",
+    "relu": "RELU",
+    "sigmoid": "Sigmoid",
+    "silu": "SWISH",
+    "tanh": "Tanh",
+}
 # Positions are written out: ours begin at 0, the ones that it computes by itself at 1.
 POSITIONS = 2048  # twice what CTranslate2 reads of a source unless told otherwise
 
@@ -136,8 +141,11 @@ def _activation(part, stack):
     from ctranslate2.specs import common_spec
 
     name = keras.activations.serialize(stack.layers[0].feed_forward.inner.activation)
-    known = {ours: theirs for ours, theirs in ACTIVATIONS.items()
-             if hasattr(common_spec.Activation, theirs)}  # fmt: skip
+    known = {
+        ours: theirs
+        for ours, theirs in ACTIVATIONS.items()
+        if hasattr(common_spec.Activation, theirs)
+    }
     if name not in list(known):
         raise UserError(
             f"model.{part}.activation: expected one of {', '.join(known)}, which CTranslate2 knows,"

@@ -87,9 +87,7 @@ def prove(expected, directory, quantization):
 
     kind = quantization.partition("_")[0]
     runs = kind in get_supported_compute_types("cpu")
-    engine = Translator(
-        str(directory), compute_type=kind if runs else "float32", intra_threads=1
-    )
+    engine = Translator(str(directory), compute_type=kind if runs else "float32", intra_threads=1)
     if kind in ROUNDED:
         _compare_mean(expected, engine, kind)
         return
@@ -128,9 +126,14 @@ def _compare_mean(expected, engine, kind):
 
 def _compare_tokens(expected, engine, beam_size, penalty):
     given = engine.translate_batch(
-        expected.sources, beam_size=beam_size, length_penalty=penalty, min_decoding_length=0,
-        max_decoding_length=LONGEST, max_input_length=0, patience=1 if penalty else PATIENCE,
-    )  # fmt: skip
+        expected.sources,
+        beam_size=beam_size,
+        length_penalty=penalty,
+        min_decoding_length=0,
+        max_decoding_length=LONGEST,
+        max_input_length=0,
+        patience=1 if penalty else PATIENCE,
+    )
     found = expected.found[beam_size, penalty]
     for text, ours, theirs in zip(expected.texts, found, given, strict=True):
         pair = ours.tokens, theirs.hypotheses[0]

@@ -215,9 +215,12 @@ class _Lookups:
     def _operator(self, name, inputs, output, options):
         kind = getattr(schema.BuiltinOptions, type(options).__name__[:-1])
         return schema.OperatorT(
-            opcodeIndex=self.codes[name], inputs=_whole(inputs), outputs=_whole([output]),
-            builtinOptionsType=kind, builtinOptions=options,
-        )  # fmt: skip
+            opcodeIndex=self.codes[name],
+            inputs=_whole(inputs),
+            outputs=_whole([output]),
+            builtinOptionsType=kind,
+            builtinOptions=options,
+        )
 
 
 def _users(graph, number):

@@ -10,9 +10,16 @@ import tensorflow as tf
 from keras_s2s.config import Config, SpecialIds, UserError
 from keras_s2s.data import read_pairs
 from keras_s2s.export.model_card import make_card, put_card, run_facts
-from keras_s2s.export.verification.request_corpus import first_run, material_of, run_pairs
 from keras_s2s.export.publishing import check_version, publish
-from keras_s2s.tokenizers import Factors, Frames, Multilingual, Pointers, Sources, sentencepiece_model
+from keras_s2s.export.verification.request_corpus import first_run, material_of, run_pairs
+from keras_s2s.tokenizers import (
+    Factors,
+    Frames,
+    Multilingual,
+    Pointers,
+    Sources,
+    sentencepiece_model,
+)
 from keras_s2s.translator import Translator, load_run
 
 __all__ = ["FILE", "export_litert", "export_litert_translator"]
@@ -23,9 +30,16 @@ LINES = 200  # of the validation data, to measure a quantised file by
 
 
 def export_litert(
-    run, directory, *, version=None, checkpoint="best", quantization="none", beam=None,
-    max_length=None, text_operations=False,
-) -> Path:  # fmt: skip
+    run,
+    directory,
+    *,
+    version=None,
+    checkpoint="best",
+    quantization="none",
+    beam=None,
+    max_length=None,
+    text_operations=False,
+) -> Path:
     """Exports a run's checkpoint as `model.tflite`.
 
     Built-in operations alone, with batches and lengths of any size; the tokenizers, the default
@@ -63,16 +77,30 @@ def export_litert(
     _check_texts(translator)
     translator = _capped(translator, beam, max_length)
     return export_litert_translator(
-        translator, directory, version=version, quantization=quantization, about=about,
-        pairs=run_pairs(run), lines=_lines(run), metric=_metric(about),
+        translator,
+        directory,
+        version=version,
+        quantization=quantization,
+        about=about,
+        pairs=run_pairs(run),
+        lines=_lines(run),
+        metric=_metric(about),
         text_operations=text_operations,
-    )  # fmt: skip
+    )
 
 
 def export_litert_translator(
-    translator, directory, *, version=None, quantization="none", about=None, pairs=(), lines=(),
-    metric=None, text_operations=False,
-) -> Path:  # fmt: skip
+    translator,
+    directory,
+    *,
+    version=None,
+    quantization="none",
+    about=None,
+    pairs=(),
+    lines=(),
+    metric=None,
+    text_operations=False,
+) -> Path:
     """Exports a `Translator` that is not prepared; result and errors as for `export_litert`.
 
     Args:
@@ -84,7 +112,7 @@ def export_litert_translator(
     """
     _check_package()
     _check_texts(translator)
-    from keras_s2s.export.litert import converter, verification, serving_signatures
+    from keras_s2s.export.litert import converter, serving_signatures, verification
 
     custom = _custom(translator) if text_operations else {}
     graphs = _graphs(translator, custom)
@@ -120,7 +148,7 @@ def export_litert_translator(
 
 def _custom(translator):
     """The operations that are none of LiteRT's own, by signature."""
-    from keras_s2s.export.litert import string_signatures, sentencepiece_support
+    from keras_s2s.export.litert import sentencepiece_support, string_signatures
 
     sentencepiece_support.require(translator)
     return {"translate": string_signatures.OPERATIONS}
@@ -128,7 +156,12 @@ def _custom(translator):
 
 def _graphs(translator, custom):
     """The concrete function of each signature, by name."""
-    from keras_s2s.export.litert import signature_functions, string_signatures, serving_signatures, text_signatures
+    from keras_s2s.export.litert import (
+        serving_signatures,
+        signature_functions,
+        string_signatures,
+        text_signatures,
+    )
 
     model = signature_functions.Graphs(translator.model, translator.caps)
     graphs = model.concrete()
@@ -137,7 +170,9 @@ def _graphs(translator, custom):
     elif text_signatures.is_offered(translator):
         graphs["translate"] = text_signatures.TextGraph(model, translator).concrete()
     if serving_signatures.is_plain(translator):
-        graphs[serving_signatures.NAME] = serving_signatures.ServingGraph(model, translator).concrete()
+        graphs[serving_signatures.NAME] = serving_signatures.ServingGraph(
+            model, translator
+        ).concrete()
     return graphs
 
 
@@ -150,7 +185,7 @@ def _material(translator, pairs, custom):
 
 def _check_whole(translator, path, place, graphs, custom, texts):
     """Compares signatures that are a whole search with what they are made of."""
-    from keras_s2s.export.litert import string_signatures, serving_signatures, text_signatures
+    from keras_s2s.export.litert import serving_signatures, string_signatures, text_signatures
 
     if custom:
         string_signatures.check_pieces(path, place, texts)
@@ -184,14 +219,21 @@ def _capped(translator, beam, max_length):
     caps |= {"beam_size": beam} if beam else {}
     caps |= {"max_length": max_length} if max_length else {}
     names = ("beam_size", "num_hypotheses", "max_length")
-    most = {"beam_size": caps["beam_size"], "num_hypotheses": caps["beam_size"],
-            "max_length": caps["max_length"]}  # fmt: skip
+    most = {
+        "beam_size": caps["beam_size"],
+        "num_hypotheses": caps["beam_size"],
+        "max_length": caps["max_length"],
+    }
     old = translator.decoding
     new = {name: min(getattr(old, name), most[name]) for name in names}
     return Translator(
-        translator.model, translator.source_tokenizer, translator.target_tokenizer,
-        dataclasses.replace(old, **new), caps, translator.dictionary,
-    )  # fmt: skip
+        translator.model,
+        translator.source_tokenizer,
+        translator.target_tokenizer,
+        dataclasses.replace(old, **new),
+        caps,
+        translator.dictionary,
+    )
 
 
 def _lines(run):
@@ -262,6 +304,8 @@ def _tokenizer(side, tokenizer):
     }
     files = {f"keras_s2s.{side}.vocabulary": list(tokenizer.vocabulary)}
     if described["model"]:
-        described["leading_spaces"] = sentencepiece_model.leading_spaces(sentencepiece_model.read(content))
+        described["leading_spaces"] = sentencepiece_model.leading_spaces(
+            sentencepiece_model.read(content)
+        )
         files[f"keras_s2s.{side}.model"] = content
     return described, files

@@ -9,8 +9,8 @@ import importlib.util
 import tensorflow as tf
 
 from keras_s2s.config import UserError
-from keras_s2s.export.litert.string_signatures import FIRST, ODD_TEXTS, SPACE, Reader
 from keras_s2s.export.litert.serving_signatures import is_plain
+from keras_s2s.export.litert.string_signatures import FIRST, ODD_TEXTS, SPACE, Reader
 from keras_s2s.tokenizers import SPECIAL_PIECES, SentencePiece, sentencepiece_model
 
 __all__ = ["require"]
@@ -44,8 +44,10 @@ def require(translator) -> None:
             raise _refused(f"a {side} model {expected}", came)
     text = _cut_otherwise(translator.source_tokenizer)
     if text is not None:
-        raise _refused("a source model by which tf.text's kernel cuts as SentencePiece does",
-                       f"one by which it cuts {text!r} otherwise")  # fmt: skip
+        raise _refused(
+            "a source model by which tf.text's kernel cuts as SentencePiece does",
+            f"one by which it cuts {text!r} otherwise",
+        )
 
 
 def _refused(expected, came):

@@ -11,13 +11,13 @@ import tensorflow as tf
 from flatbuffers import flexbuffers
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from keras_s2s.layers import loop_backend
 from keras_s2s.config import SpecialIds
-from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.litert.signature_functions import OPTIONS, handed
 from keras_s2s.export.litert.buffer_sharing import packed, unpacked
+from keras_s2s.export.litert.signature_functions import OPTIONS, handed
 from keras_s2s.export.litert.verification import ask_file
+from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import Probe
+from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import TRANSLATE
 
 __all__ = [
@@ -44,7 +44,7 @@ def is_plain(translator) -> bool:
     defaults, usual = translator.defaults(), TRANSLATE.options()
     return not translator.model.copies and all(
         name in OPTIONS or defaults[name] == field.default for name, field in usual.items()
-    )  # fmt: skip
+    )
 
 
 def default_options(translator) -> dict:
@@ -90,8 +90,9 @@ class ServingGraph:
 
 def fill_options(options, rows) -> dict:
     """Options by name as columns [B] of `rows` equal values, as a search takes them."""
-    return {name: tf.fill([rows], tf.cast(value, OPTIONS[name][0]))
-            for name, value in options.items()}  # fmt: skip
+    return {
+        name: tf.fill([rows], tf.cast(value, OPTIONS[name][0])) for name, value in options.items()
+    }
 
 
 def put_first(content) -> tuple[bytes, bytes]:
@@ -120,8 +121,9 @@ def _entry(known, graph):
     described = meta_graph_pb2.SignatureDef(method_name=METHOD)
     types = {2: tf.int32, 0: tf.float32}  # by LiteRT's numbers
     for maps, infos, prefix in (
-        (known.inputs, described.inputs, ""), (known.outputs, described.outputs, "given_")
-    ):  # fmt: skip
+        (known.inputs, described.inputs, ""),
+        (known.outputs, described.outputs, "given_"),
+    ):
         for one in maps:
             name, tensor = _said(one.name), graph.tensors[one.tensorIndex]
             tensor.name = f"{prefix}{name}".encode()  # the converter's end in `:0`
@@ -169,8 +171,10 @@ def check_serving(translator, path, place):
         lengths = np.full(rows, width, np.int32)
         lengths[0] = width - 1
         ids[0, -1] = SPECIAL.pad
-        options = {name: np.full(rows, value, OPTIONS[name][0].as_numpy_dtype)
-                   for name, value in default_options(translator).items()}  # fmt: skip
+        options = {
+            name: np.full(rows, value, OPTIONS[name][0].as_numpy_dtype)
+            for name, value in default_options(translator).items()
+        }
         whole = {"ids": ids, "lengths": lengths} | options
         asked += [Probe(NAME, {"ids": ids}), Probe("translate_ids", whole)]
     found = ask_file(path, place, asked)
@@ -181,5 +185,7 @@ def check_serving(translator, path, place):
         ):
             if not np.array_equal(one, other):
                 ids = probe.inputs["ids"].tolist()
-                raise NotProven(f"signature {NAME}, {name} of ids {ids}: expected"
-                                f" {other.tolist()}, came {one.tolist()}")  # fmt: skip
+                raise NotProven(
+                    f"signature {NAME}, {name} of ids {ids}: expected"
+                    f" {other.tolist()}, came {one.tolist()}"
+                )

@@ -14,10 +14,10 @@ with one column that says nothing, and targets have one column at least.
 
 import tensorflow as tf
 
-from keras_s2s.layers import loop_backend
 from keras_s2s import search
 from keras_s2s.config import SpecialIds
-from keras_s2s.search import beam_state, loop, backtrace, strategies
+from keras_s2s.layers import loop_backend
+from keras_s2s.search import backtrace, beam_state, loop, strategies
 
 __all__ = ["Graphs", "handed"]
 
@@ -136,8 +136,9 @@ class Graphs:
         width = tf.reduce_max(tf.concat([beam_size, [1]], 0))
         context, state = self.model.begin(source, width)
         self._nests = context, state
-        self._growing = {n: list(x.shape).index(0) for n, x in _named("state", state).items()
-                         if 0 in x.shape}  # fmt: skip
+        self._growing = {
+            n: list(x.shape).index(0) for n, x in _named("state", state).items() if 0 in x.shape
+        }
         own = tf.expand_dims(tf.range(width), 0) < tf.expand_dims(beam_size, 1)
         alive = own & tf.equal(tf.range(width), 0)
         beam = beam_state.start(alive, SPECIAL.start, width)

@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from keras_s2s.layers import loop_backend
 from keras_s2s.config import SpecialIds
-from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.litert.verification import ask_file
 from keras_s2s.export.litert.serving_signatures import default_options, fill_options
+from keras_s2s.export.litert.verification import ask_file
+from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import LONG, ODD, Probe, ask
+from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.tokenizers import SPECIAL_PIECES, sentencepiece_model
 
@@ -41,10 +41,18 @@ SPACE = sentencepiece_model.SPACE
 WITHIN = range(0x80, 0xC0)  # the bytes of a character of UTF-8 behind its first
 CLOSE = 1e-4  # of scores
 ODD_TEXTS = (
-    *ODD, "   ", "\u3000a\u00a0 b\u200b", f"{SPACE}a{SPACE} b {SPACE}", SPACE, "a\u0301 \u0301",
-    "\ufb01\u2460\uff21\u00b4", b"a \xed\xa0\x80 \xf0\x9f b\xc0\x80", "<unk> <s> </s> <0x41>",
-    "\U00010348\U00010348 a\U00010348", "\u00ad\ufeff",
-)  # fmt: skip
+    *ODD,
+    "   ",
+    "\u3000a\u00a0 b\u200b",
+    f"{SPACE}a{SPACE} b {SPACE}",
+    SPACE,
+    "a\u0301 \u0301",
+    "\ufb01\u2460\uff21\u00b4",
+    b"a \xed\xa0\x80 \xf0\x9f b\xc0\x80",
+    "<unk> <s> </s> <0x41>",
+    "\U00010348\U00010348 a\U00010348",
+    "\u00ad\ufeff",
+)
 FEW = "\U00010348" * 17000  # one piece, and more bytes than a text may have
 
 
@@ -117,8 +125,10 @@ class Writer:
         proto = sentencepiece_model.read(tokenizer.model_file()[1])
         kinds, known = type(proto).SentencePiece.Type, tokenizer.vocabulary
         pieces = {piece: i for i, piece in enumerate(known) if i >= FIRST} | {"": SPECIAL.pad}
-        bare = [i if i < FIRST else pieces.setdefault(piece.lstrip(SPACE), len(pieces) + FIRST - 1)
-                for i, piece in enumerate(known)]  # fmt: skip
+        bare = [
+            i if i < FIRST else pieces.setdefault(piece.lstrip(SPACE), len(pieces) + FIRST - 1)
+            for i, piece in enumerate(known)
+        ]
         self._bare = np.array(bare, np.int32)
         self._blank = np.isin(bare, [SPECIAL.pad, SPECIAL.start, SPECIAL.end])
         del proto.pieces[:]
@@ -194,5 +204,6 @@ def check_pieces(path, place, texts):
         same = np.allclose(one["score"], other["score"], rtol=CLOSE, atol=CLOSE)
         if not same or one["text"].tolist() != other["text"].tolist():
             expected, came = ([x["text"][0], float(x["score"][0])] for x in (one, other))
-            raise NotProven(f"signature translate, {probe.describe(0)[:200]}: expected {expected},"
-                            f" came {came}")  # fmt: skip
+            raise NotProven(
+                f"signature translate, {probe.describe(0)[:200]}: expected {expected}, came {came}"
+            )

@@ -7,13 +7,13 @@ of its code points, and the signature `translate` takes and gives such vectors.
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.layers import loop_backend
 from keras_s2s.config import SpecialIds
-from keras_s2s.export.verification.comparison import NotProven
+from keras_s2s.export.litert.serving_signatures import default_options, fill_options, is_plain
 from keras_s2s.export.litert.signature_functions import handed
 from keras_s2s.export.litert.verification import ask_file
-from keras_s2s.export.litert.serving_signatures import default_options, fill_options, is_plain
+from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import Probe, ask
+from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
 
 __all__ = ["TextGraph", "check_texts", "is_offered", "numbers", "text"]
@@ -47,9 +47,11 @@ def text(tokenizer, found) -> str:
 
 def _pieces(tokenizer):
     """For each id the numbers of its text."""
-    known = [[i] for i in range(256)] if tokenizer.kind == "bytes" else [
-        [*map(ord, piece)] for piece in tokenizer.vocabulary[FIRST:]
-    ]  # fmt: skip
+    known = (
+        [[i] for i in range(256)]
+        if tokenizer.kind == "bytes"
+        else [[*map(ord, piece)] for piece in tokenizer.vocabulary[FIRST:]]
+    )
     made = [[], [], [], [], *known]
     made[SPECIAL.unknown] = numbers(tokenizer, tokenizer.vocabulary[SPECIAL.unknown])
     return made
@@ -66,8 +68,9 @@ class TextGraph:
     def __init__(self, graphs, translator):
         self._search, self._most = graphs.translate_ids, translator.caps["source_length"]
         read, write = map(_pieces, (translator.source_tokenizer, translator.target_tokenizer))
-        self._keys = np.array([one[0] if len(one) == 1 else NOTHING
-                               for one in read[FIRST:]], np.int32)  # fmt: skip
+        self._keys = np.array(
+            [one[0] if len(one) == 1 else NOTHING for one in read[FIRST:]], np.int32
+        )
         self._table = np.full([len(write), max(map(len, write))], NOTHING, np.int32)
         for row, one in zip(self._table, write):
             row[: len(one)] = one
@@ -75,8 +78,10 @@ class TextGraph:
 
     def concrete(self):
         """The concrete function of numbers [N], and how many of them are the text [1]."""
-        specs = {"text": tf.TensorSpec([None], tf.int32, "text"),
-                 "length": tf.TensorSpec([None], tf.int32, "length")}  # fmt: skip
+        specs = {
+            "text": tf.TensorSpec([None], tf.int32, "text"),
+            "length": tf.TensorSpec([None], tf.int32, "length"),
+        }
         with loop_backend.growing():
             return tf.function(self.translate, autograph=False).get_concrete_function(**specs)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 import keras_s2s
-from keras_s2s.metrics.evaluation import evaluate
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import ask, probes
 from keras_s2s.export.verification.export_check import PATIENCE, in_process
+from keras_s2s.export.verification.probe_requests import ask, probes
 from keras_s2s.export.verification.rounding_ties import difference
 from keras_s2s.metrics import higher_is_better, score
+from keras_s2s.metrics.evaluation import evaluate
 
 __all__ = ["FALLS", "SIGNATURES", "ask_file", "measure", "prove_exact"]
 
@@ -54,9 +54,14 @@ def ask_file(path, place, asked, process=PROCESS) -> list[dict]:
     command = [sys.executable, "-P", "-m", process, *map(str, (path, requests, outcome))]
     try:
         done = subprocess.run(
-            command, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, text=True,
-            errors="replace", stdin=subprocess.DEVNULL, timeout=10 * PATIENCE,
-        )  # fmt: skip
+            command,
+            env=os.environ | {"PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=10 * PATIENCE,
+        )
     except subprocess.TimeoutExpired:
         raise NotProven(f"{NAMES[1]} did not answer within {10 * PATIENCE} s") from None
     if not outcome.exists():

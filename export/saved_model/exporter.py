@@ -8,20 +8,25 @@ import tensorflow as tf
 
 from keras_s2s.config import UserError
 from keras_s2s.data.line_files import complaint
-from keras_s2s.export.saved_model.batching import batched
 from keras_s2s.export.model_card import put_card, read_card, run_facts, write_card
-from keras_s2s.export.saved_model.compiled_search import FLAG, SEARCHES, compiled_search, sized_requests
-from keras_s2s.export.saved_model.loop_rewriting import settle_loops
+from keras_s2s.export.publishing import check_version, publish
+from keras_s2s.export.saved_model.batching import batched
+from keras_s2s.export.saved_model.compiled_search import (
+    FLAG,
+    SEARCHES,
+    compiled_search,
+    sized_requests,
+)
 from keras_s2s.export.saved_model.freezing import check_size, freeze
 from keras_s2s.export.saved_model.graph_file import editing
-from keras_s2s.export.verification.request_corpus import material_of, run_pairs
-from keras_s2s.export.saved_model.weight_quantization import check_drift, drift, packed
-from keras_s2s.export.verification.export_check import prove
-from keras_s2s.export.publishing import check_version, publish
-from keras_s2s.export.shortlist import shortlist_of
+from keras_s2s.export.saved_model.loop_rewriting import settle_loops
 from keras_s2s.export.saved_model.quantized_storage import store
-from keras_s2s.export.variant import WEIGHTS, Variant
 from keras_s2s.export.saved_model.warmup import WARMUP, warmup_requests, write_requests
+from keras_s2s.export.saved_model.weight_quantization import check_drift, drift, packed
+from keras_s2s.export.shortlist import shortlist_of
+from keras_s2s.export.variant import WEIGHTS, Variant
+from keras_s2s.export.verification.export_check import prove
+from keras_s2s.export.verification.request_corpus import material_of, run_pairs
 from keras_s2s.tokenizers import Frames
 from keras_s2s.translator import load_run, traced
 

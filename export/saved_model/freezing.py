@@ -79,8 +79,9 @@ def _values(prefix, graph):
 def _prune(graph):
     """Drops what no signature needs: saving and restoring."""
     nodes = {node.name: node for node in graph.graph_def.node}
-    tensors = [x for s in graph.signature_def.values() for x in (*s.inputs.values(),
-                                                                 *s.outputs.values())]  # fmt: skip
+    tensors = [
+        x for s in graph.signature_def.values() for x in (*s.inputs.values(), *s.outputs.values())
+    ]
     waiting, kept = [info.name for info in tensors], set()
     while waiting:
         name = waiting.pop().lstrip("^").partition(":")[0]

@@ -18,8 +18,13 @@ LOOPS = dict.fromkeys(("While", "StatelessWhile"), ("cond", "body"))
 BRANCHES = dict.fromkeys(("If", "StatelessIf"), ("then_branch", "else_branch"))
 FLOW = LOOPS | BRANCHES
 CALLS = (
-    *FLOW, "BatchFunction", "Case", "StatelessCase", "PartitionedCall", "StatefulPartitionedCall",
-)  # fmt: skip
+    *FLOW,
+    "BatchFunction",
+    "Case",
+    "StatelessCase",
+    "PartitionedCall",
+    "StatefulPartitionedCall",
+)
 LOWERED = "_lower_using_switch_merge"
 CPU = "/device:CPU:0"
 EXECUTOR, SINGLE = "_executor", b"SINGLE_THREADED_EXECUTOR"

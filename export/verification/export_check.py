@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from keras_s2s.export.saved_model.graph_scan import scan
+from keras_s2s.export.saved_model.warmup import WARMUP, read_requests
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import probes
+from keras_s2s.export.verification.rounding_ties import difference
 from keras_s2s.export.verification.session_worker import stamp
 from keras_s2s.export.verification.worker_process import Replay
-from keras_s2s.export.saved_model.graph_scan import scan
-from keras_s2s.export.verification.rounding_ties import difference
-from keras_s2s.export.saved_model.warmup import WARMUP, read_requests
 
 __all__ = ["PATIENCE", "in_process", "prove"]
 

@@ -4,12 +4,12 @@ import tempfile
 from pathlib import Path
 
 from keras_s2s.config import UserError
-from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import Material, ask, probes
-from keras_s2s.export.verification.export_check import PATIENCE
-from keras_s2s.export.verification.worker_process import Replay
-from keras_s2s.export.verification.rounding_ties import difference
 from keras_s2s.export.saved_model.warmup import WARMUP, read_requests
+from keras_s2s.export.verification.comparison import NotProven
+from keras_s2s.export.verification.export_check import PATIENCE
+from keras_s2s.export.verification.probe_requests import Material, ask, probes
+from keras_s2s.export.verification.rounding_ties import difference
+from keras_s2s.export.verification.worker_process import Replay
 from keras_s2s.signatures.fields import FORECAST
 
 __all__ = ["export_material", "through_session", "verify"]

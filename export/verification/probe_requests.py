@@ -10,9 +10,14 @@ from keras_s2s.signatures.fields import FORECAST, fields_of
 __all__ = ["Material", "Probe", "ask", "probes"]
 
 ODD = (
-    "", "a", " \t b ", b"\xff\xfeab\xc3", "\N{GRINNING FACE} a\N{WAVING HAND SIGN}\U0001f3fd",
-    "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627", "a\0b\nc",
-)  # fmt: skip
+    "",
+    "a",
+    " \t b ",
+    b"\xff\xfeab\xc3",
+    "\N{GRINNING FACE} a\N{WAVING HAND SIGN}\U0001f3fd",
+    "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627",
+    "a\0b\nc",
+)
 LONG = ("a " * 1100, "ab " * 22000)  # beyond the tokens and the bytes that a text may have
 SHORT = 12  # tokens of a target: enough to show every option
 

@@ -45,9 +45,7 @@ def _chosen_otherwise(probe, row, found, answers):
     tokens = [[x for x in line if x] for line in found["tokens"][row][real]]  # "" pads
     if list(map(len, tokens)) != found["lengths"][row][real].tolist():
         return False
-    lists = [
-        b"\n".join(x.encode() if isinstance(x, str) else x for x in line) for line in tokens
-    ]
+    lists = [b"\n".join(x.encode() if isinstance(x, str) else x for x in line) for line in tokens]
     sources = {
         name: np.repeat(column[row : row + 1], len(lists), 0)
         for name, column in probe.source().items()

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
+from keras_s2s.export.saved_model.warmup import write_requests
 from keras_s2s.export.verification import session_worker
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.saved_model.warmup import write_requests
 
 __all__ = ["Replay"]
 
@@ -84,6 +84,8 @@ class Replay:
             return dict(odd)
 
     def _read(self):
-        for reply in tf.data.TFRecordDataset(str(self._place / session_worker.REPLIES)).as_numpy_iterator():
+        for reply in tf.data.TFRecordDataset(
+            str(self._place / session_worker.REPLIES)
+        ).as_numpy_iterator():
             outputs = predict_pb2.PredictResponse.FromString(reply).outputs
             yield {name: tf.make_ndarray(proto) for name, proto in outputs.items()}

@@ -6,6 +6,7 @@ zero, so that an empty row gives zeros and no NaN.
 
 from keras_s2s.attention.additive import AdditiveAttention, CoverageAttention, LocationAttention
 from keras_s2s.attention.dot import DotAttention
+from keras_s2s.attention.factory import ATTENTIONS, MultiHeadAttention, NoAttention, make_attention
 from keras_s2s.attention.functions import (
     additive_scores,
     dot_product_attention,
@@ -15,7 +16,6 @@ from keras_s2s.attention.functions import (
     split_heads,
 )
 from keras_s2s.attention.gated import GatedAttention, LinearAttention
-from keras_s2s.attention.factory import ATTENTIONS, MultiHeadAttention, NoAttention, make_attention
 from keras_s2s.attention.local import LocalAttention
 from keras_s2s.attention.memory_attention import MemoryAttention
 from keras_s2s.attention.monotonic import MonotonicAttention

@@ -142,9 +142,7 @@ def make_attention(attention, units, **kwargs):
     if not isinstance(kind, str) or kind not in ATTENTIONS:
         near = difflib.get_close_matches(str(kind), list(ATTENTIONS), 1)
         hint = f"; the nearest is {near[0]!r}" if near else ""
-        raise ValueError(
-            f"attention: expected one of {', '.join(ATTENTIONS)}, came {kind!r}{hint}"
-        )
+        raise ValueError(f"attention: expected one of {', '.join(ATTENTIONS)}, came {kind!r}{hint}")
     cls = ATTENTIONS[kind]
     parameters = inspect.signature(cls.__init__).parameters
     fixed = ("self", "args", "kwargs", "form" if cls is DotAttention else None)

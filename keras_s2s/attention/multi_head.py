@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers import loop_backend
 from keras_s2s.attention import functions
 from keras_s2s.attention.base import Attention
+from keras_s2s.layers import loop_backend
 from keras_s2s.layers.dense import Dropout, Linear
 
 

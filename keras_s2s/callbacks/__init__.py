@@ -7,10 +7,10 @@ each adds to the `logs` of an epoch what the next ones use. An epoch is what lie
 validations.
 """
 
-from keras_s2s.callbacks.training_progress import Course
+from keras_s2s.callbacks.loggers import Journal, Summaries
 from keras_s2s.callbacks.non_finite_guard import Guard, Rescue
 from keras_s2s.callbacks.progress_bar import Progress, TargetTokens
-from keras_s2s.callbacks.loggers import Journal, Summaries
+from keras_s2s.callbacks.training_progress import Course
 from keras_s2s.callbacks.validation import Checkpoint, Goal, Means, Validate
 
 __all__ = [

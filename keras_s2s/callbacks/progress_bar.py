@@ -68,8 +68,13 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if self.stream.isatty():
-            self._bar = tqdm(total=self.course.updates, initial=self.course.step, unit=" updates",
-                             file=self.stream, dynamic_ncols=True)  # fmt: skip
+            self._bar = tqdm(
+                total=self.course.updates,
+                initial=self.course.step,
+                unit=" updates",
+                file=self.stream,
+                dynamic_ncols=True,
+            )
 
     def on_epoch_begin(self, epoch, logs=None):
         self._window = (time.monotonic(), 0.0)

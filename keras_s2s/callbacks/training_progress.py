@@ -7,9 +7,16 @@ import keras
 __all__ = ["Course"]
 
 FRESH = {
-    "step": 0, "position": 0, "validations": 0, "best": None, "best_step": 0, "waited": 0,
-    "seconds": 0.0, "figures": {}, "sums": [],
-}  # fmt: skip
+    "step": 0,
+    "position": 0,
+    "validations": 0,
+    "best": None,
+    "best_step": 0,
+    "waited": 0,
+    "seconds": 0.0,
+    "figures": {},
+    "sums": [],
+}
 
 
 class Course(keras.callbacks.Callback):

@@ -92,8 +92,11 @@ class Validate(keras.callbacks.Callback):
     def _remember(self, logs, is_best):
         state = self.course.state
         figures = {name: float(value) for name, value in logs.items()}
-        new = {"validations": state["validations"] + 1, "figures": figures,
-               "waited": 0 if is_best else state["waited"] + 1}  # fmt: skip
+        new = {
+            "validations": state["validations"] + 1,
+            "figures": figures,
+            "waited": 0 if is_best else state["waited"] + 1,
+        }
         if is_best:
             new |= {"best": logs.get(self.goal.metric), "best_step": self.course.step}
         state |= new

@@ -6,6 +6,7 @@ a process killed at any moment leaves either the checkpoint before or the one af
 """
 
 from keras_s2s.checkpoints.averaging import average
+from keras_s2s.checkpoints.named_weights import named_weights, pick
 from keras_s2s.checkpoints.storage import (
     IMPORTED,
     MANIFEST,
@@ -17,7 +18,6 @@ from keras_s2s.checkpoints.storage import (
     save,
 )
 from keras_s2s.checkpoints.transfer import Vocabularies, transfer
-from keras_s2s.checkpoints.named_weights import named_weights, pick
 
 __all__ = [
     "IMPORTED",

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_s2s.checkpoints.storage import load_model
 from keras_s2s.checkpoints.named_weights import named_weights
+from keras_s2s.checkpoints.storage import load_model
 from keras_s2s.config import UserError
 
 __all__ = ["average"]

@@ -60,13 +60,18 @@ def pick(names, pattern: str) -> list[str]:
     """
     names = list(names)
     patterns = ALIASES.get(pattern, (pattern,))
-    found = [n for n in names if any(fnmatch.fnmatchcase(n, f) or fnmatch.fnmatchcase(n, f"{f}/*")
-                                     for f in patterns)]  # fmt: skip
+    found = [
+        n
+        for n in names
+        if any(fnmatch.fnmatchcase(n, f) or fnmatch.fnmatchcase(n, f"{f}/*") for f in patterns)
+    ]
     if not found:
         known = [*ALIASES, *dict.fromkeys(itertools.chain(*map(_beginnings, names)))]
         nearest = difflib.get_close_matches(pattern, known, n=1, cutoff=0.0)
-        raise UserError(f"expected the name of a weight or of a part, came {pattern!r};"
-                        f" the nearest is {nearest[0]}")  # fmt: skip
+        raise UserError(
+            f"expected the name of a weight or of a part, came {pattern!r};"
+            f" the nearest is {nearest[0]}"
+        )
     return found
 
 

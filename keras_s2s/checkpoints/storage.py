@@ -17,7 +17,18 @@ __all__ = ["IMPORTED", "MANIFEST", "copy", "exists", "load", "load_model", "rest
 MANIFEST = "checkpoint.json"
 IMPORTED = "imported"  # of a run that an importer made: what its training begins with
 # Keras finds a saved class by its registration, that is, once its room is imported.
-ROOMS = ("models", "models.seq2seq", "encoders", "decoders", "heads", "layers.embeddings", "layers.features", "losses", "metrics", "schedules")
+ROOMS = (
+    "models",
+    "models.seq2seq",
+    "encoders",
+    "decoders",
+    "heads",
+    "layers.embeddings",
+    "layers.features",
+    "losses",
+    "metrics",
+    "schedules",
+)
 
 
 def save(model, directory, state: dict) -> Path:

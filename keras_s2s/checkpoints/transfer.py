@@ -61,8 +61,11 @@ def transfer(donor, model, config, old: Vocabularies | None, new: Vocabularies) 
     """
     given = {name: np.asarray(v.numpy()) for name, v in named_weights(donor).items()}
     before, now = old.sides if old else {}, new.sides
-    known = {side: _known(before[side], now[side]) for side in now
-             if side in before and before[side] != now[side]}  # fmt: skip
+    known = {
+        side: _known(before[side], now[side])
+        for side in now
+        if side in before and before[side] != now[side]
+    }
     axes = _vocabulary_axes(model, config, now) if known else {}
     taken, left = [], {}
     for name, variable in named_weights(model).items():

@@ -9,9 +9,22 @@ import os
 import sys
 
 from keras_s2s import __version__
-from keras_s2s.cli import attention, catalog, run_transforms, evaluate, forecast, import_models, deployment, score, train, translate, verify, vocab
-from keras_s2s.cli.interrupts import insist
+from keras_s2s.cli import (
+    attention,
+    catalog,
+    deployment,
+    evaluate,
+    forecast,
+    import_models,
+    run_transforms,
+    score,
+    train,
+    translate,
+    verify,
+    vocab,
+)
 from keras_s2s.cli.argument_parser import Parser
+from keras_s2s.cli.interrupts import insist
 from keras_s2s.cli.standard_streams import reserve
 from keras_s2s.config import UserError
 
@@ -71,8 +84,18 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"keras-s2s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for room in (
-        vocab, train, run_transforms, translate, score, attention, forecast, evaluate, deployment, import_models, verify,
+        vocab,
+        train,
+        run_transforms,
+        translate,
+        score,
+        attention,
+        forecast,
+        evaluate,
+        deployment,
+        import_models,
+        verify,
         catalog,
-    ):  # fmt: skip
+    ):
         room.add_commands(commands)
     return parser

@@ -6,9 +6,9 @@ import sys
 import unicodedata
 from pathlib import Path
 
-from keras_s2s.cli.text_streams import Output
-from keras_s2s.cli.model_sources import add_model, open_model
 from keras_s2s.cli.argument_parser import add_command
+from keras_s2s.cli.model_sources import add_model, open_model
+from keras_s2s.cli.text_streams import Output
 from keras_s2s.config import UserError, replace_file
 
 __all__ = ["add_commands"]
@@ -136,8 +136,8 @@ def _chosen(found, name, kind):
     names, grids = list(found.names), {}
     shown = {"source_tokens": found.source_tokens, "target_tokens": found.tokens}
     if kind in PICTURES:
-        from keras_s2s.tensorboard.figures import grid_of
         from keras_s2s.tensorboard.attention_records import maps_of
+        from keras_s2s.tensorboard.figures import grid_of
 
         grids = {GRIDS[of]: of for of in maps_of(found)}
     if name in grids:

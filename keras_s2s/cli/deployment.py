@@ -4,13 +4,13 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from keras_s2s.cli.text_streams import Output, aligned
+from keras_s2s.cli.argument_parser import add_command, integer
+from keras_s2s.cli.length_windows import stream
 from keras_s2s.cli.model_sources import add_timeout, served
 from keras_s2s.cli.option_flags import add_checkpoint_option
-from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
+from keras_s2s.cli.text_streams import Output, aligned
 from keras_s2s.cli.translate import Search, add_options, line_files
-from keras_s2s.cli.length_windows import stream
 from keras_s2s.config import UserError
 from keras_s2s.export.variant import QUANTIZATIONS, WEIGHTS
 
@@ -18,12 +18,19 @@ __all__ = ["add_commands"]
 
 MANY = 32  # texts that one call carries
 OWN = {  # the options of each format
-    "saved_model": ("version", "ensemble", "weights", "batching", "frozen", "xla", "gpu",
-                    "shortlist"),
-    "litert": ("version", "ensemble", "quantize", "beam", "max_length",
-               "text_operations"),
+    "saved_model": (
+        "version",
+        "ensemble",
+        "weights",
+        "batching",
+        "frozen",
+        "xla",
+        "gpu",
+        "shortlist",
+    ),
+    "litert": ("version", "ensemble", "quantize", "beam", "max_length", "text_operations"),
     "ctranslate2": ("quantize",),
-}  # fmt: skip
+}
 
 
 def add_commands(commands) -> None:
@@ -95,8 +102,9 @@ def _export(arguments):
     own = OWN[arguments.format]
     for name in sorted({name for names in OWN.values() for name in names} - {*own}):
         if getattr(arguments, name):
-            raise UserError(f"--{name.replace('_', '-')}: expected none with --format"
-                            f" {arguments.format}")  # fmt: skip
+            raise UserError(
+                f"--{name.replace('_', '-')}: expected none with --format {arguments.format}"
+            )
     import_tensorflow()
     from keras_s2s import export
 
@@ -135,8 +143,13 @@ def _serve(arguments):
 
     name, path = arguments.model_name, arguments.model_base_path
     try:
-        serve(name, path, arguments.port, prefer_tflite_model=lite,
-              xla_cpu_compilation_enabled=arguments.xla_cpu_compilation_enabled)  # fmt: skip
+        serve(
+            name,
+            path,
+            arguments.port,
+            prefer_tflite_model=lite,
+            xla_cpu_compilation_enabled=arguments.xla_cpu_compilation_enabled,
+        )
     except ServingError as error:
         raise UserError(str(error)) from error
 

@@ -2,11 +2,11 @@
 
 import json
 
-from keras_s2s.cli.text_streams import Output, one_line
-from keras_s2s.cli.option_flags import add_checkpoint_option, add_search_options, search_options
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.length_windows import add_batch_option, bar
+from keras_s2s.cli.option_flags import add_checkpoint_option, add_search_options, search_options
+from keras_s2s.cli.tensorflow_logging import import_tensorflow
+from keras_s2s.cli.text_streams import Output, one_line
 from keras_s2s.config import Config, Corpus, UserError
 from keras_s2s.config.sections import TEXT_METRICS
 
@@ -73,8 +73,8 @@ def _evaluate(arguments):
 
 
 def _metrics(arguments, config):
-    from keras_s2s.metrics.evaluation import FORCED
     from keras_s2s.metrics import SCORERS
+    from keras_s2s.metrics.evaluation import FORCED
 
     known = [*FORCED, *SCORERS]
     names = arguments.metrics or [*FORCED, *(config.training.scores or ["bleu"])]

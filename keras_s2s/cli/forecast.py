@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from keras_s2s.cli.text_streams import Output
-from keras_s2s.cli.model_sources import add_model, open_model
 from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.length_windows import Problems, add_batch_option, bar
+from keras_s2s.cli.model_sources import add_model, open_model
+from keras_s2s.cli.text_streams import Output
 from keras_s2s.config import UserError, is_frames, replacing
 
 __all__ = ["add_commands"]

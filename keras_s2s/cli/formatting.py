@@ -63,10 +63,17 @@ def render(number, source, hypotheses, arguments, error="") -> list[str]:
         return [json.dumps(row, ensure_ascii=False)]
     if arguments.format == "tsv":
         return [
-            "\t".join([str(number), str(rank), f"{h.score:.4f}", f"{h.log_prob:.4f}",
-                       *_cells(h, arguments)])
+            "\t".join(
+                [
+                    str(number),
+                    str(rank),
+                    f"{h.score:.4f}",
+                    f"{h.log_prob:.4f}",
+                    *_cells(h, arguments),
+                ]
+            )
             for rank, h in enumerate(hypotheses, 1)
-        ]  # fmt: skip
+        ]
     return [_text(hypotheses, arguments)]
 
 

@@ -85,8 +85,11 @@ def _import_hugging_face(arguments):
     several = read_json(Path(arguments.model) / "config.json").get("model_type") == "m2m_100"
     for name, value in zip(LANGUAGES, languages):
         if several != bool(value):
-            expected = "expected the language, came none" if several else (
-                "expected none for a model of one pair, came one")  # fmt: skip
+            expected = (
+                "expected the language, came none"
+                if several
+                else ("expected none for a model of one pair, came one")
+            )
             raise UserError(f"--{name.replace('_', '-')}: {expected}")
     make = import_m2m100 if several else import_marian
     run = make(arguments.model, arguments.run_dir, *(languages if several else ()))
@@ -107,9 +110,13 @@ def _import_opennmt(arguments):
     from keras_s2s.importers.opennmt.run_import import import_run
 
     report = import_run(
-        arguments.model, arguments.run_dir, theirs,
-        model_type=arguments.model_type, heads=arguments.num_heads, auto=arguments.auto_config,
-    )  # fmt: skip
+        arguments.model,
+        arguments.run_dir,
+        theirs,
+        model_type=arguments.model_type,
+        heads=arguments.num_heads,
+        auto=arguments.auto_config,
+    )
     if arguments.json:
         print(json.dumps(report.to_dict(), ensure_ascii=False))
     _say(report)

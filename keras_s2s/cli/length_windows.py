@@ -4,8 +4,8 @@ import hashlib
 import itertools
 import sys
 
-from keras_s2s.cli.text_streams import at_a_time, chunks
 from keras_s2s.cli.argument_parser import integer
+from keras_s2s.cli.text_streams import at_a_time, chunks
 from keras_s2s.config import UserError
 
 __all__ = [
@@ -141,5 +141,11 @@ def bar(what, total=None, output=None, done=0):
     from tqdm import tqdm
 
     crossed = output is not None and output.path is None and sys.stdout.isatty()
-    return tqdm(desc=what, total=total, initial=done, unit=" lines", disable=crossed or None,
-                file=sys.stderr)  # fmt: skip
+    return tqdm(
+        desc=what,
+        total=total,
+        initial=done,
+        unit=" lines",
+        disable=crossed or None,
+        file=sys.stderr,
+    )

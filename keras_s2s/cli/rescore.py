@@ -3,10 +3,10 @@
 import json
 import math
 
-from keras_s2s.cli.text_streams import one_line, source_lines
 from keras_s2s.cli.argument_parser import number
 from keras_s2s.cli.formatting import figure
 from keras_s2s.cli.length_windows import Problems, by_length
+from keras_s2s.cli.text_streams import one_line, source_lines
 from keras_s2s.config import UserError
 from keras_s2s.signatures.fields import TRANSLATE
 
@@ -63,8 +63,10 @@ class Rescoring:
         if any((arguments.source, arguments.target, arguments.pairs)):
             raise UserError("expected --source and --target, or --pairs alone, or --nbest alone")
         if arguments.level != "sequence" or arguments.format == "tsv":
-            raise UserError("--nbest: expected the level sequence and the format text or json,"
-                            f" came {arguments.level} and {arguments.format}")  # fmt: skip
+            raise UserError(
+                "--nbest: expected the level sequence and the format text or json,"
+                f" came {arguments.level} and {arguments.format}"
+            )
         path = arguments.nbest
 
         def rows():

@@ -5,13 +5,13 @@ import math
 import sys
 
 from keras_s2s.cli import rescore
-from keras_s2s.cli.text_streams import one_line, read_once
-from keras_s2s.cli.model_sources import add_model, open_model
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.resumable_output import open_output
 from keras_s2s.cli.formatting import TABS, add_format_options, figure
-from keras_s2s.cli.translate import add_files
 from keras_s2s.cli.length_windows import Problems, by_length, fingerprint, stream
+from keras_s2s.cli.model_sources import add_model, open_model
+from keras_s2s.cli.resumable_output import open_output
+from keras_s2s.cli.text_streams import one_line, read_once
+from keras_s2s.cli.translate import add_files
 from keras_s2s.config import Corpus, UserError
 
 __all__ = ["add_commands"]
@@ -91,8 +91,10 @@ class Scoring:
 
     def made_of(self):
         """The options that decide what the output holds."""
-        return {name: getattr(self.arguments, name)
-                for name in ("format", "level", "batch_size", "window")}  # fmt: skip
+        return {
+            name: getattr(self.arguments, name)
+            for name in ("format", "level", "batch_size", "window")
+        }
 
     def lines(self, rows, first, done):
         """Lines for rows of (source, target)."""
@@ -119,8 +121,11 @@ class Scoring:
                 perplexity = f"{math.exp(-sum_ / tokens):.4f}"
             except OverflowError:
                 perplexity = "infinite"
-            print(f"perplexity {perplexity} a token: {tokens:,} tokens (ends included) of"
-                  f" {pairs:,} pairs, log-probability {sum_:.4f}", file=sys.stderr)  # fmt: skip
+            print(
+                f"perplexity {perplexity} a token: {tokens:,} tokens (ends included) of"
+                f" {pairs:,} pairs, log-probability {sum_:.4f}",
+                file=sys.stderr,
+            )
 
 
 def _render(number, row, score, arguments, problem):

@@ -5,8 +5,8 @@ import itertools
 import os
 from pathlib import Path
 
-from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.standard_streams import open_stream
+from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.config import UserError, is_frames
 
 __all__ = [

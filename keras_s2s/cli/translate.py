@@ -1,12 +1,23 @@
 """The command `translate`, and the work that it and `predict` have in common."""
 
-from keras_s2s.cli.text_streams import aligned, read_once
-from keras_s2s.cli.model_sources import add_model, open_model
-from keras_s2s.cli.option_flags import add_line_options, add_sampling_options, add_search_options, search_options
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.resumable_output import open_output
 from keras_s2s.cli.formatting import add_output_options, render
-from keras_s2s.cli.length_windows import Problems, add_window_options, by_length, fingerprint, stream
+from keras_s2s.cli.length_windows import (
+    Problems,
+    add_window_options,
+    by_length,
+    fingerprint,
+    stream,
+)
+from keras_s2s.cli.model_sources import add_model, open_model
+from keras_s2s.cli.option_flags import (
+    add_line_options,
+    add_sampling_options,
+    add_search_options,
+    search_options,
+)
+from keras_s2s.cli.resumable_output import open_output
+from keras_s2s.cli.text_streams import aligned, read_once
 from keras_s2s.config import UserError
 
 __all__ = ["Search", "add_commands", "add_files", "add_options", "line_files"]

@@ -5,11 +5,11 @@ import itertools
 import json
 from pathlib import Path
 
-from keras_s2s.cli.text_streams import Output
+from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.model_sources import EDGE, SCHEME, add_timeout, is_export, naming, served_client
 from keras_s2s.cli.option_flags import add_checkpoint_option
-from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
+from keras_s2s.cli.text_streams import Output
 from keras_s2s.config import UserError
 
 __all__ = ["add_commands"]
@@ -55,7 +55,8 @@ def _verify(arguments):
 
 def _opened(name, arguments, stack):
     """The function of requests that `verify` takes, and what the model offers to ask, or None."""
-    from keras_s2s.export.verification import request_corpus as materials, export_check, model_comparison
+    from keras_s2s.export.verification import export_check, model_comparison
+    from keras_s2s.export.verification import request_corpus as materials
 
     if name.startswith(SCHEME):
         client = stack.enter_context(served_client(name, arguments.timeout))
@@ -149,6 +150,8 @@ def _columns(rows):
     """Lines of cells under each other; the last of a row is as wide as it is."""
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     for *cells, last in rows:
-        aligned = [f"{cell:>{w}}" if cell[:1].isdigit() else f"{cell:{w}}" for cell, w in
-                   zip(cells, widths, strict=True)]  # fmt: skip
+        aligned = [
+            f"{cell:>{w}}" if cell[:1].isdigit() else f"{cell:{w}}"
+            for cell, w in zip(cells, widths, strict=True)
+        ]
         yield "  ".join(["", *aligned, last]).rstrip()

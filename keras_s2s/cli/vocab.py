@@ -50,9 +50,12 @@ def _measured(data, source, target):
             continue
         with tqdm(desc=f"data.{name}", unit=" pairs", disable=None, file=sys.stderr) as bar:
             found = measure(
-                corpora, source, target, data.max_length,
+                corpora,
+                source,
+                target,
+                data.max_length,
                 progress=lambda done, bar=bar: bar.update(done - bar.n),
-            )  # fmt: skip
+            )
         for side, coverage in found.items():
             report[side][name] = coverage.to_dict()
     return report

@@ -4,8 +4,6 @@
 writes everything, defaults included. Nothing here needs TensorFlow.
 """
 
-from keras_s2s.config.validation import UserError, choose_backend
-from keras_s2s.config.yaml_files import making, replace_file, replacing
 from keras_s2s.config.formats import is_frames
 from keras_s2s.config.objectives import Noise, Objectives
 from keras_s2s.config.sections import (
@@ -18,8 +16,10 @@ from keras_s2s.config.sections import (
     SpecialIds,
     Training,
 )
-from keras_s2s.config.tokenizer import FactorSizes, PartedSize, Sampling, TokenizerConfig
 from keras_s2s.config.tensorboard import TensorBoard
+from keras_s2s.config.tokenizer import FactorSizes, PartedSize, Sampling, TokenizerConfig
+from keras_s2s.config.validation import UserError, choose_backend
+from keras_s2s.config.yaml_files import making, replace_file, replacing
 
 __all__ = [
     "Config",

@@ -54,8 +54,11 @@ class Objectives(Section):
                 came = f"{schedule or 'no scheduled_sampling'}"
                 self.refuse("sampling_k", f"expected none for {came}, came {k}")
             return
-        bounds = {"linear": (0.0, "above 0"), "exponential": (0.0, "above 0 and below 1"),
-                  "inverse_sigmoid": (1.0, "of at least 1")}  # fmt: skip
+        bounds = {
+            "linear": (0.0, "above 0"),
+            "exponential": (0.0, "above 0 and below 1"),
+            "inverse_sigmoid": (1.0, "of at least 1"),
+        }
         least, words = bounds[schedule]
         if k is None or k < least or (schedule == "exponential" and k >= 1.0):
             self.refuse("sampling_k", f"expected a number {words} for {schedule}, came {k}")

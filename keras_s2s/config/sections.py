@@ -11,12 +11,12 @@ from pathlib import Path
 
 import yaml
 
-from keras_s2s.config.validation import Section, UserError, setting
-from keras_s2s.config.yaml_files import override, parse, read, replace_file
 from keras_s2s.config.formats import is_frames
 from keras_s2s.config.objectives import Noise, Objectives
-from keras_s2s.config.tokenizer import TokenizerConfig, check_composites
 from keras_s2s.config.tensorboard import TensorBoard
+from keras_s2s.config.tokenizer import TokenizerConfig, check_composites
+from keras_s2s.config.validation import Section, UserError, setting
+from keras_s2s.config.yaml_files import override, parse, read, replace_file
 from keras_s2s.signatures.fields import CAPS, PENALTY
 
 __all__ = [
@@ -32,15 +32,33 @@ __all__ = [
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = (
-    "adam", "adamw", "nadam", "adamax", "adafactor", "adagrad", "adadelta", "rmsprop", "sgd",
-    "lion", "lamb",
-)  # fmt: skip
+    "adam",
+    "adamw",
+    "nadam",
+    "adamax",
+    "adafactor",
+    "adagrad",
+    "adadelta",
+    "rmsprop",
+    "sgd",
+    "lion",
+    "lamb",
+)
 SCHEDULES = ("constant", "inverse_sqrt", "noam", "cosine", "exponential")
 FRAME_METRICS = ("mae", "rmse")
 MODEL_METRICS = ("loss", "accuracy", "perplexity", *FRAME_METRICS)
 TEXT_METRICS = (
-    "bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "wer", "per", "cer", "exact",
-)  # fmt: skip
+    "bleu",
+    "chrf",
+    "ter",
+    "rouge1",
+    "rouge2",
+    "rougeL",
+    "wer",
+    "per",
+    "cer",
+    "exact",
+)
 
 
 class SpecialIds(typing.NamedTuple):
@@ -306,9 +324,12 @@ class Decoding(Section):
     def needs_extras(self) -> bool:
         """Whether they ask for more than the plain beam looks at."""
         return bool(
-            self.coverage_penalty or self.no_repeat_ngram or self.repetition_penalty != 1
-            or self.disallowed or self.beam_groups > 1
-        )  # fmt: skip
+            self.coverage_penalty
+            or self.no_repeat_ngram
+            or self.repetition_penalty != 1
+            or self.disallowed
+            or self.beam_groups > 1
+        )
 
 
 @dataclass(frozen=True)

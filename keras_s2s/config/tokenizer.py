@@ -9,8 +9,14 @@ __all__ = ["FactorSizes", "PartedSize", "Sampling", "TokenizerConfig", "check_co
 
 COMPOSITES = ("factors", "sources")
 TOKENIZERS = (
-    "sentencepiece", "wordpiece", "words", "whitespace", "characters", "bytes", *COMPOSITES,
-)  # fmt: skip
+    "sentencepiece",
+    "wordpiece",
+    "words",
+    "whitespace",
+    "characters",
+    "bytes",
+    *COMPOSITES,
+)
 SIZE = 8000
 SEPARATORS = {"factors": "\N{HALFWIDTH FORMS LIGHT VERTICAL}", "sources": "\t"}
 

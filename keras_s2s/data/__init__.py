@@ -4,9 +4,11 @@
 `tf.data` pipeline of (x, y, sample_weight), and `survey` counts what that pipeline will find.
 """
 
+from keras_s2s.data.batch_sampler import length_buckets
 from keras_s2s.data.batching import batches, longest_batch
-from keras_s2s.data.locate_batch import find_lines
+from keras_s2s.data.corpus_readers import read_lines, read_pairs, read_side
 from keras_s2s.data.corpus_scan import survey
+from keras_s2s.data.corpus_statistics import Survey
 from keras_s2s.data.examples import (
     make_example,
     make_source,
@@ -14,9 +16,7 @@ from keras_s2s.data.examples import (
     target_strings,
 )
 from keras_s2s.data.feature_files import is_frames, read_frames, width_of
-from keras_s2s.data.batch_sampler import length_buckets
-from keras_s2s.data.corpus_readers import read_lines, read_pairs, read_side
-from keras_s2s.data.corpus_statistics import Survey
+from keras_s2s.data.locate_batch import find_lines
 
 __all__ = [
     "Survey",

@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_s2s.data.batch_sampler import Index, batch_sizes, count_batches, epoch_counts, length_buckets
+from keras_s2s.data.batch_sampler import (
+    Index,
+    batch_sizes,
+    count_batches,
+    epoch_counts,
+    length_buckets,
+)
 
 __all__ = ["PARTS", "REASONS", "Counts", "Examples", "Limits", "Survey"]
 

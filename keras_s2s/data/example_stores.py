@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import Corpus, UserError
-from keras_s2s.data.line_files import open_bytes, stamp
 from keras_s2s.data.batch_sampler import DROPPED, Index
 from keras_s2s.data.corpus_readers import open_rows
 from keras_s2s.data.corpus_statistics import Examples
+from keras_s2s.data.line_files import open_bytes, stamp
 
 __all__ = ["Records", "Texts", "check_unchanged", "join", "take"]
 
@@ -118,8 +118,10 @@ class Records(_Store):
         size = self._indexes[corpus].block
         buckets = self._indexes[corpus].buckets[block * size : (block + 1) * size]
         ranks = (np.cumsum(buckets != DROPPED) - 1)[inside]  # only pairs that are kept lie there
-        sides = [_slices(features[name], features[length], ranks)
-                 for name, length in self._lengths.items()]  # fmt: skip
+        sides = [
+            _slices(features[name], features[length], ranks)
+            for name, length in self._lengths.items()
+        ]
         return *sides, np.frombuffer(features["weight"], "<f4")[ranks]
 
     def _read(self, corpus, block):

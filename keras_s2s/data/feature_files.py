@@ -241,4 +241,3 @@ class Records(_Frames):
                 f" and F, came {len(values)} numbers and the shape {shape}"
             )
         return values.reshape(shape)
-

@@ -6,10 +6,10 @@ leaves are [B, K, ...] and are what a search reorders. `step` gives at every pos
 gives there.
 """
 
+from keras_s2s.decoders.average_attention import FastTransformerDecoder
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.decoders.bridges import Bridge
 from keras_s2s.decoders.convolutional import ConvolutionalDecoder
-from keras_s2s.decoders.average_attention import FastTransformerDecoder
 from keras_s2s.decoders.luong import LuongDecoder, PlainDecoder
 from keras_s2s.decoders.noisy_states import NoisyStatesDecoder
 from keras_s2s.decoders.recurrent import (

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers import recurrent
 from keras_s2s.decoders.transformer import TransformerDecoder
+from keras_s2s.layers import recurrent
 from keras_s2s.layers.dense import Linear
 from keras_s2s.layers.transformer import FeedForward, TransformerLayer, check_absolute
 
@@ -198,20 +198,44 @@ class FastTransformerDecoder(TransformerDecoder):
     Reference: Zhang et al. 2018, arXiv:1805.00631; Kim et al. 2019, D19-5632.
     """
 
-    def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
-                 dropout=0.1, history="ssru", positions="sinusoidal", **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=6,
+        num_heads=8,
+        hidden_units=None,
+        norm="pre",
+        dropout=0.1,
+        history="ssru",
+        positions="sinusoidal",
+        **kwargs,
+    ):
         if history not in HISTORIES:
             raise ValueError(f"history: expected 'average' or 'ssru', came {history!r}")
         check_absolute(positions)
         self.history, self.layer_class = history, HISTORIES[history]
         super().__init__(
-            units, num_layers, num_heads, hidden_units, norm, dropout=dropout, positions=positions,
+            units,
+            num_layers,
+            num_heads,
+            hidden_units,
+            norm,
+            dropout=dropout,
+            positions=positions,
             **kwargs,
-        )  # fmt: skip
+        )
 
     def get_config(self):
-        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "dropout", "history",
-               "positions")  # fmt: skip
+        own = (
+            "units",
+            "num_layers",
+            "num_heads",
+            "hidden_units",
+            "norm",
+            "dropout",
+            "history",
+            "positions",
+        )
         # Not the parent's own arguments, of which this class lacks some.
         base = super(TransformerDecoder, self).get_config()
         return {**base, **{name: getattr(self, name) for name in own}}

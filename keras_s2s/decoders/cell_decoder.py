@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
-from keras_s2s.layers import recurrent
 from keras_s2s.attention import make_attention
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.decoders.bridges import Bridge
+from keras_s2s.layers import recurrent
 from keras_s2s.layers.dense import Dropout, check_sizes, shape_of
 
 
@@ -29,8 +29,18 @@ class CellDecoder(Decoder):
 
     OWN = ("units", "num_layers", "cell", "bridge", "dropout", "residual_from")
 
-    def __init__(self, units, num_layers, cell, bridge, dropout, residual_from, attention="none",
-                 attention_units=None, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers,
+        cell,
+        bridge,
+        dropout,
+        residual_from,
+        attention="none",
+        attention_units=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         inner = units if attention_units is None else attention_units
         optional = {} if residual_from is None else {"residual_from": residual_from}

@@ -4,10 +4,10 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.attention import dot_product_attention
-from keras_s2s.layers.convolutions import HALF, GatedConvolution
 from keras_s2s.decoders.base import Decoder
-from keras_s2s.layers.embeddings import place
+from keras_s2s.layers.convolutions import HALF, GatedConvolution
 from keras_s2s.layers.dense import Dropout, check_sizes, make_linear, shape_of
+from keras_s2s.layers.embeddings import place
 from keras_s2s.layers.transformer import check_absolute, make_table
 
 __all__ = ["ConvolutionalDecoder"]
@@ -47,8 +47,16 @@ class ConvolutionalDecoder(Decoder):
     width is brought to U by a dense layer).
     """
 
-    def __init__(self, units, num_layers=4, kernel_size=3, positions="learned", dropout=0.1,
-                 normalized=False, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=4,
+        kernel_size=3,
+        positions="learned",
+        dropout=0.1,
+        normalized=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         check_sizes(units=units, num_layers=num_layers, kernel_size=kernel_size)
         self.units, self.num_layers, self.kernel_size = units, num_layers, kernel_size

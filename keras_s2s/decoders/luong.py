@@ -46,8 +46,18 @@ class LuongDecoder(CellDecoder):
 
     OWN = (*CellDecoder.OWN, "attention", "input_feeding")
 
-    def __init__(self, units, num_layers=1, cell="lstm", attention="general", input_feeding=True,
-                 bridge="dense", dropout=0.0, residual_from=None, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=1,
+        cell="lstm",
+        attention="general",
+        input_feeding=True,
+        bridge="dense",
+        dropout=0.0,
+        residual_from=None,
+        **kwargs,
+    ):
         super().__init__(
             units, num_layers, cell, bridge, dropout, residual_from, attention, **kwargs
         )
@@ -128,8 +138,16 @@ class PlainDecoder(CellDecoder):
     Reference: Sutskever et al. 2014, arXiv:1409.3215, sections 2 and 3.
     """
 
-    def __init__(self, units, num_layers=1, cell="lstm", bridge="dense", dropout=0.0,
-                 residual_from=None, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=1,
+        cell="lstm",
+        bridge="dense",
+        dropout=0.0,
+        residual_from=None,
+        **kwargs,
+    ):
         super().__init__(units, num_layers, cell, bridge, dropout, residual_from, **kwargs)
 
     def _parts(self, width, memory):

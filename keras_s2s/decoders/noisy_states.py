@@ -50,11 +50,29 @@ class NoisyStatesDecoder(CellDecoder):
     forms: `GatedAttention`, `LinearAttention`.
     """
 
-    OWN = ("units", "num_layers", "attention", "activation", "noise", "recurrent", "read_context",
-           "dropout")  # fmt: skip
+    OWN = (
+        "units",
+        "num_layers",
+        "attention",
+        "activation",
+        "noise",
+        "recurrent",
+        "read_context",
+        "dropout",
+    )
 
-    def __init__(self, units, num_layers=1, attention="gated", activation="tanh", noise=0.1,
-                 recurrent=False, read_context=False, dropout=0.0, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=1,
+        attention="gated",
+        activation="tanh",
+        noise=0.1,
+        recurrent=False,
+        read_context=False,
+        dropout=0.0,
+        **kwargs,
+    ):
         self.activation, self.noise, self.recurrent = activation, noise, recurrent
         super().__init__(units, num_layers, "noisy", "dense", dropout, None, attention, **kwargs)
         if not isinstance(read_context, bool):

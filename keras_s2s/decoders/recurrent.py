@@ -67,10 +67,29 @@ class RecurrentDecoder(_Reading):
 
     OWN = (*WITH_ATTENTION, "attention_units")
 
-    def __init__(self, units, num_layers=1, cell="gru", attention_units=None, bridge="dense",
-                 dropout=0.0, attention="additive", residual_from=None, **kwargs):  # fmt: skip
-        super().__init__(units, num_layers, cell, bridge, dropout, residual_from, attention,
-                         attention_units, **kwargs)  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=1,
+        cell="gru",
+        attention_units=None,
+        bridge="dense",
+        dropout=0.0,
+        attention="additive",
+        residual_from=None,
+        **kwargs,
+    ):
+        super().__init__(
+            units,
+            num_layers,
+            cell,
+            bridge,
+            dropout,
+            residual_from,
+            attention,
+            attention_units,
+            **kwargs,
+        )
         self.attention_units = attention_units
 
     def _make_projections(self):
@@ -122,8 +141,17 @@ class ConditionalDecoder(_Reading):
 
     OWN = WITH_ATTENTION
 
-    def __init__(self, units, num_layers=1, cell="gru", attention="additive", bridge="dense",
-                 dropout=0.0, residual_from=None, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=1,
+        cell="gru",
+        attention="additive",
+        bridge="dense",
+        dropout=0.0,
+        residual_from=None,
+        **kwargs,
+    ):
         super().__init__(
             units, num_layers, cell, bridge, dropout, residual_from, attention, **kwargs
         )
@@ -175,8 +203,17 @@ class GNMTDecoder(CellDecoder):
 
     OWN = WITH_ATTENTION
 
-    def __init__(self, units, num_layers=8, cell="lstm", attention="additive", bridge="zero",
-                 dropout=0.0, residual_from=3, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=8,
+        cell="lstm",
+        attention="additive",
+        bridge="zero",
+        dropout=0.0,
+        residual_from=3,
+        **kwargs,
+    ):
         super().__init__(
             units, num_layers, cell, bridge, dropout, residual_from, attention, **kwargs
         )

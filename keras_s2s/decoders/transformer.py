@@ -4,11 +4,19 @@ import keras
 import tensorflow as tf
 
 from keras_s2s import attention
-from keras_s2s.layers import masks
 from keras_s2s.decoders.base import Decoder
-from keras_s2s.layers.embeddings import place
+from keras_s2s.layers import masks
 from keras_s2s.layers.dense import Dropout, shape_of
-from keras_s2s.layers.transformer import TransformerLayer, check_stack, head_names, make_layers, make_norm, make_table, split_positions
+from keras_s2s.layers.embeddings import place
+from keras_s2s.layers.transformer import (
+    TransformerLayer,
+    check_stack,
+    head_names,
+    make_layers,
+    make_norm,
+    make_table,
+    split_positions,
+)
 
 __all__ = ["TransformerDecoder"]
 
@@ -55,9 +63,21 @@ class TransformerDecoder(Decoder):
     reads_own_width = True
     layer_class = TransformerLayer
 
-    def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
-                 activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
-                 scaled=True, first_position=0, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=6,
+        num_heads=8,
+        hidden_units=None,
+        norm="pre",
+        activation="relu",
+        dropout=0.1,
+        epsilon=1e-6,
+        positions="sinusoidal",
+        scaled=True,
+        first_position=0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         check_stack(
             units, num_layers, num_heads, hidden_units, epsilon, positions, scaled, first_position
@@ -169,6 +189,17 @@ class TransformerDecoder(Decoder):
         return self.final_norm(x) if self.final_norm else x
 
     def get_config(self):
-        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout",
-               "epsilon", "positions", "scaled", "first_position")  # fmt: skip
+        own = (
+            "units",
+            "num_layers",
+            "num_heads",
+            "hidden_units",
+            "norm",
+            "activation",
+            "dropout",
+            "epsilon",
+            "positions",
+            "scaled",
+            "first_position",
+        )
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

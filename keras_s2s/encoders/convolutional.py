@@ -3,10 +3,10 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers.convolutions import HALF, GatedConvolution
-from keras_s2s.layers.embeddings import place
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
+from keras_s2s.layers.convolutions import HALF, GatedConvolution
 from keras_s2s.layers.dense import Dropout, check_sizes, make_linear
+from keras_s2s.layers.embeddings import place
 from keras_s2s.layers.transformer import check_absolute, make_table
 
 
@@ -45,8 +45,18 @@ class ConvolutionalEncoder(Encoder):
     arXiv:1611.02344, section 3.2 (there tanh in place of gates).
     """
 
-    def __init__(self, units, num_layers=4, kernel_size=3, positions="learned", dropout=0.1,
-                 paired=None, source_end=True, normalized=False, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=4,
+        kernel_size=3,
+        positions="learned",
+        dropout=0.1,
+        paired=None,
+        source_end=True,
+        normalized=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         check_sizes(units=units, num_layers=num_layers, kernel_size=kernel_size)
         if paired is not None:
@@ -65,9 +75,13 @@ class ConvolutionalEncoder(Encoder):
     def _convolutions(self, count):
         return [
             GatedConvolution(
-                self.units, self.kernel_size, False, self.dropout, self.normalized,
+                self.units,
+                self.kernel_size,
+                False,
+                self.dropout,
+                self.normalized,
                 dtype=self.dtype_policy,
-            )  # fmt: skip
+            )
             for _ in range(count)
         ]
 
@@ -103,6 +117,14 @@ class ConvolutionalEncoder(Encoder):
         return x
 
     def get_config(self):
-        own = ("units", "num_layers", "kernel_size", "positions", "dropout", "paired",
-               "source_end", "normalized")  # fmt: skip
+        own = (
+            "units",
+            "num_layers",
+            "kernel_size",
+            "positions",
+            "dropout",
+            "paired",
+            "source_end",
+            "normalized",
+        )
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

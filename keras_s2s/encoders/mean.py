@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers.embeddings import place
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
 from keras_s2s.layers.dense import Dropout, check_sizes
+from keras_s2s.layers.embeddings import place
 from keras_s2s.layers.transformer import check_absolute, make_table
 
 

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers import recurrent
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
+from keras_s2s.layers import recurrent
 from keras_s2s.layers.dense import Dropout, Linear, check_sizes
 
 
@@ -114,8 +114,18 @@ class NoisyStatesEncoder(Encoder):
     Reference: an introduction to Seq2Seq models with attention, its encoder.
     """
 
-    def __init__(self, units, num_layers=1, activation="tanh", noise=0.1, recurrent=False,
-                 source_units=None, dropout=0.0, source_end=True, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=1,
+        activation="tanh",
+        noise=0.1,
+        recurrent=False,
+        source_units=None,
+        dropout=0.0,
+        source_end=True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         given = {} if source_units is None else {"source_units": source_units}
         check_sizes(units=units, num_layers=num_layers, **given)
@@ -134,8 +144,9 @@ class NoisyStatesEncoder(Encoder):
     def build(self, inputs_shape):
         width = inputs_shape[-1]
         if self.source_units not in (None, width):
-            raise ValueError(f"source_units: expected the inputs' width {width}, came"
-                             f" {self.source_units}")  # fmt: skip
+            raise ValueError(
+                f"source_units: expected the inputs' width {width}, came {self.source_units}"
+            )
         self.start = self.add_weight((1, self.units), "glorot_uniform", name="start")
         parts = [(self.mean_projection, width), (self.start_projection, self.units)]
         parts += [(cell, self.units if i else width) for i, cell in enumerate(self.cells)]
@@ -168,6 +179,14 @@ class NoisyStatesEncoder(Encoder):
         return recurrent.unroll(advance, projected, {"h": zeros}, like)[0]
 
     def get_config(self):
-        own = ("units", "num_layers", "activation", "noise", "recurrent", "source_units", "dropout",
-               "source_end")  # fmt: skip
+        own = (
+            "units",
+            "num_layers",
+            "activation",
+            "noise",
+            "recurrent",
+            "source_units",
+            "dropout",
+            "source_end",
+        )
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -35,8 +35,17 @@ class PyramidalEncoder(RecurrentEncoder):
 
     shortens = True
 
-    def __init__(self, units, num_layers=4, cell="lstm", bidirectional=True, dropout=0.0,
-                 source_end=True, variational=False, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=4,
+        cell="lstm",
+        bidirectional=True,
+        dropout=0.0,
+        source_end=True,
+        variational=False,
+        **kwargs,
+    ):
         kwargs |= {"residual": False, "variational": variational}
         super().__init__(units, num_layers, cell, bidirectional, dropout, source_end, **kwargs)
 

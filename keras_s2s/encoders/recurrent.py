@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers import recurrent
 from keras_s2s.encoders.base import Encoder, Memory
+from keras_s2s.layers import recurrent
 from keras_s2s.layers.dense import Dropout, check_sizes
 
 
@@ -45,8 +45,18 @@ class RecurrentEncoder(Encoder):
     arXiv:1607.06450.
     """
 
-    def __init__(self, units, num_layers=1, cell="gru", bidirectional=True, dropout=0.0,
-                 source_end=True, residual=False, variational=False, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=1,
+        cell="gru",
+        bidirectional=True,
+        dropout=0.0,
+        source_end=True,
+        residual=False,
+        variational=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         check_sizes(units=units, num_layers=num_layers)
         self._check_switches(
@@ -116,8 +126,16 @@ class RecurrentEncoder(Encoder):
         return recurrent.run(cell, inputs, mask, reverse, kept)
 
     def get_config(self):
-        own = ("units", "num_layers", "cell", "bidirectional", "dropout", "source_end", "residual",
-               "variational")  # fmt: skip
+        own = (
+            "units",
+            "num_layers",
+            "cell",
+            "bidirectional",
+            "dropout",
+            "source_end",
+            "residual",
+            "variational",
+        )
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 

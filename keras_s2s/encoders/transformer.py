@@ -3,10 +3,17 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers.embeddings import place
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
 from keras_s2s.layers.dense import Dropout
-from keras_s2s.layers.transformer import check_stack, head_names, make_layers, make_norm, make_table, split_positions
+from keras_s2s.layers.embeddings import place
+from keras_s2s.layers.transformer import (
+    check_stack,
+    head_names,
+    make_layers,
+    make_norm,
+    make_table,
+    split_positions,
+)
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -47,9 +54,22 @@ class TransformerEncoder(Encoder):
 
     reads_own_width = True
 
-    def __init__(self, units, num_layers=6, num_heads=8, hidden_units=None, norm="pre",
-                 activation="relu", dropout=0.1, epsilon=1e-6, positions="sinusoidal",
-                 scaled=True, first_position=0, source_end=True, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_layers=6,
+        num_heads=8,
+        hidden_units=None,
+        norm="pre",
+        activation="relu",
+        dropout=0.1,
+        epsilon=1e-6,
+        positions="sinusoidal",
+        scaled=True,
+        first_position=0,
+        source_end=True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         check_stack(
             units, num_layers, num_heads, hidden_units, epsilon, positions, scaled, first_position
@@ -90,6 +110,18 @@ class TransformerEncoder(Encoder):
         return Memory(x, mask, masked_mean(x, mask), (), None, attention)
 
     def get_config(self):
-        own = ("units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout",
-               "epsilon", "positions", "scaled", "first_position", "source_end")  # fmt: skip
+        own = (
+            "units",
+            "num_layers",
+            "num_heads",
+            "hidden_units",
+            "norm",
+            "activation",
+            "dropout",
+            "epsilon",
+            "positions",
+            "scaled",
+            "first_position",
+            "source_end",
+        )
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -42,8 +42,9 @@ class PointerNetworkHead(Head):
     points = True
     smooths = False
 
-    def __init__(self, vocabulary_size=len(SpecialIds()), attention_units=None, tied=False,
-                 **kwargs):  # fmt: skip
+    def __init__(
+        self, vocabulary_size=len(SpecialIds()), attention_units=None, tied=False, **kwargs
+    ):
         if tied:
             raise ValueError(_NO_TIE)
         if vocabulary_size != len(SpecialIds()):

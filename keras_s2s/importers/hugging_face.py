@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from keras_s2s import models, checkpoints, tokenizers
+from keras_s2s import checkpoints, models, tokenizers
 from keras_s2s.config import Config, Decoding, Export, ModelConfig, UserError, making
 from keras_s2s.importers.hugging_face_layers import Sizes, assign
 from keras_s2s.importers.vocabularies import read_json

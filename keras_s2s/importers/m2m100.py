@@ -53,8 +53,9 @@ def import_m2m100(directory, run, source, target) -> Path:
     """
     directory = Path(directory)
     settings = _Settings(directory)
-    pair = [settings.tokenizer(side, came)
-            for side, came in (("source", source), ("target", target))]  # fmt: skip
+    pair = [
+        settings.tokenizer(side, came) for side, came in (("source", source), ("target", target))
+    ]
     arrays = _arrays(read_weights(directory), settings)
     return write_run(run, settings.config(), pair, arrays)
 
@@ -151,8 +152,12 @@ def _arrays(weights, settings):
         # Older files hold the positions, which are computed.
         weights.ignore(f"model.{part}.embed_positions.weights", f"model.{part}.version")
     rows = settings.vocabulary.rows
-    names = ["model.shared.weight", "model.encoder.embed_tokens.weight",
-             "model.decoder.embed_tokens.weight", "lm_head.weight"]  # fmt: skip
+    names = [
+        "model.shared.weight",
+        "model.encoder.embed_tokens.weight",
+        "model.decoder.embed_tokens.weight",
+        "lm_head.weight",
+    ]
     name = next((name for name in names if name in weights), names[0])
     made["source/table"] = weights.take(name, settings.size, sizes.units)[rows]
     made["head/bias"] = np.zeros(len(rows), "float32")

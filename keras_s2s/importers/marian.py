@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from keras_s2s import tokenizers
 from keras_s2s.config import UserError
-from keras_s2s.layers.embeddings import sinusoidal
 from keras_s2s.importers.hugging_face import ASIDE, Settings, find, write_run
 from keras_s2s.importers.hugging_face_layers import stack
 from keras_s2s.importers.vocabularies import Special, arrange, read_names
 from keras_s2s.importers.weight_files import read_weights
+from keras_s2s.layers.embeddings import sinusoidal
 
 __all__ = ["import_marian"]
 
@@ -51,9 +51,11 @@ def import_marian(directory, run) -> Path:
     directory = Path(directory)
     settings = _Settings(directory)
     return write_run(
-        run, settings.config(), _tokenizers(directory, settings),
+        run,
+        settings.config(),
+        _tokenizers(directory, settings),
         _arrays(read_weights(directory), settings),
-    )  # fmt: skip
+    )
 
 
 class _Settings(Settings):

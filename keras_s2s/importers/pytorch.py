@@ -20,10 +20,17 @@ __all__ = ["read_pytorch"]
 
 MAGIC = 0x1950A86A20F9469CFC6C
 TYPES = {
-    "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2",
-    "BFloat16Storage": tf.bfloat16.as_numpy_dtype, "LongStorage": "<i8", "IntStorage": "<i4",
-    "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
-}  # fmt: skip
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": tf.bfloat16.as_numpy_dtype,
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
 
 
 class _Storage(NamedTuple):
@@ -105,8 +112,9 @@ def _read_legacy(path):
         if not machine["little_endian"]:
             raise UserError("expected little-endian numbers, came big-endian ones")
         keys = _Unpickler(file).load()
-        kinds = {one.storage.key: one.storage.kind for one in found.values()
-                 if isinstance(one, _Tensor)}  # fmt: skip
+        kinds = {
+            one.storage.key: one.storage.kind for one in found.values() if isinstance(one, _Tensor)
+        }
         contents = {}
         for key in keys:
             (count,) = struct.unpack("<q", file.read(8))

@@ -39,8 +39,7 @@ class GatedConvolution(keras.layers.Layer):
     gate: Dauphin et al. 2016, arXiv:1612.08083.
     """
 
-    def __init__(self, units, kernel_size=3, causal=False, dropout=0.0, normalized=False,
-                 **kwargs):  # fmt: skip
+    def __init__(self, units, kernel_size=3, causal=False, dropout=0.0, normalized=False, **kwargs):
         super().__init__(**kwargs)
         check_sizes(units=units, kernel_size=kernel_size)
         self.units, self.kernel_size, self.causal = units, kernel_size, causal

@@ -10,8 +10,16 @@ import contextvars
 import tensorflow as tf
 
 __all__ = [
-    "are_growing", "growing", "put", "read", "readable", "roomier", "started", "whole", "write",
-]  # fmt: skip
+    "are_growing",
+    "growing",
+    "put",
+    "read",
+    "readable",
+    "roomier",
+    "started",
+    "whole",
+    "write",
+]
 
 _GROWING = contextvars.ContextVar("growing", default=False)
 

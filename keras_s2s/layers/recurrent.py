@@ -266,7 +266,8 @@ def unroll(advance, inputs, states, like, reverse=False):
     def body(count, written, flat_states):
         outputs, new = go(count, flat_states)
         written = [
-            loop_backend.write(array, place(count), output) for array, output in zip(written, outputs)
+            loop_backend.write(array, place(count), output)
+            for array, output in zip(written, outputs)
         ]
         return count + 1, written, new
 

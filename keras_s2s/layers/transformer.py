@@ -4,8 +4,8 @@ import keras
 
 from keras_s2s.attention import CrossAttention, SelfAttention
 from keras_s2s.attention.self_positions import RELATIVE, make_position
-from keras_s2s.layers.embeddings import POSITIONS, LearnedPositions
 from keras_s2s.layers.dense import Dropout, LayerNormalization, Linear, check_sizes, make_norm
+from keras_s2s.layers.embeddings import POSITIONS, LearnedPositions
 
 __all__ = [
     "FeedForward",
@@ -21,8 +21,16 @@ __all__ = [
 ]
 
 
-def check_stack(units, num_layers, num_heads, hidden_units, epsilon=1e-6, positions="sinusoidal",
-                scaled=True, first_position=0):  # fmt: skip
+def check_stack(
+    units,
+    num_layers,
+    num_heads,
+    hidden_units,
+    epsilon=1e-6,
+    positions="sinusoidal",
+    scaled=True,
+    first_position=0,
+):
     """Refuses what no stack of layers can have.
 
     Raises:
@@ -215,9 +223,19 @@ class TransformerLayer(keras.layers.Layer):
     arXiv:2002.04745.
     """
 
-    def __init__(self, units, num_heads, hidden_units, cross=False, norm="pre",
-                 activation="relu", dropout=0.0, epsilon=1e-6, position=None,
-                 **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        units,
+        num_heads,
+        hidden_units,
+        cross=False,
+        norm="pre",
+        activation="relu",
+        dropout=0.0,
+        epsilon=1e-6,
+        position=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if norm not in ("pre", "post"):
             raise ValueError(f"norm: expected 'pre' or 'post', came {norm!r}")
@@ -314,8 +332,16 @@ class TransformerLayer(keras.layers.Layer):
         return (x if self.norm == "pre" else norm(x)), kept
 
     def get_config(self):
-        own = ("units", "num_heads", "hidden_units", "cross", "norm", "activation", "dropout",
-               "epsilon")  # fmt: skip
+        own = (
+            "units",
+            "num_heads",
+            "hidden_units",
+            "cross",
+            "norm",
+            "activation",
+            "dropout",
+            "epsilon",
+        )
         position = keras.saving.serialize_keras_object(self.self_attention.position)
         own = {name: getattr(self, name) for name in own}
         return {**super().get_config(), **own, "position": position}

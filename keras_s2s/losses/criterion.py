@@ -70,8 +70,9 @@ class Criterion:
             yield settings.cross_entropy, losses.r_drop(settings.r_drop, *smoothing)
         elif settings.cross_entropy:
             entropy = losses.cross_entropy(*smoothing)
-            yield settings.cross_entropy, lambda x, y, outputs, w: entropy(
-                x, y, outputs["logits"], w
+            yield (
+                settings.cross_entropy,
+                lambda x, y, outputs, w: entropy(x, y, outputs["logits"], w),
             )
         if settings.guided_alignment:
             kind = settings.guided_alignment_kind

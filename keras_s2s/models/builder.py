@@ -6,7 +6,6 @@ import inspect
 import keras
 import tensorflow as tf
 
-from keras_s2s.models.presets import DEFAULT, PRESETS
 from keras_s2s.config import FactorSizes, ModelConfig, PartedSize, UserError
 from keras_s2s.decoders import (
     ConditionalDecoder,
@@ -19,7 +18,6 @@ from keras_s2s.decoders import (
     RecurrentDecoder,
     TransformerDecoder,
 )
-from keras_s2s.layers.embeddings import FactoredEmbedding, ParallelEmbedding, PartedEmbedding, PointerEmbedding, TokenEmbedding
 from keras_s2s.encoders import (
     ConvolutionalEncoder,
     GNMTEncoder,
@@ -38,8 +36,16 @@ from keras_s2s.heads import (
     RegressionHead,
     SoftmaxHead,
 )
-from keras_s2s.models.seq2seq import Seq2Seq
+from keras_s2s.layers.embeddings import (
+    FactoredEmbedding,
+    ParallelEmbedding,
+    PartedEmbedding,
+    PointerEmbedding,
+    TokenEmbedding,
+)
 from keras_s2s.layers.features import VectorProjection
+from keras_s2s.models.presets import DEFAULT, PRESETS
+from keras_s2s.models.seq2seq import Seq2Seq
 
 __all__ = ["KINDS", "assemble", "build", "resolve", "with_policy"]
 
@@ -78,8 +84,15 @@ CORPUS = ("self", "vocabulary_size", "features", "tied")  # not for a configurat
 SIDES = {"source": ("norm", "combine", "widths"), "target": ("norm", "first")}
 OF_FACTORS = ("combine", "widths")  # the others are of frames
 SHARED = (
-    "units", "num_layers", "num_heads", "hidden_units", "norm", "activation", "dropout", "cell",
-)  # fmt: skip
+    "units",
+    "num_layers",
+    "num_heads",
+    "hidden_units",
+    "norm",
+    "activation",
+    "dropout",
+    "cell",
+)
 
 
 def resolve(model: ModelConfig) -> dict:

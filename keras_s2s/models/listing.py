@@ -9,10 +9,10 @@ import tensorflow as tf
 from keras_s2s import losses
 from keras_s2s.attention import ATTENTIONS
 from keras_s2s.attention.self_positions import RELATIVE
-from keras_s2s.models.builder import KINDS, assemble, resolve
-from keras_s2s.models.presets import PAPERS, PRESETS
 from keras_s2s.config import ModelConfig, Objectives
 from keras_s2s.layers.embeddings import LearnedPositions, sinusoidal
+from keras_s2s.models.builder import KINDS, assemble, resolve
+from keras_s2s.models.presets import PAPERS, PRESETS
 
 __all__ = ["count_parameters", "listing", "parts"]
 

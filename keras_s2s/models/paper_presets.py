@@ -32,9 +32,7 @@ def luong(attention="general"):
 
     With `"local"` the best single model's attention. There sources are read reversed.
     """
-    return _recurrent(
-        "lstm", 1000, 4, 0.2, False, kind="luong", attention=attention, bridge="copy"
-    )  # fmt: skip
+    return _recurrent("lstm", 1000, 4, 0.2, False, kind="luong", attention=attention, bridge="copy")
 
 
 def sutskever():

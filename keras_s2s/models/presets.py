@@ -14,8 +14,9 @@ def _recurrent(cell, units, layers=1, dropout=0.2, head="softmax"):
     }
 
 
-def _transformer(units, layers, heads, hidden, dropout=0.1, norm="pre", head="softmax",
-                 positions="sinusoidal"):  # fmt: skip
+def _transformer(
+    units, layers, heads, hidden, dropout=0.1, norm="pre", head="softmax", positions="sinusoidal"
+):
     """The output is tied to the target's embedding; Vaswani et al. share the source's too, which is
     `tie: all` over a shared vocabulary."""
     side = {"kind": "transformer", "units": units, "num_layers": layers, "num_heads": heads}
@@ -52,6 +53,7 @@ def _convolutional(units, layers, kernel_size=3, dropout=0.2):
 
 
 _BASE = {"units": 512, "layers": 6, "heads": 8, "hidden": 2048}
+
 
 def _pointer_generator():
     """See et al. 2017, arXiv:1704.04368, section 5; `training.objectives.coverage: 1` goes with it.

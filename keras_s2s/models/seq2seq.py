@@ -6,9 +6,9 @@ import tensorflow as tf
 from keras_s2s import losses
 from keras_s2s.heads import spread_over_source
 from keras_s2s.layers.dense import NormalizedLinear
+from keras_s2s.layers.features import last_frame
 from keras_s2s.losses.criterion import Criterion
 from keras_s2s.models.training_step import Updates, token_weights
-from keras_s2s.layers.features import last_frame
 
 __all__ = ["Seq2Seq"]
 
@@ -57,8 +57,9 @@ class Seq2Seq(Updates):
 
     criterion = None
 
-    def __init__(self, source, encoder, target, decoder, head, tie="none", label_smoothing=0.0,
-                 **kwargs):  # fmt: skip
+    def __init__(
+        self, source, encoder, target, decoder, head, tie="none", label_smoothing=0.0, **kwargs
+    ):
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
                 f"KERAS_BACKEND: expected 'tensorflow', came {keras.backend.backend()!r}"

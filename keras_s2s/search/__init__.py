@@ -5,13 +5,13 @@ while a search runs but the decoder's state: each step notes token and parent of
 and hypotheses are traced back once at the end. `forecast` is the same loop over real vectors.
 """
 
+from keras_s2s.search.backtrace import Hypotheses
 from keras_s2s.search.beam_state import Beam, advance, length_penalty
 from keras_s2s.search.compiled_search import CompiledSearch
 from keras_s2s.search.constraints import forbidden, needed
 from keras_s2s.search.feature_forecast import Forecasts, forecast
 from keras_s2s.search.loop import sample, search
 from keras_s2s.search.options import LOWEST, Candidates, Extras, Options, Sampling, no_extras
-from keras_s2s.search.backtrace import Hypotheses
 
 __all__ = [
     "LOWEST",

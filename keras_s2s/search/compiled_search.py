@@ -10,9 +10,9 @@ full.
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
+from keras_s2s.search.backtrace import Hypotheses
 from keras_s2s.search.loop import search, search_within
 from keras_s2s.search.options import Options, in_use
-from keras_s2s.search.backtrace import Hypotheses
 
 __all__ = ["CompiledSearch"]
 
@@ -32,8 +32,9 @@ class CompiledSearch:
         self.widths, self.sizes, self.most = sorted({*widths}), sorted({*sizes}), most
         self._compiled = None
 
-    def __call__(self, begin, step, source, options, extras=None, *, special=SpecialIds(),
-                 alignment=True):  # fmt: skip
+    def __call__(
+        self, begin, step, source, options, extras=None, *, special=SpecialIds(), alignment=True
+    ):
         if self._compiled is None:  # one for all signatures: XLA knows functions by their names
             self._compiled = _compile(begin, step, special)
         mask = source["mask"]

@@ -49,10 +49,13 @@ def forecast(begin, step, source, steps, features: int, *, most: int | None = No
     notes = tf.TensorArray(tf.float32, **size, clear_after_read=False)
     variables = (tf.constant(0), frames, notes, state)
     _, _, notes, _ = tf.while_loop(
-        lambda position, *_: position < count, body, variables,
+        lambda position, *_: position < count,
+        body,
+        variables,
         shape_invariants=(tf.TensorShape([]), frames.shape, None, _shapes(state)),
-        parallel_iterations=1, maximum_iterations=most,
-    )  # fmt: skip
+        parallel_iterations=1,
+        maximum_iterations=most,
+    )
     outputs = tf.transpose(notes.stack(), [1, 0, 2])[:, :count]  # [B, T, F']
     real = tf.expand_dims(tf.sequence_mask(steps, count), 2)
     means, logs = outputs[..., :features], outputs[..., features:]

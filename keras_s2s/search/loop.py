@@ -4,11 +4,11 @@ import functools
 
 import tensorflow as tf
 
-from keras_s2s.layers import loop_backend
 from keras_s2s.config import SpecialIds
+from keras_s2s.layers import loop_backend
 from keras_s2s.search import beam_state
-from keras_s2s.search.options import Options, in_use, no_extras
 from keras_s2s.search.backtrace import trace
+from keras_s2s.search.options import Options, in_use, no_extras
 from keras_s2s.search.strategies import Draws, Plain, Wishes
 
 __all__ = ["sample", "search", "search_within", "update"]
@@ -17,8 +17,9 @@ WORTHWHILE = 8  # rows, below which done ones stay
 ROOM = 16  # steps
 
 
-def search(begin, step, source, options, extras=None, *, special=SpecialIds(), alignment=True,
-           most=None):  # fmt: skip
+def search(
+    begin, step, source, options, extras=None, *, special=SpecialIds(), alignment=True, most=None
+):
     """Beam search over a model.
 
     A row's result never depends on its neighbours: K, the width of the batch, is the largest
@@ -53,8 +54,18 @@ def search(begin, step, source, options, extras=None, *, special=SpecialIds(), a
     )
 
 
-def sample(begin, step, source, options, sampling, extras=None, *, special=SpecialIds(),
-           alignment=True, most=None):  # fmt: skip
+def sample(
+    begin,
+    step,
+    source,
+    options,
+    sampling,
+    extras=None,
+    *,
+    special=SpecialIds(),
+    alignment=True,
+    most=None,
+):
     """Draws targets from a model; arguments and result as for `search`.
 
     Args:
@@ -138,9 +149,13 @@ def _follow(way, begin, step, source, special, alignment, most):
 
 def _loop(going, body, variables, most=None):
     return tf.while_loop(
-        going, body, variables, shape_invariants=_shapes(variables), parallel_iterations=1,
+        going,
+        body,
+        variables,
+        shape_invariants=_shapes(variables),
+        parallel_iterations=1,
         maximum_iterations=most,
-    )  # fmt: skip
+    )
 
 
 def _leaves(nest):
@@ -204,8 +219,9 @@ def _take(step, way, context, alignment, position, beam, memory, state):
     parents = tf.cast(packed[:, :, 1], tf.int32)  # [B, K]
     then = tf.nest.map_structure(
         lambda new, old: tf.cast(tf.gather(new, parents, axis=1, batch_dims=1), old.dtype),
-        then, state,
-    )  # fmt: skip
+        then,
+        state,
+    )
     noted = [packed]
     if alignment:
         # Of the first step there may be one slot only; notes of all steps are stacked.

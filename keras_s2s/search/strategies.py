@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_s2s.layers import loop_backend
 from keras_s2s.heads import log_normalizer
-from keras_s2s.search import logits_processors, constraints, sampling
-from keras_s2s.search.top_k import barred, best_of_all, best_of_blocks, block_size, plain
+from keras_s2s.layers import loop_backend
+from keras_s2s.search import constraints, logits_processors, sampling
 from keras_s2s.search.diverse_beam import arrange, grouped
 from keras_s2s.search.options import LOWEST, Candidates
+from keras_s2s.search.top_k import barred, best_of_all, best_of_blocks, block_size, plain
 
 __all__ = ["Draws", "Look", "Plain", "Wishes"]
 

@@ -112,14 +112,16 @@ _MAX_LENGTH = _input(
 )
 _PREFIXES = (
     _input("target_prefix", "string", "", "text that every hypothesis begins with"),
+    _input("prefix_tokens", "string", "", "the same as tokens, one a line, as `tokens` gives them"),
     _input(
-        "prefix_tokens", "string", "", "the same as tokens, one a line, as `tokens` gives them"
+        "max_new_tokens",
+        "int32",
+        0,
+        "most tokens after the prefix; 0: up to max_length",
+        0,
+        "max_length",
     ),
-    _input(
-        "max_new_tokens", "int32", 0, "most tokens after the prefix; 0: up to max_length",
-        0, "max_length",
-    ),
-)  # fmt: skip
+)
 _FOUND = (
     _output("text", "string", "BK", "hypotheses, best first"),
     _output("score", "float32", "BK", "what they are ranked by"),
@@ -140,42 +142,104 @@ TRANSLATE = Signature(
     inputs=(
         _TEXT,
         _input(
-            "beam_size", "int32", 5, "hypotheses kept at each step; 1 is greedy search",
-            1, "beam_size",
+            "beam_size",
+            "int32",
+            5,
+            "hypotheses kept at each step; 1 is greedy search",
+            1,
+            "beam_size",
         ),
-        _input("num_hypotheses", "int32", 1, "hypotheses returned, at most beam_size", 1,
-               "beam_size"),
-        _input("length_penalty", "float32", 0.6,
-               "exponent of the length penalty; above 0 favours long targets", -PENALTY, PENALTY),
-        _input("length_offset", "float32", 5.0,
-               "c of the length penalty; 5 is GNMT's, 0 gives the mean", 0, 1000),
-        _input("coverage_penalty", "float32", 0.0,
-               "weight of source tokens that got no attention", 0, PENALTY),
+        _input(
+            "num_hypotheses", "int32", 1, "hypotheses returned, at most beam_size", 1, "beam_size"
+        ),
+        _input(
+            "length_penalty",
+            "float32",
+            0.6,
+            "exponent of the length penalty; above 0 favours long targets",
+            -PENALTY,
+            PENALTY,
+        ),
+        _input(
+            "length_offset",
+            "float32",
+            5.0,
+            "c of the length penalty; 5 is GNMT's, 0 gives the mean",
+            0,
+            1000,
+        ),
+        _input(
+            "coverage_penalty",
+            "float32",
+            0.0,
+            "weight of source tokens that got no attention",
+            0,
+            PENALTY,
+        ),
         _input("min_length", "int32", 0, "fewest target tokens", 0, "max_length"),
         _input("min_length_ratio", "float32", 0.0, "fewest, for each source token", 0, 100),
         _MAX_LENGTH,
-        _input("max_length_ratio", "float32", 0.0, "most, for each source token; 0: no such limit",
-               0, 100),
-        _input("no_repeat_ngram", "int32", 0, "so many tokens never occur twice in a row; 0: off",
-               0, "no_repeat_ngram"),
-        _input("repetition_penalty", "float32", 1.0,
-               "multiplies the log-probability of tokens used before; 1: off", 0.01, 100),
+        _input(
+            "max_length_ratio",
+            "float32",
+            0.0,
+            "most, for each source token; 0: no such limit",
+            0,
+            100,
+        ),
+        _input(
+            "no_repeat_ngram",
+            "int32",
+            0,
+            "so many tokens never occur twice in a row; 0: off",
+            0,
+            "no_repeat_ngram",
+        ),
+        _input(
+            "repetition_penalty",
+            "float32",
+            1.0,
+            "multiplies the log-probability of tokens used before; 1: off",
+            0.01,
+            100,
+        ),
         *_PREFIXES[:2],
         _input("constraints", "string", "", "texts that the target must hold, one a line"),
         _input("disallowed", "string", "", "tokens or texts that it must not hold, one a line"),
-        _input("beam_groups", "int32", 1, "groups of the beam that keep apart; divides beam_size",
-               1, "beam_size"),
-        _input("diversity_penalty", "float32", 0.0,
-               "taken from tokens that an earlier group chose at the same step", 0, 100),
-        _input("alternatives_at", "int32", -1,
-               "position at which num_hypotheses different tokens branch off; -1: off",
-               -1, "max_length"),
-        _input("replace_unknown", "bool", False,
-               "unknown tokens become the source token they look at, or its dictionary entry"),
+        _input(
+            "beam_groups",
+            "int32",
+            1,
+            "groups of the beam that keep apart; divides beam_size",
+            1,
+            "beam_size",
+        ),
+        _input(
+            "diversity_penalty",
+            "float32",
+            0.0,
+            "taken from tokens that an earlier group chose at the same step",
+            0,
+            100,
+        ),
+        _input(
+            "alternatives_at",
+            "int32",
+            -1,
+            "position at which num_hypotheses different tokens branch off; -1: off",
+            -1,
+            "max_length",
+        ),
+        _input(
+            "replace_unknown",
+            "bool",
+            False,
+            "unknown tokens become the source token they look at, or its dictionary entry",
+        ),
         _PREFIXES[2],
     ),
     outputs=_FOUND,
-)  # fmt: skip
+)
 
 SAMPLE = Signature(
     "sample",
@@ -184,16 +248,23 @@ SAMPLE = Signature(
         _input("num_samples", "int32", 1, "targets drawn", 1, "beam_size"),
         _input("temperature", "float32", 1.0, "divides the logits", 0.01, 100),
         _input("top_k", "int32", 0, "draw among so many of the likeliest tokens; 0: all", 0, 2**30),
-        _input("top_p", "float32", 1.0, "among the likeliest that make up this probability",
-               0.0, 1.0),
-        _input("min_p", "float32", 0.0, "among those of at least this share of the likeliest's",
-               0.0, 1.0),
+        _input(
+            "top_p", "float32", 1.0, "among the likeliest that make up this probability", 0.0, 1.0
+        ),
+        _input(
+            "min_p",
+            "float32",
+            0.0,
+            "among those of at least this share of the likeliest's",
+            0.0,
+            1.0,
+        ),
         _input("seed", "int32", 0, "draws are a function of it"),
         _MAX_LENGTH,
         *_PREFIXES,
     ),
     outputs=_FOUND,
-)  # fmt: skip
+)
 
 _TARGET = (
     _input("target", "string", "", "target text"),
@@ -254,7 +325,7 @@ FORECAST = Signature(
         _output("lengths", "int32", "B", "number of frames of each row"),
         _output("error", "string", "B", 'what was wrong with that row, or ""'),
     ),
-)  # fmt: skip
+)
 
 SIGNATURES = {
     signature.name: signature
@@ -376,6 +447,4 @@ def pharaoh(alignment) -> list[tuple[int, int]]:
     Args:
         alignment: float array [T, S] of a `Hypothesis`.
     """
-    return [
-        (int(row[:-1].argmax()), place) for place, row in enumerate(alignment) if len(row) > 1
-    ]
+    return [(int(row[:-1].argmax()), place) for place, row in enumerate(alignment) if len(row) > 1]

@@ -107,9 +107,13 @@ def record_of(attention, target=None, reference=None, score=None) -> AttentionRe
         ValueError: a weight is not finite.
     """
     return AttentionRecord(
-        attention.source_tokens, attention.tokens, maps_of(attention),
-        reference=reference, text=target, score=score,
-    )  # fmt: skip
+        attention.source_tokens,
+        attention.tokens,
+        maps_of(attention),
+        reference=reference,
+        text=target,
+        score=score,
+    )
 
 
 def pack(record: AttentionRecord) -> bytes:

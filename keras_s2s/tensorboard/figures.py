@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from keras_s2s.config import replacing
-from keras_s2s.tensorboard.labels import families, is_right_to_left, visible
 from keras_s2s.tensorboard.attention_records import maps_of
+from keras_s2s.tensorboard.labels import families, is_right_to_left, visible
 
 __all__ = ["FORMATS", "AttentionFigure", "grid_of", "plot_attention", "save_attention"]
 
@@ -74,8 +74,9 @@ class AttentionFigure(Figure):
         return np.asarray(canvas.buffer_rgba())
 
 
-def plot_attention(weights, source_tokens, target_tokens, title="", names=None,
-                   sides=("source", "target")) -> Figure:  # fmt: skip
+def plot_attention(
+    weights, source_tokens, target_tokens, title="", names=None, sides=("source", "target")
+) -> Figure:
     """Draws who looked where: source tokens across, target tokens down, darker is more.
 
     A source that is written from right to left begins at the right. Maps named
@@ -143,8 +144,13 @@ def grid_of(attention, kind="cross") -> dict:
         "self": (target, target, ("looked at", "looking")),
         "encoder": (source, source, ("looked at", "looking")),
     }[kind]
-    return {"weights": weights, "source_tokens": across, "target_tokens": down,
-            "names": list(names), "sides": sides}  # fmt: skip
+    return {
+        "weights": weights,
+        "source_tokens": across,
+        "target_tokens": down,
+        "names": list(names),
+        "sides": sides,
+    }
 
 
 def save_attention(path, *args, **kwargs) -> Path:
@@ -249,13 +255,28 @@ def _side(tokens, alone):
 def _draw(axes, corners, name, weights, backwards):
     left, right, bottom, top = corners
     extent = (right, left, bottom, top) if backwards else corners
-    axes.imshow(weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto", extent=extent,
-                interpolation="nearest")  # fmt: skip
+    axes.imshow(
+        weights,
+        cmap="Blues",
+        vmin=0.0,
+        vmax=1.0,
+        aspect="auto",
+        extent=extent,
+        interpolation="nearest",
+    )
     frame = Rectangle((left, top), right - left, bottom - top, fill=False, linewidth=0.6)
     axes.add_patch(frame).set_clip_on(False)
     if name:
-        axes.annotate(name, ((left + right) / 2, top), (0, 2), textcoords="offset points",
-                      ha="center", va="bottom", fontsize=8, parse_math=False)  # fmt: skip
+        axes.annotate(
+            name,
+            ((left + right) / 2, top),
+            (0, 2),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=8,
+            parse_math=False,
+        )
 
 
 def _ticks(axis, places, labels, inches, fonts):
@@ -264,6 +285,12 @@ def _ticks(axis, places, labels, inches, fonts):
     step = max(1, math.ceil(SMALLEST_TYPE / points))
     points = min(max(points * step, SMALLEST_TYPE), LARGEST_TYPE)
     turned = axis.axis_name == "x" and max(map(len, labels), default=0) > 2
-    axis.set_ticks(places[:, ::step].ravel(), labels[::step] * len(places), fontsize=points,
-                   fontfamily=fonts, parse_math=False, rotation=90 * turned)  # fmt: skip
+    axis.set_ticks(
+        places[:, ::step].ravel(),
+        labels[::step] * len(places),
+        fontsize=points,
+        fontfamily=fonts,
+        parse_math=False,
+        rotation=90 * turned,
+    )
     axis.set_tick_params(length=2)

@@ -11,11 +11,31 @@ LONGEST = 24  # signs of a label
 JOINERS = "\u200c\u200d"  # they shape the letters beside them
 # Where a script that the default font lacks is looked for, by how a family's name begins.
 CANDIDATES = (
-    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans", "WenQuanYi", "Droid Sans Fallback",
-    "PingFang", "Hiragino Sans", "Microsoft YaHei", "SimHei", "Yu Gothic", "Meiryo",
-    "Malgun Gothic", "Noto Sans", "Noto Naskh", "Noto Serif", "Lohit", "FreeSans", "Mangal",
-    "Nirmala", "Kohinoor", "Geeza Pro", "Segoe UI", "Arial Unicode MS", "Unifont",
-)  # fmt: skip
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans",
+    "WenQuanYi",
+    "Droid Sans Fallback",
+    "PingFang",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "SimHei",
+    "Yu Gothic",
+    "Meiryo",
+    "Malgun Gothic",
+    "Noto Sans",
+    "Noto Naskh",
+    "Noto Serif",
+    "Lohit",
+    "FreeSans",
+    "Mangal",
+    "Nirmala",
+    "Kohinoor",
+    "Geeza Pro",
+    "Segoe UI",
+    "Arial Unicode MS",
+    "Unifont",
+)
 DEFAULT = "DejaVu Sans"  # matplotlib brings it: Latin, Greek, Cyrillic, Arabic, Hebrew, phonetics
 
 

@@ -39,8 +39,9 @@ def write_projector(directory, tables) -> Path:
             raise ValueError(f"tables: {name}: expected {len(vectors)} tokens, came {len(tokens)}")
         labels = [visible(token, LABEL) or '""' for token in tokens[:MOST]]
         content, kind = _encoded(vectors[:MOST])
-        info = config.embeddings.add(tensor_name=name, tensor_path=f"{name}.{kind}",
-                                     metadata_path=f"{name}.labels.tsv")  # fmt: skip
+        info = config.embeddings.add(
+            tensor_name=name, tensor_path=f"{name}.{kind}", metadata_path=f"{name}.labels.tsv"
+        )
         info.tensor_shape.extend(vectors[:MOST].shape)
         replace_file(directory / info.tensor_path, content)
         replace_file(directory / info.metadata_path, "".join(f"{label}\n" for label in labels))

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.tensorboard.figures import grid_of, plot_attention
 from keras_s2s.tensorboard.attention_metrics import of_heads
 from keras_s2s.tensorboard.attention_records import maps_of, metadata, pack, record_of
+from keras_s2s.tensorboard.figures import grid_of, plot_attention
 
 __all__ = ["AttentionSummary", "Description"]
 
@@ -67,8 +67,9 @@ class AttentionSummary(_Writing):
         step: `step()` gives the updates made; by default the optimizer's count of them.
     """
 
-    def __init__(self, attend, pairs, directory, *, every=1, images=True, alignments=None,
-                 step=None):  # fmt: skip
+    def __init__(
+        self, attend, pairs, directory, *, every=1, images=True, alignments=None, step=None
+    ):
         super().__init__(directory, step)
         if alignments is not None and len(alignments) != len(pairs):
             raise ValueError(

@@ -8,14 +8,14 @@ in its run directory. `Frames` stands in the place of one where a side is real v
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
 from keras_s2s.tokenizers.byte import Bytes
 from keras_s2s.tokenizers.factors import Factors
-from keras_s2s.tokenizers.storage import load, load_pair, save_pair
 from keras_s2s.tokenizers.features import Frames
 from keras_s2s.tokenizers.marian import Marian
+from keras_s2s.tokenizers.multi_source import Sources
 from keras_s2s.tokenizers.multilingual import Multilingual
 from keras_s2s.tokenizers.pointer import Pointers
-from keras_s2s.tokenizers.multi_source import Sources
-from keras_s2s.tokenizers.shortlist import Shortlist
 from keras_s2s.tokenizers.sentencepiece import SentencePiece
+from keras_s2s.tokenizers.shortlist import Shortlist
+from keras_s2s.tokenizers.storage import load, load_pair, save_pair
 from keras_s2s.tokenizers.training import train
 from keras_s2s.tokenizers.wordpiece import WordPiece
 from keras_s2s.tokenizers.words import Characters, Whitespace, Words

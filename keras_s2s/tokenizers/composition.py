@@ -33,9 +33,7 @@ def compose(config: TokenizerConfig, lines: Iterable[str], train: Callable):
     rows = list(_rows(lines, config.separator, count))
     if len(config.parts) == 1:
         texts = [text for row in rows for text in row]
-        return _made(
-            Sources, [_trained(0, config.parts[0], texts, train)], config.separator, count
-        )
+        return _made(Sources, [_trained(0, config.parts[0], texts, train)], config.separator, count)
     parts = [
         _trained(number, part, [row[number] for row in rows], train)
         for number, part in enumerate(config.parts)

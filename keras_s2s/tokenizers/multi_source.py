@@ -84,8 +84,9 @@ class Sources(Tokenizer):
         found = tf.zeros_like(pieces, tf.bool)
         for number, part in enumerate(self.parts):
             # Where spaces are pieces, a source's end stands for the space before a word.
-            ends = tf.equal(shown, "") & part.begins(tf.constant(" ")) & ~part.begins(
-                tf.constant("a"))  # fmt: skip
+            ends = (
+                tf.equal(shown, "") & part.begins(tf.constant(" ")) & ~part.begins(tf.constant("a"))
+            )
             found |= tf.equal(level, number) & (part.begins(shown) & tf.not_equal(shown, "") | ends)
         return found
 

@@ -32,8 +32,9 @@ class Multilingual(Marian):
 
     kind = "multilingual"
 
-    def __init__(self, model: bytes, vocabulary: Sequence[str], languages: Sequence[str],
-                 language: str):  # fmt: skip
+    def __init__(
+        self, model: bytes, vocabulary: Sequence[str], languages: Sequence[str], language: str
+    ):
         for name in (*languages, language):
             if name not in vocabulary or name not in languages:
                 raise ValueError(f"languages: expected pieces of the vocabulary, came {name!r}")

@@ -46,8 +46,9 @@ class SentencePiece(Tokenizer):
 
     kind = "sentencepiece"
 
-    def __init__(self, model: bytes, special_tokens=(), sampling: Sampling | None = None,
-                 vocabulary=None):  # fmt: skip
+    def __init__(
+        self, model: bytes, special_tokens=(), sampling: Sampling | None = None, vocabulary=None
+    ):
         proto = sentencepiece_model.read(model)
         if special_tokens and sentencepiece_model.model_type(proto) == "word":
             raise ValueError("special_tokens: expected none for a word model, which finds none")

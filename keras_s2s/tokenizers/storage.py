@@ -9,9 +9,9 @@ from keras_s2s.tokenizers.byte import Bytes
 from keras_s2s.tokenizers.factors import Factors
 from keras_s2s.tokenizers.features import Frames
 from keras_s2s.tokenizers.marian import Marian
+from keras_s2s.tokenizers.multi_source import Sources
 from keras_s2s.tokenizers.multilingual import Multilingual
 from keras_s2s.tokenizers.pointer import Pointers
-from keras_s2s.tokenizers.multi_source import Sources
 from keras_s2s.tokenizers.sentencepiece import SentencePiece
 from keras_s2s.tokenizers.wordpiece import WordPiece
 from keras_s2s.tokenizers.words import Characters, Whitespace, Words

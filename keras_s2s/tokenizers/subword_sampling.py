@@ -35,7 +35,9 @@ class Sampler:
         if len(special_tokens) > most:
             raise ValueError(f"special_tokens: expected at most {most}, came {len(special_tokens)}")
         characters = list(map(chr, range(_FIRST, _FIRST + len(special_tokens))))
-        model = sentencepiece_model.renamed(proto, dict(zip(special_tokens, characters, strict=True)))
+        model = sentencepiece_model.renamed(
+            proto, dict(zip(special_tokens, characters, strict=True))
+        )
         self._splitter = tf_text.SentencepieceTokenizer(
             model, out_type=tf.string, nbest_size=nbest, alpha=alpha
         )

@@ -9,9 +9,9 @@ from keras_s2s.tokenizers import sentencepiece_model
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, Tokenizer
 from keras_s2s.tokenizers.byte import Bytes
 from keras_s2s.tokenizers.composition import COMPOSED, compose
+from keras_s2s.tokenizers.sentencepiece import SentencePiece
 from keras_s2s.tokenizers.sentencepiece_training import NO_TEXT, learn
 from keras_s2s.tokenizers.special_tokens import pattern
-from keras_s2s.tokenizers.sentencepiece import SentencePiece
 from keras_s2s.tokenizers.vocabulary_files import from_file
 from keras_s2s.tokenizers.wordpiece import CONTINUED, WordPiece
 from keras_s2s.tokenizers.words import Characters, Whitespace
@@ -67,7 +67,9 @@ def _checked(kind, *arguments):
 def _refuse_marks(special):
     for token in special:
         if sentencepiece_model.SPACE in token:
-            raise UserError(f"special_tokens: expected none with {sentencepiece_model.SPACE}, came {token!r}")
+            raise UserError(
+                f"special_tokens: expected none with {sentencepiece_model.SPACE}, came {token!r}"
+            )
 
 
 def _between(special, lines):
@@ -129,7 +131,9 @@ def _word_pieces(lines, config) -> list[str]:
     except UserError:
         _room(config, len(alphabet))  # it knows of one place for a character, we need two
         raise
-    merged = _as_word_pieces(sentencepiece_model.vocabulary(sentencepiece_model.read(model)), alphabet)
+    merged = _as_word_pieces(
+        sentencepiece_model.vocabulary(sentencepiece_model.read(model)), alphabet
+    )
     return [*config.special_tokens, *merged[: _room(config, len(alphabet))], *sorted(alphabet)]
 
 

@@ -7,10 +7,10 @@ the first of these steps alone, `rehearse` all of them up to one update and with
 """
 
 from keras_s2s.training.defaults import complete
-from keras_s2s.training.run_transforms import average_checkpoints, update_vocabulary
-from keras_s2s.training.fit import train
 from keras_s2s.training.dry_run import rehearse
+from keras_s2s.training.fit import train
 from keras_s2s.training.run_directory import train_tokenizers
+from keras_s2s.training.run_transforms import average_checkpoints, update_vocabulary
 
 __all__ = [
     "average_checkpoints",

@@ -66,15 +66,24 @@ class Prober:
     def run(self, batch_tokens, batch, steps=STEPS) -> Trial:
         """Makes one update, then `steps` more that are measured."""
         clock, peak = _Clock(), Peak()
-        self.model.fit(_endless(batch), steps_per_epoch=steps + 1, verbose=0, shuffle=False,
-                       callbacks=[clock])  # fmt: skip
+        self.model.fit(
+            _endless(batch), steps_per_epoch=steps + 1, verbose=0, shuffle=False, callbacks=[clock]
+        )
         spent = np.diff([0.0, *clock.times])  # by update
         seconds = float(np.median(spent[1:] if steps else spent))
         self.points.append((_padded(batch), peak.most()))
         tokens = int(tf.math.count_nonzero(batch[2])) * self.model.batches_per_update
         loss, made = self.model.vitals.read()
-        return Trial(batch_tokens, len(batch[1]), _length(batch), seconds, tokens / seconds,
-                     peak.most(), loss, made)  # fmt: skip
+        return Trial(
+            batch_tokens,
+            len(batch[1]),
+            _length(batch),
+            seconds,
+            tokens / seconds,
+            peak.most(),
+            loss,
+            made,
+        )
 
 
 def settle_batch_tokens(config: Config, pair, surveyed, copy: bool, say) -> Config:

@@ -10,13 +10,13 @@ from keras_s2s import models, schedules
 from keras_s2s.callbacks import TargetTokens
 from keras_s2s.checkpoints import named_weights, pick
 from keras_s2s.config import Config, UserError
+from keras_s2s.losses.criterion import Criterion
 from keras_s2s.metrics import (
     MeanAbsoluteError,
     Perplexity,
     RootMeanSquaredError,
     TokenAccuracy,
 )
-from keras_s2s.losses.criterion import Criterion
 
 __all__ = ["check_buildable", "compiled"]
 
@@ -66,9 +66,12 @@ def compiled(config: Config, pair) -> keras.Model:
         shared = "data.tokenizer: expected shared: true where model.tie is all"
         raise UserError(f"{shared}, came two vocabularies")
     model = _build(
-        config, pair[0].layout, pair[1].size,
-        label_smoothing=training.label_smoothing, policy=training.policy,
-    )  # fmt: skip
+        config,
+        pair[0].layout,
+        pair[1].size,
+        label_smoothing=training.label_smoothing,
+        policy=training.policy,
+    )
     metrics = [MeanAbsoluteError(), RootMeanSquaredError()]
     metrics = metrics if model.of_vectors else [TokenAccuracy(), Perplexity()]
     _freeze(model, training.freeze or ())
@@ -104,9 +107,12 @@ def _freeze(model, patterns):
 def _optimizer(training, width):
     try:
         rate = schedules.get(
-            training.schedule, training.learning_rate,
-            warmup=training.warmup, updates=training.updates, width=width,
-        )  # fmt: skip
+            training.schedule,
+            training.learning_rate,
+            warmup=training.warmup,
+            updates=training.updates,
+            width=width,
+        )
     except ValueError as error:
         raise UserError(f"training.{error}") from None
     cls = type(keras.optimizers.get(training.optimizer))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import longest_batch
-from keras_s2s.training.memory_estimate import free_memory, model_memory, show
 from keras_s2s.training.batch_size_finder import Prober
 from keras_s2s.training.failure_recovery import explained
+from keras_s2s.training.memory_estimate import free_memory, model_memory, show
 from keras_s2s.training.session import prepare
 
 __all__ = ["rehearse"]
@@ -69,9 +69,12 @@ def _try(session, free):
 
     def read(batch_tokens):
         return longest_batch(
-            data.train, *session.tokenizers, surveyed=session.surveys["train"],
-            batch_tokens=batch_tokens, copy=session.model.copies,
-        )  # fmt: skip
+            data.train,
+            *session.tokenizers,
+            surveyed=session.surveys["train"],
+            batch_tokens=batch_tokens,
+            copy=session.model.copies,
+        )
 
     prober = Prober(session.model, read)
     held = prober.points[0][1]

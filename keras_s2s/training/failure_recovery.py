@@ -51,9 +51,12 @@ def _blame(session):
     lines = {}
     for number in range(state["position"] - session.course.batches, state["position"]):
         found = find_lines(
-            data.train, session.surveys["train"], number,
-            batch_tokens=data.batch_tokens, seed=state["order"]["seed"],
-        )  # fmt: skip
+            data.train,
+            session.surveys["train"],
+            number,
+            batch_tokens=data.batch_tokens,
+            seed=state["order"]["seed"],
+        )
         for file, numbers in found.items():
             lines[file] = sorted({*lines.get(file, ()), *numbers})
     path = session.run_dir / "bad_batches.jsonl"

@@ -7,13 +7,13 @@ from keras_s2s.callbacks import Checkpoint, Goal, Journal, Means, Summaries, Val
 from keras_s2s.config import Config
 from keras_s2s.data import batches
 from keras_s2s.metrics import SCORERS, higher_is_better
-from keras_s2s.training.profiler import Profile
-from keras_s2s.training.failure_recovery import explained, guard
-from keras_s2s.training.validation_samples import Samples
 from keras_s2s.training.checkpointing import keeper, saver
+from keras_s2s.training.failure_recovery import explained, guard
+from keras_s2s.training.profiler import Profile
 from keras_s2s.training.session import prepare
-from keras_s2s.training.validation_scores import follower, scorer
 from keras_s2s.training.tensorboard_callbacks import watchers
+from keras_s2s.training.validation_samples import Samples
+from keras_s2s.training.validation_scores import follower, scorer
 
 __all__ = ["train"]
 
@@ -74,9 +74,12 @@ def _fit(session, export, more):
     state = session.course.state
     session.model.fit(
         _examples(
-            session, "train", seed=state["order"]["seed"], start=state["position"],
+            session,
+            "train",
+            seed=state["order"]["seed"],
+            start=state["position"],
             noise=session.config.data.noise,
-        ),  # fmt: skip
+        ),
         validation_data=_examples(session, "valid", training=False),
         initial_epoch=state["validations"],
         # `Validate` ends every epoch, and `Course` the last one
@@ -93,9 +96,14 @@ def _examples(session, name, **options):
     if corpus is None:
         return None
     return batches(
-        corpus, *session.tokenizers, batch_tokens=data.batch_tokens, max_length=data.max_length,
-        copy=session.model.copies, surveyed=session.surveys[name], **options,
-    )  # fmt: skip
+        corpus,
+        *session.tokenizers,
+        batch_tokens=data.batch_tokens,
+        max_length=data.max_length,
+        copy=session.model.copies,
+        surveyed=session.surveys[name],
+        **options,
+    )
 
 
 def _callbacks(session, export):

@@ -84,8 +84,9 @@ def show(size: float) -> str:
 
 
 def _bytes(variables):
-    return sum(tf.TensorShape(v.shape).num_elements() * tf.as_dtype(v.dtype).size
-               for v in variables)  # fmt: skip
+    return sum(
+        tf.TensorShape(v.shape).num_elements() * tf.as_dtype(v.dtype).size for v in variables
+    )
 
 
 def _field(path, name):

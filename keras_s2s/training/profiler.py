@@ -18,8 +18,14 @@ COUNT = 5  # updates that are traced
 ROWS = 12  # of the table
 OPERATION = re.compile(r"[^:]+:(\w+)")  # the name of a node, and the kind of its operation
 # what only waits for the operations within it
-OUTER = {"While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall",
-         "StatefulPartitionedCall"}  # fmt: skip
+OUTER = {
+    "While",
+    "StatelessWhile",
+    "If",
+    "StatelessIf",
+    "PartitionedCall",
+    "StatefulPartitionedCall",
+}
 
 
 class Operation(NamedTuple):

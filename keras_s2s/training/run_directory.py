@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from keras_s2s import models, checkpoints, tokenizers
+from keras_s2s import checkpoints, models, tokenizers
 from keras_s2s.config import Config, ModelConfig, UserError, replace_file
 from keras_s2s.data import read_pairs, read_side, width_of
 
@@ -32,9 +32,15 @@ LASTING = ("optimizer", "ema", "freeze", "policy")
 SCALED = "mixed_float16"
 # `_tokenizing` and `check_corpora` look at the first ones; the others may change.
 CHECKED_ELSEWHERE = (
-    "train", "valid", "tokenizer", "source_tokenizer", "target_tokenizer", "batch_tokens", "cache",
+    "train",
+    "valid",
+    "tokenizer",
+    "source_tokenizer",
+    "target_tokenizer",
+    "batch_tokens",
+    "cache",
     "memory_limit",
-)  # fmt: skip
+)
 
 
 def train_tokenizers(config: Config, run_dir, say=None, *, write: bool = True):
@@ -74,8 +80,11 @@ def train_tokenizers(config: Config, run_dir, say=None, *, write: bool = True):
 
 def _keep(config, directory, source, target):
     directory.mkdir(parents=True, exist_ok=True)
-    sections = {key: section for key, section in config.to_dict()["data"].items()
-                if key.endswith("tokenizer")}  # fmt: skip
+    sections = {
+        key: section
+        for key, section in config.to_dict()["data"].items()
+        if key.endswith("tokenizer")
+    }
     # target.json is written last: without it the directory is what an interruption left
     (directory / "target.json").unlink(missing_ok=True)
     replace_file(directory / MADE_WITH, yaml.safe_dump({"data": sections}, sort_keys=False))
@@ -124,8 +133,10 @@ def _train(config, corpus):
     if ours.shared:
         both = _trained("data.tokenizer", ours, itertools.chain(sources, targets))
         return both, both
-    own = [name if getattr(config.data, name) else "tokenizer"
-           for name in ("source_tokenizer", "target_tokenizer")]  # fmt: skip
+    own = [
+        name if getattr(config.data, name) else "tokenizer"
+        for name in ("source_tokenizer", "target_tokenizer")
+    ]
     if _points(config):
         if ours.parts:
             text = "expected no factors and no several sources for a pointer network"

@@ -6,20 +6,21 @@ from pathlib import Path
 
 import keras
 
-from keras_s2s import models, checkpoints, tokenizers
+from keras_s2s import checkpoints, models, tokenizers
 from keras_s2s.callbacks import Course
 from keras_s2s.config import Config, ModelConfig, UserError, making
 from keras_s2s.training.compilation import compiled
 from keras_s2s.training.defaults import complete
-from keras_s2s.training.run_directory import differences, to_stderr, train_tokenizers
 from keras_s2s.training.initialization import say_transfer, vocabularies
+from keras_s2s.training.run_directory import differences, to_stderr, train_tokenizers
 from keras_s2s.translator import dictionary
 
 __all__ = ["average_checkpoints", "update_vocabulary"]
 
 
-def average_checkpoints(sources, output, *, last: int | None = None, option="--last",
-                        say=None) -> Path:  # fmt: skip
+def average_checkpoints(
+    sources, output, *, last: int | None = None, option="--last", say=None
+) -> Path:
     """Writes a run directory whose `best` is the mean of several checkpoints' weights.
 
     Args:

@@ -7,18 +7,25 @@ from pathlib import Path
 
 import keras
 
-from keras_s2s import models, checkpoints
+from keras_s2s import checkpoints, models
 from keras_s2s.callbacks import Course, Progress
 from keras_s2s.config import Config
 from keras_s2s.data import Survey, survey
 from keras_s2s.data.batching import require_pairs
 from keras_s2s.metrics import SCORERS
+from keras_s2s.training.batch_size_finder import settle_batch_tokens
 from keras_s2s.training.compilation import check_buildable, compiled
 from keras_s2s.training.defaults import complete, describe_choices
-from keras_s2s.training.batch_size_finder import settle_batch_tokens
 from keras_s2s.training.failure_recovery import make_room
-from keras_s2s.training.run_directory import adopt, check_corpora, check_same, fingerprint, train_tokenizers, training_corpus
 from keras_s2s.training.initialization import begin
+from keras_s2s.training.run_directory import (
+    adopt,
+    check_corpora,
+    check_same,
+    fingerprint,
+    train_tokenizers,
+    training_corpus,
+)
 
 __all__ = ["Session", "prepare"]
 

@@ -38,12 +38,22 @@ def watchers(session, curves, current) -> list:
     chosen = settings(session.config)
     found = [
         # a run of its own: the table of HParams has a column for each scalar of "valid"
-        AttentionSummary(attend, pairs, lambda: curves.writer("attention"), every=wanted.every,
-                         images=wanted.images, alignments=links,
-                         step=lambda: session.course.step),
-        Description(lambda: curves.writer("valid"), chosen, lambda: held.pop("graph", None),
-                    _name(session.run_dir, chosen)),
-    ]  # fmt: skip
+        AttentionSummary(
+            attend,
+            pairs,
+            lambda: curves.writer("attention"),
+            every=wanted.every,
+            images=wanted.images,
+            alignments=links,
+            step=lambda: session.course.step,
+        ),
+        Description(
+            lambda: curves.writer("valid"),
+            chosen,
+            lambda: held.pop("graph", None),
+            _name(session.run_dir, chosen),
+        ),
+    ]
     if wanted.projector:
         directory = curves.directory / "valid"
         found.append(Projector(directory, lambda: _tables(session), every=wanted.every))

@@ -4,8 +4,8 @@ import contextlib
 import itertools
 
 from keras_s2s.data import read_pairs
-from keras_s2s.metrics.evaluation import evaluate
 from keras_s2s.metrics import signatures
+from keras_s2s.metrics.evaluation import evaluate
 from keras_s2s.translator import Translator
 
 __all__ = ["follower", "scorer"]

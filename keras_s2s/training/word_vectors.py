@@ -14,9 +14,7 @@ from keras_s2s.config import UserError
 __all__ = ["Found", "find_vectors", "read_vectors", "spellings"]
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # before the first piece of a word, in SentencePiece
-UNSPACED = regex.compile(
-    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-)
+UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 
 
 class Found(NamedTuple):

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s import models as catalog, checkpoints, tokenizers
+from keras_s2s import checkpoints, tokenizers
+from keras_s2s import models as catalog
 from keras_s2s.config import Config, Decoding, UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.signatures.fields import CAPS, signatures_of
 from keras_s2s.tokenizers import Frames, Shortlist
-from keras_s2s.translator import request_batches, dictionary as dictionaries
+from keras_s2s.translator import dictionary as dictionaries
+from keras_s2s.translator import request_batches
 from keras_s2s.translator.signature_functions import Graphs
 from keras_s2s.translator.tracing import traced
 
@@ -31,8 +33,16 @@ class Served:
     of_vectors = False  # whether targets are
     main = "translate"  # the signature whose defaults are the run's
 
-    def __init__(self, model, source_tokenizer, target_tokenizer, decoding=None, caps=None,
-                 dictionary=None, shortlist=None):  # fmt: skip
+    def __init__(
+        self,
+        model,
+        source_tokenizer,
+        target_tokenizer,
+        decoding=None,
+        caps=None,
+        dictionary=None,
+        shortlist=None,
+    ):
         for name, tokenizer, size in (
             ("source_tokenizer", source_tokenizer, model.source.size),
             ("target_tokenizer", target_tokenizer, model.vocabulary_size),

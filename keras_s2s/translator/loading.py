@@ -5,8 +5,8 @@ from pathlib import Path
 from keras_s2s import tokenizers
 from keras_s2s.config import Config
 from keras_s2s.tokenizers import Frames
-from keras_s2s.translator.translator import Translator
 from keras_s2s.translator.forecaster import Forecaster
+from keras_s2s.translator.translator import Translator
 
 __all__ = ["load_run"]
 

@@ -259,8 +259,9 @@ def _ranges(given, signature, caps):
     """Each number against the range that the signature's table gives it."""
     ranges = {
         name: (field.low, caps.get(field.high, field.high))
-        for name, field in signature.options().items() if field.low is not None
-    }  # fmt: skip
+        for name, field in signature.options().items()
+        if field.low is not None
+    }
     wrong = {}
     for dtype in sorted({given[name].dtype for name in ranges}, key=str):
         names = [name for name in ranges if given[name].dtype == dtype]
@@ -281,8 +282,11 @@ def _prefix_checks(given, lists, longest, caps):
     for name in ("target_prefix", "prefix_tokens"):
         yield beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
     length = lists.prefix_length
-    yield length > longest, lambda: said(
-        "target_prefix: expected at most ", longest, " tokens, the maximum, came ", length
+    yield (
+        length > longest,
+        lambda: said(
+            "target_prefix: expected at most ", longest, " tokens, the maximum, came ", length
+        ),
     )
 
 
@@ -290,18 +294,25 @@ def _beam_checks(given, beam, apart, lists):
     wanted, groups = given["num_hypotheses"], given["beam_groups"]
     yield wanted > beam, lambda: said("num_hypotheses: expected 1 to ", beam, ", came ", wanted)
     divided = tf.maximum(groups, 1)
-    yield tf.not_equal(beam % divided, 0), lambda: said(
-        "beam_groups: expected a divisor of beam_size, ", beam, ", came ", groups
+    yield (
+        tf.not_equal(beam % divided, 0),
+        lambda: said("beam_groups: expected a divisor of beam_size, ", beam, ", came ", groups),
     )
     least, most = given["min_length"], given["max_length"]
-    yield least > most, lambda: said(
-        "min_length: expected at most max_length, ", most, ", came ", least
+    yield (
+        least > most,
+        lambda: said("min_length: expected at most max_length, ", most, ", came ", least),
     )
     place = given["alternatives_at"]
-    yield apart & (place < lists.prefix_length), lambda: said(
-        "alternatives_at: expected at least the prefix's length, ", lists.prefix_length, ", came ",
-        place,
-    )  # fmt: skip
+    yield (
+        apart & (place < lists.prefix_length),
+        lambda: said(
+            "alternatives_at: expected at least the prefix's length, ",
+            lists.prefix_length,
+            ", came ",
+            place,
+        ),
+    )
     yield apart & (groups > 1), lambda: "alternatives_at: expected none beside beam_groups"
 
 
@@ -309,13 +320,18 @@ def _phrase_checks(given, lists, apart, longest, caps):
     for name in ("constraints", "disallowed"):
         yield beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
     extras = search.no_extras(tf.shape(apart)[0])._replace(
-        constraints=lists.constraints, disallowed=lists.disallowed,
-        prefix=lists.prefix, prefix_length=lists.prefix_length,
-    )  # fmt: skip
+        constraints=lists.constraints,
+        disallowed=lists.disallowed,
+        prefix=lists.prefix,
+        prefix_length=lists.prefix_length,
+    )
     size = lists.constraint_tokens
     yield beyond("constraints tokens", size, caps["constraints"])
-    yield tf.not_equal(lists.strange, ""), lambda: tf.strings.join(
-        ["constraints: expected tokens that a target can hold, came ", lists.strange]
+    yield (
+        tf.not_equal(lists.strange, ""),
+        lambda: tf.strings.join(
+            ["constraints: expected tokens that a target can hold, came ", lists.strange]
+        ),
     )
     other = (size > 0) & (apart | (given["beam_groups"] > 1))
     yield other, lambda: "constraints: expected none beside beam_groups or alternatives_at"
@@ -324,8 +340,11 @@ def _phrase_checks(given, lists, apart, longest, caps):
         lambda: (search.needed(extras), search.forbidden(extras)),
         lambda: (tf.zeros_like(size), tf.zeros_like(other)),
     )
-    yield needed > longest - lists.prefix_length, lambda: said(
-        "constraints: expected room for ", needed, " tokens below the maximum of ", longest
+    yield (
+        needed > longest - lists.prefix_length,
+        lambda: said(
+            "constraints: expected room for ", needed, " tokens below the maximum of ", longest
+        ),
     )
     yield barred, lambda: "constraints: expected nothing that is disallowed"
 

@@ -47,9 +47,13 @@ class Graphs:
         lists = request_options.read_lists(given, source)
         options, wishes, error = request_options.search_options(given, lists, source)
         found = self.search(
-            self.model.begin, self.model.next, self._source(source), options,
-            wishes if extras else None, alignment=alignment,
-        )  # fmt: skip
+            self.model.begin,
+            self.model.next,
+            self._source(source),
+            options,
+            wishes if extras else None,
+            alignment=alignment,
+        )
         replace = given.get("replace_unknown") if alignment else None
         return self._found(found, source, error, replace)
 
@@ -59,8 +63,13 @@ class Graphs:
         lists = request_options.read_lists(given, source)
         options, sampling, extras, error = request_options.sampling_options(given, lists, source)
         found = search.sample(
-            self.model.begin, self.model.next, self._source(source), options, sampling, extras,
-        )  # fmt: skip
+            self.model.begin,
+            self.model.next,
+            self._source(source),
+            options,
+            sampling,
+            extras,
+        )
         return self._found(found, source, error, None)
 
     def forecast(self, *inputs, **given):

@@ -77,8 +77,11 @@ class FrameSource:
 
     def errors(self):
         """bool [B] and messages [B] of rows that cannot be read."""
-        yield self.beyond, lambda: said(
-            "length: expected 0 to ", self.width, ", the frames sent, came ", self.length
+        yield (
+            self.beyond,
+            lambda: said(
+                "length: expected 0 to ", self.width, ", the frames sent, came ", self.length
+            ),
         )
         yield self.broken, lambda: "features: expected finite numbers in real frames"
         yield beyond("features frames", self.length, self.caps["frames"])

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 
 from keras_s2s.serving.beam import io, pipeline
-from keras_s2s.serving.client.arguments import LISTS
 from keras_s2s.serving.beam.beam_import import DoFn, need_beam
+from keras_s2s.serving.client.arguments import LISTS
 from keras_s2s.signatures.fields import TRANSLATE
 
 __all__ = ["parse", "render", "run"]
@@ -45,16 +45,22 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--input", required=True, nargs="+", metavar="PATTERN", help="text files, .gz too"
     )
     parser.add_argument(
-        "--output", required=True, metavar="PREFIX",
+        "--output",
+        required=True,
+        metavar="PREFIX",
         help="of the outputs, one for each input; a folder if it ends in /",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--format", choices=FORMATS, default="text", help="text (default): line N for line N"
     )
     parser.add_argument(
-        "--batch-size", "--batch_size", type=int, default=32, metavar="N",
+        "--batch-size",
+        "--batch_size",
+        type=int,
+        default=32,
+        metavar="N",
         help="lines at a time (default: 32)",
-    )  # fmt: skip
+    )
     group = parser.add_argument_group("search", "left out: the export's own defaults")
     for field in TRANSLATE.options().values():
         _add_option(group, field)
@@ -163,8 +169,9 @@ def _beam_options(flags):
     standard = options.view_as(StandardOptions)
     standard.runner = standard.runner or RUNNER
     known = options.get_all_options()
-    unknown = [name for name in options.get_all_options(retain_unknown_options=True)
-               if name not in known]  # fmt: skip
+    unknown = [
+        name for name in options.get_all_options(retain_unknown_options=True) if name not in known
+    ]
     if unknown and standard.runner in StandardOptions.LOCAL_RUNNERS:
         raise ValueError(f"--{unknown[0]}: expected a flag of this command or of Beam")
     if flags and not flags[0].startswith("-"):

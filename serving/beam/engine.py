@@ -1,8 +1,8 @@
 """The signature `translate` of an export, for corpora: fixed options, an error for each row."""
 
 from keras_s2s.serving.client import arguments
-from keras_s2s.serving.errors import InvalidArgument, OutOfRange, ResourceExhausted, RowError
 from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.errors import InvalidArgument, OutOfRange, ResourceExhausted, RowError
 from keras_s2s.signatures.fields import TRANSLATE, Hypothesis
 
 __all__ = ["Engine"]

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_s2s.serving.client import arguments
 from keras_s2s.serving.beam import io
 from keras_s2s.serving.beam.beam_import import DoFn, PTransform, need_beam
+from keras_s2s.serving.client import arguments
 from keras_s2s.signatures.fields import TRANSLATE, Hypothesis
 
 __all__ = ["Result", "Translate", "check_options", "main"]

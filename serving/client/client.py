@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 import grpc
 import numpy as np
 
-from keras_s2s.serving.client import arguments, metadata as results, responses, streaming
-from keras_s2s.serving import tensor_codec, messages
+from keras_s2s.serving import messages, tensor_codec
+from keras_s2s.serving.client import arguments, responses, streaming
+from keras_s2s.serving.client import metadata as results
 from keras_s2s.serving.errors import (
     CALL_ERRORS,
     DeadlineExceeded,
@@ -22,7 +23,17 @@ from keras_s2s.serving.errors import (
     UnexpectedReply,
     UnknownError,
 )
-from keras_s2s.signatures.fields import ATTENTION, FORECAST, SAMPLE, SCORE, TRANSLATE, Attention, Forecast, Hypothesis, Score
+from keras_s2s.signatures.fields import (
+    ATTENTION,
+    FORECAST,
+    SAMPLE,
+    SCORE,
+    TRANSLATE,
+    Attention,
+    Forecast,
+    Hypothesis,
+    Score,
+)
 
 __all__ = ["Client"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import grpc
 
 from keras_s2s.serving import messages
-from keras_s2s.serving.server import status
 from keras_s2s.serving.client.client import Client
 from keras_s2s.serving.errors import StartError
+from keras_s2s.serving.server import status
 from keras_s2s.serving.server.servicer import Servicer
 from keras_s2s.serving.server.session import LoadedModel
 from keras_s2s.serving.server.status import StatusError

@@ -3,7 +3,14 @@
 import numpy as np
 
 from keras_s2s.serving.errors import RowError, UnexpectedReply
-from keras_s2s.signatures.fields import MISSING_SCORE, Attention, Forecast, Hypothesis, Score, Signature
+from keras_s2s.signatures.fields import (
+    MISSING_SCORE,
+    Attention,
+    Forecast,
+    Hypothesis,
+    Score,
+    Signature,
+)
 
 __all__ = ["read_rows"]
 

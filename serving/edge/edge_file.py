@@ -50,8 +50,9 @@ class EdgeFile:
         self._entries = _metadata(self._content, path)
         if ABOUT not in self._entries:
             raise StartError(f"{path}: expected a LiteRT file of keras_s2s, came another")
-        self.about, self.card = (_json(self._entries.get(name, b"{}"), path) for name in
-                                 (ABOUT, CARD))  # fmt: skip
+        self.about, self.card = (
+            _json(self._entries.get(name, b"{}"), path) for name in (ABOUT, CARD)
+        )
         if self.about["format"] > FORMAT:
             came = f"came one of format {self.about['format']}"
             expected = f"expected a file of format {FORMAT}"

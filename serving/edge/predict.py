@@ -53,8 +53,10 @@ def predict(translator, signature, inputs, timeout=None) -> dict:
 
 
 def _found(translator, texts, found, problems, width):
-    rows, flat = len(texts), [(i, k, one) for i, row in enumerate(found) for k, one in
-                              enumerate(row)]  # fmt: skip
+    rows, flat = (
+        len(texts),
+        [(i, k, one) for i, row in enumerate(found) for k, one in enumerate(row)],
+    )
     longest = max([0, *(len(one.tokens) for *_, one in flat)])
     sources = [translator.source_tokens(text) for text in texts]
     seen = max([1, *map(len, sources)])
@@ -86,8 +88,9 @@ def _score(translator, texts, given, timeout):
     blank = [""] * len(texts)
     targets, tokens = given.get("target", blank), given.get("target_tokens", blank)
     found, problems = translator.score_rows(texts, targets, tokens, timeout)
-    widths = {name: max([1, *(len(getattr(one, name)) for one in found)]) for name in
-              ("tokens", "words")}  # fmt: skip
+    widths = {
+        name: max([1, *(len(getattr(one, name)) for one in found)]) for name in ("tokens", "words")
+    }
     made = {
         "log_prob": np.array([one.log_prob for one in found], np.float32),
         "error": _strings([problems.get(i, "") for i in range(len(texts))]),

@@ -89,9 +89,10 @@ def read_row(given, source, target, copies, caps) -> Row:
         pieces = target.pieces(_raw(one))
         row.constraints += [ids(pieces)] if pieces else []
         row.strange += [
-            piece for piece, number in zip(pieces, ids(pieces))
+            piece
+            for piece, number in zip(pieces, ids(pieces))
             if number == UNKNOWN_ID and piece != UNKNOWN
-        ]  # fmt: skip
+        ]
     for one in _items(given["disallowed"]):
         alone = ids([one])
         known = alone[0] != UNKNOWN_ID or one == UNKNOWN
@@ -107,10 +108,15 @@ def in_use(row) -> bool:
     """Whether a row asks for more than the plain beam."""
     o = row.options
     return bool(
-        o["coverage_penalty"] or o["no_repeat_ngram"] or o["repetition_penalty"] != 1
-        or row.prefix or row.disallowed or row.constraints or o["beam_groups"] > 1
+        o["coverage_penalty"]
+        or o["no_repeat_ngram"]
+        or o["repetition_penalty"] != 1
+        or row.prefix
+        or row.disallowed
+        or row.constraints
+        or o["beam_groups"] > 1
         or o["alternatives_at"] >= 0
-    )  # fmt: skip
+    )
 
 
 def _raw(text):

@@ -73,9 +73,7 @@ def _steps(file, read, options, wishes):
     memory, packed, looks = None, [], []
     while not (packed and beam["beam_done"].all()):
         position = np.array([len(packed)], np.int32)
-        seen = file.run(
-            "step", beam_ids=beam["beam_ids"], position=position, **context, **state
-        )
+        seen = file.run("step", beam_ids=beam["beam_ids"], position=position, **context, **state)
         given = {"logits": seen["logits"], "alignment": seen["alignment"], **options}
         if wishes is None:
             found = file.run("advance", **given, **beam, position=position)
@@ -132,8 +130,9 @@ def _chosen(leaf, parents):
 
 
 def _columns(rows, kinds):
-    return {name: np.array([row.options[name] for row in rows], kind) for name, kind in
-            kinds.items()}  # fmt: skip
+    return {
+        name: np.array([row.options[name] for row in rows], kind) for name, kind in kinds.items()
+    }
 
 
 def _wishes(rows):

@@ -10,7 +10,8 @@ import time
 import numpy as np
 
 from keras_s2s.serving.client import arguments
-from keras_s2s.serving.edge import predict as edge_predict, requests
+from keras_s2s.serving.edge import predict as edge_predict
+from keras_s2s.serving.edge import requests
 from keras_s2s.serving.edge.edge_file import EdgeFile
 from keras_s2s.serving.edge.search import decode_rows
 from keras_s2s.serving.edge.tokenizers import UNKNOWN, UNKNOWN_ID, make_tokenizer
@@ -172,8 +173,11 @@ class EdgeTranslator:
             problem = problem or self._too_long(target, lines, pieces)
             if problem:
                 problems[number] = problem
-            found.append(Score(MISSING_SCORE, [], [], [], []) if problem else
-                         self._score(file, source, pieces))  # fmt: skip
+            found.append(
+                Score(MISSING_SCORE, [], [], [], [])
+                if problem
+                else self._score(file, source, pieces)
+            )
         return found, problems
 
     def _too_long(self, target, lines, pieces):
@@ -225,8 +229,10 @@ class EdgeTranslator:
         return rows
 
     def _hypotheses(self, answer, source, row):
-        tokens_of = [self._tokens(ids, source, row, maps) for ids, maps in
-                     zip(answer["ids"], answer["alignment"])]  # fmt: skip
+        tokens_of = [
+            self._tokens(ids, source, row, maps)
+            for ids, maps in zip(answer["ids"], answer["alignment"])
+        ]
         found = []
         for k, (tokens, score) in enumerate(zip(tokens_of, answer["score"])):
             if score <= MISSING_SCORE / 2:

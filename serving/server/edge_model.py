@@ -7,11 +7,11 @@ import os
 
 import numpy as np
 
-from keras_s2s.serving import tensor_codec, messages
-from keras_s2s.serving.server import status
-from keras_s2s.serving.edge.translator import EdgeTranslator
+from keras_s2s.serving import messages, tensor_codec
 from keras_s2s.serving.edge.predict import SIGNATURES
+from keras_s2s.serving.edge.translator import EdgeTranslator
 from keras_s2s.serving.errors import StartError
+from keras_s2s.serving.server import status
 from keras_s2s.serving.server.status import StatusError
 from keras_s2s.signatures.fields import SERVING_DEFAULT
 
@@ -121,8 +121,9 @@ def _checked(signature, feeds):
         wanted, came = by_name[name].dtype, feeds[name].dtype
         came = "string" if came == np.object_ else came.name
         if came != wanted:
-            raise _invalid(f"Expects arg[{place}] to be {_c_name(wanted)} but {_c_name(came)}"
-                           " is provided")  # fmt: skip
+            raise _invalid(
+                f"Expects arg[{place}] to be {_c_name(wanted)} but {_c_name(came)} is provided"
+            )
     inputs = {by_name[name].name: value for name, value in feeds.items()}
     rows = inputs["text"].shape
     if len(rows) != 1:

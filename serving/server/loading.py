@@ -23,7 +23,7 @@ class Loader:
     def __call__(self, directory):
         if self.prefer_tflite_model and (directory / FILE).is_file():
             return EdgeModel(directory)
-        from keras_s2s.serving.server import xla_loading, session
+        from keras_s2s.serving.server import session, xla_loading
 
         if self.xla is None:
             return session.LoadedModel(directory)

@@ -4,7 +4,7 @@ The checks, their order and their messages are those of TensorFlow Serving, so t
 meets the same errors here and in production.
 """
 
-from keras_s2s.serving import tensor_codec, messages
+from keras_s2s.serving import messages, tensor_codec
 from keras_s2s.serving.server import status
 from keras_s2s.serving.server.status import StatusError
 

@@ -113,9 +113,7 @@ def add_servicer(server: grpc.Server, servicer: Servicer) -> None:
             ),
         },
         "tensorflow.serving.ModelService": {
-            "GetModelStatus": _handler(
-                servicer.get_model_status, messages.GetModelStatusRequest
-            ),
+            "GetModelStatus": _handler(servicer.get_model_status, messages.GetModelStatusRequest),
         },
     }
     handlers = [grpc.method_handlers_generic_handler(*item) for item in services.items()]

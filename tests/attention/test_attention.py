@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import attention
-from keras_s2s.layers import masks
 from keras_s2s.attention import AdditiveAttention, CrossAttention, SelfAttention
+from keras_s2s.layers import masks
 from tests import references
 from tests.references import assert_close, filled, normal, randomise, right_padded, run_both
 

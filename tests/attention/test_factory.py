@@ -112,11 +112,16 @@ def test_coverage():
         coverage, weights = np.zeros(len(values)), []
         for q in queries:
             scores = [
-                linear(layer.score, np.tanh(
-                    linear(layer.query_projection, q) + linear(layer.key_projection, v)
-                    + coverage[j] * np.asarray(layer.feature.kernel)[0]
-                ))[0] for j, v in enumerate(values)
-            ]  # fmt: skip
+                linear(
+                    layer.score,
+                    np.tanh(
+                        linear(layer.query_projection, q)
+                        + linear(layer.key_projection, v)
+                        + coverage[j] * np.asarray(layer.feature.kernel)[0]
+                    ),
+                )[0]
+                for j, v in enumerate(values)
+            ]
             weights.append(softmax(np.array(scores), mask))
             coverage = coverage + weights[-1]
         return np.array(weights) @ values, np.array(weights)
@@ -140,11 +145,16 @@ def test_location(size, cumulative):
         past, weights = np.zeros(len(values)), []
         for q in queries:
             scores = [
-                linear(layer.score, np.tanh(
-                    linear(layer.query_projection, q) + linear(layer.key_projection, v)
-                    + linear(layer.feature, convolved(past, j))
-                ))[0] for j, v in enumerate(values)
-            ]  # fmt: skip
+                linear(
+                    layer.score,
+                    np.tanh(
+                        linear(layer.query_projection, q)
+                        + linear(layer.key_projection, v)
+                        + linear(layer.feature, convolved(past, j))
+                    ),
+                )[0]
+                for j, v in enumerate(values)
+            ]
             weights.append(softmax(np.array(scores), mask))
             past = past + weights[-1] if cumulative else weights[-1]
         return np.array(weights) @ values, np.array(weights)

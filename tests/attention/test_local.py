@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keras_s2s.attention import LocalAttention
-from tests.references import linear, sigmoid, softmax
 from tests.attention.test_factory import QUERY, WIDTH, check, made, walked
+from tests.references import linear, sigmoid, softmax
 
 
 @pytest.mark.parametrize("window", [1, 2, 10])

@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.layers import masks
 from keras_s2s.attention import SelfAttention
-from keras_s2s.attention.self_positions import RELATIVE, AlibiPosition, BucketPosition, RotaryPosition, bucket_table, make_position, slopes
+from keras_s2s.attention.self_positions import (
+    RELATIVE,
+    AlibiPosition,
+    BucketPosition,
+    RotaryPosition,
+    bucket_table,
+    make_position,
+    slopes,
+)
+from keras_s2s.layers import masks
 from tests.references import assert_close, filled, linear, normal, randomise, run_both, softmax
 
 OPTIONS = {
@@ -162,8 +170,16 @@ def test_buckets(causal):
         assert came[i, j] == bucket(j - i, causal, 32, 128), (i, j)
     assert came.max() == 31
     assert bucket_table(16, 128)[[0, 7, 8, 11, 12, 15, 16, 127, 128]].tolist() == [
-        0, 7, 8, 8, 9, 9, 10, 15, 15,
-    ]  # fmt: skip
+        0,
+        7,
+        8,
+        8,
+        9,
+        9,
+        10,
+        15,
+        15,
+    ]
 
 
 def test_slopes():

@@ -38,9 +38,14 @@ def fit(watchers, *, learning_rate=0.1, valid=True):
     )
     data = tf.data.Dataset.from_tensor_slices((X, Y, WEIGHTS)).batch(B)
     return model.fit(
-        data.repeat(), epochs=10, steps_per_epoch=100,
-        validation_data=data if valid else None, callbacks=watchers, verbose=0, shuffle=False,
-    )  # fmt: skip
+        data.repeat(),
+        epochs=10,
+        steps_per_epoch=100,
+        validation_data=data if valid else None,
+        callbacks=watchers,
+        verbose=0,
+        shuffle=False,
+    )
 
 
 class Pause(keras.callbacks.Callback):
@@ -107,7 +112,11 @@ def test_time_left_is_the_pace_of_the_session_with_its_validations():
     progress._made, progress._steady = 11, (10.0, 1)
     assert progress.seconds_left(30.0) == pytest.approx(39 * 2.0)
     assert [duration(s) for s in (8.4, 200, 7500, math.nan)] == [
-        "8 s", "3 min 20 s", "2 h 5 min", "?"]  # fmt: skip
+        "8 s",
+        "3 min 20 s",
+        "2 h 5 min",
+        "?",
+    ]
 
 
 class Saved(list):
@@ -124,9 +133,13 @@ def scores(*values):
 def test_the_best_is_decided_by_the_metric_and_patience_stops():
     saved, said, course = Saved(), [], callbacks.Course(100)
     watcher = callbacks.Validate(
-        course, 5, saved, goal=callbacks.Goal("val_bleu", True, patience=2), say=said.append,
+        course,
+        5,
+        saved,
+        goal=callbacks.Goal("val_bleu", True, patience=2),
+        say=said.append,
         score=scores(10.0, 30.0, 30.0, 20.0, 40.0),
-    )  # fmt: skip
+    )
     fit([course, watcher])
     assert saved == [(5, True, 0), (10, True, 0), (15, False, 1), (20, False, 2)]
     assert (saved.state["best"], saved.state["best_step"]) == (30.0, 10)
@@ -175,7 +188,11 @@ def test_checkpoints_between_validations_keep_the_sums_of_the_epoch():
         ]
     )
     assert [(state["step"], state["validations"]) for state in taken] == [
-        (2, 0), (4, 0), (6, 1), (8, 1)]  # fmt: skip
+        (2, 0),
+        (4, 0),
+        (6, 1),
+        (8, 1),
+    ]
     total, count, tokens = (float(np.sum(one)) for one in taken[2]["sums"])
     assert (count, tokens) == (B, WEIGHTS[20:24].sum())  # the one update after the validation
     assert total > 0
@@ -208,13 +225,15 @@ def test_a_loss_that_is_no_number_ends_training_and_saves_nothing():
 
 def watch(tmp_path, updates, state=None):
     saved, course = Saved(), callbacks.Course(updates, state=state)
-    fit([
-        course,
-        callbacks.Progress(course, stream=io.StringIO()),
-        callbacks.Validate(course, 5, saved, score=lambda: {"chrf": 12.5}),
-        callbacks.Journal(tmp_path / "metrics.jsonl", course),
-        callbacks.Summaries(tmp_path / "logs", course, every=2),
-    ])  # fmt: skip
+    fit(
+        [
+            course,
+            callbacks.Progress(course, stream=io.StringIO()),
+            callbacks.Validate(course, 5, saved, score=lambda: {"chrf": 12.5}),
+            callbacks.Journal(tmp_path / "metrics.jsonl", course),
+            callbacks.Summaries(tmp_path / "logs", course, every=2),
+        ]
+    )
     return saved.state
 
 
@@ -225,8 +244,15 @@ def test_the_journal_has_a_line_for_each_validation_and_none_twice(tmp_path):
     watch(tmp_path, 20, state)
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [line["step"] for line in lines] == [5, 10, 15, 20]
-    assert set(lines[-1]) == {"step", "loss", "val_loss", "val_chrf", "learning_rate", "seconds",
-                              "tokens_per_second"}  # fmt: skip
+    assert set(lines[-1]) == {
+        "step",
+        "loss",
+        "val_loss",
+        "val_chrf",
+        "learning_rate",
+        "seconds",
+        "tokens_per_second",
+    }
     assert lines[-1]["val_chrf"] == 12.5
     assert lines[-1]["learning_rate"] == pytest.approx(0.1)
 

@@ -56,9 +56,14 @@ def assert_same(first, second):
 
 @pytest.mark.parametrize(
     ("optimizer", "policy"),
-    [("adam", "float32"), ("sgd", "float32"), ("adafactor", "float32"),
-     ("adam", "mixed_bfloat16"), ("adam", "mixed_float16")],
-)  # fmt: skip
+    [
+        ("adam", "float32"),
+        ("sgd", "float32"),
+        ("adafactor", "float32"),
+        ("adam", "mixed_bfloat16"),
+        ("adam", "mixed_float16"),
+    ],
+)
 def test_a_restored_model_goes_on_exactly_as_the_saved_one(tmp_path, optimizer, policy):
     model = small(optimizer, policy)
     fit(model, 10)
@@ -104,9 +109,15 @@ def _restored(directory):
 
 @pytest.mark.parametrize(
     ("owner", "name", "read"),
-    [(checkpoints.storage, "_check_archive", lambda directory: checkpoints.load(directory)[0].name),
-     (keras.saving, "load_model", lambda directory: checkpoints.load_model(directory).name)],
-)  # fmt: skip
+    [
+        (
+            checkpoints.storage,
+            "_check_archive",
+            lambda directory: checkpoints.load(directory)[0].name,
+        ),
+        (keras.saving, "load_model", lambda directory: checkpoints.load_model(directory).name),
+    ],
+)
 def test_reading_while_training_replaces_what_is_read(tmp_path, monkeypatch, owner, name, read):
     model = small()
     checkpoints.save(model, tmp_path, {"step": 1})

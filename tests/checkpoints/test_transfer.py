@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_s2s import models as catalog, checkpoints
+from keras_s2s import checkpoints
+from keras_s2s import models as catalog
 from keras_s2s.checkpoints import Vocabularies, average, named_weights, pick, transfer
 from keras_s2s.config import FactorSizes, ModelConfig, UserError
 

@@ -362,8 +362,11 @@ def test_output_to_a_folder_a_full_device_and_a_link(place, capsys, tmp_path):
     (tmp_path / "in.txt").write_text("abba\n")
     words = ("translate", place / "run", "--input", tmp_path / "in.txt", "--output")
     assert "expected a file, came a folder" in fails(capsys, *words, tmp_path)
-    full = subprocess.run([sys.executable, "-m", "keras_s2s", *map(str, words), "/dev/full"],
-                          capture_output=True, text=True)  # fmt: skip
+    full = subprocess.run(
+        [sys.executable, "-m", "keras_s2s", *map(str, words), "/dev/full"],
+        capture_output=True,
+        text=True,
+    )
     assert full.returncode == 2
     assert full.stderr.endswith("keras-s2s: error: /dev/full: No space left on device\n")
     (tmp_path / "link.txt").symlink_to(tmp_path / "out.txt")

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from keras_s2s.cli.text_streams import Output
-from keras_s2s.cli.resumable_output import Partial, open_output
 from keras_s2s.cli.length_windows import Problems, by_length, stream
+from keras_s2s.cli.resumable_output import Partial, open_output
+from keras_s2s.cli.text_streams import Output
 from keras_s2s.config import UserError
 from tests.cli.test_translate import make_runs
 

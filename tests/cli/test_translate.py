@@ -11,8 +11,13 @@ import keras
 import pytest
 
 from keras_s2s.cli import main
-from keras_s2s.cli.option_flags import add_line_options, add_sampling_options, add_search_options, search_options
 from keras_s2s.cli.formatting import add_output_options, render
+from keras_s2s.cli.option_flags import (
+    add_line_options,
+    add_sampling_options,
+    add_search_options,
+    search_options,
+)
 from keras_s2s.signatures.fields import SAMPLE, TRANSLATE, Hypothesis
 
 WORDS = ["abba", "baab", "aa", "b", "ab", "bab", "bb", "a", "abab", "bbb"]

@@ -140,10 +140,16 @@ def test_to_dict_is_complete():
 def test_overrides_are_yaml_values_and_make_their_sections(good):
     came = Config.load(
         good,
-        ["training.updates=1e4", "training.scores=[wer, per]", "training.clip_norm=null",
-         "model.encoder={kind: gru, units: 64}", "model.encoder.layers=2",
-         "data.source_tokenizer={kind: characters, size: null}", "data.tokenizer=null"],
-    )  # fmt: skip
+        [
+            "training.updates=1e4",
+            "training.scores=[wer, per]",
+            "training.clip_norm=null",
+            "model.encoder={kind: gru, units: 64}",
+            "model.encoder.layers=2",
+            "data.source_tokenizer={kind: characters, size: null}",
+            "data.tokenizer=null",
+        ],
+    )
     assert came.training.updates == 10000
     assert came.training.scores == ["wer", "per"]
     assert came.training.clip_norm is None
@@ -265,8 +271,10 @@ def test_sampling_goes_through_the_file(tmp_path):
     read.save(tmp_path / "again.yml")
     assert Config.load(tmp_path / "again.yml") == read
     came = message(written(tmp_path, "data:\n  tokenizer:\n    sampling: {alpah: 1}\n"))
-    assert came.endswith("config.yml:3: unknown key data.tokenizer.sampling.alpah; the nearest is "
-                         "data.tokenizer.sampling.alpha")  # fmt: skip
+    assert came.endswith(
+        "config.yml:3: unknown key data.tokenizer.sampling.alpah; the nearest is "
+        "data.tokenizer.sampling.alpha"
+    )
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):

@@ -66,9 +66,7 @@ MORE_ENCODERS = {
     "gnmt": lambda **k: GNMTEncoder(WIDTH, 4, **k),
     "mean": lambda **k: MeanEncoder(WIDTH, "sinusoidal", **k),
     "conv": lambda **k: ConvolutionalEncoder(6, 2, **k),
-    "convs": lambda **k: ConvolutionalEncoder(
-        WIDTH, 2, 2, "none", paired=1, normalized=True, **k
-    ),
+    "convs": lambda **k: ConvolutionalEncoder(WIDTH, 2, 2, "none", paired=1, normalized=True, **k),
     "cascade": lambda **k: SequentialEncoder(
         [
             TransformerEncoder(WIDTH, 1, 2, **k),

@@ -115,8 +115,11 @@ def through_a_session(directory, names, given, path):
         for name, feed in given.items()
     }
     request = {
-        "directory": str(directory), "names": names, "calls": listed, "result": str(path),
-    }  # fmt: skip
+        "directory": str(directory),
+        "names": names,
+        "calls": listed,
+        "result": str(path),
+    }
     done = subprocess.run(
         [sys.executable, "-I", str(READER)],
         input=json.dumps(request),
@@ -146,8 +149,9 @@ def check_exports(cases, tmp_path):
                 np.testing.assert_allclose(came, value, atol=1e-4, err_msg=f"{name} {key}")
             else:
                 np.testing.assert_array_equal(came, value, err_msg=f"{name} {key}")
-        short, whole = (found[f"{name}/{x}/text"] for x in ("serving_default/given",
-                                                             "translate/defaults"))  # fmt: skip
+        short, whole = (
+            found[f"{name}/{x}/text"] for x in ("serving_default/given", "translate/defaults")
+        )
         np.testing.assert_array_equal(short, whole[:, 0])
         for signature in SIGNATURES.values():
             for output in signature.outputs:

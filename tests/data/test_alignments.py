@@ -91,11 +91,13 @@ def test_batches_hold_the_alignment_of_their_pairs(tmp_path):
 
 @pytest.mark.parametrize(
     ("links", "message"),
-    [("0-0\n0-\n\n", "links:2: expected links such as 0-0 1-2, came '0-'"),
-     ("0-0\n0-1\n\n", "links:2: expected words below 1 of the target, came 1"),
-     ("0-0\n\n2-0\n", "links:3: expected words below 2 of the source, came 2"),
-     ("0-0\n", "s, .*t and .*links: expected as many lines in all, came 3, 3 and 1")],
-)  # fmt: skip
+    [
+        ("0-0\n0-\n\n", "links:2: expected links such as 0-0 1-2, came '0-'"),
+        ("0-0\n0-1\n\n", "links:2: expected words below 1 of the target, came 1"),
+        ("0-0\n\n2-0\n", "links:3: expected words below 2 of the source, came 2"),
+        ("0-0\n", "s, .*t and .*links: expected as many lines in all, came 3, 3 and 1"),
+    ],
+)
 def test_alignments_that_do_not_fit(tmp_path, links, message):
     with pytest.raises(UserError, match=message):
         data.survey(corpus(tmp_path, links), SOURCE, TARGET, 9)

@@ -41,9 +41,17 @@ def texts_of(dataset):
 
 
 ROWS = [
-    ("a b", "c d"), ("a b", "c d"), ("", "a"), ("a", "b"), ("a b c d e f g", "a b"),
-    ("a b", "a b c d e"), ("a b", "c"), ("a b", "c  d"), ("a b c", "d e"), ("a b c", "d e f"),
-]  # fmt: skip
+    ("a b", "c d"),
+    ("a b", "c d"),
+    ("", "a"),
+    ("a", "b"),
+    ("a b c d e f g", "a b"),
+    ("a b", "a b c d e"),
+    ("a b", "c"),
+    ("a b", "c  d"),
+    ("a b c", "d e"),
+    ("a b c", "d e f"),
+]
 
 
 @pytest.mark.parametrize(

@@ -215,9 +215,12 @@ def pairs_of(batch):
     """The rows of a batch as (source ids, target ids) without end and padding."""
     x, y, weight = batch
     for ids, mask, labels, real in zip(
-        x["source"]["ids"].numpy(), x["source"]["mask"].numpy(), y.numpy(), weight.numpy(),
+        x["source"]["ids"].numpy(),
+        x["source"]["mask"].numpy(),
+        y.numpy(),
+        weight.numpy(),
         strict=True,
-    ):  # fmt: skip
+    ):
         yield tuple(ids[mask][:-1].tolist()), tuple(labels[real == 1][:-1].tolist())
 
 

@@ -171,9 +171,7 @@ def test_examples_are_records_that_tensorflow_reads(tmp_path, corpora):
 
 def test_a_cache_that_cannot_be_written_or_does_not_fit(tmp_path, corpora):
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        UserError, match="file/.*: cannot be written: .*file is not a directory"
-    ):
+    with pytest.raises(UserError, match="file/.*: cannot be written: .*file is not a directory"):
         surveyed(corpora, f"{tmp_path}/file")
     found = surveyed(corpora, f"{tmp_path}/cache")
     with pytest.raises(

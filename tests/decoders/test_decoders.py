@@ -42,9 +42,12 @@ def inputs_of(decoder, rows=3, length=5):
 def first_states(decoder, summary):
     """tanh(W summary + b), cut into the states of the layers, for one row."""
     names = decoder.cells[0].state_names
-    leaves = iter(np.split(
-        np.tanh(linear(decoder.state_bridge.projection, summary)), decoder.num_layers * len(names)
-    ))  # fmt: skip
+    leaves = iter(
+        np.split(
+            np.tanh(linear(decoder.state_bridge.projection, summary)),
+            decoder.num_layers * len(names),
+        )
+    )
     return [{name: next(leaves) for name in names} for _ in range(decoder.num_layers)]
 
 
@@ -71,9 +74,7 @@ def test_recurrent_decoder(cell, layers):
 def test_transformer_decoder(norm, options):
     decoder, memory = transformer(norm=norm, **options), seen()
     x = inputs_of(decoder)
-    outputs, maps = run_both(
-        lambda x: decoder(x, decoder.prepare(memory, {}), maps="all"), x
-    )  # fmt: skip
+    outputs, maps = run_both(lambda x: decoder(x, decoder.prepare(memory, {}), maps="all"), x)
     for b in range(3):
         y, own, cross = references.placed(decoder, x[b]), [], []
         for layer in decoder.layers:
@@ -105,10 +106,14 @@ def steps(decoder, x, context, max_length=None, run=None):
 @pytest.mark.parametrize(
     "decoder",
     [
-        recurrent("gru"), recurrent("gru", 2), recurrent("lstm", bridge="zero"),
-        transformer(), transformer(1, "post"), transformer(3, **references.MARIAN),
+        recurrent("gru"),
+        recurrent("gru", 2),
+        recurrent("lstm", bridge="zero"),
+        transformer(),
+        transformer(1, "post"),
+        transformer(3, **references.MARIAN),
     ],
-)  # fmt: skip
+)
 def test_steps_equal_the_whole(decoder, max_length):
     x = normal(3, 2, 5, inputs_of(decoder).shape[2])  # [B, K, T, D]
     context = decoder.prepare(seen(), {})

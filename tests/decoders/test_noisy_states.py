@@ -104,24 +104,22 @@ def linear_form(attention, values, hidden, inputs, past, query, mask):
 @pytest.mark.parametrize(("kind", "weigh"), [("gated", gated), ("linear", linear_form)])
 def test_decoder(kind, weigh, recurrent, read_context):
     decoder = made(
-        num_layers=2, attention={"kind": kind, "source_units": 2}, recurrent=recurrent,
+        num_layers=2,
+        attention={"kind": kind, "source_units": 2},
+        recurrent=recurrent,
         read_context=read_context,
-    )  # fmt: skip
+    )
     values = normal(3, 4, MEMORY, seed=7) * MASK[:, :, None]
     memory = Memory(*map(tf.constant, (values, MASK, normal(3, MEMORY, seed=8))))
     x = normal(3, 5, WIDTH)
-    outputs, maps = run_both(
-        lambda x: decoder(x, decoder.prepare(memory, {}), maps="alignment"), x
-    )  # fmt: skip
+    outputs, maps = run_both(lambda x: decoder(x, decoder.prepare(memory, {}), maps="alignment"), x)
     for b in range(3):
         hidden, inputs = values[b, :, :-2], values[b, :, -2:]
         start = np.tanh(linear(decoder.state_bridge.projection, memory.summary[b]))
         states, context = np.split(start, 2), np.zeros(MEMORY - 2)
         for t, y in enumerate(x[b]):
             last = states[-1]
-            weights = weigh(
-                decoder.attention, values[b], hidden, inputs, context, last, MASK[b]
-            )  # fmt: skip
+            weights = weigh(decoder.attention, values[b], hidden, inputs, context, last, MASK[b])
             context, vector = weights @ hidden, y
             for i, cell in enumerate(decoder.cells):
                 inner = linear(cell.input_projection, vector)

@@ -140,9 +140,7 @@ over_cases = pytest.mark.parametrize("case", list(CASES))
 def test_against_the_formula(case):
     formula, make = CASES[case]
     decoder, memory, x = made(make()), seen(), normal(3, 5, WIDTH)
-    outputs, maps = run_both(
-        lambda x: decoder(x, decoder.prepare(memory, {}), maps="alignment"), x
-    )  # fmt: skip
+    outputs, maps = run_both(lambda x: decoder(x, decoder.prepare(memory, {}), maps="alignment"), x)
     for row in range(3):
         expected, weights = zip(*formula(decoder, memory, row, x[row]), strict=True)
         assert_close((outputs[row], maps["cross"][row, 0]), (np.array(expected), np.array(weights)))

@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.models import build, resolve
 from keras_s2s.config import ModelConfig, UserError
 from keras_s2s.decoders import RecurrentDecoder
-from keras_s2s.layers.embeddings import FactoredEmbedding, ParallelEmbedding, TokenEmbedding
 from keras_s2s.encoders import (
     ConvolutionalEncoder,
     MeanEncoder,
@@ -20,6 +18,8 @@ from keras_s2s.encoders import (
     masked_mean,
 )
 from keras_s2s.heads import PointerGeneratorHead
+from keras_s2s.layers.embeddings import FactoredEmbedding, ParallelEmbedding, TokenEmbedding
+from keras_s2s.models import build, resolve
 from keras_s2s.models.seq2seq import Seq2Seq
 from tests.references import assert_close, normal, randomise, right_padded, run_both
 
@@ -255,8 +255,11 @@ def test_nested_descriptions():
     assert (first["dropout"], first["num_layers"], first["kind"]) == (0.1, 1, "transformer")
     inner, gnmt = second["encoders"]
     assert (inner["kind"], inner["cell"], inner["units"], inner["dropout"]) == (
-        "recurrent", "lstm", 4, 0.4,
-    )  # fmt: skip
+        "recurrent",
+        "lstm",
+        4,
+        0.4,
+    )
     assert (gnmt["units"], gnmt["cell"], gnmt["source_end"]) == (256, "lstm", True)
     assert found["embedding"] == 8  # as the Transformer reads it
     assert "dropout" not in found["encoder"]
@@ -273,8 +276,9 @@ def test_a_model_of_a_nested_description():
     )
     model = build(config, 9, 8)
     assert [type(part).__name__ for part in model.encoder.encoders] == [
-        "TransformerEncoder", "PyramidalEncoder",
-    ]  # fmt: skip
+        "TransformerEncoder",
+        "PyramidalEncoder",
+    ]
     ids = np.full((2, 9), 5, "int32")
     logits = model({"source": {"ids": ids, "mask": ids > 0}, "target": ids})
     assert np.isfinite(logits).all()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.layers import recurrent
 from keras_s2s.encoders import GNMTEncoder, PyramidalEncoder, RecurrentEncoder
+from keras_s2s.layers import recurrent
 from tests import references
 from tests.references import assert_close, normal, randomise, right_padded, run_both
 

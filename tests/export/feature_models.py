@@ -5,12 +5,12 @@ import numpy as np
 
 from keras_s2s import models as catalog
 from keras_s2s.config import Decoding, ModelConfig, TokenizerConfig
-from keras_s2s.layers.embeddings import TokenEmbedding
 from keras_s2s.heads import RegressionHead, SoftmaxHead
+from keras_s2s.layers.embeddings import TokenEmbedding
+from keras_s2s.layers.features import VectorProjection
 from keras_s2s.models.seq2seq import Seq2Seq
 from keras_s2s.tokenizers import Frames, train
 from keras_s2s.translator import Forecaster, Translator
-from keras_s2s.layers.features import VectorProjection
 from tests.conformance import models
 
 F, G = 3, 2
@@ -34,10 +34,12 @@ def make_translator():
     keras.utils.set_random_seed(3)
     target = letters("a b c d e f g")
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH), models.ENCODERS["bigru"](),
-        TokenEmbedding(target.size, models.WIDTH), models.DECODERS["gru"](),
+        VectorProjection(F, models.WIDTH),
+        models.ENCODERS["bigru"](),
+        TokenEmbedding(target.size, models.WIDTH),
+        models.DECODERS["gru"](),
         SoftmaxHead(target.size),
-    )  # fmt: skip
+    )
     decoding = Decoding(beam_size=2, max_length=6)
     return Translator(strong(model), Frames(F), target, decoding, {"max_length": 8, "frames": 12})
 
@@ -45,9 +47,12 @@ def make_translator():
 def make_forecaster(loss="gaussian"):
     keras.utils.set_random_seed(3)
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH, norm=True), models.ENCODERS["pre"](),
-        VectorProjection(G, models.WIDTH), models.DECODERS["pre"](), RegressionHead(G, loss),
-    )  # fmt: skip
+        VectorProjection(F, models.WIDTH, norm=True),
+        models.ENCODERS["pre"](),
+        VectorProjection(G, models.WIDTH),
+        models.DECODERS["pre"](),
+        RegressionHead(G, loss),
+    )
     return Forecaster(strong(model), Frames(F), Frames(G), Decoding(steps=4), {"max_length": 8})
 
 

@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.config import Config, Decoding, UserError
-from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.export import NotProven, export_translator
 from keras_s2s.export.model_card import read_card
-from keras_s2s.export.verification.request_corpus import material_of
-from keras_s2s.export.verification.export_check import prove
 from keras_s2s.export.shortlist import frequent, shortlist_of
+from keras_s2s.export.verification.export_check import prove
+from keras_s2s.export.verification.request_corpus import material_of
+from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.tokenizers import Shortlist
 from keras_s2s.translator import Translator

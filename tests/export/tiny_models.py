@@ -1,7 +1,7 @@
 """The small model that the tests of exports share."""
 
-from keras_s2s.models import KINDS, resolve
 from keras_s2s.config import ModelConfig, TokenizerConfig
+from keras_s2s.models import KINDS, resolve
 from keras_s2s.tokenizers import train
 from keras_s2s.translator import Translator
 from tests.conformance import models

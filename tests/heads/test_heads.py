@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.layers import loop_backend
-from keras_s2s.layers.embeddings import TokenEmbedding
 from keras_s2s.heads import (
     AdaptiveSoftmaxHead,
     PointerGeneratorHead,
@@ -15,6 +13,8 @@ from keras_s2s.heads import (
     log_normalizer,
     spread_over_source,
 )
+from keras_s2s.layers import loop_backend
+from keras_s2s.layers.embeddings import TokenEmbedding
 from tests import references
 from tests.references import assert_close, linear, normal, randomise, right_padded, run_both
 
@@ -105,9 +105,13 @@ def test_pointer_generator_head():
     assert given.shape == (3, 2, V + S)
     for b, n in np.ndindex(2, 2):
         expected = references.pointer_generator(
-            head, outputs[b, n], y[b, n], weights[b, 0, n],
-            seen["memory"]["values"][b].numpy(), COPY_IDS[b],
-        )  # fmt: skip
+            head,
+            outputs[b, n],
+            y[b, n],
+            weights[b, 0, n],
+            seen["memory"]["values"][b].numpy(),
+            COPY_IDS[b],
+        )
         assert_close(np.exp(given[b, n]), expected, 1e-6)
 
 

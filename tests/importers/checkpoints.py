@@ -96,14 +96,27 @@ class Forward:
         for number in range(LAYERS[part == "decoder"]):
             layer = f"{part}/layers/{number}"
             mask = causal if memory is not None else np.ones_like(causal)
-            x = self.residual(f"{layer}/self_attention", x, lambda x, mask=mask, name=layer: (
-                self.attend(f"{name}/self_attention/layer", x, x, mask)))  # fmt: skip
+            x = self.residual(
+                f"{layer}/self_attention",
+                x,
+                lambda x, mask=mask, name=layer: self.attend(
+                    f"{name}/self_attention/layer", x, x, mask
+                ),
+            )
             if memory is not None:
-                x = self.residual(f"{layer}/attention/0", x, lambda x, name=layer: (
-                    self.attend(f"{name}/attention/0/layer", x, memory)))  # fmt: skip
-            x = self.residual(f"{layer}/ffn", x, lambda x, name=layer: self.dense(
-                f"{name}/ffn/layer/outer",
-                np.maximum(self.dense(f"{name}/ffn/layer/inner", x), 0)))  # fmt: skip
+                x = self.residual(
+                    f"{layer}/attention/0",
+                    x,
+                    lambda x, name=layer: self.attend(f"{name}/attention/0/layer", x, memory),
+                )
+            x = self.residual(
+                f"{layer}/ffn",
+                x,
+                lambda x, name=layer: self.dense(
+                    f"{name}/ffn/layer/outer",
+                    np.maximum(self.dense(f"{name}/ffn/layer/inner", x), 0),
+                ),
+            )
         return self.normalise(f"{part}/layer_norm", x) if self.norm == "pre" else x
 
     def residual(self, name, x, part):

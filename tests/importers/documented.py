@@ -25,7 +25,10 @@ DOCUMENTED = {
         "target_tokenization": {"mode": "aggressive", "joiner_annotate": True},
         "tokenization": {"mode": "space"},
         "source_embedding": {
-            "path": "glove.txt", "with_header": True, "case_insensitive": True, "trainable": False,
+            "path": "glove.txt",
+            "with_header": True,
+            "case_insensitive": True,
+            "trainable": False,
         },
         "target_embedding": {"path": "glove.txt"},
         "embedding": {"path": "glove.txt"},
@@ -121,7 +124,7 @@ DOCUMENTED = {
         "length_bucket_width": 5,
         "prefetch_buffer_size": 1,
     },
-}  # fmt: skip
+}
 BASE = models.find("TransformerBase")
 
 

@@ -7,9 +7,14 @@ import numpy as np
 from tests.importers import marian_checkpoints
 
 CONFIG = marian_checkpoints.CONFIG | {
-    "model_type": "m2m_100", "activation_function": "relu", "eos_token_id": 2, "pad_token_id": 1,
-    "bos_token_id": 0, "decoder_start_token_id": 2, "tie_word_embeddings": True,
-}  # fmt: skip
+    "model_type": "m2m_100",
+    "activation_function": "relu",
+    "eos_token_id": 2,
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "decoder_start_token_id": 2,
+    "tie_word_embeddings": True,
+}
 LANGUAGES = ["__en__", "__de__", "__fr__"]
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 

@@ -8,11 +8,21 @@ import numpy as np
 import sentencepiece
 
 CONFIG = {
-    "model_type": "marian", "d_model": 16, "encoder_layers": 2, "decoder_layers": 3,
-    "encoder_attention_heads": 4, "decoder_attention_heads": 2, "encoder_ffn_dim": 24,
-    "decoder_ffn_dim": 20, "activation_function": "swish", "scale_embedding": True,
-    "max_position_embeddings": 64, "eos_token_id": 0, "dropout": 0.1, "normalize_before": False,
-}  # fmt: skip
+    "model_type": "marian",
+    "d_model": 16,
+    "encoder_layers": 2,
+    "decoder_layers": 3,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 24,
+    "decoder_ffn_dim": 20,
+    "activation_function": "swish",
+    "scale_embedding": True,
+    "max_position_embeddings": 64,
+    "eos_token_id": 0,
+    "dropout": 0.1,
+    "normalize_before": False,
+}
 SEARCH = {"num_beams": 3, "max_length": 14, "renormalize_logits": True, "length_penalty": 0.8}
 SOURCE = ["the cat sees a dog", "a red house, the long road", "my brother likes apples!"] * 6
 TARGET = ["die Katze sieht einen Hund", "ein rotes Haus, der lange Weg", "Äpfel mag er!"] * 6
@@ -25,9 +35,13 @@ def pieces_model(side):
     """A serialised SentencePiece model and the pieces that it cuts texts into."""
     model, lines = io.BytesIO(), {"source": SOURCE, "target": TARGET}[side]
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines), model_writer=model, vocab_size=50, hard_vocab_limit=False,
-        minloglevel=2, character_coverage=1.0,
-    )  # fmt: skip
+        sentence_iterator=iter(lines),
+        model_writer=model,
+        vocab_size=50,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        character_coverage=1.0,
+    )
     package = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     names = [package.id_to_piece(n) for n in range(package.get_piece_size())]
     return model.getvalue(), names[3:]
@@ -46,8 +60,10 @@ def shapes(config, separate):
     width, found = config["d_model"], {}
     sizes = config["vocab_size"], config["decoder_vocab_size"]
     if separate:
-        found = {f"model.{side}.embed_tokens.weight": (size, width)
-                 for side, size in zip(("encoder", "decoder"), sizes, strict=True)}  # fmt: skip
+        found = {
+            f"model.{side}.embed_tokens.weight": (size, width)
+            for side, size in zip(("encoder", "decoder"), sizes, strict=True)
+        }
     else:
         found["model.shared.weight"] = sizes[0], width
     if not config.get("tie_word_embeddings", True):
@@ -87,8 +103,11 @@ def write_safetensors(path, arrays, types=None):
     header, content = {"__metadata__": {"format": "pt"}}, b""
     for name, array in arrays.items():
         data = array.tobytes()
-        header[name] = {"dtype": (types or {}).get(name, "F32"), "shape": list(array.shape),
-                        "data_offsets": [len(content), len(content) + len(data)]}  # fmt: skip
+        header[name] = {
+            "dtype": (types or {}).get(name, "F32"),
+            "shape": list(array.shape),
+            "data_offsets": [len(content), len(content) + len(data)],
+        }
         content += data
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + content)
@@ -118,8 +137,9 @@ def write(directory, separate=False, search=SEARCH, **changes):
 
 def positions(count, width):
     """Sines of even columns in the first half, cosines of odd ones in the second."""
-    table = np.array([[p / 10000 ** (2 * (j // 2) / width) for j in range(width)]
-                      for p in range(count)])  # fmt: skip
+    table = np.array(
+        [[p / 10000 ** (2 * (j // 2) / width) for j in range(width)] for p in range(count)]
+    )
     return np.concatenate([np.sin(table[:, 0::2]), np.cos(table[:, 1::2])], 1)
 
 
@@ -148,11 +168,15 @@ class Twin:
         heads, causal = self.config[f"{part}_attention_heads"], part == "decoder"
         for number in range(self.config[f"{part}_layers"]):
             layer = f"model.{part}.layers.{number}"
-            x = self.norm(x + self.attend(f"{layer}.self_attn", x, x, heads, causal),
-                          f"{layer}.self_attn_layer_norm")  # fmt: skip
+            x = self.norm(
+                x + self.attend(f"{layer}.self_attn", x, x, heads, causal),
+                f"{layer}.self_attn_layer_norm",
+            )
             if memory is not None:
-                x = self.norm(x + self.attend(f"{layer}.encoder_attn", x, memory, heads, False),
-                              f"{layer}.encoder_attn_layer_norm")  # fmt: skip
+                x = self.norm(
+                    x + self.attend(f"{layer}.encoder_attn", x, memory, heads, False),
+                    f"{layer}.encoder_attn_layer_norm",
+                )
             y = self.dense(f"{layer}.fc2", self.activate(self.dense(f"{layer}.fc1", x)))
             x = self.norm(x + y, f"{layer}.final_layer_norm")
         return x

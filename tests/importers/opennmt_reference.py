@@ -68,8 +68,11 @@ def results(directory, data):
     found = model(source)[1]
     rows = zip(found["tokens"].numpy()[:, 0], found["length"].numpy()[:, 0], strict=True)
     texts = [b" ".join(t for t in tokens[:length] if t != b"</s>") for tokens, length in rows]
-    return {"logits": logits.numpy(), "texts": np.array([text.decode() for text in texts]),
-            "log_probs": found["log_probs"].numpy()[:, 0]}  # fmt: skip
+    return {
+        "logits": logits.numpy(),
+        "texts": np.array([text.decode() for text in texts]),
+        "log_probs": found["log_probs"].numpy()[:, 0],
+    }
 
 
 if __name__ == "__main__":

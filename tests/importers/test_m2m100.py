@@ -58,8 +58,15 @@ def test_log_probabilities_are_those_of_the_formulas(imported):
     x, _, weights = make_example(*pieces, *pair)
     found = log_softmax(imported.translator.model(x))
     kept = [0, 1, *range(3, pair[1].size)]
-    theirs = [1, 3, 2, *(imported.names.index(n) if n in imported.names else int(n[4:-1])
-                         for n in pair[1].vocabulary[4:])]  # fmt: skip
+    theirs = [
+        1,
+        3,
+        2,
+        *(
+            imported.names.index(n) if n in imported.names else int(n[4:-1])
+            for n in pair[1].vocabulary[4:]
+        ),
+    ]
     for row, (text, wanted) in enumerate(zip(TEXTS, TARGETS)):
         read = [2, *imported.ids(wanted, "__de__")]
         assert weights[row].numpy().sum() == len(read)
@@ -80,9 +87,9 @@ def test_texts_are_those_of_the_formulas(imported):
         expected.append("".join(kept).replace("\N{LOWER ONE EIGHTH BLOCK}", " ").strip())
     assert len(set(expected)) > 1
     found = imported.translator.decode(TEXTS, beam_size=1, max_length=LONGEST)
-    assert {one.tokens[0] for one, in found} == {"__de__"}
+    assert {one.tokens[0] for (one,) in found} == {"__de__"}
     names = {name.replace("<s>", "<id 0>") for name in expected}
-    assert {one.text for one, in found} == names
+    assert {one.text for (one,) in found} == names
 
 
 def test_prefixes_and_targets_name_their_language_or_have_it(imported):
@@ -124,9 +131,11 @@ def test_by_the_command(tmp_path, capsys):
     for more, message in (
         ([], "--source-language: expected the language, came none"),
         (["--source-language", "en"], "--target-language: expected the language, came none"),
-        (["--source-language", "en", "--target-language", "it"],
-         "--target-language: expected one of en, de, fr, came 'it'"),
-    ):  # fmt: skip
+        (
+            ["--source-language", "en", "--target-language", "it"],
+            "--target-language: expected one of en, de, fr, came 'it'",
+        ),
+    ):
         assert main([*words, *more]) == 2
         assert message in capsys.readouterr().err
     assert main([*words, "--source-language", "fr", "--target-language", "__en__"]) == 0
@@ -151,12 +160,16 @@ MISTAKES = {
     "tie": (changed("config.json", tie_word_embeddings=False), "tie_word_embeddings: .* one of Tr"),
     "end": (changed("config.json", eos_token_id=0), "eos_token_id: expected one of 2, came 0"),
     "size": (changed("config.json", vocab_size=20), "vocab.json: .*: expected an id of 0 to 19"),
-    "languages": (changed("special_tokens_map.json", additional_special_tokens=[7]),
-                  "special_tokens_map.json: expected additional_special_tokens, a list"),
-    "pieces": (lambda directory: (directory / "sentencepiece.bpe.model").unlink(),
-               "sentencepiece.bpe.model: expected a file, came: No such file"),
+    "languages": (
+        changed("special_tokens_map.json", additional_special_tokens=[7]),
+        "special_tokens_map.json: expected additional_special_tokens, a list",
+    ),
+    "pieces": (
+        lambda directory: (directory / "sentencepiece.bpe.model").unlink(),
+        "sentencepiece.bpe.model: expected a file, came: No such file",
+    ),
     "weight": (without_norm, "model.encoder.layer_norm.bias: expected .16., came no such weight"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -195,9 +208,16 @@ def test_transformers_gives_the_same(tmp_path):
     (directory / "texts.json").write_text(json.dumps(texts))
     program = Path(__file__).with_name("m2m100_reference.py")
     subprocess.run(
-        [os.environ["MARIAN_PYTHON"], str(program), str(directory), str(names.index("__en__")),
-         str(names.index("__de__"))], check=True, timeout=300,
-    )  # fmt: skip
+        [
+            os.environ["MARIAN_PYTHON"],
+            str(program),
+            str(directory),
+            str(names.index("__en__")),
+            str(names.index("__de__")),
+        ],
+        check=True,
+        timeout=300,
+    )
     reference = json.loads((directory / "reference.json").read_text())
     translator = Translator.load(import_m2m100(directory, tmp_path / "run", "en", "de"))
     source = translator.source_tokenizer

@@ -22,9 +22,12 @@ from tests.references import log_softmax
 VARIANTS = {
     "shared": {},
     "separate": {"separate": True},
-    "untied": {"tie_word_embeddings": False, "activation_function": "relu",
-               "scale_embedding": False},
-}  # fmt: skip
+    "untied": {
+        "tie_word_embeddings": False,
+        "activation_function": "relu",
+        "scale_embedding": False,
+    },
+}
 TEXTS = [">>fra<< the dog, a cat", "x lion", "a red long road and the house", ""]
 TARGETS = ["Hund", "", "die Katze mag Äpfel!", "ein Weg"]
 
@@ -49,9 +52,11 @@ class Imported:
 
     def columns(self):
         """Of our ids of targets those that the other has too, and the other's."""
-        pairs = [(ours, self.vocabularies[1][piece])
-                 for ours, piece in enumerate(self.translator.target_tokenizer.vocabulary)
-                 if piece in self.vocabularies[1]]  # fmt: skip
+        pairs = [
+            (ours, self.vocabularies[1][piece])
+            for ours, piece in enumerate(self.translator.target_tokenizer.vocabulary)
+            if piece in self.vocabularies[1]
+        ]
         return [list(column) for column in zip(*pairs)]
 
 
@@ -152,8 +157,9 @@ def test_training_begins_with_the_imported_weights_and_goes_on(shared, tmp_path)
         text = said.read()
     assert f"weights from {run / kept}\n" in text
     assert f"{run}: going on from update 1\n" in text
-    old, new = (checkpoints.named_weights(checkpoints.load_model(run / name))
-                for name in (kept, "last"))  # fmt: skip
+    old, new = (
+        checkpoints.named_weights(checkpoints.load_model(run / name)) for name in (kept, "last")
+    )
     assert 0 < max(np.abs(old[name] - new[name]).max() for name in old) < 1e-3
 
 
@@ -201,49 +207,89 @@ MISTAKES = {
     "config missing": (removed("config.json"), "config.json: expected a file, came: No such file"),
     "config damaged": (written("config.json", b"{"), "config.json: expected JSON, came"),
     "config a list": (written("config.json", b"[]"), "config.json: expected a JSON object, came l"),
-    "model type": (changed_json("config.json", model_type="bart"),
-                   "config.json: model_type: expected one of marian, came 'bart'"),
-    "activation": (changed_json("config.json", activation_function="gelu_new"),
-                   "config.json: activation_function: expected one of swish, .* came 'gelu_new'"),
-    "pre-norm": (changed_json("config.json", normalize_before=True),
-                 "config.json: normalize_before: expected one of False, came True"),
-    "size": (changed_json("config.json", d_model="16"),
-             "config.json: d_model: expected an integer of at least 1, came '16'"),
+    "model type": (
+        changed_json("config.json", model_type="bart"),
+        "config.json: model_type: expected one of marian, came 'bart'",
+    ),
+    "activation": (
+        changed_json("config.json", activation_function="gelu_new"),
+        "config.json: activation_function: expected one of swish, .* came 'gelu_new'",
+    ),
+    "pre-norm": (
+        changed_json("config.json", normalize_before=True),
+        "config.json: normalize_before: expected one of False, came True",
+    ),
+    "size": (
+        changed_json("config.json", d_model="16"),
+        "config.json: d_model: expected an integer of at least 1, came '16'",
+    ),
     "heads": (changed_json("config.json", encoder_attention_heads=3), "num_heads: .* came 3"),
-    "start": (changed_json("config.json", decoder_start_token_id=10**6),
-              "config.json: decoder_start_token_id: expected an integer of at least 0 and below"),
-    "end": (changed_json("config.json", eos_token_id=4),
-            "config.json: eos_token_id: expected one of 0, came 4"),
-    "beam": (changed_json("generation_config.json", num_beams="many"),
-             "json: .*beam_size: expected an integer of at least 1, came 'many'"),
+    "start": (
+        changed_json("config.json", decoder_start_token_id=10**6),
+        "config.json: decoder_start_token_id: expected an integer of at least 0 and below",
+    ),
+    "end": (
+        changed_json("config.json", eos_token_id=4),
+        "config.json: eos_token_id: expected one of 0, came 4",
+    ),
+    "beam": (
+        changed_json("generation_config.json", num_beams="many"),
+        "json: .*beam_size: expected an integer of at least 1, came 'many'",
+    ),
     "vocabulary missing": (removed("vocab.json"), "vocab.json: expected a file, came: No such"),
-    "no unknown": (written("vocab.json", b'{"</s>": 0, "<pad>": 1}'),
-                   "vocab.json: expected an id for <unk>, came none"),
+    "no unknown": (
+        written("vocab.json", b'{"</s>": 0, "<pad>": 1}'),
+        "vocab.json: expected an id for <unk>, came none",
+    ),
     "id twice": (changed_json("vocab.json", new=4), "vocab.json: 'new': .* of its own, came 4"),
     "id beyond": (changed_json("vocab.json", new=4000), "vocab.json: 'new': .* 0 to .* came 4000"),
     "no source.spm": (removed("source.spm"), "source.spm: expected a file, came: No such file"),
     "target.spm": (written("target.spm", b"x"), "target.spm: model: expected a SentencePiece mo"),
-    "no weights": (removed("model.safetensors"),
-                   "marian: expected model.safetensors or pytorch_model.bin, came neither"),
+    "no weights": (
+        removed("model.safetensors"),
+        "marian: expected model.safetensors or pytorch_model.bin, came neither",
+    ),
     "no safetensors": (written("model.safetensors", b"PK"), "expected a safetensors file, came"),
     "header": (written("model.safetensors", b"\2" + bytes(7) + b"[]"), "expected a header of"),
-    "beyond": (written("model.safetensors", b"\x44" + bytes(7)
-                       + b'{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}      '),
-               "model.safetensors: a: expected 16 bytes within the file, came 16 at 0 of 0"),
-    "type": (written("model.safetensors", b"\x44" + bytes(7)
-                     + b'{"a": {"dtype": "F4", "shape": [4], "data_offsets": [0, 16]}}       '),
-             "model.safetensors: a: expected one of the types F64, .* came F4"),
-    "weight missing": (changed_arrays(model__encoder__layers__1__fc2__bias=None),
-                       "safetensors: model.encoder.layers.1.fc2.bias: expected .16., came no such"),
-    "weight's shape": (changed_arrays(model__encoder__layers__0__fc1__weight=np.ones([2, 3], F32)),
-                       r"layers.0.fc1.weight: expected the shape \[24, 16\], came \[2, 3\]"),
-    "a weight more": (changed_arrays(model__encoder__layernorm_embedding__weight=np.ones(16, F32)),
-                      "expected the weights that .* came model.encoder.layernorm_embedding.weight"),
-    "no number": (changed_arrays(model__decoder__layers__0__fc1__bias=np.full(20, np.nan, F32)),
-                  "model.decoder.layers.0.fc1.bias: expected finite numbers, came others"),
-    "positions": (changed_arrays(model__decoder__embed_positions__weight=np.ones([64, 16], F32)),
-                  "embed_positions.weight: expected sinusoidal positions, came others"),
-}  # fmt: skip
+    "beyond": (
+        written(
+            "model.safetensors",
+            b"\x44"
+            + bytes(7)
+            + b'{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}      ',
+        ),
+        "model.safetensors: a: expected 16 bytes within the file, came 16 at 0 of 0",
+    ),
+    "type": (
+        written(
+            "model.safetensors",
+            b"\x44"
+            + bytes(7)
+            + b'{"a": {"dtype": "F4", "shape": [4], "data_offsets": [0, 16]}}       ',
+        ),
+        "model.safetensors: a: expected one of the types F64, .* came F4",
+    ),
+    "weight missing": (
+        changed_arrays(model__encoder__layers__1__fc2__bias=None),
+        "safetensors: model.encoder.layers.1.fc2.bias: expected .16., came no such",
+    ),
+    "weight's shape": (
+        changed_arrays(model__encoder__layers__0__fc1__weight=np.ones([2, 3], F32)),
+        r"layers.0.fc1.weight: expected the shape \[24, 16\], came \[2, 3\]",
+    ),
+    "a weight more": (
+        changed_arrays(model__encoder__layernorm_embedding__weight=np.ones(16, F32)),
+        "expected the weights that .* came model.encoder.layernorm_embedding.weight",
+    ),
+    "no number": (
+        changed_arrays(model__decoder__layers__0__fc1__bias=np.full(20, np.nan, F32)),
+        "model.decoder.layers.0.fc1.bias: expected finite numbers, came others",
+    ),
+    "positions": (
+        changed_arrays(model__decoder__embed_positions__weight=np.ones([64, 16], F32)),
+        "embed_positions.weight: expected sinusoidal positions, came others",
+    ),
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

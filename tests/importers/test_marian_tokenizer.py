@@ -15,9 +15,19 @@ SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 NAMES = [piece for piece in twin.vocabulary("source", "target") if piece[:2] not in ("</", "<u")]
 NAMES.remove("<pad>")
 TAGGED = [
-    ">>fra<< the cat", ">>fra<<the cat", ">>xxx<< a dog", ">> <<", ">><<<<", ">>fra<<", ">>fra",
-    "a >>fra<< cat", " >>fra<< cat", ">>fra<< >>deu<< cat", ">>\n<< a", "<<>>",
-]  # fmt: skip
+    ">>fra<< the cat",
+    ">>fra<<the cat",
+    ">>xxx<< a dog",
+    ">> <<",
+    ">><<<<",
+    ">>fra<<",
+    ">>fra",
+    "a >>fra<< cat",
+    " >>fra<< cat",
+    ">>fra<< >>deu<< cat",
+    ">>\n<< a",
+    "<<>>",
+]
 
 
 def made(side="source"):
@@ -51,8 +61,10 @@ def test_a_piece_that_the_vocabulary_lacks_is_unknown():
 def test_text_without_unknown_pieces():
     tokenizer, target = made("target"), tf.constant(["die Katze mag", ">>fra<< ein Hund", ""])
     assert tokenizer.detokenize(tokenizer.pieces(target).to_tensor("")).numpy().tolist() == [
-        b"die Katze mag", b">>fra<< ein Hund", b""
-    ]  # fmt: skip
+        b"die Katze mag",
+        b">>fra<< ein Hund",
+        b"",
+    ]
     pieces = tf.constant([[f"{SPACE}a", "<unk>", f"{SPACE}b", SPACE, "", ""], ["<unk>"] * 6])
     assert tokenizer.detokenize(pieces).numpy().tolist() == [b"a b", b""]
 

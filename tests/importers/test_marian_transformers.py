@@ -26,14 +26,26 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not PYTHON, reason="MARIAN_PYTHON names no Python with transformers"),
 ]
-WORDS = {"the": "die", "cat": "Katze", "sees": "sieht", "a": "ein", "dog": "Hund", "red": "rotes",
-         "house": "Haus", "long": "lange", "road": "Weg", "likes": "mag"}  # fmt: skip
+WORDS = {
+    "the": "die",
+    "cat": "Katze",
+    "sees": "sieht",
+    "a": "ein",
+    "dog": "Hund",
+    "red": "rotes",
+    "house": "Haus",
+    "long": "lange",
+    "road": "Weg",
+    "likes": "mag",
+}
 
 
 def pairs():
     """150 pairs, word by word, of which those with tags, unknown words and spaces come first."""
-    rows = [(" ".join(one), " ".join(WORDS[word] for word in one))
-            for one in itertools.permutations(WORDS, 3)]  # fmt: skip
+    rows = [
+        (" ".join(one), " ".join(WORDS[word] for word in one))
+        for one in itertools.permutations(WORDS, 3)
+    ]
     odd = [">>fra<< the cat", ">>deu<<a dog", ">>xxx<< a cat", "  two   spaces ", "\u4e2d x \u00bd"]
     return [(text, "ein Hund mag Haus") for text in odd] + rows[::5][:145]
 
@@ -41,8 +53,14 @@ def pairs():
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):
     directory = tmp_path_factory.mktemp("transformers") / "marian"
-    twin.write(directory, d_model=64, encoder_ffn_dim=128, decoder_ffn_dim=128,
-               decoder_layers=2, decoder_attention_heads=4)  # fmt: skip
+    twin.write(
+        directory,
+        d_model=64,
+        encoder_ffn_dim=128,
+        decoder_ffn_dim=128,
+        decoder_layers=2,
+        decoder_attention_heads=4,
+    )
     (directory / "pairs.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in pairs()))
     program = Path(__file__).with_name("transformers_reference.py")
     subprocess.run([PYTHON, str(program), str(directory)], check=True, timeout=300)
@@ -73,9 +91,7 @@ def test_logits(case):
     theirs = [vocabulary[target.vocabulary[i]] for i in kept]
     for ours, expected in zip(logits, reference["logits"]):
         expected = np.array(expected)
-        np.testing.assert_allclose(
-            ours[: len(expected)][:, kept], expected[:, theirs], atol=1e-4
-        )
+        np.testing.assert_allclose(ours[: len(expected)][:, kept], expected[:, theirs], atol=1e-4)
 
 
 def test_texts_and_scores_of_a_beam(case):

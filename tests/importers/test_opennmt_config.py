@@ -8,8 +8,8 @@ import yaml
 from keras_s2s.cli import main
 from keras_s2s.config import Config, UserError
 from keras_s2s.importers.opennmt import read, translate, written
-from keras_s2s.importers.opennmt.unused_keys import IDLE, REFUSED, SAME
 from keras_s2s.importers.opennmt.opennmt_config import Theirs, leaves, merge
+from keras_s2s.importers.opennmt.unused_keys import IDLE, REFUSED, SAME
 from tests.importers.documented import BASE, DOCUMENTED, FILES, given
 
 
@@ -30,9 +30,11 @@ def test_every_documented_key_is_spoken_of():
 
 
 KEYS = ["model_dir"] + [
-    f"{section}.{key}" for section, values in DOCUMENTED.items() if isinstance(values, dict)
+    f"{section}.{key}"
+    for section, values in DOCUMENTED.items()
+    if isinstance(values, dict)
     for key in values
-]  # fmt: skip
+]
 # What a key needs beside it.
 BESIDE = {
     "params.num_hypotheses": {"beam_width": 2},
@@ -84,8 +86,10 @@ def test_values_come_through():
     config, report = given(DOCUMENTED)
     data, training, decoding = config.data, config.training, config.decoding
     assert (data.train.source, data.train.target, data.train.weights) == (
-        "a.en", "a.de", "a.weights",
-    )  # fmt: skip
+        "a.en",
+        "a.de",
+        "a.weights",
+    )
     assert (data.valid.source, data.valid.target) == ("b.en", "b.de")
     assert (data.batch_tokens, data.max_length) == (2048, 70)
     source, target = data.tokenizers()
@@ -95,8 +99,12 @@ def test_values_come_through():
     assert training.freeze == ["source/table", "encoder/layers/0", "head"]
     assert (training.optimizer, training.clip_norm) == ("adamw", 0.0)
     assert training.optimizer_options == {
-        "beta_1": 0.8, "beta_2": 0.998, "epsilon": 1e-7, "weight_decay": 0.01, "clipnorm": 1,
-    }  # fmt: skip
+        "beta_1": 0.8,
+        "beta_2": 0.998,
+        "epsilon": 1e-7,
+        "weight_decay": 0.01,
+        "clipnorm": 1,
+    }
     assert (training.schedule, training.learning_rate, training.warmup) == ("noam", 1.0, 4000)
     assert (training.accumulate, training.updates, training.keep) == (13, 1000000, 8)
     assert (training.checkpoint_every, training.validate_every) == (1000, 4000)
@@ -153,8 +161,10 @@ def test_files_merge_as_theirs_do(tmp_path):
     two.write_text("params: {beam_width: 3, optimizer_params: {beta_2: 0.2}}\ntrain:")
     theirs = read([one, two])
     assert theirs.raw["params"] == {
-        "beam_width": 3, "length_penalty": 0.1, "optimizer_params": {"beta_2": 0.2},
-    }  # fmt: skip
+        "beam_width": 3,
+        "length_penalty": 0.1,
+        "optimizer_params": {"beta_2": 0.2},
+    }
     assert merge({"a": {"b": 1}}, {"a": 2}) == {"a": 2}
 
 

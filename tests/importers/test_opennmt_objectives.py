@@ -59,22 +59,29 @@ def test_the_contrastive_objective_takes_the_place_of_the_likelihood():
         (None, 0.8, None, {"scheduled_sampling": "constant", "sampling_probability": 0.8}),
         ("linear", 1.0, 1e-4, {"scheduled_sampling": "linear", "sampling_k": 10_000.0}),
         ("exponential", None, 0.999, {"scheduled_sampling": "exponential", "sampling_k": 0.999}),
-        ("inverse_sigmoid", None, 2000,
-         {"scheduled_sampling": "inverse_sigmoid", "sampling_k": 2000.0}),
+        (
+            "inverse_sigmoid",
+            None,
+            2000,
+            {"scheduled_sampling": "inverse_sigmoid", "sampling_k": 2000.0},
+        ),
         ("constant", 1, None, {}),
     ],
-)  # fmt: skip
+)
 def test_scheduled_sampling(kind, read, k, expected):
     params = {"type": kind, "read_probability": read, "k": k}
-    given_ = {f"scheduled_sampling_{name}": value for name, value in params.items()
-              if value is not None}  # fmt: skip
+    given_ = {
+        f"scheduled_sampling_{name}": value for name, value in params.items() if value is not None
+    }
     objectives, refused = found(**given_)
     assert objectives == Objectives(**expected)
     assert not refused
 
 
-@pytest.mark.parametrize("kind, read, k", [("linear", 0.5, 1e-4), ("exponential", None, 2),
-                                           ("inverse_sigmoid", None, 0.5)])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind, read, k",
+    [("linear", 0.5, 1e-4), ("exponential", None, 2), ("inverse_sigmoid", None, 0.5)],
+)
 def test_schedules_that_ours_has_not_are_said(kind, read, k):
     params = {"type": kind, "read_probability": read, "k": k}
     objectives, refused = found(**{f"scheduled_sampling_{n}": v for n, v in params.items()})

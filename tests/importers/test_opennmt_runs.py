@@ -45,8 +45,9 @@ def our_logits(translator, sources, targets):
     source, target = translator.source_tokenizer, translator.target_tokenizer
     x = make_source(source.pieces(tf.constant(sources)), source, target)
     ids = target.ids(target.pieces(tf.constant(targets))).to_tensor(0)
-    return translator.model({"source": x, "target": tf.pad(ids, [[0, 0], [1, 0]],
-                                                          constant_values=2)})  # fmt: skip
+    return translator.model(
+        {"source": x, "target": tf.pad(ids, [[0, 0], [1, 0]], constant_values=2)}
+    )
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
@@ -117,9 +118,12 @@ def test_characters_and_their_space(tmp_path):
 def test_a_sentencepiece_model_has_an_order_of_its_own(tmp_path):
     (tmp_path / "text").write_text("ab abc bca\n" * 9)
     sentencepiece.SentencePieceTrainer.train(
-        input=str(tmp_path / "text"), model_prefix=str(tmp_path / "m"), vocab_size=9,
-        hard_vocab_limit=False, minloglevel=2,
-    )  # fmt: skip
+        input=str(tmp_path / "text"),
+        model_prefix=str(tmp_path / "m"),
+        vocab_size=9,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
     model = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "m.model"))
     pieces = [model.id_to_piece(i) for i in range(3, model.get_piece_size())]
     theirs = ["<blank>", "<s>", "</s>", *reversed(pieces[1:]), "averyunlikelytoken0"]
@@ -216,8 +220,11 @@ def test_mistakes_are_named_and_nothing_is_left(tmp_path, change, problem):
 @pytest.mark.parametrize(
     ("more", "less", "problem"),
     [
-        ({"encoder/layers/0/self_attention/layer/relative_position_keys": [3, 4]}, "",
-         "layers/0/self_attention/layer/relative_position_values, came none"),
+        (
+            {"encoder/layers/0/self_attention/layer/relative_position_keys": [3, 4]},
+            "",
+            "layers/0/self_attention/layer/relative_position_values, came none",
+        ),
         ({"encoder/position_encoder/embedding": [3, 4]}, "", "came model/encoder/position_enc"),
         ({}, "encoder/layers/1/ffn/layer/outer/kernel", "outer/kernel, came none"),
         ({}, "encoder/", "expected a Transformer, came another model"),

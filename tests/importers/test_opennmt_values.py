@@ -2,7 +2,8 @@
 
 import pytest
 
-from keras_s2s import models as catalog, tokenizers
+from keras_s2s import models as catalog
+from keras_s2s import tokenizers
 from keras_s2s.config import UserError
 from keras_s2s.importers.opennmt import models
 from tests.importers.documented import given, of
@@ -10,8 +11,9 @@ from tests.importers.documented import given, of
 
 @pytest.mark.parametrize("name", list(models.TYPES))
 def test_model_types_are_models_of_ours(name):
-    config, report = given({"data": {"source_vocabulary": "v", "target_vocabulary": "v"}},
-                           models.find(name), auto=True)  # fmt: skip
+    config, report = given(
+        {"data": {"source_vocabulary": "v", "target_vocabulary": "v"}}, models.find(name), auto=True
+    )
     found = catalog.resolve(config.model)
     assert config.data.tokenizer.shared
     transformer = name.startswith(("Transformer", "Scaling"))
@@ -70,22 +72,60 @@ def test_model_types_that_there_are_not(name, problem):
     ("params", "expected"),
     [
         ({"learning_rate": 0.1}, ("constant", 0.1, 0)),
-        ({"decay_type": "NoamDecay", "learning_rate": 2, "decay_step_duration": 4,
-          "decay_params": {"model_dim": 512, "warmup_steps": 100}}, ("noam", 4.0, 400)),
-        ({"decay_type": "NoamDecay", "learning_rate": 1,
-          "decay_params": {"model_dim": 128, "warmup_steps": 9}}, ("noam", 2.0, 9)),
-        ({"decay_type": "RsqrtDecay", "learning_rate": 2,
-          "decay_params": {"warmup_steps": 400}}, ("inverse_sqrt", 0.1, 400)),
-        ({"decay_type": "InvSqrtDecay",
-          "decay_params": {"learning_rate": 0.3, "warmup_steps": 7}}, ("inverse_sqrt", 0.3, 7)),
-        ({"decay_type": "CosineAnnealing", "learning_rate": 0.2,
-          "decay_params": {"max_step": 10, "warmup_steps": 3}}, ("cosine", 0.2, 3)),
-        ({"decay_type": "ExponentialDecay", "learning_rate": 0.2,
-          "decay_params": {"decay_steps": 9, "decay_rate": 0.5}}, ("exponential", 0.2, 0)),
-        ({"decay_type": "RNMTPlusDecay", "learning_rate": 0.2,
-          "decay_params": {"num_replicas": 9}}, ("constant", 0.2, 0)),
+        (
+            {
+                "decay_type": "NoamDecay",
+                "learning_rate": 2,
+                "decay_step_duration": 4,
+                "decay_params": {"model_dim": 512, "warmup_steps": 100},
+            },
+            ("noam", 4.0, 400),
+        ),
+        (
+            {
+                "decay_type": "NoamDecay",
+                "learning_rate": 1,
+                "decay_params": {"model_dim": 128, "warmup_steps": 9},
+            },
+            ("noam", 2.0, 9),
+        ),
+        (
+            {"decay_type": "RsqrtDecay", "learning_rate": 2, "decay_params": {"warmup_steps": 400}},
+            ("inverse_sqrt", 0.1, 400),
+        ),
+        (
+            {
+                "decay_type": "InvSqrtDecay",
+                "decay_params": {"learning_rate": 0.3, "warmup_steps": 7},
+            },
+            ("inverse_sqrt", 0.3, 7),
+        ),
+        (
+            {
+                "decay_type": "CosineAnnealing",
+                "learning_rate": 0.2,
+                "decay_params": {"max_step": 10, "warmup_steps": 3},
+            },
+            ("cosine", 0.2, 3),
+        ),
+        (
+            {
+                "decay_type": "ExponentialDecay",
+                "learning_rate": 0.2,
+                "decay_params": {"decay_steps": 9, "decay_rate": 0.5},
+            },
+            ("exponential", 0.2, 0),
+        ),
+        (
+            {
+                "decay_type": "RNMTPlusDecay",
+                "learning_rate": 0.2,
+                "decay_params": {"num_replicas": 9},
+            },
+            ("constant", 0.2, 0),
+        ),
     ],
-)  # fmt: skip
+)
 def test_decays_are_schedules(params, expected):
     config, report = of("params", **params)
     training = config.training
@@ -109,9 +149,14 @@ def test_a_cosine_that_ends_elsewhere_is_named():
 
 @pytest.mark.parametrize(
     ("name", "ours"),
-    [("LazyAdam", "adam"), ("SGD", "sgd"), ("Adagrad", "adagrad"), ("LAMB", "lamb"),
-     ("Ftrl", "adam")],
-)  # fmt: skip
+    [
+        ("LazyAdam", "adam"),
+        ("SGD", "sgd"),
+        ("Adagrad", "adagrad"),
+        ("LAMB", "lamb"),
+        ("Ftrl", "adam"),
+    ],
+)
 def test_optimizers(name, ours):
     config, report = of("params", optimizer=name)
     assert config.training.optimizer == ours
@@ -153,16 +198,23 @@ def test_several_corpora_with_weights():
 @pytest.mark.parametrize(
     ("tokenization", "kind"),
     [
-        (None, "words"), ({"type": "SpaceTokenizer"}, "words"), ({"mode": "space"}, "words"),
+        (None, "words"),
+        ({"type": "SpaceTokenizer"}, "words"),
+        ({"mode": "space"}, "words"),
         ({"type": "CharacterTokenizer"}, "characters"),
         ('{"type": "SentencePieceTokenizer", "params": {"model": "m"}}', "sentencepiece"),
-        ({"type": "OpenNMTTokenizer", "params": {"mode": "none", "sp_model_path": "m"}},
-         "sentencepiece"),
+        (
+            {"type": "OpenNMTTokenizer", "params": {"mode": "none", "sp_model_path": "m"}},
+            "sentencepiece",
+        ),
     ],
-)  # fmt: skip
+)
 def test_tokenizations(tokenization, kind):
-    data = {f"{side}_{key}": value for side in ("source", "target")
-            for key, value in (("vocabulary", "v"), ("tokenization", tokenization))}  # fmt: skip
+    data = {
+        f"{side}_{key}": value
+        for side in ("source", "target")
+        for key, value in (("vocabulary", "v"), ("tokenization", tokenization))
+    }
     config, report = of("data", **data)
     assert (config.data.tokenizer.kind, config.data.tokenizer.shared) == (kind, True)
     assert config.data.tokenizer.file == ("m" if kind == "sentencepiece" else "v")

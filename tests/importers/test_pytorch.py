@@ -67,8 +67,9 @@ class Pickler(pickle.Pickler):
 
 
 def content_of(torch, arrays, legacy, views):
-    storages = {name: Storage(str(n), np.ravel(array))
-                for n, (name, array) in enumerate(arrays.items())}  # fmt: skip
+    storages = {
+        name: Storage(str(n), np.ravel(array)) for n, (name, array) in enumerate(arrays.items())
+    }
     found = OrderedDict()
     for name, array in arrays.items():
         strides = tuple(step // array.itemsize for step in array.strides)

@@ -55,9 +55,15 @@ def main(directory):
     train(model, tokenizer, rows)
     pad = raw["pad_token_id"]
     model.generation_config = GenerationConfig(
-        num_beams=4, max_length=62, bad_words_ids=[[pad]], pad_token_id=pad,
-        decoder_start_token_id=pad, eos_token_id=0, forced_eos_token_id=0, renormalize_logits=True,
-    )  # fmt: skip
+        num_beams=4,
+        max_length=62,
+        bad_words_ids=[[pad]],
+        pad_token_id=pad,
+        decoder_start_token_id=pad,
+        eos_token_id=0,
+        forced_eos_token_id=0,
+        renormalize_logits=True,
+    )
     model.save_pretrained(directory)
     for zipped in (True, False):
         path = directory / f"zipped-{zipped}.bin"

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.layers.convolutions import GatedConvolution
 from keras_s2s.decoders import ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder
 from keras_s2s.encoders import ConvolutionalEncoder, MeanEncoder, Memory
+from keras_s2s.layers.convolutions import GatedConvolution
 from tests import references
 from tests.references import (
     assert_close,

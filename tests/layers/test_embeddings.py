@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.layers.embeddings import POSITIONS, LearnedPositions, PointerEmbedding, TokenEmbedding, place, sinusoidal
+from keras_s2s.layers.embeddings import (
+    POSITIONS,
+    LearnedPositions,
+    PointerEmbedding,
+    TokenEmbedding,
+    place,
+    sinusoidal,
+)
 from tests import references
 from tests.references import assert_close, randomise, run_both
 

@@ -6,12 +6,12 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import search
-from keras_s2s.models import build
 from keras_s2s.config import ModelConfig, UserError
-from keras_s2s.layers.embeddings import TokenEmbedding
 from keras_s2s.heads import PointerGeneratorHead, RegressionHead, SoftmaxHead
-from keras_s2s.models.seq2seq import Seq2Seq
+from keras_s2s.layers.embeddings import TokenEmbedding
 from keras_s2s.layers.features import VectorProjection, last_frame
+from keras_s2s.models import build
+from keras_s2s.models.seq2seq import Seq2Seq
 from tests.conformance import models
 
 F = 3
@@ -21,10 +21,13 @@ LENGTHS = (5, 3, 1, 0)
 def make(encoder="gru", decoder="gru", loss="l2", first="zeros", norm=False, policy="float32"):
     keras.utils.set_random_seed(3)
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH, norm), models.ENCODERS[encoder](dtype=policy),
-        VectorProjection(F, models.WIDTH, norm, first), models.DECODERS[decoder](dtype=policy),
-        RegressionHead(F, loss, clip=2.0), dtype=policy,
-    )  # fmt: skip
+        VectorProjection(F, models.WIDTH, norm),
+        models.ENCODERS[encoder](dtype=policy),
+        VectorProjection(F, models.WIDTH, norm, first),
+        models.DECODERS[decoder](dtype=policy),
+        RegressionHead(F, loss, clip=2.0),
+        dtype=policy,
+    )
     model.build()
     random = np.random.default_rng(5)
     for weight in model.trainable_variables:
@@ -56,9 +59,13 @@ def stepped(model, x, frames):
 
 @pytest.mark.parametrize(
     ("encoder", "decoder", "loss", "first", "norm"),
-    [("bigru", "gru", "l2", "zeros", True), ("lstm", "lstms", "l1", "source", False),
-     ("pre", "pre", "gaussian", "source", False), ("post", "post", "gaussian", "zeros", True)],
-)  # fmt: skip
+    [
+        ("bigru", "gru", "l2", "zeros", True),
+        ("lstm", "lstms", "l1", "source", False),
+        ("pre", "pre", "gaussian", "source", False),
+        ("post", "post", "gaussian", "zeros", True),
+    ],
+)
 def test_steps_equal_the_whole(encoder, decoder, loss, first, norm):
     model, x, y = make(encoder, decoder, loss, first, norm), source(), target()
     expected = model({"source": x, "target": y}).numpy()
@@ -160,9 +167,13 @@ def test_forecast_in_a_graph_of_any_size():
 def test_tokens_out_of_frames():
     keras.utils.set_random_seed(1)
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH), models.ENCODERS["bigru"](),
-        TokenEmbedding(11, models.WIDTH), models.DECODERS["gru"](), SoftmaxHead(11), "output",
-    )  # fmt: skip
+        VectorProjection(F, models.WIDTH),
+        models.ENCODERS["bigru"](),
+        TokenEmbedding(11, models.WIDTH),
+        models.DECODERS["gru"](),
+        SoftmaxHead(11),
+        "output",
+    )
     model.build()
     x, ids = source(), models.target()
     expected, attention = models.whole(model, x, ids)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s import models, losses
+from keras_s2s import losses, models
 from keras_s2s.config import Config, ModelConfig, Objectives, UserError
 from keras_s2s.losses.criterion import Criterion
 from tests.references import assert_close, log_softmax, normal, right_padded, run_both
@@ -50,9 +50,10 @@ def test_guided_alignment_by_squares():
             wanted = ALIGNMENT[b, t] / ALIGNMENT[b, t].sum()
             expected += sum((wanted - a[b, t]) ** 2) / 2
     came = measured(
-        losses.guided_alignment("squared"), {"alignment": ALIGNMENT},
+        losses.guided_alignment("squared"),
+        {"alignment": ALIGNMENT},
         attention={"cross": a[:, None]},
-    )  # fmt: skip
+    )
     assert_close(came, (expected, 7.0))
 
 
@@ -128,19 +129,19 @@ def test_max_margin():
         bad = sum(log_softmax(two)[b, t, other[b, t]] for t in range(LENGTHS[b] - 1))
         expected += max(0.0, bad + eta - good)
     corrupted = {"logits": two, "y": other, "weights": left}
-    assert_close(
-        measured(losses.max_margin(eta), logits=one, corrupted=corrupted), (expected, 2.0)
-    )
+    assert_close(measured(losses.max_margin(eta), logits=one, corrupted=corrupted), (expected, 2.0))
     assert expected > 0
 
 
 @pytest.mark.parametrize(
     ("schedule", "k", "floor", "expected"),
-    [("constant", None, 0.3, lambda i: 0.3),
-     ("linear", 100.0, 0.25, lambda i: max(0.25, 1 - i / 100)),
-     ("exponential", 0.99, 0.0, lambda i: 0.99**i),
-     ("inverse_sigmoid", 20.0, 0.0, lambda i: 20 / (20 + np.exp(i / 20)))],
-)  # fmt: skip
+    [
+        ("constant", None, 0.3, lambda i: 0.3),
+        ("linear", 100.0, 0.25, lambda i: max(0.25, 1 - i / 100)),
+        ("exponential", 0.99, 0.0, lambda i: 0.99**i),
+        ("inverse_sigmoid", 20.0, 0.0, lambda i: 20 / (20 + np.exp(i / 20))),
+    ],
+)
 def test_read_probability(schedule, k, floor, expected):
     for step in (0, 7, 90, 500):
         came = losses.read_probability(schedule, tf.constant(step, tf.int64), k, floor)
@@ -175,8 +176,9 @@ def made(settings=None, dropout=0.0, preset="gru"):
     side = {"units": 8}
     if preset.startswith("transformer"):
         side |= {"num_layers": 1, "num_heads": 2, "hidden_units": 12}
-    config = ModelConfig(preset=preset, encoder=side, decoder=dict(side), dropout=dropout,
-                         embedding=8)  # fmt: skip
+    config = ModelConfig(
+        preset=preset, encoder=side, decoder=dict(side), dropout=dropout, embedding=8
+    )
     model = models.build(config, V, V)
     model.compile("sgd", jit_compile=False)
     model.optimizer.build(model.trainable_variables)
@@ -194,8 +196,16 @@ def batch():
     return {"source": source, "target": target, "alignment": ALIGNMENT}, Y, WEIGHTS
 
 
-ALL = {"guided_alignment": 0.5, "coverage": 1.0, "l2": 0.01, "r_drop": 2.0, "max_margin": 0.3,
-       "max_margin_eta": 50.0, "scheduled_sampling": "linear", "sampling_k": 100.0}  # fmt: skip
+ALL = {
+    "guided_alignment": 0.5,
+    "coverage": 1.0,
+    "l2": 0.01,
+    "r_drop": 2.0,
+    "max_margin": 0.3,
+    "max_margin_eta": 50.0,
+    "scheduled_sampling": "linear",
+    "sampling_k": 100.0,
+}
 
 
 @pytest.mark.parametrize("preset", ["gru", "transformer_tiny", "pointer_generator"])
@@ -262,8 +272,12 @@ def test_configuration():
         with pytest.raises(UserError, match=message):
             Config.from_dict({"training": {"objectives": section}})
     with pytest.raises(UserError, match="expected a corpus of data.train with alignments"):
-        Config.from_dict({"data": {"train": {"source": "a", "target": "b"}},
-                          "training": {"objectives": {"guided_alignment": 1.0}}})  # fmt: skip
+        Config.from_dict(
+            {
+                "data": {"train": {"source": "a", "target": "b"}},
+                "training": {"objectives": {"guided_alignment": 1.0}},
+            }
+        )
 
 
 def test_attention_that_a_decoder_lacks():

@@ -132,8 +132,9 @@ def made_up_lines(seed, count=60):
     sources = [f"word{r.randrange(count // 2)}" for _ in range(count)]
     references = [line(1) for _ in range(count)]
     first = {source: n for n, source in reversed(list(enumerate(sources)))}
-    hypotheses = [r.choice([references[first[s]], references[n], line(0)]) for n, s in
-                  enumerate(sources)]  # fmt: skip
+    hypotheses = [
+        r.choice([references[first[s]], references[n], line(0)]) for n, s in enumerate(sources)
+    ]
     return hypotheses, references, sources
 
 

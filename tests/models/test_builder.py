@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.models import PRESETS, build, resolve, with_policy
 from keras_s2s.config import ModelConfig
+from keras_s2s.models import PRESETS, build, resolve, with_policy
 from keras_s2s.models.seq2seq import Seq2Seq
 from tests.references import assert_close, randomise, right_padded
 
@@ -58,9 +58,21 @@ def batch(model=None):
 
 
 # Shrunk, these are like another preset but for a number, or their parts have tests of their own.
-ALIKE = ("gru_small", "lstm", "transformer_small", "rnnsearch", "sutskever", "cho", "nematus",
-         "noisy_linear", "transformer_ssru", "transformer_big", "transformer_t5",
-         "transformer_rotary", "transformer_alibi")  # fmt: skip
+ALIKE = (
+    "gru_small",
+    "lstm",
+    "transformer_small",
+    "rnnsearch",
+    "sutskever",
+    "cho",
+    "nematus",
+    "noisy_linear",
+    "transformer_ssru",
+    "transformer_big",
+    "transformer_t5",
+    "transformer_rotary",
+    "transformer_alibi",
+)
 EACH = [pytest.param(p, marks=[pytest.mark.slow] * (p in ALIKE), id=p) for p in PRESETS]
 over_presets = pytest.mark.parametrize("preset", EACH)
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from keras_s2s.models import PAPERS, PRESETS, build, count_parameters, listing
 from keras_s2s.cli import main
 from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.models import PAPERS, PRESETS, build, count_parameters, listing
 from tests.models.test_builder import SIZES, SOURCE_SIZE, V, shrunk
 
 FAST = ("transformer_relative", "rnnsearch")

@@ -6,15 +6,18 @@ import pytest
 import yaml
 
 from keras_s2s.attention.factory import ATTENTIONS
-from keras_s2s.models import KINDS, build, parts
 from keras_s2s.cli import main
 from keras_s2s.config import ModelConfig, Noise, Objectives
 from keras_s2s.losses.criterion import Criterion
+from keras_s2s.models import KINDS, build, parts
 from tests.system.test_readme import ROOT
 
 TEXT = (ROOT / "docs" / "models.md").read_text()
-ROWS = [[cell.strip(" `") for cell in line.split("|")[1:-1]]
-        for line in TEXT.splitlines() if line.startswith("| ")][2:]  # fmt: skip
+ROWS = [
+    [cell.strip(" `") for cell in line.split("|")[1:-1]]
+    for line in TEXT.splitlines()
+    if line.startswith("| ")
+][2:]
 
 
 def small(model):

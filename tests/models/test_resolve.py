@@ -2,9 +2,9 @@
 
 import pytest
 
+from keras_s2s.config import ModelConfig, UserError
 from keras_s2s.models import KINDS, PRESETS, build, resolve
 from keras_s2s.models.builder import CORPUS, SIDES
-from keras_s2s.config import ModelConfig, UserError
 
 SOURCE_SIZE, V = 11, 9
 
@@ -12,11 +12,14 @@ SOURCE_SIZE, V = 11, 9
 @pytest.mark.parametrize(
     ("preset", "tie", "expected"),
     [
-        ("gru", None, "none"), ("gru", True, "output"), ("gru", "output", "output"),
-        ("transformer_tiny", None, "output"), ("transformer_tiny", False, "none"),
+        ("gru", None, "none"),
+        ("gru", True, "output"),
+        ("gru", "output", "output"),
+        ("transformer_tiny", None, "output"),
+        ("transformer_tiny", False, "none"),
         ("transformer_tiny", "all", "all"),
     ],
-)  # fmt: skip
+)
 def test_tie_passes_through(preset, tie, expected):
     assert resolve(ModelConfig(preset=preset, tie=tie))["tie"] == expected
 

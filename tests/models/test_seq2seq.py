@@ -12,7 +12,6 @@ import tensorflow as tf
 from keras_s2s import models
 from keras_s2s.config import ModelConfig
 from keras_s2s.decoders import RecurrentDecoder, TransformerDecoder
-from keras_s2s.layers.embeddings import PointerEmbedding, TokenEmbedding
 from keras_s2s.encoders import RecurrentEncoder, TransformerEncoder
 from keras_s2s.heads import (
     AdaptiveSoftmaxHead,
@@ -20,6 +19,7 @@ from keras_s2s.heads import (
     PointerNetworkHead,
     SoftmaxHead,
 )
+from keras_s2s.layers.embeddings import PointerEmbedding, TokenEmbedding
 from keras_s2s.metrics import Perplexity, TokenAccuracy
 from keras_s2s.models.seq2seq import Seq2Seq
 from tests import references
@@ -190,8 +190,9 @@ def test_outputs_with_maps_are_measured_alike():
         found = model.compute_metrics(x, y, outputs, weights)
         right = with_maps["logits"].numpy().argmax(-1) == y
         assert_close(found["tokens"], (right * weights).sum() / weights.sum())
-        assert_close(model.compute_loss(x, y, outputs, weights),
-                     mean_loss(with_maps["logits"], y, weights))  # fmt: skip
+        assert_close(
+            model.compute_loss(x, y, outputs, weights), mean_loss(with_maps["logits"], y, weights)
+        )
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
@@ -243,11 +244,11 @@ def test_fit_under_xla(family, copies):
     options = {"copies": copies, "layers": 2}
     plain, xla, (x, y, weights) = made(family, **options), made(family, **options), batch()
     losses = [
-        compiled(model, jit_compile=jit).fit(
-            x, y, sample_weight=weights, epochs=3, shuffle=False, verbose=0
-        ).history["loss"]
+        compiled(model, jit_compile=jit)
+        .fit(x, y, sample_weight=weights, epochs=3, shuffle=False, verbose=0)
+        .history["loss"]
         for model, jit in ((plain, False), (xla, True))
-    ]  # fmt: skip
+    ]
     assert_close(losses[1], losses[0], 1e-4)
     assert_close(xla(x), plain(x), 1e-3)
 

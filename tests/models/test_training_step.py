@@ -61,10 +61,13 @@ def assert_same_weights(model, other, tolerance):
 
 @pytest.mark.parametrize(
     "optimizer",
-    [keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.5, global_clipnorm=0.1),
-     keras.optimizers.Adam(0.01, epsilon=1e-3)],
+    [
+        keras.optimizers.SGD(0.5),
+        keras.optimizers.SGD(0.5, global_clipnorm=0.1),
+        keras.optimizers.Adam(0.01, epsilon=1e-3),
+    ],
     ids=["plain", "clipped", "adam"],
-)  # fmt: skip
+)
 def test_several_batches_are_one_large_batch(optimizer):
     """Adam and the norm want the sum of a row's gradients, which Keras leaves in parts."""
     config = optimizer.get_config()

@@ -103,10 +103,11 @@ def _sequences(rows):
 def tensors(wishes):
     """`Options` and `Extras` of rows of `Wish`."""
     columns = {
-        name: tf.constant([getattr(w, name) for w in wishes], "float32" if kind is np.float64
-                          else "int32")
+        name: tf.constant(
+            [getattr(w, name) for w in wishes], "float32" if kind is np.float64 else "int32"
+        )
         for name, kind in KINDS.items()
-    }  # fmt: skip
+    }
     prefixes = [w.prefix for w in wishes]
     longest = max(map(len, prefixes), default=0)
     columns |= {
@@ -122,10 +123,12 @@ def tensors(wishes):
 def specs(kind):
     ranks = {"prefix": 2, "disallowed": 3, "constraints": 3}
     real = {name for name, type_ in KINDS.items() if type_ is np.float64}
-    return kind(*(
-        tf.TensorSpec([None] * ranks.get(name, 1), tf.float32 if name in real else tf.int32)
-        for name in kind._fields
-    ))  # fmt: skip
+    return kind(
+        *(
+            tf.TensorSpec([None] * ranks.get(name, 1), tf.float32 if name in real else tf.int32)
+            for name in kind._fields
+        )
+    )
 
 
 NUMBERS = tf.TensorSpec([None, None, None], tf.float32)
@@ -172,9 +175,11 @@ class Row:
     def ranked(self, tokens):
         """What each possible next token adds to a total."""
         wish, position, found = self.wish, len(tokens), {}
-        never = set(forbidden(
-            list(tokens), VOCABULARY, wish.no_repeat_ngram, [list(s) for s in wish.disallowed]
-        ))  # fmt: skip
+        never = set(
+            forbidden(
+                list(tokens), VOCABULARY, wish.no_repeat_ngram, [list(s) for s in wish.disallowed]
+            )
+        )
         for token, value in enumerate(map(float, self.model.of(self.row, tokens)[0])):
             short = position < min(wish.min_length, wish.max_length)
             if token in (PAD, START) or (token == END and short):

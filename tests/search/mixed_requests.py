@@ -27,7 +27,9 @@ GOOD = [
     {"constraints": ["e f"], "num_hypotheses": 2},
     {"constraints": ["g", "b a"], "beam_size": 1},
     {
-        "constraints": ["d", "<unk>"], "disallowed": ["c", "a a"], "beam_size": 6,
+        "constraints": ["d", "<unk>"],
+        "disallowed": ["c", "a a"],
+        "beam_size": 6,
         "num_hypotheses": 6,
     },
     {"constraints": ["e f", "f e"], "prefix_tokens": ["e", "f", "e"], "max_new_tokens": 1},
@@ -39,11 +41,20 @@ GOOD = [
     {"alternatives_at": 2, "num_hypotheses": 3, "target_prefix": "a", "min_length": 3},
     {"replace_unknown": True, "prefix_tokens": ["b", "<unk>"], "num_hypotheses": 2},
     {
-        "beam_size": 7, "num_hypotheses": 5, "length_penalty": 0.9, "length_offset": 1.0,
-        "coverage_penalty": 0.2, "min_length": 2, "no_repeat_ngram": 2, "repetition_penalty": 1.3,
-        "target_prefix": "f", "disallowed": ["c"], "constraints": ["d e"], "max_new_tokens": 5,
+        "beam_size": 7,
+        "num_hypotheses": 5,
+        "length_penalty": 0.9,
+        "length_offset": 1.0,
+        "coverage_penalty": 0.2,
+        "min_length": 2,
+        "no_repeat_ngram": 2,
+        "repetition_penalty": 1.3,
+        "target_prefix": "f",
+        "disallowed": ["c"],
+        "constraints": ["d e"],
+        "max_new_tokens": 5,
     },
-]  # fmt: skip
+]
 
 BYTES = "a " * 9000
 BAD = [

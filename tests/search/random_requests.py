@@ -13,29 +13,72 @@ from tests.search.mixed_requests import TEXTS
 
 KNOWN = "abcdefg"  # words that a target may have; a source has h and i too
 OFF = {
-    "beam_size": 5, "num_hypotheses": 1, "length_penalty": 0.6, "length_offset": 5.0,
-    "coverage_penalty": 0.0, "min_length": 0, "min_length_ratio": 0.0, "max_length": 6,
-    "max_length_ratio": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0, "target_prefix": "",
-    "prefix_tokens": [], "constraints": [], "disallowed": [], "beam_groups": 1,
-    "diversity_penalty": 0.0, "alternatives_at": -1, "replace_unknown": False, "max_new_tokens": 0,
-}  # fmt: skip
+    "beam_size": 5,
+    "num_hypotheses": 1,
+    "length_penalty": 0.6,
+    "length_offset": 5.0,
+    "coverage_penalty": 0.0,
+    "min_length": 0,
+    "min_length_ratio": 0.0,
+    "max_length": 6,
+    "max_length_ratio": 0.0,
+    "no_repeat_ngram": 0,
+    "repetition_penalty": 1.0,
+    "target_prefix": "",
+    "prefix_tokens": [],
+    "constraints": [],
+    "disallowed": [],
+    "beam_groups": 1,
+    "diversity_penalty": 0.0,
+    "alternatives_at": -1,
+    "replace_unknown": False,
+    "max_new_tokens": 0,
+}
 RANGES = {
-    "beam_size": (1, 16), "num_hypotheses": (1, 16), "length_penalty": (-10, 10),
-    "length_offset": (0, 1000), "coverage_penalty": (0, 10), "min_length": (0, 256),
-    "min_length_ratio": (0, 100), "max_length": (0, 256), "max_length_ratio": (0, 100),
-    "no_repeat_ngram": (0, 16), "repetition_penalty": (0.01, 100), "beam_groups": (1, 16),
-    "diversity_penalty": (0, 100), "alternatives_at": (-1, 256), "max_new_tokens": (0, 256),
-}  # fmt: skip
+    "beam_size": (1, 16),
+    "num_hypotheses": (1, 16),
+    "length_penalty": (-10, 10),
+    "length_offset": (0, 1000),
+    "coverage_penalty": (0, 10),
+    "min_length": (0, 256),
+    "min_length_ratio": (0, 100),
+    "max_length": (0, 256),
+    "max_length_ratio": (0, 100),
+    "no_repeat_ngram": (0, 16),
+    "repetition_penalty": (0.01, 100),
+    "beam_groups": (1, 16),
+    "diversity_penalty": (0, 100),
+    "alternatives_at": (-1, 256),
+    "max_new_tokens": (0, 256),
+}
 ALONE = [
-    {"beam_size": 1}, {"beam_size": 16}, {"num_hypotheses": 4}, {"length_penalty": 2.0},
-    {"length_penalty": -1.0}, {"length_offset": 0.0}, {"coverage_penalty": 0.7}, {"min_length": 4},
-    {"min_length_ratio": 1.5}, {"max_length": 1}, {"max_length": 0}, {"max_length_ratio": 0.5},
-    {"no_repeat_ngram": 1}, {"no_repeat_ngram": 2}, {"repetition_penalty": 3.0},
-    {"repetition_penalty": 0.3}, {"target_prefix": "d e"}, {"prefix_tokens": ["g", "zz", "g"]},
-    {"constraints": ["e f", "b"]}, {"disallowed": ["a", "c b"]}, {"beam_groups": 5},
-    {"diversity_penalty": 0.8}, {"alternatives_at": 0}, {"alternatives_at": 3},
-    {"replace_unknown": True}, {"max_new_tokens": 2},
-]  # fmt: skip
+    {"beam_size": 1},
+    {"beam_size": 16},
+    {"num_hypotheses": 4},
+    {"length_penalty": 2.0},
+    {"length_penalty": -1.0},
+    {"length_offset": 0.0},
+    {"coverage_penalty": 0.7},
+    {"min_length": 4},
+    {"min_length_ratio": 1.5},
+    {"max_length": 1},
+    {"max_length": 0},
+    {"max_length_ratio": 0.5},
+    {"no_repeat_ngram": 1},
+    {"no_repeat_ngram": 2},
+    {"repetition_penalty": 3.0},
+    {"repetition_penalty": 0.3},
+    {"target_prefix": "d e"},
+    {"prefix_tokens": ["g", "zz", "g"]},
+    {"constraints": ["e f", "b"]},
+    {"disallowed": ["a", "c b"]},
+    {"beam_groups": 5},
+    {"diversity_penalty": 0.8},
+    {"alternatives_at": 0},
+    {"alternatives_at": 3},
+    {"replace_unknown": True},
+    {"max_new_tokens": 2},
+]
 
 
 def pairs():
@@ -95,8 +138,10 @@ class Asked:
         return [word if word in known else "<unk>" for word in words.split()]
 
     def _lengths(self, size):
-        given, (new, share) = self.options, (self.options[x] for x in
-                                             ("max_new_tokens", "max_length_ratio"))  # fmt: skip
+        given, (new, share) = (
+            self.options,
+            (self.options[x] for x in ("max_new_tokens", "max_length_ratio")),
+        )
         most = [given["max_length"]]
         most += [len(self.prefix) + new] if new else []
         most += [math.ceil(share * size)] if share > 0 else []

@@ -31,10 +31,16 @@ EVERY = {
     "max_length": {"max_length": 1},
 }
 TOGETHER = {
-    "length_penalty": 0.9, "length_offset": 2.0, "coverage_penalty": 0.3, "min_length": 1,
-    "no_repeat_ngram": 2, "repetition_penalty": 1.4, "prefix": (5,), "disallowed": ((1, 1), (5, 5)),
+    "length_penalty": 0.9,
+    "length_offset": 2.0,
+    "coverage_penalty": 0.3,
+    "min_length": 1,
+    "no_repeat_ngram": 2,
+    "repetition_penalty": 1.4,
+    "prefix": (5,),
+    "disallowed": ((1, 1), (5, 5)),
     "constraints": ((4,),),
-}  # fmt: skip
+}
 WISHES = {"nothing": {}, **EVERY, "together": TOGETHER}
 
 
@@ -103,9 +109,16 @@ def test_impossible_wishes_leave_nothing():
 
 
 DIVERSE = [
-    (6, 2, 0.0), (6, 2, 0.5), (6, 3, 0.5), (6, 6, 1.0), (4, 4, 50.0), (4, 2, 0.2), (2, 2, 1.5),
-    (8, 4, 0.3), (5, 5, 0.1),
-]  # fmt: skip
+    (6, 2, 0.0),
+    (6, 2, 0.5),
+    (6, 3, 0.5),
+    (6, 6, 1.0),
+    (4, 4, 50.0),
+    (4, 2, 0.2),
+    (2, 2, 1.5),
+    (8, 4, 0.3),
+    (5, 5, 0.1),
+]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -140,8 +153,9 @@ def test_alternatives_branch_at_their_position_and_are_greedy_elsewhere(seed):
 
 
 def sequences(low, high, most):
-    return st.lists(st.lists(st.sampled_from(WORDS), min_size=low, max_size=high).map(tuple),
-                    max_size=most).map(tuple)  # fmt: skip
+    return st.lists(
+        st.lists(st.sampled_from(WORDS), min_size=low, max_size=high).map(tuple), max_size=most
+    ).map(tuple)
 
 
 @st.composite
@@ -192,10 +206,15 @@ def test_plain_rows_that_leave_a_large_batch_early_are_the_twins(graph):
     random = np.random.default_rng(9)
     sizes = random.integers(1, 6, 40).tolist()
     rows = [
-        Wish(size, random.integers(1, size + 1), random.choice([0.0, 0.6, 1.5]),
-             min_length=random.integers(0, 3), max_length=random.choice([0, 1, 2, 4, 6]))
+        Wish(
+            size,
+            random.integers(1, size + 1),
+            random.choice([0.0, 0.6, 1.5]),
+            min_length=random.integers(0, 3),
+            max_length=random.choice([0, 1, 2, 4, 6]),
+        )
         for size in sizes
-    ]  # fmt: skip
+    ]
     model = twin.table(9, len(rows), 6)
     found = twin.run(model, rows, graph)
     assert {0, 1, 2, 3, 4} <= set(found.lengths[:, 0].tolist())
@@ -217,8 +236,14 @@ def test_a_targets_score_does_not_depend_on_how_much_of_it_was_forced():
     model, repeated = twin.table(11, 1, 6), 0
     for score, log_prob, tokens in twin.hypotheses(twin.run(model, [free]), 0):
         for count in range(len(tokens) + 1):
-            forced = replace(free, beam_size=1, num_hypotheses=1, prefix=tokens[:count],
-                             constraints=(tokens,), max_length=len(tokens))  # fmt: skip
+            forced = replace(
+                free,
+                beam_size=1,
+                num_hypotheses=1,
+                prefix=tokens[:count],
+                constraints=(tokens,),
+                max_length=len(tokens),
+            )
             (came,) = twin.hypotheses(twin.run(model, [forced]), 0)
             assert came[2] == tokens
             np.testing.assert_allclose(came[:2], (score, log_prob), atol=1e-5)

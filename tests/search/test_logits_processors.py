@@ -11,13 +11,22 @@ from keras_s2s.search.options import LOWEST, Extras, no_extras
 from tests.search import references
 
 QUICK = settings(deadline=None, max_examples=40, derandomize=True, database=None)
-COUNTS = ("no_repeat_ngram", "prefix", "prefix_length", "disallowed", "constraints", "beam_groups",
-          "alternatives_at")  # fmt: skip
+COUNTS = (
+    "no_repeat_ngram",
+    "prefix",
+    "prefix_length",
+    "disallowed",
+    "constraints",
+    "beam_groups",
+    "alternatives_at",
+)
 RANKS = {"prefix": 2, "disallowed": 3, "constraints": 3}
-SPECS = Extras(*(
-    tf.TensorSpec([None] * RANKS.get(name, 1), tf.int32 if name in COUNTS else tf.float32)
-    for name in Extras._fields
-))  # fmt: skip
+SPECS = Extras(
+    *(
+        tf.TensorSpec([None] * RANKS.get(name, 1), tf.int32 if name in COUNTS else tf.float32)
+        for name in Extras._fields
+    )
+)
 SCORES = tf.TensorSpec([None, None, None], tf.float32)
 HISTORY = tf.TensorSpec([None, None, None], tf.int32)
 WAYS = {
@@ -32,8 +41,9 @@ WAYS = {
 
 def extras(rows, **given):
     found = no_extras(rows)._replace(**given)
-    return Extras(*(np.array(value, spec.dtype.as_numpy_dtype)
-                    for value, spec in zip(found, SPECS)))  # fmt: skip
+    return Extras(
+        *(np.array(value, spec.dtype.as_numpy_dtype) for value, spec in zip(found, SPECS))
+    )
 
 
 def run(way, log_probs, history, options):

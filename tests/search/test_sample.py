@@ -32,9 +32,11 @@ def run(model, wishes, draws):
     """`search.sample` of rows of `Wish` and of what `Sampling` holds."""
     options, extras = beam_reference.tensors(wishes)
     sampling = search.Sampling(
-        *(tf.constant([(OFF | d)[name] for d in draws], KINDS[place].dtype)
-          for place, name in enumerate(OFF))
-    )  # fmt: skip
+        *(
+            tf.constant([(OFF | d)[name] for d in draws], KINDS[place].dtype)
+            for place, name in enumerate(OFF)
+        )
+    )
     mask = tf.constant(model.source["mask"])
     found = traced(model.log_probs, model.attention, mask, options, sampling, extras)
     return search.Hypotheses(*(x.numpy() for x in found))
@@ -44,7 +46,9 @@ def shares(row, tokens, draw):
     """What the next token is drawn by, log-probabilities [V] that need not sum to one."""
     ranked = row.ranked(tokens)
     values = [ranked.get(token, references.LOW) for token in range(beam_reference.VOCABULARY)]
-    return references.truncate(values, *(draw[x] for x in ("temperature", "top_k", "top_p", "min_p")))
+    return references.truncate(
+        values, *(draw[x] for x in ("temperature", "top_k", "top_p", "min_p"))
+    )
 
 
 def plain_sample(model, place, wish, draw):
@@ -146,8 +150,10 @@ def probabilities(row, draw):
 @pytest.mark.parametrize("way", WAYS)
 def test_frequencies_are_those_of_the_distribution(way):
     one = beam_reference.table([7, 1], 1, 2, sharpness=0.8)
-    model = Table(*(np.repeat(x, ROWS, 0) for x in (one.log_probs, one.attention)),
-                  np.repeat(one.source["mask"], ROWS, 0))  # fmt: skip
+    model = Table(
+        *(np.repeat(x, ROWS, 0) for x in (one.log_probs, one.attention)),
+        np.repeat(one.source["mask"], ROWS, 0),
+    )
     draw = {"num_samples": SAMPLES, **WAYS[way]}
     wish = Wish(SAMPLES, SAMPLES, max_length=2)
     found = run(model, [wish] * ROWS, [draw | {"seed": seed} for seed in range(ROWS)])

@@ -96,9 +96,11 @@ def test_a_search_over_a_known_and_an_unknown_vocabulary_is_the_same(special):
     sizes, shortest, longest = [1, 2, 5, 8, 3], [0, 3, 1, 0, 0], [9, 6, 12, 3, 0]
     penalty = tf.constant([0.0, 0.6, 1.0, 1.5, 0.6])
     options = search.Options(
-        *(tf.constant(x) for x in (sizes, sizes)), penalty, 5.0 + 0.0 * penalty,
+        *(tf.constant(x) for x in (sizes, sizes)),
+        penalty,
+        5.0 + 0.0 * penalty,
         *(tf.constant(x) for x in (shortest, longest)),
-    )  # fmt: skip
+    )
 
     def run(logits):
         model = Hashed(logits)

@@ -11,7 +11,16 @@ import tensorflow as tf
 import tensorflow_text
 from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_s2s.signatures.fields import ATTENTION, MISSING_SCORE, SAMPLE, SCORE, SERVING_DEFAULT, TRANSLATE, Field, Signature
+from keras_s2s.signatures.fields import (
+    ATTENTION,
+    MISSING_SCORE,
+    SAMPLE,
+    SCORE,
+    SERVING_DEFAULT,
+    TRANSLATE,
+    Field,
+    Signature,
+)
 
 SLOW = Signature(
     "slow",

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from keras_s2s.serving import tensor_codec, messages
+from keras_s2s.serving import messages, tensor_codec
 
 NUMBERS = ["float32", "float64", "float16", "int8", "int16", "int32", "int64"]
 NUMBERS += ["uint8", "uint16", "uint32", "uint64", "complex64", "complex128", "bool"]

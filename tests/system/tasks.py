@@ -15,8 +15,11 @@ OPTIONS = {"schedule": "constant", "warmup": 20, "label_smoothing": 0.0, "valida
 def write(folder, pairs, **columns):
     """The files of a corpus, by what each holds."""
     corpus = {}
-    for side, lines in (("source", [s for s, _ in pairs]), ("target", [t for _, t in pairs]),
-                        *columns.items()):  # fmt: skip
+    for side, lines in (
+        ("source", [s for s, _ in pairs]),
+        ("target", [t for _, t in pairs]),
+        *columns.items(),
+    ):
         (folder / side).write_text("".join(f"{line}\n" for line in lines))
         corpus[side] = str(folder / side)
     return corpus
@@ -26,8 +29,12 @@ def learned(folder, corpus, model, size=None, **training):
     """A run's translator, which is greedy: a beam settles for `beam_size` ends however bad."""
     tokenizer = {"kind": "whitespace", "size": size}
     data = {"train": corpus, "batch_tokens": 600, "max_length": 30, "tokenizer": tokenizer}
-    config = {"data": data, "model": model, "training": {**OPTIONS, **training},
-              "decoding": {"beam_size": 1, "max_length": 30}}  # fmt: skip
+    config = {
+        "data": data,
+        "model": model,
+        "training": {**OPTIONS, **training},
+        "decoding": {"beam_size": 1, "max_length": 30},
+    }
     train(Config.from_dict(config), folder / "run", stream=io.StringIO())
     return Translator.load(folder / "run")
 

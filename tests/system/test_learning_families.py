@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_s2s.models import build
 from keras_s2s.config import ModelConfig
+from keras_s2s.models import build
 
 SIZE, LONGEST = 12, 8
 

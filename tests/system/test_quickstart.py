@@ -72,12 +72,15 @@ def test_a_litert_file_speaks(copying_file):
     script = ROOT / "tools" / "quickstart_edge.py"
     done = subprocess.run(
         [sys.executable, script, path / "model.tflite", "a b", "c d e"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     lines = [line.split("\t") for line in done.stdout.splitlines()]
-    assert lines[:2] == [["a b", *translator.translate(["a b"])],
-                         ["c d e", *translator.translate(["c d e"])]]  # fmt: skip
+    assert lines[:2] == [
+        ["a b", *translator.translate(["a b"])],
+        ["c d e", *translator.translate(["c d e"])],
+    ]
     assert lines[-1] == ["c d e ...", *translator.translate(["c d e"], beam_size=1)]
 
 

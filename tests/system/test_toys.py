@@ -17,8 +17,12 @@ def sorting(count, seed):
 
 
 def test_a_pointer_network_sorts(tmp_path):
-    model = {"preset": "pointer_network", "embedding": 48,
-             "encoder": {"units": 64}, "decoder": {"units": 64}}  # fmt: skip
+    model = {
+        "preset": "pointer_network",
+        "embedding": 48,
+        "encoder": {"units": 64},
+        "decoder": {"units": 64},
+    }
     corpus = write(tmp_path, sorting(6000, 1))
     translator = learned(tmp_path, corpus, model, updates=900, learning_rate=0.005)
     assert exact(translator, sorting(100, 2)) > 0.9
@@ -32,11 +36,17 @@ def renamed(count, seed):
     return [(f"from {a} to {b}", f"{b} hears of {a}") for a, b in rows]
 
 
-@pytest.mark.parametrize(("preset", "lowest", "highest"), [("pointer_generator", 0.95, 1.0),
-                                                           ("lstm", 0.0, 0.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("preset", "lowest", "highest"), [("pointer_generator", 0.95, 1.0), ("lstm", 0.0, 0.0)]
+)
 def test_a_pointer_generator_copies_words_it_never_saw(tmp_path, preset, lowest, highest):
-    model = {"preset": preset, "embedding": 24, "dropout": 0.0,
-             "encoder": {"units": 32}, "decoder": {"units": 32}}  # fmt: skip
+    model = {
+        "preset": preset,
+        "embedding": 24,
+        "dropout": 0.0,
+        "encoder": {"units": 32},
+        "decoder": {"units": 32},
+    }
     corpus = write(tmp_path, renamed(3000, 1))
     # the vocabulary has room for the words of the frame and a name or two
     options = {"updates": 300, "learning_rate": 0.01, "objectives": {"coverage": 1.0}}
@@ -57,21 +67,32 @@ def shouted(count, seed):
 
 def test_attention_learns_the_alignment_it_is_given(tmp_path):
     pairs, links = shouted(3000, 1)
-    model = {"preset": "gru_small", "embedding": 24, "dropout": 0.0,
-             "encoder": {"units": 32}, "decoder": {"units": 32}}  # fmt: skip
+    model = {
+        "preset": "gru_small",
+        "embedding": 24,
+        "dropout": 0.0,
+        "encoder": {"units": 32},
+        "decoder": {"units": 32},
+    }
     corpus, shares = write(tmp_path, pairs, alignments=links), []
     pairs, links = shouted(100, 2)
     for weight in (0.0, 1.0):
         folder = tmp_path / str(weight)
         folder.mkdir()
         objectives = {"guided_alignment": weight}
-        translator = learned(folder, corpus, model, updates=400, learning_rate=0.01,
-                             objectives=objectives)  # fmt: skip
+        translator = learned(
+            folder, corpus, model, updates=400, learning_rate=0.01, objectives=objectives
+        )
         sources, targets = zip(*pairs, strict=True)
         maps = translator.attention(list(sources), list(targets))
-        shares.append(np.mean([
-            found.attention[0][int(t)][int(s)] for found, line in zip(maps, links, strict=True)
-            for s, t in (link.split("-") for link in line.split())
-        ]))  # fmt: skip
+        shares.append(
+            np.mean(
+                [
+                    found.attention[0][int(t)][int(s)]
+                    for found, line in zip(maps, links, strict=True)
+                    for s, t in (link.split("-") for link in line.split())
+                ]
+            )
+        )
     assert shares[1] > 0.9
     assert shares[0] < shares[1] - 0.1

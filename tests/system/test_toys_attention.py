@@ -14,8 +14,13 @@ pytestmark = pytest.mark.slow
 
 def small(attention, units=48):
     side = {"units": units}
-    return {"preset": "gru_small", "embedding": 32, "dropout": 0.0, "encoder": side,
-            "decoder": {**side, "attention": attention}}  # fmt: skip
+    return {
+        "preset": "gru_small",
+        "embedding": 32,
+        "dropout": 0.0,
+        "encoder": side,
+        "decoder": {**side, "attention": attention},
+    }
 
 
 def reversals(count, seed):
@@ -43,8 +48,10 @@ def doubled(count, seed, shortest, longest):
     """Letters, and each of them twice in capitals."""
     draw = random.Random(seed)
     rows = [draw.choices(LETTERS[:8], k=draw.randint(shortest, longest)) for _ in range(count)]
-    return [(" ".join(row), " ".join(letter.upper() for letter in row for _ in range(2)))
-            for row in rows]  # fmt: skip
+    return [
+        (" ".join(row), " ".join(letter.upper() for letter in row for _ in range(2)))
+        for row in rows
+    ]
 
 
 def soft(translator, pairs):
@@ -93,9 +100,13 @@ def capitals(count, seed):
 def test_a_walk_needs_no_positions(tmp_path, attention, lowest, highest):
     """Over vectors that say nothing of their places, only a walk knows which letter is next."""
     corpus = write(tmp_path, capitals(4000, 1))
-    model = {"preset": "gru_small", "embedding": 32, "dropout": 0.0,
-             "encoder": {"kind": "mean", "units": 32},
-             "decoder": {"units": 48, "attention": attention}}  # fmt: skip
+    model = {
+        "preset": "gru_small",
+        "embedding": 32,
+        "dropout": 0.0,
+        "encoder": {"kind": "mean", "units": 32},
+        "decoder": {"units": 48, "attention": attention},
+    }
     translator = learned(tmp_path, corpus, model, updates=2000, learning_rate=0.005)
     assert lowest <= exact(translator, capitals(100, 2)) <= highest
 
@@ -103,15 +114,22 @@ def test_a_walk_needs_no_positions(tmp_path, attention, lowest, highest):
 def listed(count, seed):
     """Names that are new each time, and the same names."""
     draw = random.Random(seed)
-    rows = [["".join(draw.choices(LETTERS, k=6)) for _ in range(draw.randint(8, 12))]
-            for _ in range(count)]  # fmt: skip
+    rows = [
+        ["".join(draw.choices(LETTERS, k=6)) for _ in range(draw.randint(8, 12))]
+        for _ in range(count)
+    ]
     return [(" ".join(row), " ".join(row)) for row in rows]
 
 
 def test_coverage_keeps_a_pointer_from_repeating(tmp_path):
     corpus, shares = write(tmp_path, listed(3000, 1)), []
-    model = {"preset": "pointer_generator", "embedding": 24, "dropout": 0.0,
-             "encoder": {"units": 32}, "decoder": {"units": 32}}  # fmt: skip
+    model = {
+        "preset": "pointer_generator",
+        "embedding": 24,
+        "dropout": 0.0,
+        "encoder": {"units": 32},
+        "decoder": {"units": 32},
+    }
     for weight in (0.0, 1.0):  # stopped early: in the end neither repeats
         folder = tmp_path / str(weight)
         folder.mkdir()

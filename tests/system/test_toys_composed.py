@@ -13,8 +13,14 @@ from tests.system.tasks import LETTERS, OPTIONS, exact, write
 pytestmark = pytest.mark.slow
 
 WORD = {"kind": "whitespace", "size": None}
-SIDE = {"kind": "transformer", "units": 32, "num_layers": 1, "num_heads": 2, "hidden_units": 64,
-        "dropout": 0.0}  # fmt: skip
+SIDE = {
+    "kind": "transformer",
+    "units": 32,
+    "num_layers": 1,
+    "num_heads": 2,
+    "hidden_units": 64,
+    "dropout": 0.0,
+}
 
 
 def cased(count, seed, separator="￨"):
@@ -37,11 +43,18 @@ def joined(count, seed):
 
 
 def learned(folder, pairs, kind, encoder, updates=700):
-    data = {"train": write(folder, pairs), "batch_tokens": 600, "target_tokenizer": WORD,
-            "source_tokenizer": {"kind": kind, "parts": [WORD, WORD]}}  # fmt: skip
-    config = {"data": data, "model": {"embedding": 32, "encoder": encoder, "decoder": SIDE},
-              "training": {**OPTIONS, "updates": updates, "learning_rate": 0.003},
-              "decoding": {"beam_size": 1, "max_length": 30}}  # fmt: skip
+    data = {
+        "train": write(folder, pairs),
+        "batch_tokens": 600,
+        "target_tokenizer": WORD,
+        "source_tokenizer": {"kind": kind, "parts": [WORD, WORD]},
+    }
+    config = {
+        "data": data,
+        "model": {"embedding": 32, "encoder": encoder, "decoder": SIDE},
+        "training": {**OPTIONS, "updates": updates, "learning_rate": 0.003},
+        "decoding": {"beam_size": 1, "max_length": 30},
+    }
     train(Config.from_dict(config), folder / "run", stream=io.StringIO())
     return Translator.load(folder / "run")
 

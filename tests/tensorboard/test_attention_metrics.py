@@ -12,10 +12,16 @@ from tensorboard.plugins.projector import ProjectorConfig
 
 from keras_s2s.config import UserError
 from keras_s2s.signatures.fields import Attention
-from keras_s2s.tensorboard.figures import grid_of, plot_attention
-from keras_s2s.tensorboard.attention_metrics import alignment_error_rate, entropy, of_heads, read_alignments, sharpness
-from keras_s2s.tensorboard.projector import write_projector
+from keras_s2s.tensorboard.attention_metrics import (
+    alignment_error_rate,
+    entropy,
+    of_heads,
+    read_alignments,
+    sharpness,
+)
 from keras_s2s.tensorboard.attention_records import record_of
+from keras_s2s.tensorboard.figures import grid_of, plot_attention
+from keras_s2s.tensorboard.projector import write_projector
 from keras_s2s.tensorboard.summaries import AttentionSummary
 
 
@@ -52,9 +58,16 @@ def test_means_are_over_tokens_and_not_over_sentences():
 
 
 def test_all_kinds_of_maps_are_measured_and_recorded():
-    one = Attention(["a", "</s>"], ["b", "c", "</s>"], np.full((1, 3, 2), 0.5), ["x"],
-                    np.full((2, 2, 2), 0.5), ["e1", "e2"],
-                    np.full((1, 3, 3), 1 / 3), ["d"])  # fmt: skip
+    one = Attention(
+        ["a", "</s>"],
+        ["b", "c", "</s>"],
+        np.full((1, 3, 2), 0.5),
+        ["x"],
+        np.full((2, 2, 2), 0.5),
+        ["e1", "e2"],
+        np.full((1, 3, 3), 1 / 3),
+        ["d"],
+    )
     found = of_heads([one])
     assert found["attention_entropy/encoder e2"] == pytest.approx(math.log(2))
     assert found["attention_entropy/self d"] == pytest.approx(math.log(3))
@@ -65,13 +78,23 @@ def test_all_kinds_of_maps_are_measured_and_recorded():
 
 
 def test_pictures_of_self_attention_are_drawn_when_asked_for(tmp_path):
-    one = Attention(["a", "</s>"], ["b", "c", "</s>"], np.full((1, 3, 2), 0.5), ["x"],
-                    np.full((2, 2, 2), 0.5), ["e1", "e2"],
-                    np.tril(np.ones((1, 3, 3))), ["d"])  # fmt: skip
+    one = Attention(
+        ["a", "</s>"],
+        ["b", "c", "</s>"],
+        np.full((1, 3, 2), 0.5),
+        ["x"],
+        np.full((2, 2, 2), 0.5),
+        ["e1", "e2"],
+        np.tril(np.ones((1, 3, 3))),
+        ["d"],
+    )
     summary = AttentionSummary(
-        lambda sources, targets: [one], [("a", "b c")], tmp_path, images=["self", "encoder"],
+        lambda sources, targets: [one],
+        [("a", "b c")],
+        tmp_path,
+        images=["self", "encoder"],
         step=lambda: 3,
-    )  # fmt: skip
+    )
     summary.look()
     summary.on_train_end()
     events = EventAccumulator(str(tmp_path)).Reload()

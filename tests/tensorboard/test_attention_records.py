@@ -11,7 +11,15 @@ import pytest
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 
-from keras_s2s.tensorboard.attention_records import PLUGIN, AttentionRecord, label, metadata, pack, unpack, write
+from keras_s2s.tensorboard.attention_records import (
+    PLUGIN,
+    AttentionRecord,
+    label,
+    metadata,
+    pack,
+    unpack,
+    write,
+)
 
 SOURCE = ("▁der", "▁Hund", "läuft", "</s>")
 TARGET = ("▁the", '<script>alert("x")</script>', "\u202eevil\n")

@@ -34,7 +34,13 @@ def test_ids_of_factors_are_digits():
     np.testing.assert_array_equal(ids.row_lengths(), [2, 0, 4])
     np.testing.assert_array_equal(ids.flat_values % 7, [words.get(w, 1) for w, _ in pairs])
     assert tokenizer.strings(ids.flat_values).numpy().tolist() == [
-        b"a|X", b"c|Y", b"b|<unk>", b"<unk>|X", b"c|<unk>", b"b|Y"]  # fmt: skip
+        b"a|X",
+        b"c|Y",
+        b"b|<unk>",
+        b"<unk>|X",
+        b"c|<unk>",
+        b"b|Y",
+    ]
     assert tokenizer.strings(tf.constant([0, 3, -1])).numpy().tolist() == [b"", b"", b"<unk>"]
     shown = tokenizer.surface(pieces).to_list()
     assert shown == [[b"a", b"c"], [], [b"b", b"new", b"c", b"b"]]
@@ -57,7 +63,11 @@ def test_too_many_ids_are_refused():
 def test_sources_stand_one_after_the_other():
     tokenizer = made("sources", ["a b\txy", "c\tyz"], WORD, {"kind": "characters", "size": None})
     assert rows(tokenizer, "a c\tzy", "\tx", "b\t", "a") == [
-        ["a", "c", TAB, "\tz", "\ty"], [TAB, "\tx"], ["b", TAB], ["a", TAB]]  # fmt: skip
+        ["a", "c", TAB, "\tz", "\ty"],
+        [TAB, "\tx"],
+        ["b", TAB],
+        ["a", TAB],
+    ]
     pieces = tokenizer.pieces(tf.constant(["a c\tzy"]))
     source = make_source(pieces, tokenizer, tokenizer)
     where = {piece: i for i, piece in enumerate(tokenizer.vocabulary)}
@@ -71,7 +81,9 @@ def test_one_tokenizer_for_all_sources():
     lines = ["a b ||| c", "a ||| c"]
     tokenizer = made("sources", lines, WORD, separator=" ||| ", count=2)
     assert rows(tokenizer, "a b ||| c a", "a\tb ||| c") == [
-        ["a", "b", TAB, "c", "a"], ["a", "b", TAB, "c"]]  # fmt: skip
+        ["a", "b", TAB, "c", "a"],
+        ["a", "b", TAB, "c"],
+    ]
     assert tokenizer.size == 4 + 1 + 3
     pieces = tokenizer.pieces(tf.constant(["a b ||| c a"])).to_tensor()
     assert tokenizer.detokenize(pieces).numpy() == [b"a b ||| c a"]
@@ -99,7 +111,10 @@ def test_files_give_the_same_tokenizer(tmp_path, kind, lines):
     tokenizer.save(tmp_path, "source")
     again = load(tmp_path, "source")
     assert (type(again), again.size, again.layout) == (
-        type(tokenizer), tokenizer.size, tokenizer.layout)  # fmt: skip
+        type(tokenizer),
+        tokenizer.size,
+        tokenizer.layout,
+    )
     assert (again.vocabulary, again.settings()) == (tokenizer.vocabulary, tokenizer.settings())
     assert isinstance(again, Factors if kind == "factors" else Sources)
     (tmp_path / "source.1.json").unlink()
@@ -115,25 +130,42 @@ def test_a_line_without_all_sources_is_named():
 TWO = {"parts": [WORD, WORD]}
 
 
-@pytest.mark.parametrize(("section", "key"), [
-    ({"source_tokenizer": {"kind": "factors"}}, "source_tokenizer.parts: expected two or more"),
-    ({"source_tokenizer": {"kind": "factors", "parts": [WORD, {"kind": "bytes"}]}},
-     "source_tokenizer.parts: .* came whitespace, bytes"),
-    ({"source_tokenizer": {"kind": "factors", "separator": " ", **TWO}}, "separator: expected"),
-    ({"source_tokenizer": {"kind": "factors", "count": 2, **TWO}}, "count: expected none"),
-    ({"source_tokenizer": {"kind": "sources", "parts": [WORD]}}, "parts: expected a tokenizer"),
-    ({"source_tokenizer": {"kind": "sources", "file": "x", **TWO}}, "file: expected none"),
-    ({"source_tokenizer": {"kind": "sources", "parts": [WORD, {"kind": "factors", **TWO}]}},
-     "parts: expected none of factors and sources"),
-    ({"source_tokenizer": {"kind": "bytes", "separator": "|"}}, "separator: expected none"),
-    ({"source_tokenizer": {"kind": "factors", "parts": [WORD, {"kind": "word"}]}},
-     "source_tokenizer.parts.1.kind: expected one of"),
-    ({"target_tokenizer": {"kind": "factors", **TWO}}, "target_tokenizer: expected factors for"),
-    ({"tokenizer": {"kind": "sources", **TWO}}, "data.tokenizer: expected sources for"),
-    ({"source_tokenizer": {"kind": "sources", **TWO}, "noise": {"drop": 0.1}}, "noise: expected"),
-    ({"source_tokenizer": {"kind": "sources", **TWO}, "train": {"pairs": "a.tsv"}},
-     "source_tokenizer: expected another separator"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ({"source_tokenizer": {"kind": "factors"}}, "source_tokenizer.parts: expected two or more"),
+        (
+            {"source_tokenizer": {"kind": "factors", "parts": [WORD, {"kind": "bytes"}]}},
+            "source_tokenizer.parts: .* came whitespace, bytes",
+        ),
+        ({"source_tokenizer": {"kind": "factors", "separator": " ", **TWO}}, "separator: expected"),
+        ({"source_tokenizer": {"kind": "factors", "count": 2, **TWO}}, "count: expected none"),
+        ({"source_tokenizer": {"kind": "sources", "parts": [WORD]}}, "parts: expected a tokenizer"),
+        ({"source_tokenizer": {"kind": "sources", "file": "x", **TWO}}, "file: expected none"),
+        (
+            {"source_tokenizer": {"kind": "sources", "parts": [WORD, {"kind": "factors", **TWO}]}},
+            "parts: expected none of factors and sources",
+        ),
+        ({"source_tokenizer": {"kind": "bytes", "separator": "|"}}, "separator: expected none"),
+        (
+            {"source_tokenizer": {"kind": "factors", "parts": [WORD, {"kind": "word"}]}},
+            "source_tokenizer.parts.1.kind: expected one of",
+        ),
+        (
+            {"target_tokenizer": {"kind": "factors", **TWO}},
+            "target_tokenizer: expected factors for",
+        ),
+        ({"tokenizer": {"kind": "sources", **TWO}}, "data.tokenizer: expected sources for"),
+        (
+            {"source_tokenizer": {"kind": "sources", **TWO}, "noise": {"drop": 0.1}},
+            "noise: expected",
+        ),
+        (
+            {"source_tokenizer": {"kind": "sources", **TWO}, "train": {"pairs": "a.tsv"}},
+            "source_tokenizer: expected another separator",
+        ),
+    ],
+)
 def test_wrong_configurations(section, key):
     with pytest.raises(UserError, match=key):
         Config.from_dict({"data": section})

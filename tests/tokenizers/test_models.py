@@ -21,9 +21,12 @@ MODELS = ["unigram", "bpe"]
 def foreign(**options):
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXT), model_writer=model, hard_vocab_limit=False, minloglevel=2,
+        sentence_iterator=iter(TEXT),
+        model_writer=model,
+        hard_vocab_limit=False,
+        minloglevel=2,
         **{"vocab_size": 60, **options},
-    )  # fmt: skip
+    )
     return model.getvalue()
 
 
@@ -81,9 +84,12 @@ def test_models_with_other_ids_get_ours(model_type, ids):
 )
 def test_byte_fallback_goes_round(model_type, spaces):
     model = foreign(
-        vocab_size=340, model_type=model_type, byte_fallback=True,
-        normalization_rule_name="identity", **spaces,
-    )  # fmt: skip
+        vocab_size=340,
+        model_type=model_type,
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        **spaces,
+    )
     sp, tokenizer = package(model), SentencePiece(model)
     texts = [text for text in TEXT + HARD if "▁" not in text]  # it is the mark of a space
     assert pieces_of(tokenizer, texts) == [sp.encode(t, out_type=str) for t in texts]
@@ -115,8 +121,9 @@ def test_special_tokens_are_added_to_a_model(model_type, tmp_path):
     texts = ["<2de> the cat", "dog<2fr>s <2de><2fr>"]
     found = pieces_of(tokenizer, texts)
     assert [[p for p in row if p.startswith("<2")] for row in found] == [
-        ["<2de>"], ["<2fr>", "<2de>", "<2fr>"],
-    ]  # fmt: skip
+        ["<2de>"],
+        ["<2fr>", "<2de>", "<2fr>"],
+    ]
     assert through_ids(tokenizer, texts) == texts
     tokenizer.save(tmp_path, "source")
     again = tokenizers.load(tmp_path, "source")

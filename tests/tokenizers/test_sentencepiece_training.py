@@ -12,12 +12,16 @@ def test_little_text_is_learned_from_whole():
 
 def test_of_much_text_a_random_part_in_order_is_kept():
     numbers = range(100_000)
-    kept = [int(line) for line in sentencepiece_training._thinned((f"{n:05}" for n in numbers), 20_000)]
+    kept = [
+        int(line) for line in sentencepiece_training._thinned((f"{n:05}" for n in numbers), 20_000)
+    ]
     assert kept == sorted(set(kept))
     assert 2000 <= len(kept) <= 4000  # of 5 characters each
     quarters = [sum(n // 25_000 == quarter for n in kept) for quarter in range(4)]
     assert min(quarters) > 0.8 * len(kept) / 4
-    assert sentencepiece_training._thinned((f"{n:05}" for n in numbers), 20_000) == [f"{n:05}" for n in kept]
+    assert sentencepiece_training._thinned((f"{n:05}" for n in numbers), 20_000) == [
+        f"{n:05}" for n in kept
+    ]
 
 
 def test_a_line_longer_than_all_that_is_kept_goes():

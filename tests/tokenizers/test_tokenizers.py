@@ -332,8 +332,11 @@ def test_an_export_answers_in_a_session_of_a_process_without_us(subwords, tmp_pa
     asked = [(kind, [t.decode("latin1") for t in batch]) for kind in made for batch in batches]
     done = subprocess.run(
         [sys.executable, "-c", SESSION, str(tmp_path / "export")],
-        input=json.dumps(asked), capture_output=True, text=True, cwd="/",
-    )  # fmt: skip
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        cwd="/",
+    )
     assert done.returncode == 0, done.stderr
     expected = []
     for kind in made:

@@ -9,7 +9,7 @@ from keras_s2s import checkpoints
 from keras_s2s.config import Config, Corpus, TokenizerConfig, UserError
 from keras_s2s.data import longest_batch, survey
 from keras_s2s.tokenizers import train as train_tokenizer
-from keras_s2s.training import memory_estimate, batch_size_finder, train
+from keras_s2s.training import batch_size_finder, memory_estimate, train
 from keras_s2s.training.batch_size_finder import Trial, choose
 from tests.training.toy_runs import changed, small
 
@@ -37,7 +37,11 @@ def test_memory_is_measured():
     assert peak.most() - before > 2e8
     assert memory_estimate.Peak().most() - before < 1e8
     assert memory_estimate.free_memory() > 0
-    assert [memory_estimate.show(size) for size in (999, 1234, 2.5e9)] == ["999 bytes", "1.23 kB", "2.5 GB"]
+    assert [memory_estimate.show(size) for size in (999, 1234, 2.5e9)] == [
+        "999 bytes",
+        "1.23 kB",
+        "2.5 GB",
+    ]
 
 
 @pytest.mark.parametrize("cached", [False, True])

@@ -5,8 +5,8 @@ import io
 
 import pytest
 
-from keras_s2s.models import PRESETS
 from keras_s2s.config import Config, UserError
+from keras_s2s.models import PRESETS
 from keras_s2s.training import complete, train
 from keras_s2s.training.defaults import describe_choices
 from tests.training.toy_runs import changed, configuration, small
@@ -77,8 +77,12 @@ def test_what_keras_refuses_names_its_key(tmp_path, corpora, options, message):
 
 
 def test_a_model_that_cannot_be_built_is_named_before_a_tokenizer_is_trained(tmp_path, corpora):
-    config = changed(configuration(corpora), model__preset="transformer_tiny",
-                     model__encoder={"num_heads": 3}, model__decoder={})  # fmt: skip
+    config = changed(
+        configuration(corpora),
+        model__preset="transformer_tiny",
+        model__encoder={"num_heads": 3},
+        model__decoder={},
+    )
     with pytest.raises(UserError, match="model.encoder: "):
         train(config, tmp_path / "run", stream=io.StringIO())
     assert not (tmp_path / "run").exists()
@@ -113,8 +117,15 @@ def test_every_preset_has_defaults():
 
 
 def test_defaults_leave_what_is_given():
-    made = choices("transformer_tiny", schedule="noam", warmup=7, metric="wer", scores=["bleu"],
-                   optimizer="sgd", policy="mixed_float16")  # fmt: skip
+    made = choices(
+        "transformer_tiny",
+        schedule="noam",
+        warmup=7,
+        metric="wer",
+        scores=["bleu"],
+        optimizer="sgd",
+        policy="mixed_float16",
+    )
     assert (made.learning_rate, made.warmup, made.policy) == (1.0, 7, "mixed_float16")
     assert made.scores == ["bleu", "wer"]
     assert made.optimizer_options == {}

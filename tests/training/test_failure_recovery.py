@@ -32,8 +32,11 @@ def poisoned(tmp_path, corpora, monkeypatch):
             rows[target - 1][1] = f"12{POISON}"
         path.write_text("".join(f"{one}\t{two}\n" for one, two in rows))
 
-    config = changed(small(corpora, updates=24, validate_every=12, checkpoint_every=2),
-                     data__train={"pairs": str(path)}, data__valid=None)  # fmt: skip
+    config = changed(
+        small(corpora, updates=24, validate_every=12, checkpoint_every=2),
+        data__train={"pairs": str(path)},
+        data__valid=None,
+    )
     write(None)
     session = prepare(config, tmp_path / "prepared", io.StringIO())
     order = {"batch_tokens": 60, "seed": config.training.seed}

@@ -57,8 +57,9 @@ def configuration(make, folder, sizes=(60, 8), units=8, model=None, **training):
     data = {
         "train": make(folder / "train", sizes[0], 1),
         "valid": make(folder / "valid", sizes[1], 2),
-        "batch_tokens": 200, "max_length": 40,
-    }  # fmt: skip
+        "batch_tokens": 200,
+        "max_length": 40,
+    }
     if make is sounds:
         data["tokenizer"] = {"kind": "whitespace", "size": None}
     preset = {"preset": "forecaster" if make is sines else "gru_small", "embedding": units}
@@ -144,10 +145,15 @@ def test_mistakes_are_named(tmp_path):
 @pytest.mark.parametrize("loss", ["l2", "gaussian"])
 def test_sines_are_forecast(tmp_path, loss):
     config = configuration(
-        sines, tmp_path, (2000, 64), 48,
+        sines,
+        tmp_path,
+        (2000, 64),
+        48,
         {"head": {"kind": "regression", "loss": loss}, "target": {"first": "source"}},
-        updates=600, validate_every=200, metric="rmse",
-    )  # fmt: skip
+        updates=600,
+        validate_every=200,
+        metric="rmse",
+    )
     run = tmp_path / "run"
     train(changed(config, data__batch_tokens=800), run)
     past, future = (list(np.load(f"{tmp_path}/valid-{side}.npz").values()) for side in "xy")

@@ -28,8 +28,14 @@ def test_the_toy_is_learned(trained):
 def test_the_run_directory_holds_all_that_is_needed(trained):
     run, figures, _ = trained
     assert sorted(os.listdir(run)) == [
-        "best", "config.yml", "last", "logs", "metrics.jsonl", "survey.npz", "tokenizers",
-    ]  # fmt: skip
+        "best",
+        "config.yml",
+        "last",
+        "logs",
+        "metrics.jsonl",
+        "survey.npz",
+        "tokenizers",
+    ]
     assert checkpoints.load(run / "last")[1]["step"] == UPDATES
     assert checkpoints.load(run / "best")[1]["step"] == figures["best_step"]
     assert [line["step"] for line in journal(run)] == [120, 240]
@@ -68,11 +74,20 @@ def test_without_a_validation_corpus_the_latest_is_the_best(tmp_path, corpora):
 @pytest.mark.parametrize("preset", ["transformer_tiny", "pointer_generator"])
 def test_other_families_train_under_mixed_bfloat16(tmp_path, corpora, preset):
     config = changed(
-        configuration(corpora, updates=3, validate_every=3, validate_lines=4,
-                      policy="mixed_bfloat16", learning_rate=None, schedule=None),
-        model__preset=preset, model__encoder={"units": 16}, model__decoder={"units": 16},
+        configuration(
+            corpora,
+            updates=3,
+            validate_every=3,
+            validate_lines=4,
+            policy="mixed_bfloat16",
+            learning_rate=None,
+            schedule=None,
+        ),
+        model__preset=preset,
+        model__encoder={"units": 16},
+        model__decoder={"units": 16},
         model__embedding=None,
-    )  # fmt: skip
+    )
     figures = train(config, tmp_path / "run", stream=io.StringIO())
     assert figures["step"] == 3
     assert figures["val_wer"] >= 0
@@ -125,12 +140,19 @@ def test_pairs_that_are_skipped_are_counted(tmp_path, corpora):
 
 def test_tokenizers_are_made_once(tmp_path, corpora, capsys):
     raw = configuration(corpora).to_dict()
-    raw["data"] |= {"tokenizer": None, "source_tokenizer": {"kind": "characters", "size": None},
-                    "target_tokenizer": {"kind": "whitespace", "size": 50}}  # fmt: skip
+    raw["data"] |= {
+        "tokenizer": None,
+        "source_tokenizer": {"kind": "characters", "size": None},
+        "target_tokenizer": {"kind": "whitespace", "size": 50},
+    }
     config = Config.from_dict(raw)
     source, target = train_tokenizers(config, tmp_path)
     assert (source.kind, source.size, target.kind, target.size) == (
-        "characters", 14, "whitespace", 50)  # fmt: skip
+        "characters",
+        14,
+        "whitespace",
+        50,
+    )
     assert capsys.readouterr().err.startswith("tokenizers: source characters 14, target whitespace")
     again, _ = train_tokenizers(changed(config, data__train={"pairs": "none.tsv"}), tmp_path)
     assert again.vocabulary == source.vocabulary

@@ -41,8 +41,12 @@ def test_a_run_begins_with_the_weights_of_another(trained, corpora, tmp_path):
 def test_pieces_and_shapes_decide_what_is_taken(trained, corpora, tmp_path):
     config = configuration(corpora, init_from=str(trained[0] / "last"))
     (tmp_path / "more.tsv").write_text("12a\t21b\n34\t43\n")
-    config = changed(config, data__train={"pairs": str(tmp_path / "more.tsv")}, data__valid=None,
-                     model__decoder={"units": 16})  # fmt: skip
+    config = changed(
+        config,
+        data__train={"pairs": str(tmp_path / "more.tsv")},
+        data__valid=None,
+        model__decoder={"units": 16},
+    )
     session, said = begun(config, tmp_path)
     assert ", 8 of 10 shared pieces (2 new) from " in said
     assert "not taken: decoder/" in said
@@ -106,8 +110,11 @@ def test_vectors_of_words_fill_the_tables(corpora, tmp_path):
     (tmp_path / "glove.txt").write_text(text)
     with gzip.open(tmp_path / "word2vec.txt.gz", "wt") as file:
         file.write(f"3 {width}\n{text}")
-    config = changed(config, training__source_embeddings=str(tmp_path / "glove.txt"),
-                     training__target_embeddings=str(tmp_path / "word2vec.txt.gz"))  # fmt: skip
+    config = changed(
+        config,
+        training__source_embeddings=str(tmp_path / "glove.txt"),
+        training__target_embeddings=str(tmp_path / "word2vec.txt.gz"),
+    )
     session, said = begun(config, tmp_path)
     assert "training.source_embeddings: 2 of 14 entries (14.3%) of the vocabulary from " in said
     for table in (session.model.source.table.numpy(), session.model.target.table.numpy()):
@@ -122,7 +129,11 @@ def test_words_are_found_as_they_are_written_else_in_lower_case(tmp_path):
     words = {4: ("The", "the"), 5: ("the",), 6: ("House", "house"), 7: (". . .",), 8: ("gone",)}
     found = read_vectors(path, words, 2)
     assert {key: (one.spelling, *map(float, one.vector)) for key, one in found.items()} == {
-        4: ("The", 3, 4), 5: ("the", 1, 2), 6: ("house", 7, 8), 7: (". . .", 5, 6)}  # fmt: skip
+        4: ("The", 3, 4),
+        5: ("the", 1, 2),
+        6: ("house", 7, 8),
+        7: (". . .", 5, 6),
+    }
 
 
 def test_words_of_several_sources_are_spelt_without_marks():
@@ -157,14 +168,16 @@ def test_one_table_takes_one_file(corpora, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("a 1 2\nb 1\n", "v.txt:2: expected a word and 2 numbers, came 1 of them"),
-     ("b 1 2\na 1 2 3\n", "v.txt:2: expected a word and 2 numbers, came 3 of them"),
-     ("a 1 2 3\n", "v.txt:1: expected a word and 2 numbers, came 3 of them"),
-     ("2 3\na 1 2 3\n", "v.txt:1: expected 2 numbers a word, came 3"),
-     ("a 1 x\n", "v.txt:1: expected finite numbers"),
-     ("a 1 nan\n", "v.txt:1: expected finite numbers"),
-     ("\n", "v.txt:1: expected a word and 2 numbers, came no number")],
-)  # fmt: skip
+    [
+        ("a 1 2\nb 1\n", "v.txt:2: expected a word and 2 numbers, came 1 of them"),
+        ("b 1 2\na 1 2 3\n", "v.txt:2: expected a word and 2 numbers, came 3 of them"),
+        ("a 1 2 3\n", "v.txt:1: expected a word and 2 numbers, came 3 of them"),
+        ("2 3\na 1 2 3\n", "v.txt:1: expected 2 numbers a word, came 3"),
+        ("a 1 x\n", "v.txt:1: expected finite numbers"),
+        ("a 1 nan\n", "v.txt:1: expected finite numbers"),
+        ("\n", "v.txt:1: expected a word and 2 numbers, came no number"),
+    ],
+)
 def test_damaged_vectors_are_named(tmp_path, text, problem):
     (tmp_path / "v.txt").write_text(text)
     with pytest.raises(UserError, match=problem):
@@ -177,8 +190,11 @@ def test_words_with_factors_begin_by_the_vocabulary_of_each(corpora, tmp_path):
     def of(name, lines, **training):
         (tmp_path / name).write_text("".join(f"{line}\tx\n" for line in lines))
         word = {"kind": "whitespace", "size": None}
-        data = {"train": {"pairs": str(tmp_path / name)}, "target_tokenizer": {"kind": "bytes"},
-                "source_tokenizer": {"kind": "factors", "parts": [word, word]}}  # fmt: skip
+        data = {
+            "train": {"pairs": str(tmp_path / name)},
+            "target_tokenizer": {"kind": "bytes"},
+            "source_tokenizer": {"kind": "factors", "parts": [word, word]},
+        }
         raw = small(corpora, **{"updates": 1, "validate_every": 1, **training}).to_dict()
         raw["data"] |= {"valid": None, "tokenizer": None, **data}
         return Config.from_dict(raw)
@@ -197,6 +213,10 @@ def test_words_with_factors_begin_by_the_vocabulary_of_each(corpora, tmp_path):
         places = [parts[number].vocabulary.index(piece) for parts in pairs]
         np.testing.assert_array_equal(new[number][places[1]], old[number][places[0]])
     np.testing.assert_array_equal(new[0][pairs[1][0].vocabulary.index("bird")], range(1, 8))
-    update_vocabulary(tmp_path / "old", of("new.tsv", ["bird￨N was￨A"]), tmp_path / "derived",
-                      say=lambda text: None)  # fmt: skip
+    update_vocabulary(
+        tmp_path / "old",
+        of("new.tsv", ["bird￨N was￨A"]),
+        tmp_path / "derived",
+        say=lambda text: None,
+    )
     assert checkpoints.load_model(tmp_path / "derived" / "best").source.embeddings[0].size == 6

@@ -31,13 +31,28 @@ def corpus(tmp_path_factory):
 def test_a_preset_is_trained(preset, corpus, tmp_path, capsys):
     model = shrunk(preset)
     parts = {part: getattr(model, part) for part in ("encoder", "decoder", "head")}
-    data = {"train": corpus, "valid": corpus, "batch_tokens": 120, "max_length": 10,
-            "tokenizer": {"kind": "whitespace", "size": None}}  # fmt: skip
-    training = {"updates": 12, "validate_every": 6, "label_smoothing": 0.0,
-                "learning_rate": 0.01, "warmup": 1, "schedule": "constant"}  # fmt: skip
-    config = {"data": data, "training": training, "export": {"when": "never"},
-              "decoding": {"beam_size": 1, "max_length": 8},
-              "model": {"preset": preset, "embedding": model.embedding, **parts}}  # fmt: skip
+    data = {
+        "train": corpus,
+        "valid": corpus,
+        "batch_tokens": 120,
+        "max_length": 10,
+        "tokenizer": {"kind": "whitespace", "size": None},
+    }
+    training = {
+        "updates": 12,
+        "validate_every": 6,
+        "label_smoothing": 0.0,
+        "learning_rate": 0.01,
+        "warmup": 1,
+        "schedule": "constant",
+    }
+    config = {
+        "data": data,
+        "training": training,
+        "export": {"when": "never"},
+        "decoding": {"beam_size": 1, "max_length": 8},
+        "model": {"preset": preset, "embedding": model.embedding, **parts},
+    }
     path, run = tmp_path / "config.yml", tmp_path / "run"
     path.write_text(json.dumps(config))  # which is YAML too
     assert cli.main(["train", str(path), "--run-dir", str(run), "--json"]) == 0

@@ -14,8 +14,14 @@ from tests.training.toy_runs import small
 
 def test_a_trace_is_summed_by_kind(tmp_path):
     space = xplane_pb2.XSpace()
-    names = ["model/a/MatMul:MatMul", "model/b:MatMul", "EagerExecute: f", "A::B", "x/add:AddV2",
-             "model/while:While"]  # fmt: skip
+    names = [
+        "model/a/MatMul:MatMul",
+        "model/b:MatMul",
+        "EagerExecute: f",
+        "A::B",
+        "x/add:AddV2",
+        "model/while:While",
+    ]
     for plane_name in ("/host:CPU", "/device:GPU:0"):
         plane = space.planes.add(name=plane_name)
         for number, name in enumerate(names):
@@ -54,8 +60,13 @@ def test_training_that_fails_leaves_no_profiler_running(tmp_path, corpora):
         raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
-        train(small(corpora, updates=6, validate_every=2), tmp_path / "run", export=export,
-              stream=io.StringIO(), profile=True)  # fmt: skip
+        train(
+            small(corpora, updates=6, validate_every=2),
+            tmp_path / "run",
+            export=export,
+            stream=io.StringIO(),
+            profile=True,
+        )
     tf.profiler.experimental.start(str(tmp_path / "logs"))
     tf.profiler.experimental.stop()
 

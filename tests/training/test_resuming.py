@@ -61,12 +61,18 @@ def test_exhausted_patience_is_a_finished_training_too(run, corpora):
         ("model__dropout", 0.5, "model.encoder.dropout is 0.0 in this run, came 0.5; model.dec"),
         ("data__max_length", 9, "data.max_length is 10 in this run, came 9"),
         ("training__optimizer", "sgd", "training.optimizer is 'adam' in this run, came 'sgd'"),
-        ("data__tokenizer", {"kind": "whitespace", "shared": True},
-         "data.tokenizer.kind is 'characters' in this run, came 'whitespace'"),
-        ("data__tokenizer", {"kind": "characters", "size": None},
-         "data.tokenizer is {.*'shared': True.*} in this run, came None"),
+        (
+            "data__tokenizer",
+            {"kind": "whitespace", "shared": True},
+            "data.tokenizer.kind is 'characters' in this run, came 'whitespace'",
+        ),
+        (
+            "data__tokenizer",
+            {"kind": "characters", "size": None},
+            "data.tokenizer is {.*'shared': True.*} in this run, came None",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_run_of_another_model_is_refused(run, corpora, key, value, message):
     config = changed(configuration(corpora, updates=300), **{key: value})
     before = (run / "config.yml").read_text()
@@ -100,8 +106,10 @@ def test_a_run_of_other_data_is_refused_but_not_its_move(run, corpora, tmp_path,
     if how == "moved":
         prepare(config, run, io.StringIO())
         return
-    message = {"another file": f"data.train.pairs is '.*train.tsv' in this run, came '{copy}'; exp",
-               "the file changed": "data.train: the files changed since .* began"}[how]  # fmt: skip
+    message = {
+        "another file": f"data.train.pairs is '.*train.tsv' in this run, came '{copy}'; exp",
+        "the file changed": "data.train: the files changed since .* began",
+    }[how]
     with pytest.raises(UserError, match=message):
         prepare(config, run, io.StringIO())
 
@@ -162,8 +170,16 @@ def test_killed_at_any_moment_a_run_ends_as_if_it_never_was(tmp_path, corpora):
     config = small(corpora, updates=600, validate_every=40, checkpoint_every=7, validate_lines=4)
     config.save(tmp_path / "config.yml")
     train(config, tmp_path / "whole", stream=io.StringIO())
-    command = [sys.executable, "-m", "keras_s2s", "train", str(tmp_path / "config.yml"),
-               "--run-dir", str(tmp_path / "cut"), "export.when=never"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "keras_s2s",
+        "train",
+        str(tmp_path / "config.yml"),
+        "--run-dir",
+        str(tmp_path / "cut"),
+        "export.when=never",
+    ]
     root, moments, kills = Path(__file__).resolve().parents[2], random.Random(3), 0
     manifest = tmp_path / "cut" / "last" / "checkpoint.json"
     while True:

@@ -153,8 +153,12 @@ def test_a_run_saved_by_a_translator_tells_by_its_weights(trained, corpora, tmp_
 
 
 def test_one_table_for_two_vocabularies_is_refused(trained, corpora, tmp_path):
-    config = changed(configuration(corpora), data__tokenizer={"kind": "characters"},
-                     model__tie="all", model__embedding=48)  # fmt: skip
+    config = changed(
+        configuration(corpora),
+        data__tokenizer={"kind": "characters"},
+        model__tie="all",
+        model__embedding=48,
+    )
     (tmp_path / "pairs.tsv").write_text("12\t34\n")
     config = changed(config, data__train={"pairs": str(tmp_path / "pairs.tsv")}, data__valid=None)
     with pytest.raises(UserError, match="data.tokenizer: expected shared: true where model.tie is"):

@@ -14,8 +14,8 @@ from keras_s2s import checkpoints
 from keras_s2s.callbacks import Summaries
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import make_example
-from keras_s2s.tensorboard.figures import plot_attention
 from keras_s2s.tensorboard.attention_records import unpack
+from keras_s2s.tensorboard.figures import plot_attention
 from keras_s2s.tensorboard.summaries import AttentionSummary
 from keras_s2s.training import train
 from keras_s2s.training.tensorboard_callbacks import settings
@@ -42,9 +42,14 @@ def watched(corpora, tmp_path_factory):
     links = run.parent / "links.txt"
     links.write_text("0-0 1-1\n0-1\n" + "0-0\n" * 58)
     config = configuration(
-        corpora, updates=6, validate_every=2, validate_lines=4, samples=1, scores=["per"],
+        corpora,
+        updates=6,
+        validate_every=2,
+        validate_lines=4,
+        samples=1,
+        scores=["per"],
         tensorboard={"attention": 2, "every": 2, "alignments": str(links)},
-    )  # fmt: skip
+    )
     train(config, run, stream=io.StringIO())
     with open(corpora["valid"]["pairs"]) as file:
         pairs = [next(file).rstrip("\n").split("\t") for _ in range(2)]
@@ -108,8 +113,9 @@ def test_curves_of_heads_are_those_of_the_records(watched):
         for row in record.maps["cross"][1][0]:
             spread.append(-sum(x * np.log(x) for x in row if x > 0))
             sharp.append(max(row[:-1]))
-        hard = {(int(np.argmax(row[:-1])), t)
-                for t, row in enumerate(record.maps["cross"][1][0][:-1])}  # fmt: skip
+        hard = {
+            (int(np.argmax(row[:-1])), t) for t, row in enumerate(record.maps["cross"][1][0][:-1])
+        }
         common, total = common + len(hard & links), total + len(hard) + len(links)
     assert scalar(found[4, "attention_entropy/cross attention"]) == pytest.approx(
         np.mean(spread), abs=0.02
@@ -166,18 +172,22 @@ def test_the_callback_alone_in_the_fit_of_a_model_of_ones_own(watched, tmp_path)
     model.compile("sgd", jit_compile=False)
     example = make_example(
         *(tf.ragged.constant([["1", "2"]]) for _ in range(2)),
-        loaded.source_tokenizer, loaded.target_tokenizer,
-    )  # fmt: skip
+        loaded.source_tokenizer,
+        loaded.target_tokenizer,
+    )
     translator = Translator(model, loaded.source_tokenizer, loaded.target_tokenizer)
     pairs = [("12", "21"), ("1" * 1100, "1")]  # the second is more than the model reads
     curves = Summaries(tmp_path / "curves", every=1)
     summary = AttentionSummary(
-        lambda *texts: translator.attention(*texts, errors="return")[0], pairs, tmp_path,
+        lambda *texts: translator.attention(*texts, errors="return")[0],
+        pairs,
+        tmp_path,
         images=False,
-    )  # fmt: skip
+    )
     data = tf.data.Dataset.from_tensors(example).repeat()
-    model.fit(data, steps_per_epoch=2, epochs=2, verbose=0, shuffle=False,
-              callbacks=[summary, curves])  # fmt: skip
+    model.fit(
+        data, steps_per_epoch=2, epochs=2, verbose=0, shuffle=False, callbacks=[summary, curves]
+    )
     found, _ = events(tmp_path)
     assert not steps(found, "attention_map/1")
     trained, _ = events(tmp_path / "curves" / "train")

@@ -66,8 +66,10 @@ def test_one_for_each_side(folder, kind):
 @pytest.mark.parametrize(("ours", "theirs"), [("bytes", "wordpiece"), ("bpe", "bytes")])
 @pytest.mark.parametrize("preset", ["gru_small", "pointer_generator"])
 def test_a_model_takes_and_gives_any_text(folder, ours, theirs, preset):
-    sides = {f"{side}_tokenizer": settings(folder, kind)
-             for side, kind in (("source", ours), ("target", theirs))}  # fmt: skip
+    sides = {
+        f"{side}_tokenizer": settings(folder, kind)
+        for side, kind in (("source", ours), ("target", theirs))
+    }
     source, target = train_tokenizers(config(folder, **sides), folder / "run")
     units = {"units": 8}
     tiny = ModelConfig(preset=preset, embedding=8, encoder=units, decoder=units)
@@ -81,8 +83,11 @@ def test_a_model_takes_and_gives_any_text(folder, ours, theirs, preset):
 def test_training_with_sampling_and_tags(folder):
     drawn = {**settings(folder, "unigram", shared=True), "sampling": {"alpha": 0.1}}
     corpora = {name: {"pairs": str(folder / "train.tsv")} for name in ("train", "valid")}
-    given = changed(small(corpora, metric="ter", scores=["ter", "rougeL"], validate_lines=3),
-                    data__tokenizer=drawn, data__max_length=40)  # fmt: skip
+    given = changed(
+        small(corpora, metric="ter", scores=["ter", "rougeL"], validate_lines=3),
+        data__tokenizer=drawn,
+        data__max_length=40,
+    )
     figures = train(given, folder / "run")
     assert figures["best"] <= figures["val_ter"]
     assert 0 <= figures["val_rougeL"] <= 100

@@ -17,12 +17,27 @@ def write_pairs(path, count, seed):
 
 
 def configuration(corpora, **training):
-    model = {"preset": "gru_small", "dropout": 0.0, "embedding": 32,
-             "encoder": {"units": 48}, "decoder": {"units": 48}}  # fmt: skip
-    options = {"updates": UPDATES, "learning_rate": 0.01, "schedule": "constant", "warmup": 20,
-               "label_smoothing": 0.0, "validate_every": 120}  # fmt: skip
-    data = {**corpora, "tokenizer": {"kind": "characters", "size": None, "shared": True},
-            "batch_tokens": 400, "max_length": 10}  # fmt: skip
+    model = {
+        "preset": "gru_small",
+        "dropout": 0.0,
+        "embedding": 32,
+        "encoder": {"units": 48},
+        "decoder": {"units": 48},
+    }
+    options = {
+        "updates": UPDATES,
+        "learning_rate": 0.01,
+        "schedule": "constant",
+        "warmup": 20,
+        "label_smoothing": 0.0,
+        "validate_every": 120,
+    }
+    data = {
+        **corpora,
+        "tokenizer": {"kind": "characters", "size": None, "shared": True},
+        "batch_tokens": 400,
+        "max_length": 10,
+    }
     return Config.from_dict({"data": data, "model": model, "training": {**options, **training}})
 
 
@@ -44,6 +59,9 @@ def small(corpora, **training):
     options = {"updates": 11, "validate_every": 4, "checkpoint_every": 3, "validate_lines": 0}
     return changed(
         configuration(corpora, **{**options, **training}),
-        model__embedding=8, model__dropout=0.3, data__batch_tokens=60,
-        model__encoder={"units": 8}, model__decoder={"units": 8},
-    )  # fmt: skip
+        model__embedding=8,
+        model__dropout=0.3,
+        data__batch_tokens=60,
+        model__encoder={"units": 8},
+        model__decoder={"units": 8},
+    )

@@ -178,9 +178,12 @@ def test_draws_go_on_from_any_of_their_prefixes(translator):
         whole = translator.sample([text], seed=seed, max_length=7, temperature=1.3)[0][0]
         prefixes = [whole.tokens[:place] for place in range(len(whole.tokens) + 1)]
         again = translator.sample(
-            [text] * len(prefixes), seed=seed, max_length=7, temperature=1.3,
+            [text] * len(prefixes),
+            seed=seed,
+            max_length=7,
+            temperature=1.3,
             prefix_tokens=prefixes,
-        )  # fmt: skip
+        )
         for found in again:
             same(found, [whole], text)
         lengths.append(len(whole.tokens))
@@ -233,10 +236,17 @@ def test_unknown_tokens_become_what_they_look_at(dictionary):
 
 def test_the_default_signature_has_the_runs_own_options():
     decoding = Decoding(
-        beam_size=4, coverage_penalty=0.3, no_repeat_ngram=2, disallowed=["a", "b c"],
-        repetition_penalty=1.5, beam_groups=2, diversity_penalty=0.5, max_length=6,
-        replace_unknown=True, length_offset=1.0,
-    )  # fmt: skip
+        beam_size=4,
+        coverage_penalty=0.3,
+        no_repeat_ngram=2,
+        disallowed=["a", "b c"],
+        repetition_penalty=1.5,
+        beam_groups=2,
+        diversity_penalty=0.5,
+        max_length=6,
+        replace_unknown=True,
+        length_offset=1.0,
+    )
     for own in (decoding, Decoding(max_length=6, beam_size=3)):
         model = made(("bigru", "gru", "softmax"))
         translator = Translator(model, *tokenizers(), own, dictionary=WORDS)

@@ -101,9 +101,14 @@ def _measure(options):
 
     def stream(start=0):
         return data.batches(
-            corpus, tokenizer, tokenizer, batch_tokens=BATCH_TOKENS, max_length=MAX_LENGTH,
-            surveyed=surveyed, start=start,
-        )  # fmt: skip
+            corpus,
+            tokenizer,
+            tokenizer,
+            batch_tokens=BATCH_TOKENS,
+            max_length=MAX_LENGTH,
+            surveyed=surveyed,
+            start=start,
+        )
 
     found |= _streamed(stream(), options.seconds)
     began = time.monotonic()

@@ -61,14 +61,26 @@ LENGTHS = {
 }
 # train.py's, with half its learning rate: with that the peer learnt no more than to write German.
 THEIR_OWN = {
-    "params": {"optimizer": "Adam", "optimizer_params": {"beta_1": 0.9, "beta_2": 0.98},
-               "learning_rate": 0.5, "decay_type": "NoamDecay", "label_smoothing": 0.1,
-               "decay_params": {"model_dim": 128, "warmup_steps": 500}},
-    "train": {"batch_size": 4096, "batch_type": "tokens", "length_bucket_width": 1,
-              "maximum_features_length": 100, "maximum_labels_length": 100,
-              "sample_buffer_size": 500000, "max_step": UPDATES, "save_summary_steps": 100,
-              "save_checkpoints_steps": UPDATES},
-}  # fmt: skip
+    "params": {
+        "optimizer": "Adam",
+        "optimizer_params": {"beta_1": 0.9, "beta_2": 0.98},
+        "learning_rate": 0.5,
+        "decay_type": "NoamDecay",
+        "label_smoothing": 0.1,
+        "decay_params": {"model_dim": 128, "warmup_steps": 500},
+    },
+    "train": {
+        "batch_size": 4096,
+        "batch_type": "tokens",
+        "length_bucket_width": 1,
+        "maximum_features_length": 100,
+        "maximum_labels_length": 100,
+        "sample_buffer_size": 500000,
+        "max_step": UPDATES,
+        "save_summary_steps": 100,
+        "save_checkpoints_steps": UPDATES,
+    },
+}
 OTHERS = "opennmt"  # the kind that runs in the other environment
 OURS = """import sys
 from keras_s2s.export import export_ctranslate2, export_saved_model
@@ -105,9 +117,11 @@ def _prepare(options):
     """Trains and exports what WORK lacks, and writes the sentences for the contenders."""
     work, data = options.work, options.data.resolve()
     if not (work / "ours" / "best").is_dir():
-        files = [f"data.{part}.{side}={data / name}.{language}.gz"
-                 for part, name in (("train", "train"), ("valid", "val"))
-                 for side, language in (("source", "en"), ("target", "de"))]  # fmt: skip
+        files = [
+            f"data.{part}.{side}={data / name}.{language}.gz"
+            for part, name in (("train", "train"), ("valid", "val"))
+            for side, language in (("source", "en"), ("target", "de"))
+        ]
         command = [sys.executable, "-m", "keras_s2s", "train", str(train.RECIPE), *files]
         settings = [f"training.{key}={UPDATES}" for key in ("updates", "validate_every")]
         train._run([*command, *settings, "--run-dir", str(work / "ours")], work / "ours.log")
@@ -265,8 +279,11 @@ def _serve(kind, work, workers):
 
 def _engine(kind, work, workers):
     """What a kind of contender does: (texts, beam, fewest, most) -> texts and lengths."""
-    makers = {"saved_model": _saved_model_engine, "opennmt": _opennmt_engine,
-              "ctranslate2": _ctranslate2_engine}  # fmt: skip
+    makers = {
+        "saved_model": _saved_model_engine,
+        "opennmt": _opennmt_engine,
+        "ctranslate2": _ctranslate2_engine,
+    }
     return makers.get(kind.partition("-")[0], _translator_engine)(work, kind, workers)
 
 
@@ -353,9 +370,13 @@ def _ctranslate2_engine(work, kind, workers):
 
     def run(texts, beam, fewest=0, most=MAX_LENGTH):
         found = translator.translate_batch(
-            processor.encode(texts, out_type=str), beam_size=beam, length_penalty=PENALTY,
-            min_decoding_length=fewest, max_decoding_length=most, max_batch_size=BATCH,
-        )  # fmt: skip
+            processor.encode(texts, out_type=str),
+            beam_size=beam,
+            length_penalty=PENALTY,
+            min_decoding_length=fewest,
+            max_decoding_length=most,
+            max_batch_size=BATCH,
+        )
         best = [result.hypotheses[0] for result in found]
         return processor.decode(best), [len(row) for row in best]
 

@@ -124,13 +124,21 @@ def peak_megabytes():
 def in_process(*arguments):
     """`measure` in a process of its own."""
     threads = str(arguments[-2])
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "OMP_NUM_THREADS": threads,
-             "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}  # fmt: skip
+    quiet = {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "OMP_NUM_THREADS": threads,
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": threads,
+    }
     command = [sys.executable, __file__, "--measure"]
     done = subprocess.run(
-        command, input=json.dumps(arguments), capture_output=True, text=True,
+        command,
+        input=json.dumps(arguments),
+        capture_output=True,
+        text=True,
         env=os.environ | quiet,
-    )  # fmt: skip
+    )
     if done.returncode:
         raise SystemExit(f"{arguments[0]}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -140,8 +148,9 @@ def loaded_bytes(name, path):
     """The size of what a contender loads."""
     wanted = path.rglob("model.tflite") if name.startswith("LiteRT") else path.rglob("*")
     skipped = ("assets.extra",)
-    return sum(one.stat().st_size for one in wanted
-               if one.is_file() and not set(skipped) & set(one.parts))  # fmt: skip
+    return sum(
+        one.stat().st_size for one in wanted if one.is_file() and not set(skipped) & set(one.parts)
+    )
 
 
 def rows(arguments):
@@ -179,10 +188,16 @@ def main():
     print(f"{'':22} threads    MB file  MB peak  start s   beam: ms/text ms/token quality")
     for row in rows(arguments):
         made.append(row)
-        parts = [f"{b}: {row[b]['ms']:8.2f} {row[b]['ms_per_token']:8.3f} "
-                 f"{list(row[b].values())[-1]:7.2f}" for b in map(str, BEAMS)]  # fmt: skip
-        print(f"{row['name']:22} {row['threads']:7} {row['bytes'] / 1e6:10.2f} {row['mb']:8.0f}"
-              f" {row['start']:8.2f}   {'   '.join(parts)}", flush=True)  # fmt: skip
+        parts = [
+            f"{b}: {row[b]['ms']:8.2f} {row[b]['ms_per_token']:8.3f} "
+            f"{list(row[b].values())[-1]:7.2f}"
+            for b in map(str, BEAMS)
+        ]
+        print(
+            f"{row['name']:22} {row['threads']:7} {row['bytes'] / 1e6:10.2f} {row['mb']:8.0f}"
+            f" {row['start']:8.2f}   {'   '.join(parts)}",
+            flush=True,
+        )
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(made, indent=1) + "\n")
 

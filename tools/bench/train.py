@@ -73,11 +73,18 @@ def _run(command, log):
 def _ours(options, policy, name):
     run = options.work.resolve() / name
     window = max(1, options.updates // 4)
-    files = [f"data.train.{side}={options.data.resolve()}/train.{language}.gz"
-             for side, language in (("source", "en"), ("target", "de"))]  # fmt: skip
-    settings = [f"training.policy={policy}", f"training.updates={options.updates}",
-                f"training.validate_every={window}", "data.valid=null", "training.scores=null",
-                "training.metric=loss"]  # fmt: skip
+    files = [
+        f"data.train.{side}={options.data.resolve()}/train.{language}.gz"
+        for side, language in (("source", "en"), ("target", "de"))
+    ]
+    settings = [
+        f"training.policy={policy}",
+        f"training.updates={options.updates}",
+        f"training.validate_every={window}",
+        "data.valid=null",
+        "training.scores=null",
+        "training.metric=loss",
+    ]
     command = [sys.executable, "-m", "keras_s2s", "train", str(RECIPE), "--run-dir", str(run)]
     _run([*command, *files, *settings], options.work / f"{name}.log")
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -52,8 +52,10 @@ def main():
             subprocess.run([*export, *options], check=True, stdout=subprocess.DEVNULL)
         again = [sys.executable, *sys.argv, "--measure", str(base)]
         found = json.loads(subprocess.run(again, check=True, stdout=subprocess.PIPE).stdout)
-        print(f"{name:10} {found['size']:8.1f} {found['load']:10.1f} {found['batches']:12.0f}"
-              f" {found['callers']:14.0f} {found['bleu']:6.1f}")  # fmt: skip
+        print(
+            f"{name:10} {found['size']:8.1f} {found['load']:10.1f} {found['batches']:12.0f}"
+            f" {found['callers']:14.0f} {found['bleu']:6.1f}"
+        )
 
 
 def measure(base, arguments):

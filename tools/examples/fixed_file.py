@@ -11,11 +11,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.layers import loop_backend
 from keras_s2s.config import SpecialIds, UserError
 from keras_s2s.export.litert import converter
-from keras_s2s.export.litert.signature_functions import Graphs
 from keras_s2s.export.litert.serving_signatures import ServingGraph, is_plain
+from keras_s2s.export.litert.signature_functions import Graphs
+from keras_s2s.layers import loop_backend
 from keras_s2s.translator import load_run
 
 

@@ -7,9 +7,9 @@ import yaml
 from keras_s2s.config import Config, UserError
 from keras_s2s.importers.opennmt import data, objectives, optimizer, training
 from keras_s2s.importers.opennmt.conversion import Job
-from keras_s2s.importers.opennmt.unused_keys import IDLE, REFUSED, SAME, SECTIONS
-from keras_s2s.importers.opennmt.report import Report
 from keras_s2s.importers.opennmt.opennmt_config import Theirs, leaves, merge
+from keras_s2s.importers.opennmt.report import Report
+from keras_s2s.importers.opennmt.unused_keys import IDLE, REFUSED, SAME, SECTIONS
 
 __all__ = ["STEPS", "translate", "written"]
 

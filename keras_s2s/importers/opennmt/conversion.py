@@ -1,7 +1,7 @@
 """One translation under way: their configuration, ours as it grows, and what was said."""
 
-from keras_s2s.importers.opennmt.report import Report, Said, Translated
 from keras_s2s.importers.opennmt.opennmt_config import Theirs
+from keras_s2s.importers.opennmt.report import Report, Said, Translated
 
 __all__ = ["Job"]
 

@@ -16,13 +16,17 @@ def corpora(job) -> None:
     theirs = job.theirs
     sides = [theirs.texts(f"data.train_{name}_file") for name in ("features", "labels")]
     guided = theirs.get("params.guided_alignment_type") is not None
-    beside = {"weights": theirs.texts("data.example_weights"),
-              "alignments": theirs.texts("data.train_alignments") if guided else []}  # fmt: skip
+    beside = {
+        "weights": theirs.texts("data.example_weights"),
+        "alignments": theirs.texts("data.train_alignments") if guided else [],
+    }
     if any(sides):
         _check_files(theirs, sides, beside)
         files = dict(zip(SIDES, sides, strict=True)) | {k: v for k, v in beside.items() if v}
-        rows = [dict(zip(files, map(theirs.path, row), strict=True))
-                for row in zip(*files.values(), strict=True)]  # fmt: skip
+        rows = [
+            dict(zip(files, map(theirs.path, row), strict=True))
+            for row in zip(*files.values(), strict=True)
+        ]
         _weigh(job, rows)
         train = rows if len(rows) > 1 else rows[0]
         names = ["train_features_file", "train_labels_file", "example_weights"]
@@ -216,6 +220,8 @@ def embeddings(job) -> None:
             job.same(f"{key}.trainable", "embeddings are trained")
         else:
             shared = job.ours.get("model", {}).get("tie") == "all"
-            frozen = [*job.ours.get("training", {}).get("freeze", []),
-                      "source/table" if shared else f"{side}/table"]  # fmt: skip
+            frozen = [
+                *job.ours.get("training", {}).get("freeze", []),
+                "source/table" if shared else f"{side}/table",
+            ]
             job.put(f"{key}.trainable", training={"freeze": frozen})

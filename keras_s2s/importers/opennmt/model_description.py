@@ -10,8 +10,14 @@ __all__ = ["Description", "describe"]
 
 FILE = "model_description.py"
 # Their activations that are ours too; their gelu is an approximation.
-ACTIVATIONS = {"relu": "relu", "swish": "silu", "silu": "silu", "tanh": "tanh", "elu": "elu",
-               "sigmoid": "sigmoid"}  # fmt: skip
+ACTIVATIONS = {
+    "relu": "relu",
+    "swish": "silu",
+    "silu": "silu",
+    "tanh": "tanh",
+    "elu": "elu",
+    "sigmoid": "sigmoid",
+}
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,12 @@ def _has_heads(call):
 
 def _other(call):
     """A setting of a recurrent decoder that changes what it computes, as `name=value`."""
-    plain = {"attention_mechanism_class": "LuongAttention", "bridge_class": "CopyBridge",
-             "cell_class": "LSTMCell", "attention_layer_activation": "tanh"}  # fmt: skip
+    plain = {
+        "attention_mechanism_class": "LuongAttention",
+        "bridge_class": "CopyBridge",
+        "cell_class": "LSTMCell",
+        "attention_layer_activation": "tanh",
+    }
     given = {keyword.arg: keyword.value for keyword in call.keywords}
     for name, value in given.items():
         switched = name in ("residual_connections", "first_layer_attention") and _literal(value)

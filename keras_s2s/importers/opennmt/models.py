@@ -161,8 +161,9 @@ def _layered(*layers):
 
 _BASE = Transformer()
 _BIG = Transformer(units=1024, heads=16, hidden=4096)
-_SCALING = _Scaling(units=1024, heads=16, hidden=4096, norm="post", dropout=0.3, sharing="auto",
-                    biased=False)  # fmt: skip
+_SCALING = _Scaling(
+    units=1024, heads=16, hidden=4096, norm="post", dropout=0.3, sharing="auto", biased=False
+)
 TYPES = {
     "Transformer": _BASE,
     "TransformerTiny": Transformer((2, 2), 64, 2, 64),

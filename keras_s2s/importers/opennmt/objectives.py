@@ -28,8 +28,10 @@ def _guided_alignment(job):
         for key in keys:
             job.same(key, "without data.train_alignments attention is left to itself")
         return
-    remark = {"ce": "a token aligned to n of the source shares 1 among them",
-              "mse": "half the sum over the source, theirs is its mean"}[kind]  # fmt: skip
+    remark = {
+        "ce": "a token aligned to n of the source shares 1 among them",
+        "mse": "half the sum over the source, theirs is its mean",
+    }[kind]
     _put(job, keys[0], remark, guided_alignment_kind=KINDS[kind])
     _put(job, keys[1], guided_alignment=float(weight))
 

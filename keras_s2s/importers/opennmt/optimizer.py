@@ -96,8 +96,11 @@ def schedule(job) -> None:
         job.refuse("params.decay_step_duration", "there is no params.decay_type that it belongs to")
         return
     if str(name) not in DECAYS:
-        job.refuse("params.decay_type", "the schedules are constant, inverse_sqrt, noam, cosine"
-                   " and exponential; constant takes its place")  # fmt: skip
+        job.refuse(
+            "params.decay_type",
+            "the schedules are constant, inverse_sqrt, noam, cosine"
+            " and exponential; constant takes its place",
+        )
         job.refuse("params.decay_params", "they belong to the decay")
         job.refuse("params.decay_step_duration", "it belongs to the decay")
         job.ours.setdefault("training", {}).update({"schedule": "constant", "warmup": 0})
@@ -115,8 +118,12 @@ def _put_rate(job, rate, remark=""):
 
 def _decay(job, name, rate, given, duration):
     number = job.theirs.number
-    first = {"NoamDecay": "scale", "RsqrtDecay": "scale", "InvSqrtDecay": "learning_rate",
-             "CosineAnnealing": "eta_max"}.get(name, "initial_learning_rate")  # fmt: skip
+    first = {
+        "NoamDecay": "scale",
+        "RsqrtDecay": "scale",
+        "InvSqrtDecay": "learning_rate",
+        "CosineAnnealing": "eta_max",
+    }.get(name, "initial_learning_rate")
     dotted = "params.decay_params."
     rate = number(f"{dotted}{first}", rate, low=0)
     warmup = number(f"{dotted}warmup_steps", 0, low=0) or 0

@@ -32,8 +32,10 @@ def recurrent_sizes(checkpoint, dropout=0.3) -> Recurrent:
     read = len({n.split("/")[6] for n in shapes if n.startswith(f"{ENCODER}/")})
     if read != layers or READOUT not in shapes:
         expected = "expected an RNNEncoder of one direction and as many layers as the decoder"
-        raise UserError(f"{checkpoint.path}: {expected}, came another model; there are no parts"
-                        " here for its weights")  # fmt: skip
+        raise UserError(
+            f"{checkpoint.path}: {expected}, came another model; there are no parts"
+            " here for its weights"
+        )
     units, embedding = shapes[READOUT][1], shapes[TABLES["source"]][1]
     return Recurrent(layers, units, False, dropout, embedding)
 

@@ -83,8 +83,10 @@ class Report:
 
     def to_dict(self) -> dict:
         """Everything as plain dictionaries and lists, for JSON."""
-        groups = {name: [row._asdict() for row in getattr(self, name)]
-                  for name in ("translated", "same", "refused", "unknown")}  # fmt: skip
+        groups = {
+            name: [row._asdict() for row in getattr(self, name)]
+            for name in ("translated", "same", "refused", "unknown")
+        }
         return groups | {"defaults": dict(self.defaults), "remarks": list(self.remarks)}
 
 

@@ -3,19 +3,20 @@
 import dataclasses
 from pathlib import Path
 
-from keras_s2s import models as catalog, checkpoints, tokenizers
+from keras_s2s import checkpoints, tokenizers
+from keras_s2s import models as catalog
 from keras_s2s.config import Config, ModelConfig, TokenizerConfig, UserError, making
 from keras_s2s.importers.hugging_face_layers import assign
 from keras_s2s.importers.opennmt import models
 from keras_s2s.importers.opennmt.config import translate
 from keras_s2s.importers.opennmt.model_description import describe
+from keras_s2s.importers.opennmt.opennmt_config import Theirs
 from keras_s2s.importers.opennmt.recurrent import (
     is_recurrent,
     recurrent_sizes,
     recurrent_weights,
 )
 from keras_s2s.importers.opennmt.report import Report
-from keras_s2s.importers.opennmt.opennmt_config import Theirs
 from keras_s2s.importers.opennmt.weights import Checkpoint, sizes, transformer_weights
 
 __all__ = ["import_run", "rows_of", "their_vocabulary"]
@@ -53,8 +54,10 @@ def import_run(source, run, theirs: Theirs, *, model_type=None, heads=None, auto
         vocabularies = {side: their_vocabulary(theirs, side) for side in SIDES}
         _check_sizes(checkpoint, theirs, vocabularies)
         config, pair = _tokenizers(Config.from_dict(ours), vocabularies)
-        rows = {side: rows_of(tokenizer, vocabularies[side])
-                for side, tokenizer in zip(SIDES, pair, strict=True)}  # fmt: skip
+        rows = {
+            side: rows_of(tokenizer, vocabularies[side])
+            for side, tokenizer in zip(SIDES, pair, strict=True)
+        }
         _check_sharing(theirs, model, rows)
         config = dataclasses.replace(config, model=ModelConfig(**catalog.resolve(config.model)))
         made = catalog.build(config.model, *(tokenizer.size for tokenizer in pair))
@@ -76,9 +79,11 @@ def _model(checkpoint, source, model_type, heads):
     known = models.find(name) if name else None
     if is_recurrent(checkpoint):
         if told.other or (known and known.remarks()):
-            raise UserError(f"{source}: expected Luong's model as it is, came"
-                            f" {told.other or name}; there are no parts here for its weights:"
-                            " train one anew, with import --config")  # fmt: skip
+            raise UserError(
+                f"{source}: expected Luong's model as it is, came"
+                f" {told.other or name}; there are no parts here for its weights:"
+                " train one anew, with import --config"
+            )
         return recurrent_sizes(checkpoint, known.dropout if known else 0.3)
     if isinstance(known, models.Recurrent):
         raise UserError(f"{source}: expected an LSTM model, as {name} is, came another")
@@ -164,8 +169,10 @@ def rows_of(tokenizer, vocabulary: list[str]) -> list[int]:
     if tokenizer.kind == "characters":  # whose space they write so
         places[" "] = places.get(SPACE, -1)
     first = {0: 0, 1: len(vocabulary), 2: 1, 3: 2}  # pad, unknown, start, end
-    return [first[i] if i in first else places.get(piece, -1)
-            for i, piece in enumerate(tokenizer.vocabulary)]  # fmt: skip
+    return [
+        first[i] if i in first else places.get(piece, -1)
+        for i, piece in enumerate(tokenizer.vocabulary)
+    ]
 
 
 def _check_sharing(theirs, model, rows):

@@ -7,11 +7,24 @@ from keras_s2s.signatures.fields import CAPS
 __all__ = ["averaging", "batches", "decoding", "evaluation", "lengths"]
 
 BATCH, NO_LIMIT = 4096, 250
-SCORERS = {"bleu": ["bleu"], "rouge": ["rouge1", "rouge2", "rougeL"], "wer": ["wer"],
-           "ter": ["ter"], "chrf": ["chrf"]}  # fmt: skip
-METRICS = {"loss": "loss", "perplexity": "perplexity", "bleu": "bleu", "wer": "wer", "ter": "ter",
-           "chrf": "chrf", "rouge-1": "rouge1", "rouge-2": "rouge2",
-           "rouge-l": "rougeL"}  # fmt: skip
+SCORERS = {
+    "bleu": ["bleu"],
+    "rouge": ["rouge1", "rouge2", "rougeL"],
+    "wer": ["wer"],
+    "ter": ["ter"],
+    "chrf": ["chrf"],
+}
+METRICS = {
+    "loss": "loss",
+    "perplexity": "perplexity",
+    "bleu": "bleu",
+    "wer": "wer",
+    "ter": "ter",
+    "chrf": "chrf",
+    "rouge-1": "rouge1",
+    "rouge-2": "rouge2",
+    "rouge-l": "rougeL",
+}
 
 
 def decoding(job) -> None:

@@ -30,6 +30,7 @@ SAME = {
     "score.prefetch_buffer_size": "batches are made ahead",
 }
 
+
 class Idle(NamedTuple):
     """A key that asks for nothing with some of its values.
 

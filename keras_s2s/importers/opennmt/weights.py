@@ -13,8 +13,10 @@ __all__ = ["OUTPUT", "TABLES", "Checkpoint", "head_weights", "sizes", "transform
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 INPUTTERS = "model/examples_inputter"
-TABLES = {side: f"{INPUTTERS}/{name}_inputter/embedding"
-          for side, name in (("source", "features"), ("target", "labels"))}  # fmt: skip
+TABLES = {
+    side: f"{INPUTTERS}/{name}_inputter/embedding"
+    for side, name in (("source", "features"), ("target", "labels"))
+}
 OUTPUT = "model/decoder/output_layer"
 RELATIVE = {"key": "relative_position_keys", "value": "relative_position_values"}
 SPARE = 30.0  # by how much the logit of a piece that they lack lies below that of the unknown
@@ -42,13 +44,19 @@ class Checkpoint:
             came = str(error).splitlines()[0]
             raise UserError(f"{path}: expected an OpenNMT-tf checkpoint, came: {came}") from None
         shapes = self._reader.get_variable_to_shape_map()
-        self.shapes = {name.removesuffix(SUFFIX): list(shape) for name, shape in shapes.items()
-                       if name.startswith("model/") and name.endswith(SUFFIX)
-                       and "/.OPTIMIZER_SLOT/" not in name}  # fmt: skip
+        self.shapes = {
+            name.removesuffix(SUFFIX): list(shape)
+            for name, shape in shapes.items()
+            if name.startswith("model/")
+            and name.endswith(SUFFIX)
+            and "/.OPTIMIZER_SLOT/" not in name
+        }
         self.path, self.read = prefix, set()
         if not any(name in self.shapes for name in TABLES.values()):
-            raise UserError(f"{prefix}: expected a model of OpenNMT-tf 2 that reads text from one"
-                            " file, came other variables")  # fmt: skip
+            raise UserError(
+                f"{prefix}: expected a model of OpenNMT-tf 2 that reads text from one"
+                " file, came other variables"
+            )
         number = re.search(r"-(\d+)$", prefix)
         self.step = int(number[1]) if number else 0
 
@@ -77,8 +85,9 @@ class Checkpoint:
         if left:
             more = f" and {len(left) - 1} more" if len(left) > 1 else ""
             expected = "expected the variables of a Transformer, or of Luong's model"
-            raise UserError(f"{self.path}: {expected}, came {left[0]}{more}, for which there are"
-                            " no parts here")  # fmt: skip
+            raise UserError(
+                f"{self.path}: {expected}, came {left[0]}{more}, for which there are no parts here"
+            )
 
 
 def sizes(checkpoint: Checkpoint, *, heads: int, dropout=0.1, activation="relu") -> Transformer:
@@ -98,21 +107,34 @@ def sizes(checkpoint: Checkpoint, *, heads: int, dropout=0.1, activation="relu")
     )
     inner = "model/encoder/layers/0/ffn/layer/inner/kernel"
     if not all(layers) or inner not in shapes:
-        raise UserError(f"{checkpoint.path}: expected a Transformer, came another model;"
-                        " there are no parts here for its weights")  # fmt: skip
+        raise UserError(
+            f"{checkpoint.path}: expected a Transformer, came another model;"
+            " there are no parts here for its weights"
+        )
     units, hidden = shapes[inner]
     if heads < 1 or units % heads:
         raise UserError(f"--num-heads: expected a divisor of the width, {units}, came {heads}")
     own_output = f"{OUTPUT}/kernel" in shapes
     shared = TABLES["target"] not in shapes
-    sharing = ("source_target_input" if shared else "none") if own_output else (
-        "all" if shared else "target")  # fmt: skip
+    sharing = (
+        ("source_target_input" if shared else "none")
+        if own_output
+        else ("all" if shared else "target")
+    )
     post = "model/encoder/layers/0/ffn/output_layer_norm/gamma" in shapes
     distances = shapes.get(f"model/encoder/layers/0/self_attention/layer/{RELATIVE['key']}")
     return Transformer(
-        layers, units, heads, hidden, "post" if post else "pre", activation, dropout, sharing,
-        relative=distances and distances[0] // 2, biased=f"{OUTPUT}/bias" in shapes,
-    )  # fmt: skip
+        layers,
+        units,
+        heads,
+        hidden,
+        "post" if post else "pre",
+        activation,
+        dropout,
+        sharing,
+        relative=distances and distances[0] // 2,
+        biased=f"{OUTPUT}/bias" in shapes,
+    )
 
 
 def transformer_weights(checkpoint, model: Transformer, rows: dict) -> dict[str, np.ndarray]:
@@ -163,8 +185,11 @@ def _attention(read, ours, theirs, kind, relative):
     )
     if kind == "self_attention":
         made = _dense(f"{ours}/input_projection", [query, keys, values])
-        made |= {f"{ours}/position/{own}_table": read(f"{theirs}/{name}")
-                 for own, name in RELATIVE.items() if relative}  # fmt: skip
+        made |= {
+            f"{ours}/position/{own}_table": read(f"{theirs}/{name}")
+            for own, name in RELATIVE.items()
+            if relative
+        }
     else:
         made = _dense(f"{ours}/query_projection", [query])
         made |= _dense(f"{ours}/memory_projection", [keys, values])

@@ -16,12 +16,12 @@ from ctranslate2.specs.model_spec import ACCEPTED_MODEL_TYPES
 from keras_s2s import tokenizers
 from keras_s2s.config import Decoding, TokenizerConfig, UserError
 from keras_s2s.decoders import TransformerDecoder
-from keras_s2s.layers.embeddings import TokenEmbedding
 from keras_s2s.encoders import TransformerEncoder
-from keras_s2s.models.ensemble import Ensemble
-from keras_s2s.export.ctranslate2 import verification, model_spec
 from keras_s2s.export import export_ctranslate2
+from keras_s2s.export.ctranslate2 import model_spec, verification
 from keras_s2s.heads import SoftmaxHead
+from keras_s2s.layers.embeddings import TokenEmbedding
+from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.models.seq2seq import Seq2Seq
 from keras_s2s.translator import Translator
 from tests.conformance import models
@@ -124,10 +124,15 @@ def test_tokens_and_alignments_are_those_of_the_run(case, beam_size):
         TEXTS, beam_size=beam_size, length_penalty=penalty, length_offset=0.0, max_length=40
     )
     given = case.engine.translate_batch(
-        [text.split() for text in TEXTS], beam_size=beam_size, length_penalty=penalty,
-        max_decoding_length=40, min_decoding_length=0, return_attention=True, patience=20,
+        [text.split() for text in TEXTS],
+        beam_size=beam_size,
+        length_penalty=penalty,
+        max_decoding_length=40,
+        min_decoding_length=0,
+        return_attention=True,
+        patience=20,
         max_batch_size=1,  # in a batch it gives the first token's attention of its first row to all
-    )  # fmt: skip
+    )
     compared = 0
     for (ours,), theirs in zip(found, given, strict=True):
         if beam_size > 1 and max(len(ours.tokens), len(theirs.hypotheses[0])) >= 40:

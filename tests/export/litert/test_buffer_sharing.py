@@ -7,8 +7,8 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_s2s.export.litert.converter import check_built_in, convert, with_metadata
 from keras_s2s.export.litert.buffer_sharing import ALIGNMENT, packed, unpacked
+from keras_s2s.export.litert.converter import check_built_in, convert, with_metadata
 from keras_s2s.export.litert.embedding_tables import narrow_tables
 
 SIZE, WIDTH = 500, 128

@@ -8,12 +8,12 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_s2s import cli, search
 from keras_s2s.config import Decoding, SpecialIds, TokenizerConfig, UserError
 from keras_s2s.export import export_litert
-from keras_s2s.export.model_card import read_card
-from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.litert.exporter import export_litert_translator
 from keras_s2s.export.litert.converter import check_built_in, convert
+from keras_s2s.export.litert.exporter import export_litert_translator
 from keras_s2s.export.litert.signature_functions import Graphs, _filled
 from keras_s2s.export.litert.verification import FALLS, ask_file, measure
+from keras_s2s.export.model_card import read_card
+from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import ask
 from keras_s2s.tokenizers import Pointers, train
 from keras_s2s.translator import Translator
@@ -21,9 +21,11 @@ from tests.conformance import models, parts
 from tests.export.tiny_models import make_translator
 
 FAST = [
-    ("bigru", "gru", "softmax"), ("pre", "pre", "tied"), ("bilstm", "grus", "pointer"),
+    ("bigru", "gru", "softmax"),
+    ("pre", "pre", "tied"),
+    ("bilstm", "grus", "pointer"),
     ("mean", "convs", "tied"),  # whose windows are one place wide
-]  # fmt: skip
+]
 # A pointer network's source is no text that an edge runner could number.
 SLOW = [c for c in parts.PAIRWISE + parts.MORE if c not in FAST and c[2] != "network"]
 CASES = [*FAST, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)]

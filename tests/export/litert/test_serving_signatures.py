@@ -7,9 +7,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s.config import Decoding
 from keras_s2s.export.litert import serving_signatures
-from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.litert.exporter import export_litert_translator
 from keras_s2s.export.litert.serving_signatures import ENTRY, check_serving, is_plain, read_entry
+from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.serving.edge.edge_file import EdgeFile
 from tests.export.tiny_models import make_translator
 
@@ -32,8 +32,10 @@ def entry_of(path):
 def first_subgraph(path):
     """(interpreter, places of inputs, places of outputs by name), as that server finds them."""
     run = Interpreter(model_path=str(path))  # its plain calls are of subgraph 0
-    places = [{x["name"]: x["index"] for x in found}
-              for found in (run.get_input_details(), run.get_output_details())]  # fmt: skip
+    places = [
+        {x["name"]: x["index"] for x in found}
+        for found in (run.get_input_details(), run.get_output_details())
+    ]
     return run, *places
 
 

@@ -12,12 +12,19 @@ from sentencepiece import SentencePieceProcessor
 
 from keras_s2s import cli
 from keras_s2s.config import Decoding, TokenizerConfig, UserError
-from keras_s2s.export.litert import string_signatures, sentencepiece_support
+from keras_s2s.export.litert import sentencepiece_support, string_signatures
+from keras_s2s.export.litert.converter import check_built_in
+from keras_s2s.export.litert.exporter import export_litert_translator
+from keras_s2s.export.litert.string_signatures import (
+    FEW,
+    ODD_TEXTS,
+    OPERATIONS,
+    Reader,
+    Writer,
+    check_pieces,
+)
 from keras_s2s.export.model_card import read_card
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.litert.exporter import export_litert_translator
-from keras_s2s.export.litert.converter import check_built_in
-from keras_s2s.export.litert.string_signatures import FEW, ODD_TEXTS, OPERATIONS, Reader, Writer, check_pieces
 from keras_s2s.export.verification.probe_requests import LONG
 from keras_s2s.serving import EdgeTranslator
 from keras_s2s.signatures.fields import MISSING_SCORE
@@ -32,10 +39,31 @@ WORDS = ["".join(RANDOM.choices("abcdefgh\u00e9\u4e2d", k=k % 7 + 1)) for k in r
 LINES = [" ".join(RANDOM.choices(WORDS, k=8)) for _ in range(200)]
 # What the kernels have no code of their own for, between what they have.
 PARTS = [
-    *"abcdefgh\u00e9\u4e2dz ", " ", " ", " ", "\u2581", "\t", "\n", "\0", "\u3000", "\u200b",
-    "\u00ad", "\u0301", "\u0308", "e\u0301", "\ufb01", "\u00b4", "\u0385", "\U0001f600",
-    "\U00010348", "\ufffd", "\ufdfa", "\u1100\u1161", "<unk>", "<s>",
-]  # fmt: skip
+    *"abcdefgh\u00e9\u4e2dz ",
+    " ",
+    " ",
+    " ",
+    "\u2581",
+    "\t",
+    "\n",
+    "\0",
+    "\u3000",
+    "\u200b",
+    "\u00ad",
+    "\u0301",
+    "\u0308",
+    "e\u0301",
+    "\ufb01",
+    "\u00b4",
+    "\u0385",
+    "\U0001f600",
+    "\U00010348",
+    "\ufffd",
+    "\ufdfa",
+    "\u1100\u1161",
+    "<unk>",
+    "<s>",
+]
 
 
 def unigram():
@@ -56,8 +84,12 @@ def translator_of(source, target, parts=("gru", "gru", "softmax"), **decoding):
         # TensorFlow's seed would drop the models that SentencePiece's operation has loaded
         patch.setattr(models.keras.utils, "set_random_seed", random.seed)
         model = models.make(*parts)
-    return Translator(model, source, target, Decoding(beam_size=2, max_length=9) if not decoding
-                      else Decoding(**decoding))  # fmt: skip
+    return Translator(
+        model,
+        source,
+        target,
+        Decoding(beam_size=2, max_length=9) if not decoding else Decoding(**decoding),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -179,9 +211,10 @@ def test_another_answer_is_not_proved(made, tmp_path, monkeypatch):
 
 @pytest.mark.slow  # another export
 def test_float16_knows_a_text_that_is_too_long(made, tmp_path):
-    path = export_litert_translator(
-        made[0], tmp_path, quantization="float16", text_operations=True
-    ) / "model.tflite"  # fmt: skip
+    path = (
+        export_litert_translator(made[0], tmp_path, quantization="float16", text_operations=True)
+        / "model.tflite"
+    )
     found = interpreter(path).get_signature_runner("translate")(text=column(LONG[0]))
     assert found["text"].tolist() == [b""]
     assert found["score"].tolist() == [np.float32(MISSING_SCORE)]
@@ -194,17 +227,29 @@ def refuse(expected, translator, tmp_path):
 
 
 def test_other_models_are_refused(side, tmp_path, monkeypatch):
-    refuse("a model that does not copy, came one that does",
-           translator_of(side, side, ("bigru", "gru", "pointer")), tmp_path)  # fmt: skip
-    refuse("default options of a plain search, came others",
-           translator_of(side, side, no_repeat_ngram=2), tmp_path)  # fmt: skip
-    refuse("a source of kind sentencepiece, came whitespace",
-           translator_of(tokenizers()[0], side), tmp_path)  # fmt: skip
+    refuse(
+        "a model that does not copy, came one that does",
+        translator_of(side, side, ("bigru", "gru", "pointer")),
+        tmp_path,
+    )
+    refuse(
+        "default options of a plain search, came others",
+        translator_of(side, side, no_repeat_ngram=2),
+        tmp_path,
+    )
+    refuse(
+        "a source of kind sentencepiece, came whitespace",
+        translator_of(tokenizers()[0], side),
+        tmp_path,
+    )
     refuse("a target of kind sentencepiece, came bytes", translator_of(side, Bytes()), tmp_path)
     tagged = SentencePiece(side.model_file()[1], ["<2de>"])
     refuse("a source without special tokens, came <2de>", translator_of(tagged, side), tmp_path)
-    monkeypatch.setattr(sentencepiece_support.importlib.util, "find_spec",
-                        lambda name: None if name == "tensorflow_text" else name)  # fmt: skip
+    monkeypatch.setattr(
+        sentencepiece_support.importlib.util,
+        "find_spec",
+        lambda name: None if name == "tensorflow_text" else name,
+    )
     refuse("the package tensorflow-text, came none", translator_of(side, side), tmp_path)
 
 
@@ -240,19 +285,27 @@ def test_unusual_pieces_and_rules_are_refused(side, change, expected, tmp_path):
 
 def test_byte_fallback_and_bpe_are_refused(side, tmp_path):
     target = SentencePiece(learn("unigram", 400, LINES, byte_fallback=True))
-    refuse("a target model of normal pieces alone, came byte '<0x00>'",
-           translator_of(side, target), tmp_path)  # fmt: skip
+    refuse(
+        "a target model of normal pieces alone, came byte '<0x00>'",
+        translator_of(side, target),
+        tmp_path,
+    )
     source = SentencePiece(learn("bpe", 120, LINES))
     refuse("a source model of type unigram, came bpe", translator_of(source, side), tmp_path)
 
 
 def test_a_model_that_the_kernel_cuts_by_otherwise_is_refused(side, tmp_path, monkeypatch):
-    refuse("a source model .* whole vocabulary, came '\U0001f600' of the vocabulary alone",
-           translator_of(SentencePiece(side.model_file()[1], vocabulary=["\U0001f600", "a"]), side),
-           tmp_path)  # fmt: skip
+    refuse(
+        "a source model .* whole vocabulary, came '\U0001f600' of the vocabulary alone",
+        translator_of(SentencePiece(side.model_file()[1], vocabulary=["\U0001f600", "a"]), side),
+        tmp_path,
+    )
     monkeypatch.setattr(Reader, "many", lambda self, texts: side.ids(side.pieces(texts))[:, 1:])
-    refuse("a source model by which .* SentencePiece does, came one by which it cuts 'a' otherwise",
-           translator_of(side, side), tmp_path)  # fmt: skip
+    refuse(
+        "a source model by which .* SentencePiece does, came one by which it cuts 'a' otherwise",
+        translator_of(side, side),
+        tmp_path,
+    )
 
 
 def test_it_loads_where_tensorflow_is_not_imported(made):
@@ -284,8 +337,9 @@ print(found["text"][0].decode())
 
 def test_command(made, tmp_path, monkeypatch, capsys):
     asked = {}
-    monkeypatch.setattr("keras_s2s.export.export_litert",
-                        lambda *given, **more: asked.update(more), raising=False)  # fmt: skip
+    monkeypatch.setattr(
+        "keras_s2s.export.export_litert", lambda *given, **more: asked.update(more), raising=False
+    )
     assert cli.main(["export", "run", str(tmp_path), "--format", "litert"]) == 0
     assert asked["text_operations"] is False
     command = ["export", "run", str(tmp_path), "--text-operations"]

@@ -6,16 +6,24 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s.config import Decoding, TokenizerConfig
 from keras_s2s.export.litert import text_signatures
-from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.litert.exporter import export_litert_translator
 from keras_s2s.export.litert.text_signatures import check_texts, is_offered, numbers, text
+from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.tokenizers import Bytes, train
 from keras_s2s.translator import Translator
 from tests.conformance import models
 
 TEXTS = [
-    "", "a", "abc cab", "a\0b", "\n\t", "zz\ufffd", "h\u00e9llo \u4e2d", "\U0001f600 a", "ab" * 40,
-]  # fmt: skip
+    "",
+    "a",
+    "abc cab",
+    "a\0b",
+    "\n\t",
+    "zz\ufffd",
+    "h\u00e9llo \u4e2d",
+    "\U0001f600 a",
+    "ab" * 40,
+]
 
 
 def characters():

@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from keras_s2s.config import Decoding, UserError
 from keras_s2s.export import NotProven, export_translator
-from keras_s2s.export.saved_model import compiled_search as compiling
-from keras_s2s.export.model_card import read_card
-from keras_s2s.export.saved_model.compiled_search import FLAG, compiled_search as compiling, sized_requests
 from keras_s2s.export.inspection import describe_export
+from keras_s2s.export.model_card import read_card
+from keras_s2s.export.saved_model import compiled_search as compiling
+from keras_s2s.export.saved_model.compiled_search import FLAG, compiled_search, sized_requests
 from keras_s2s.export.saved_model.graph_scan import scan
 from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.translator import Translator
@@ -85,8 +85,11 @@ def test_its_card_and_inspect_name_the_flag(exported):
     card = read_card(path)["variant"]["xla"]
     assert card.pop("seconds_to_compile") > 0.5
     assert card == {
-        "server_flag": FLAG, "rows": 1, "source_lengths": [4, 8], "beam_sizes": [1, 3],
-    }  # fmt: skip
+        "server_flag": FLAG,
+        "rows": 1,
+        "source_lengths": [4, 8],
+        "beam_sizes": [1, 3],
+    }
     assert FLAG in (path / "assets.extra" / "model_card.md").read_text()
     found = describe_export(path)["operations"]
     assert (found["compiled_by_xla"], found["server_flag"]) == (1, FLAG)
@@ -110,8 +113,12 @@ def test_it_gives_what_the_model_gives(exported):
                 }
                 if options["min_length"] > options["max_length"]:
                     options["min_length"] = 0
-                (one,), (other,) = (x.decode([text], **options) if x is translator else
-                                    x.translate([text], **options) for x in (translator, model))
+                (one,), (other,) = (
+                    x.decode([text], **options)
+                    if x is translator
+                    else x.translate([text], **options)
+                    for x in (translator, model)
+                )
                 assert [x.tokens for x in one] == [x.tokens for x in other], (text, options)
                 for a, b in zip(one, other, strict=True):
                     np.testing.assert_allclose(a.score, b.score, atol=1e-4)

@@ -10,8 +10,8 @@ import tensorflow as tf
 from keras_s2s import models
 from keras_s2s.config import Config, Decoding, FactorSizes, ModelConfig, TokenizerConfig, UserError
 from keras_s2s.export import export_litert_translator, export_translator
-from keras_s2s.serving.errors import RowError
 from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.errors import RowError
 from keras_s2s.tokenizers import train
 from keras_s2s.training import train as train_run
 from keras_s2s.translator import Translator
@@ -23,9 +23,12 @@ WORD = {"kind": "whitespace", "size": None}
 PARTS = [WORD, WORD]
 KINDS = {
     "factors": (["a￨X b￨Y c￨X d￨Z"], ["a￨X b￨Z c￨Y", "d￨Y", "", "a new￨X"], PRE),
-    "sources": (["a b c\td e", "b\tf g"], ["a c\td e f", "\tg", "b\t", "c new\te"],
-                {"kind": "parallel", "encoders": [PRE, PRE]}),
-}  # fmt: skip
+    "sources": (
+        ["a b c\td e", "b\tf g"],
+        ["a c\td e f", "\tg", "b\t", "c new\te"],
+        {"kind": "parallel", "encoders": [PRE, PRE]},
+    ),
+}
 HEADS = {"factors": {"kind": "softmax"}, "sources": {"kind": "pointer_generator"}}
 
 
@@ -38,16 +41,16 @@ def translator(kind):
     keras.utils.set_random_seed(3)
     source, target = tokenizer(kind), letters("a b c d e f g")
     model = ModelConfig(
-        embedding=8, encoder=KINDS[kind][2], head=HEADS[kind],
+        embedding=8,
+        encoder=KINDS[kind][2],
+        head=HEADS[kind],
         decoder={**GRU, "bridge": "zero"},
-    )  # fmt: skip
+    )
     model = strong(models.build(model, source.layout, target.size))
     return Translator(model, source, target, Decoding(beam_size=2, max_length=6), {"max_length": 8})
 
 
-@pytest.fixture(scope="module", params=[
-    "factors", pytest.param("sources", marks=pytest.mark.slow)
-])  # fmt: skip
+@pytest.fixture(scope="module", params=["factors", pytest.param("sources", marks=pytest.mark.slow)])
 def exported(request, tmp_path_factory):
     ours, texts = translator(request.param), KINDS[request.param][1]
     pairs = [(text, "a b c") for text in texts]
@@ -115,12 +118,15 @@ def test_files_for_devices_are_refused(kind, tmp_path):
         export_litert_translator(translator(kind), tmp_path)
 
 
-@pytest.mark.parametrize(("source", "message"), [
-    ({"combine": "mean"}, "model.source.combine: expected concat or sum, came 'mean'"),
-    ({"widths": [4, 3]}, "model.source.widths: expected 2 positive integers whose sum is the"),
-    ({"widths": [4, 4], "combine": "sum"}, "model.source.widths: expected none beside sum"),
-    ({"norm": True}, "model.source.norm: expected none for a side of text"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"combine": "mean"}, "model.source.combine: expected concat or sum, came 'mean'"),
+        ({"widths": [4, 3]}, "model.source.widths: expected 2 positive integers whose sum is the"),
+        ({"widths": [4, 4], "combine": "sum"}, "model.source.widths: expected none beside sum"),
+        ({"norm": True}, "model.source.norm: expected none for a side of text"),
+    ],
+)
 def test_what_factors_cannot_be_is_refused(source, message):
     model = ModelConfig(embedding=8, encoder=GRU, decoder=GRU, source=source)
     with pytest.raises(UserError, match=message):
@@ -136,8 +142,14 @@ def test_widths_of_factors():
     assert found == {"left": [(7, 7), (6, 1)], "own": [(7, 5), (6, 3)], "sum": [(7, 8), (6, 8)]}
 
 
-@pytest.mark.parametrize("encoder", [GRU, {"kind": "parallel", "encoders": [GRU] * 3},
-                                     {"kind": "parallel", "encoders": [GRU] * 2, "combine": "sum"}])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        GRU,
+        {"kind": "parallel", "encoders": [GRU] * 3},
+        {"kind": "parallel", "encoders": [GRU] * 2, "combine": "sum"},
+    ],
+)
 def test_several_sources_need_as_many_encoders(encoder):
     model = ModelConfig(embedding=8, encoder=encoder, decoder={**GRU, "bridge": "zero"})
     with pytest.raises(UserError, match="model.encoder: expected kind parallel, 2 encoders"):
@@ -152,11 +164,15 @@ def test_from_a_configuration_to_a_translator(kind, tmp_path):
     for side, text in files.items():
         (tmp_path / side).write_text(text * 20)
     config = {
-        "data": {"train": {side: str(tmp_path / side) for side in files},
-                 "source_tokenizer": {"kind": kind, "parts": PARTS}, "target_tokenizer": WORD},
+        "data": {
+            "train": {side: str(tmp_path / side) for side in files},
+            "source_tokenizer": {"kind": kind, "parts": PARTS},
+            "target_tokenizer": WORD,
+        },
         "model": {"embedding": 8, "encoder": encoder, "decoder": {**GRU, "bridge": "zero"}},
-        "training": {"updates": 2}, "decoding": {"beam_size": 2, "max_length": 4},
-    }  # fmt: skip
+        "training": {"updates": 2},
+        "decoding": {"beam_size": 2, "max_length": 4},
+    }
     train_run(Config.from_dict(config), tmp_path / "run", stream=io.StringIO())
     made = Translator.load(tmp_path / "run")
     assert made.source_tokenizer.vocabulary == tokenizer_of(kind, known[:1]).vocabulary

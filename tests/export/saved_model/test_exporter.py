@@ -18,9 +18,14 @@ from keras_s2s.signatures.fields import SIGNATURES
 from tests.export.tiny_models import make_translator
 
 DECODING = Decoding(
-    beam_size=3, num_hypotheses=2, no_repeat_ngram=3, disallowed=["a", "b c"],
-    coverage_penalty=0.25, replace_unknown=True, max_length=20,
-)  # fmt: skip
+    beam_size=3,
+    num_hypotheses=2,
+    no_repeat_ngram=3,
+    disallowed=["a", "b c"],
+    coverage_penalty=0.25,
+    replace_unknown=True,
+    max_length=20,
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +78,10 @@ def test_signatures_names_types_and_defaults(published, translator):
         assert came == {}
 
 
-
 def test_weights_are_stored_once(published, translator):
     size = (published / "variables" / "variables.data-00000-of-00001").stat().st_size
     weights = sum(4 * int(tf.size(weight)) for weight in translator.model.weights)
     assert size < weights * 1.5 + 20_000
-
 
 
 def test_loops_are_calls_and_what_calls_nothing_runs_in_one_thread(published):

@@ -35,8 +35,9 @@ def test_weights_are_constants_and_the_proof_holds(tmp_path):
     graph = read_graph(path)
     called = {node.op for node, holder in operations(graph) if holder is None}
     assert not called & VARIABLES
-    constants = [tf.make_ndarray(n.attr["value"].tensor) for n in graph.graph_def.node
-                 if n.op == "Const"]  # fmt: skip
+    constants = [
+        tf.make_ndarray(n.attr["value"].tensor) for n in graph.graph_def.node if n.op == "Const"
+    ]
     for table in short.tables.search:
         assert any(np.array_equal(table.numpy(), value) for value in constants)
 

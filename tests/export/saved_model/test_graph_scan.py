@@ -66,10 +66,12 @@ def test_an_operation_of_another_library(tmp_path):
     [
         (tf.size, "a scalar"),
         (lambda text: tf.constant(["a", "b"]), r"\[2\]"),
-        (lambda text: tf.reshape(text, tf.random.uniform([tf.size(text)], 1, 2, tf.int32)),
-         "one of unknown rank"),
+        (
+            lambda text: tf.reshape(text, tf.random.uniform([tf.size(text)], 1, 2, tf.int32)),
+            "one of unknown rank",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_tensor_that_no_batch_can_have(tmp_path, output, came):
     message = f"output found: expected the batch, of any size, as the first dimension, came {came}"
     with pytest.raises(NotProven, match=message):

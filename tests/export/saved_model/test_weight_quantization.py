@@ -5,7 +5,13 @@ import pytest
 
 from keras_s2s.config import Decoding, UserError
 from keras_s2s.export import NotProven, export_translator
-from keras_s2s.export.saved_model.weight_quantization import check_drift, drift, pack, packed, unpack
+from keras_s2s.export.saved_model.weight_quantization import (
+    check_drift,
+    drift,
+    pack,
+    packed,
+    unpack,
+)
 from keras_s2s.export.variant import WEIGHTS
 from tests.export.tiny_models import make_translator
 

@@ -13,7 +13,7 @@ from keras_s2s.export import export_translator
 from keras_s2s.signatures.fields import SAMPLE, SCORE, TRANSLATE
 from keras_s2s.translator import responses
 from tests.export.tiny_models import make_translator
-from tests.search import random_requests, mixed_requests
+from tests.search import mixed_requests, random_requests
 from tests.search.random_requests import Asked, broken_promises, refused
 
 UNSATISFIED = "options: expected a target that all of them allow, found none"
@@ -76,8 +76,11 @@ def searched(pair, texts, rows):
     translator, served = pair
     given = columns(texts, rows, translator.defaults() | {"max_length": 6})
     found, errors = read(served.predict(TRANSLATE, given), len(rows))
-    named = {name: [x.split("\n") if x else [] for x in column] if name in LISTS else column
-             for name, column in given.items() if name != "text"}  # fmt: skip
+    named = {
+        name: [x.split("\n") if x else [] for x in column] if name in LISTS else column
+        for name, column in given.items()
+        if name != "text"
+    }
     here, problems = translator.decode(texts, batch_size=len(rows), errors="return", **named)
     assert errors == problems
     for place, hypotheses in enumerate(found):
@@ -101,13 +104,16 @@ def check(pair, texts, rows, found, errors):
             kept += 1
         assert (found[place] == []) == (place in errors), at
     scored = [
-        (text, h) for text, row, hs in zip(texts, rows, found) for h in hs
+        (text, h)
+        for text, row, hs in zip(texts, rows, found)
+        for h in hs
         if not row.get("replace_unknown")
-    ]  # fmt: skip
+    ]
     given = {
-        "text": [text for text, _ in scored], "target": [""] * len(scored),
+        "text": [text for text, _ in scored],
+        "target": [""] * len(scored),
         "target_tokens": ["\n".join(h.tokens) for _, h in scored],
-    }  # fmt: skip
+    }
     came = pair[1].predict(SCORE, given)["log_prob"]
     np.testing.assert_allclose(came, [h.log_prob for _, h in scored], rtol=1e-5, atol=2e-4)
     return kept
@@ -146,11 +152,23 @@ def test_a_great_many_options_side_by_side(pair, requests):
 
 
 DRAWN = [
-    {"num_samples": 3}, {"num_samples": 16}, {"temperature": 0.3}, {"temperature": 4.0},
-    {"top_k": 1}, {"top_k": 3}, {"top_p": 0.0}, {"top_p": 0.7}, {"min_p": 0.4}, {"seed": -(2**31)},
-    {"seed": 9}, {"max_length": 0}, {"max_length": 1}, {"target_prefix": "d e"},
-    {"prefix_tokens": ["g", "zz"]}, {"max_new_tokens": 1},
-]  # fmt: skip
+    {"num_samples": 3},
+    {"num_samples": 16},
+    {"temperature": 0.3},
+    {"temperature": 4.0},
+    {"top_k": 1},
+    {"top_k": 3},
+    {"top_p": 0.0},
+    {"top_p": 0.7},
+    {"min_p": 0.4},
+    {"seed": -(2**31)},
+    {"seed": 9},
+    {"max_length": 0},
+    {"max_length": 1},
+    {"target_prefix": "d e"},
+    {"prefix_tokens": ["g", "zz"]},
+    {"max_new_tokens": 1},
+]
 
 
 def test_every_two_options_of_a_draw_in_one_row(pair):
@@ -159,8 +177,12 @@ def test_every_two_options_of_a_draw_in_one_row(pair):
     texts = [mixed_requests.TEXTS[i % len(mixed_requests.TEXTS)] for i in range(len(rows))]
     given = columns(texts, rows, translator.defaults(SAMPLE), SAMPLE)
     found, errors = read(served.predict(SAMPLE, given), len(rows))
-    here = {name: array(column, field.dtype) for name, column in given.items()
-            for field in SAMPLE.inputs if field.name == name}  # fmt: skip
+    here = {
+        name: array(column, field.dtype)
+        for name, column in given.items()
+        for field in SAMPLE.inputs
+        if field.name == name
+    }
     process, problems = read(translator.predict("sample", here), len(rows))
     assert errors == problems
     for place, (text, row) in enumerate(zip(texts, rows)):

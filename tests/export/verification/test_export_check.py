@@ -11,12 +11,12 @@ from keras_s2s.attention import functions
 from keras_s2s.config import Decoding
 from keras_s2s.export import NotProven, export_translator
 from keras_s2s.export.saved_model import exporter
-from keras_s2s.export.verification.request_corpus import material_of
-from keras_s2s.export.verification.probe_requests import ask
-from keras_s2s.export.verification.export_check import in_process, prove
-from keras_s2s.export.variant import Variant
-from keras_s2s.export.verification.model_comparison import export_material, through_session, verify
 from keras_s2s.export.saved_model.warmup import WARMUP, warmup_requests, write_requests
+from keras_s2s.export.variant import Variant
+from keras_s2s.export.verification.export_check import in_process, prove
+from keras_s2s.export.verification.model_comparison import export_material, through_session, verify
+from keras_s2s.export.verification.probe_requests import ask
+from keras_s2s.export.verification.request_corpus import material_of
 from keras_s2s.translator import Translator
 from tests.export.tiny_models import TARGETS, make_translator, tokenizers
 

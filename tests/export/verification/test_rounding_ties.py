@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keras_s2s.config import Decoding
-from keras_s2s.export.verification.probe_requests import ask
 from keras_s2s.export.verification.export_check import in_process
+from keras_s2s.export.verification.probe_requests import ask
 from keras_s2s.export.verification.rounding_ties import difference
 from tests.export.tiny_models import make_translator
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_s2s.serving.beam import beam_import, io, command, pipeline
 from keras_s2s.serving import errors
+from keras_s2s.serving.beam import beam_import, command, io, pipeline
 from keras_s2s.serving.beam.engine import Engine
 from keras_s2s.signatures.fields import TRANSLATE, Hypothesis
 

@@ -60,9 +60,18 @@ def corpus(tmp_path):
 
 def test_text_is_written_line_for_line(beam_run, corpus, tmp_path, base_path):
     done = beam_run(
-        *SMALL_BLOCKS, "--model", base_path, "--input", "in/*", "--output", "out/",
-        "--runner", "DirectRunner", "--batch-size", 4,
-    )  # fmt: skip
+        *SMALL_BLOCKS,
+        "--model",
+        base_path,
+        "--input",
+        "in/*",
+        "--output",
+        "out/",
+        "--runner",
+        "DirectRunner",
+        "--batch-size",
+        4,
+    )
     assert done.status == 0, done.told
     engine = Engine(base_path / "1")
     for name, lines in corpus.items():
@@ -87,11 +96,30 @@ def test_text_is_written_line_for_line(beam_run, corpus, tmp_path, base_path):
 
 def test_objects_are_written_by_several_processes(beam_run, corpus, tmp_path, base_path):
     done = beam_run(
-        *COMMAND, "--model", base_path / "1", "--input", "in/a.txt", "in/b*.gz", "--output", "de",
-        "--format", "jsonl", "--beam-size", 4, "--num_hypotheses", 3, "--constraints", "x y", "z",
-        "--runner", "FnApiRunner", "--direct_running_mode", "multi_processing",
-        "--direct_num_workers", 2,
-    )  # fmt: skip
+        *COMMAND,
+        "--model",
+        base_path / "1",
+        "--input",
+        "in/a.txt",
+        "in/b*.gz",
+        "--output",
+        "de",
+        "--format",
+        "jsonl",
+        "--beam-size",
+        4,
+        "--num_hypotheses",
+        3,
+        "--constraints",
+        "x y",
+        "z",
+        "--runner",
+        "FnApiRunner",
+        "--direct_running_mode",
+        "multi_processing",
+        "--direct_num_workers",
+        2,
+    )
     assert done.status == 0, done.told
     options = {"beam_size": 4, "num_hypotheses": 3, "constraints": ["x y", "z"]}
     engine = Engine(base_path / "1", options)
@@ -203,9 +231,20 @@ def test_a_model_of_ours_gives_what_its_translator_gives(beam_run, tmp_path, our
     lines = ["abc def", "", "e", "a" * 2000, "fed cab"]
     (tmp_path / "a.txt").write_text("".join(line + "\n" for line in lines))
     done = beam_run(
-        *COMMAND, "--model", "ours", "--input", "a.txt", "--output", "out/", "--format", "jsonl",
-        "--num-hypotheses", 2, "--length-penalty", 0.1,
-    )  # fmt: skip
+        *COMMAND,
+        "--model",
+        "ours",
+        "--input",
+        "a.txt",
+        "--output",
+        "out/",
+        "--format",
+        "jsonl",
+        "--num-hypotheses",
+        2,
+        "--length-penalty",
+        0.1,
+    )
     assert done.status == 0, done.told
     rows = [json.loads(line) for line in (tmp_path / "out/a.txt.jsonl").read_text().splitlines()]
     assert [row["number"] for row in rows] == [1, 2, 3, 5]

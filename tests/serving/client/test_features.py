@@ -22,8 +22,18 @@ ROOT = Path(__file__).resolve().parents[3]
 def serving(model, base_path):
     """A client of a process of the command line."""
     export_translator(model, base_path)
-    command = [sys.executable, "-m", "keras_s2s", "serve", "--model_name", "waves",
-               "--model_base_path", str(base_path), "--port", "0"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "keras_s2s",
+        "serve",
+        "--model_name",
+        "waves",
+        "--model_base_path",
+        str(base_path),
+        "--port",
+        "0",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             line = process.stdout.readline()

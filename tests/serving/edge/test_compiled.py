@@ -46,8 +46,9 @@ for ids in rows:
 
 def test_weights_are_packed_into_a_file_and_calls_follow_each_other(made, tmp_path):
     translator, path = made
-    (snippet,) = re.findall(r"```python\n(from ai_edge_litert.compiled.*?)```", PAGE.read_text(),
-                            re.DOTALL)  # fmt: skip
+    (snippet,) = re.findall(
+        r"```python\n(from ai_edge_litert.compiled.*?)```", PAGE.read_text(), re.DOTALL
+    )
     (tmp_path / "model.tflite").write_bytes(path.read_bytes())
     names = translator.source_tokenizer.vocabulary
     rows = [[*map(names.index, text.split()), END] for text in TEXTS]

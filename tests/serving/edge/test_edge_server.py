@@ -103,20 +103,44 @@ def vector(value, dtype=None):
 REFUSED = [
     ("sample", {}, errors.FailedPrecondition, 'Serving signature key "sample" not found.'),
     ("attention", {}, errors.FailedPrecondition, 'Serving signature key "attention" not found.'),
-    ("translate", {"text": vector(b"a", object)[None]}, errors.InvalidArgument,
-     "text: expected a vector, came the shape [1, 1]"),
-    ("translate", {"text": np.array(b"a", object)}, errors.InvalidArgument,
-     "text: expected a vector, came the shape []"),
-    ("serving_default", {"text": vector(1.0, np.float32)}, errors.InvalidArgument,
-     "Expects arg[0] to be string but float is provided"),
-    ("translate", {"beam_size": vector(2, np.int64)}, errors.InvalidArgument,
-     "Expects arg[2] to be int32 but int64 is provided"),
-    ("translate", {"beam_size": vector(2)[[0, 0]].astype(np.int32)}, errors.InvalidArgument,
-     "beam_size: expected one value or one for each of 1 rows, came the shape [2]"),
-    ("translate", {"beam": vector(2, np.int32)}, errors.InvalidArgument,
-     "Inputs contains invalid name. Used request inputs: text, request input: beam,text"),
+    (
+        "translate",
+        {"text": vector(b"a", object)[None]},
+        errors.InvalidArgument,
+        "text: expected a vector, came the shape [1, 1]",
+    ),
+    (
+        "translate",
+        {"text": np.array(b"a", object)},
+        errors.InvalidArgument,
+        "text: expected a vector, came the shape []",
+    ),
+    (
+        "serving_default",
+        {"text": vector(1.0, np.float32)},
+        errors.InvalidArgument,
+        "Expects arg[0] to be string but float is provided",
+    ),
+    (
+        "translate",
+        {"beam_size": vector(2, np.int64)},
+        errors.InvalidArgument,
+        "Expects arg[2] to be int32 but int64 is provided",
+    ),
+    (
+        "translate",
+        {"beam_size": vector(2)[[0, 0]].astype(np.int32)},
+        errors.InvalidArgument,
+        "beam_size: expected one value or one for each of 1 rows, came the shape [2]",
+    ),
+    (
+        "translate",
+        {"beam": vector(2, np.int32)},
+        errors.InvalidArgument,
+        "Inputs contains invalid name. Used request inputs: text, request input: beam,text",
+    ),
     ("score", {"other": vector(2)}, errors.InvalidArgument, "Inputs contains invalid name."),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("signature, inputs, kind, said", REFUSED, ids=lambda x: str(x)[:40])

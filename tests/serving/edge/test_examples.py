@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_s2s.config import Decoding
-from keras_s2s.export.litert import exporter, converter
+from keras_s2s.export.litert import converter, exporter
 from keras_s2s.export.litert.signature_functions import Graphs
 from keras_s2s.serving import EdgeTranslator
 from tests.export.tiny_models import make_translator

@@ -17,8 +17,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s.config import Decoding, UserError
-from keras_s2s.export.litert.signature_functions import Graphs
 from keras_s2s.export.litert.serving_signatures import ServingGraph
+from keras_s2s.export.litert.signature_functions import Graphs
 from tests.export.tiny_models import make_translator
 from tests.tensorboard.page.browser import chromium, until
 from tools.examples import fixed_file

@@ -13,8 +13,11 @@ from keras_s2s.serving.edge.tokenizers import make_tokenizer
 from keras_s2s.tokenizers import sentencepiece_model
 
 LINES = [
-    "the cat sat on the mat", "a dog's life: 1,000 bones!", "the <2de> end", "caf\u00e9 cat mat",
-]  # fmt: skip
+    "the cat sat on the mat",
+    "a dog's life: 1,000 bones!",
+    "the <2de> end",
+    "caf\u00e9 cat mat",
+]
 ODD = ["", " ", "\t a \n b\u00a0c ", "a\0b\x0bc", "\U0001f600 zzz", "</s> <unk>", "<2de>the<2de>"]
 ODD += ["a\0the<2de> \0b<2de>\0", "a\x1d\0\x1db"]
 BROKEN = [
@@ -99,7 +102,9 @@ def test_model_output_joins_as_in_the_graph(pair):
 
 
 def test_marian():
-    proto = sentencepiece_model.read(tokenizers.train(TokenizerConfig(size=45), LINES).model_file()[1])
+    proto = sentencepiece_model.read(
+        tokenizers.train(TokenizerConfig(size=45), LINES).model_file()[1]
+    )
     pieces = [*sentencepiece_model.vocabulary(proto)[::-1], ">>fra<<"]
     ours = tokenizers.Marian(proto.SerializeToString(), pieces)
     compare(ours, of(ours), [*LINES, *ODD, ">>fra<< the cat", ">>fra<<"])

@@ -12,7 +12,15 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from keras_s2s.tensorboard.attention_records import AttentionRecord, metadata, pack, write
 from tests.tensorboard.page.browser import PLUGIN
-from tests.tensorboard.page.samples import ARABIC, CHINESE, ENGLISH, GERMAN, HOSTILE, a_record, large_record
+from tests.tensorboard.page.samples import (
+    ARABIC,
+    CHINESE,
+    ENGLISH,
+    GERMAN,
+    HOSTILE,
+    a_record,
+    large_record,
+)
 
 STEPS = (500, 1000, 1500)
 NONE = ("attention",), np.zeros((1, 0, 0))

@@ -58,9 +58,7 @@ def ink(page, selector):
 
 def test_first_picture_is_the_last_step(page):
     assert titles(page) == ["large · step 1500"]
-    assert page.text(".facts").startswith(
-        "TargetThe cat sleeps.ReferenceThe cat slept.Score−1.250"
-    )
+    assert page.text(".facts").startswith("TargetThe cat sleeps.ReferenceThe cat slept.Score−1.250")
     assert [e.text for e in page.all(".tokens.row li")] == list(ENGLISH)
     assert [e.text for e in page.all(".tokens.column li")] == list(GERMAN)
     assert ink(page, ".lines")[0] > 1000
