@@ -5,7 +5,10 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.layers import masks
-from keras_s2s.layers.transformer import FeedForward, TransformerLayer, check_stack, make_norm
+from keras_s2s.layers.feed_forward import FeedForward
+from keras_s2s.layers.normalization import make_norm
+from keras_s2s.layers.transformer import TransformerLayer
+from keras_s2s.layers.transformer_stack import check_stack
 from tests import references
 from tests.references import (
     assert_close,

@@ -20,7 +20,7 @@ from keras_s2s.encoders import TransformerEncoder
 from keras_s2s.export import export_ctranslate2
 from keras_s2s.export.ctranslate2 import model_spec, verification
 from keras_s2s.heads import SoftmaxHead
-from keras_s2s.layers.embeddings import TokenEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.models.seq2seq import Seq2Seq
 from keras_s2s.translator import Translator
