@@ -27,7 +27,9 @@ class NoAttention(MemoryAttention):
 
     >>> import tensorflow as tf
     >>> from keras_s2s.attention import NoAttention
-    >>> context, _ = NoAttention()(tf.ones([1, 1, 4]), tf.constant([[[1.0], [3.0]]]))
+    >>> layer, query, memory = NoAttention(), tf.ones([1, 1, 4]), tf.constant([[[1.0], [3.0]]])
+    >>> layer.build(query.shape, None, memory.shape)
+    >>> context, _ = layer(query, memory)
     >>> context.numpy().tolist()
     [[[2.0]]]
     """

@@ -51,8 +51,6 @@ class Linear(keras.layers.Dense):
         return outputs
 
 
-# Keras stores the layers of a list under the snake-case name of their class: with another class
-# name the saved weights of convolutional decoders would not load.
 @keras.saving.register_keras_serializable("keras_s2s")
 class NormalizedLinear(Linear):
     """Dense layer with weight normalization: W = V diag(g / |v|).

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_s2s.layers.argument_checks import check_positive_integers
 from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.saved_names import saved_as
 
 __all__ = ["FIRST_FRAMES", "FeatureProjection", "VectorProjection", "last_frame"]
 
@@ -36,7 +37,7 @@ def last_frame(features: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.expand_dims(is_last, 2) * features, 1)
 
 
-@keras.saving.register_keras_serializable("keras_s2s")
+@saved_as("VectorProjection")
 class FeatureProjection(keras.layers.Layer):
     """Projection of features in place of a token embedding: a frame x becomes W x + b.
 
@@ -108,6 +109,4 @@ class FeatureProjection(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-# Earlier `.keras` files hold the previous class name.
-VectorProjection = FeatureProjection
-keras.saving.get_custom_objects()["keras_s2s>VectorProjection"] = FeatureProjection
+VectorProjection = FeatureProjection  # previous name

@@ -7,12 +7,13 @@ import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
 from keras_s2s.layers.embedding_list import EmbeddingList
+from keras_s2s.layers.saved_names import saved_as
 from keras_s2s.layers.token_embedding import TokenEmbedding
 
-__all__ = ["MultiSourceEmbedding", "ParallelEmbedding"]
+__all__ = ["MultiSourceEmbedding", "ParallelEmbedding", "PartedEmbedding"]
 
 
-@keras.saving.register_keras_serializable("keras_s2s")
+@saved_as("PartedEmbedding")
 class MultiSourceEmbedding(TokenEmbedding):
     """Embedding of several sources in one row of ids, for a `ParallelEncoder`.
 
@@ -57,9 +58,7 @@ class MultiSourceEmbedding(TokenEmbedding):
         return {**super().get_config(), "separator": self.separator}
 
 
-# Earlier `.keras` files hold the previous class name.
-PartedEmbedding = MultiSourceEmbedding
-keras.saving.get_custom_objects()["keras_s2s>PartedEmbedding"] = MultiSourceEmbedding
+PartedEmbedding = MultiSourceEmbedding  # previous name
 
 
 @keras.saving.register_keras_serializable("keras_s2s")

@@ -1,7 +1,7 @@
-"""Objectives: functions (x, y, outputs, weights) -> (sum, count), normalised by the model.
+"""Objectives: functions (x, y, outputs, weights) -> (sum, count), normalized by the model.
 
-`outputs` are the logits [B, T, V'] for `cross_entropy`; for the others a dict that holds them as
-`"logits"` and what else they read, see `keras_s2s.objectives`.
+`outputs` are the logits [B, T, V'] for `cross_entropy`; for the other objectives a dict that holds
+the logits as `"logits"` and their other inputs, see `keras_s2s.losses.criterion`.
 """
 
 from keras_s2s.losses.attention import coverage, guided_alignment
@@ -13,7 +13,11 @@ from keras_s2s.losses.cross_entropy import (
 )
 from keras_s2s.losses.max_margin import max_margin, omit_words
 from keras_s2s.losses.regularization import l2, r_drop
-from keras_s2s.losses.scheduled_sampling import mix_targets, teacher_forcing_probability
+from keras_s2s.losses.scheduled_sampling import (
+    mix_targets,
+    read_probability,
+    teacher_forcing_probability,
+)
 
 __all__ = [
     "coverage",
@@ -25,6 +29,7 @@ __all__ = [
     "mix_targets",
     "omit_words",
     "r_drop",
+    "read_probability",
     "smoothed_cross_entropy",
     "teacher_forcing_probability",
     "token_log_probs",
