@@ -5,18 +5,18 @@ the logits as `"logits"` and their other inputs, see `keras_s2s.losses.criterion
 """
 
 from keras_s2s.losses.attention import coverage, guided_alignment
-from keras_s2s.losses.cross_entropy import (
-    cross_entropy,
-    likelihood,
-    smoothed_cross_entropy,
-    token_log_probs,
-)
-from keras_s2s.losses.max_margin import max_margin, omit_words
+from keras_s2s.losses.contrastive import max_margin, omit_words
 from keras_s2s.losses.regularization import l2, r_drop
 from keras_s2s.losses.scheduled_sampling import (
     mix_targets,
     read_probability,
     teacher_forcing_probability,
+)
+from keras_s2s.losses.token_losses import (
+    cross_entropy,
+    likelihood,
+    smoothed_cross_entropy,
+    token_log_probs,
 )
 
 __all__ = [

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from keras_s2s.losses.cross_entropy import cross_entropy
+from keras_s2s.losses.token_losses import cross_entropy
 
 __all__ = ["l2", "r_drop"]
 
