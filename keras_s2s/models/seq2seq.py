@@ -24,7 +24,7 @@ class Seq2Seq(Updates):
     decoder, and they agree to rounding.
 
     Args:
-        source: layer for source ids, a `TokenEmbedding`, or for frames, a `VectorProjection`.
+        source: layer for source ids, a `TokenEmbedding`, or for frames, a `FeatureProjection`.
         encoder: an `Encoder`.
         target: layer for target ids or frames, likewise; of a pointer network a
             `PointerEmbedding`; frames go with a `RegressionHead`.

@@ -5,7 +5,7 @@ import pytest
 
 from keras_s2s.attention import LocalAttention
 from tests.attention.memory_steps import QUERY, WIDTH, build, check, run_steps
-from tests.references import liis_near, sigmoid, softmax
+from tests.references import linear, sigmoid, softmax
 
 
 @pytest.mark.parametrize("window", [1, 2, 10])
@@ -18,8 +18,8 @@ def test_local_predictive(window, form):
     def formula(queries, values, mask):
         weights, positions = [], np.arange(len(values))
         for q in queries:
-            hidden = np.tanh(liis_near(layer.place_projection, q))
-            center = mask.sum() * sigmoid(liis_near(layer.place_score, hidden))[0]
+            hidden = np.tanh(linear(layer.place_projection, q))
+            center = mask.sum() * sigmoid(linear(layer.place_score, hidden))[0]
             is_near = mask & (np.abs(positions - center) <= window)
             scores = np.array([q @ np.asarray(project(v[None]))[0] for v in values])
             gauss = np.exp(-((positions - center) ** 2) / (2 * (window / 2) ** 2))
