@@ -1,4 +1,7 @@
-"""The papers' formulas in plain NumPy, float64 and loops, over the weights of our layers."""
+"""Reference implementations of the papers' formulas in NumPy: float64 and loops.
+
+They read the weights of the layers under test.
+"""
 
 from pathlib import Path
 
@@ -6,12 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-# What an imported stack may have and ours has not of itself.
+# Options of imported Marian stacks that differ from the defaults.
 MARIAN = {"epsilon": 0.1, "positions": "vaswani", "scaled": False}
 
 
 def randomise(layer, seed=0, scale=0.5):
-    """Fills every weight with normal numbers: biases too, and norms that do something."""
+    """Fills every weight, biases and normalizations included, with normal random numbers."""
     rng = np.random.default_rng(seed)
     layer.set_weights([rng.normal(scale=scale, size=w.shape) for w in layer.get_weights()])
     return layer
@@ -22,19 +25,19 @@ def normal(*shape, seed=0):
 
 
 def right_padded(lengths, width):
-    """bool [B, width], True at the first `lengths[b]` places of row b."""
+    """bool [B, width], True at the first `lengths[b]` positions of row b."""
     return np.arange(width) < np.asarray(lengths)[:, None]
 
 
-def held_by_processor(types):
-    """Parameters, of which int8's are skipped where the processor's sums of products saturate."""
+def skip_saturating_int8(types):
+    """Test parameters; those of int8 are skipped on processors whose sums of products saturate."""
     saturates = "vnni" not in Path("/proc/cpuinfo").read_text()
     skipped = pytest.mark.skipif(saturates, reason="sums of int8 products saturate here")
     return [pytest.param(x, marks=skipped) if x.startswith("int8") else x for x in types]
 
 
-def filled(max_length, position):
-    """Of a cache of that size the places filled at a position, bool [1, 1, 1, 1, max_length]."""
+def cache_mask(max_length, position):
+    """Filled positions of a fixed-size cache at a step, bool [1, 1, 1, 1, max_length]."""
     if max_length is None:
         return None
     return tf.constant(np.arange(max_length).reshape(1, 1, 1, 1, -1) <= position)
@@ -44,18 +47,19 @@ def arrays(nest):
     return tf.nest.map_structure(lambda x: None if x is None else np.asarray(x), nest)
 
 
-def assert_close(given, expected, tolerance=1e-5):
-    """Leaf by leaf; a list of rows is one array, and None is None."""
-    given, expected = (np.array(x) if isinstance(x, list) else x for x in (given, expected))
-    tf.nest.assert_same_structure(given, expected)
-    for a, b in zip(tf.nest.flatten(arrays(given)), tf.nest.flatten(arrays(expected)), strict=True):
+def assert_close(actual, expected, tolerance=1e-5):
+    """Compares nests leaf by leaf; a list of rows is one array, and None equals None."""
+    actual, expected = (np.array(x) if isinstance(x, list) else x for x in (actual, expected))
+    tf.nest.assert_same_structure(actual, expected)
+    leaves = (tf.nest.flatten(arrays(nest)) for nest in (actual, expected))
+    for a, b in zip(*leaves, strict=True):
         assert (a is None) == (b is None)
         if a is not None:
             np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
 def run_both(function, *arguments):
-    """The result of an eager call, after the same inside a tf.function gave the same."""
+    """Result of an eager call, checked against the same call inside a tf.function."""
     eager = arrays(function(*arguments))
     assert_close(tf.function(function)(*arguments), eager, 1e-6)
     return eager
@@ -75,12 +79,12 @@ def linear(layer, x):
 
 
 def softmax(scores, mask=None):
-    """Over a vector; zeros where the mask leaves nothing."""
+    """Softmax of a vector; zeros where everything is masked."""
     mask = np.ones(len(scores), bool) if mask is None else mask
     weights = np.zeros(len(scores))
     if mask.any():
-        kept = np.exp(scores[mask] - scores[mask].max())
-        weights[mask] = kept / kept.sum()
+        powers = np.exp(scores[mask] - scores[mask].max())
+        weights[mask] = powers / powers.sum()
     return weights
 
 
@@ -97,10 +101,10 @@ def additive_attention(layer, query, memory, mask):
             linear(
                 layer.score,
                 np.tanh(
-                    linear(layer.query_projection, query) + linear(layer.key_projection, place)
+                    linear(layer.query_projection, query) + linear(layer.key_projection, value)
                 ),
             )[0]
-            for place in memory
+            for value in memory
         ]
     )
     weights = softmax(scores, mask)
@@ -112,11 +116,11 @@ def multi_head(query, keys, values, mask, heads):
     size = query.shape[1] // heads
     outputs, weights = np.zeros_like(query), np.zeros((heads, len(query), len(keys)))
     for head in range(heads):
-        part = slice(head * size, (head + 1) * size)
+        columns = slice(head * size, (head + 1) * size)
         for i in range(len(query)):
-            scores = keys[:, part] @ query[i, part] / np.sqrt(size)
+            scores = keys[:, columns] @ query[i, columns] / np.sqrt(size)
             weights[head, i] = softmax(scores, mask[i])
-            outputs[i, part] = weights[head, i] @ values[:, part]
+            outputs[i, columns] = weights[head, i] @ values[:, columns]
     return outputs, weights
 
 
@@ -135,8 +139,8 @@ def cross_attention(layer, x, memory, mask):
 
 
 def layer_norm(layer, x):
-    centred = x - x.mean(-1, keepdims=True)
-    x = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + layer.epsilon)
+    centered = x - x.mean(-1, keepdims=True)
+    x = centered / np.sqrt((centered**2).mean(-1, keepdims=True) + layer.epsilon)
     return x * np.asarray(layer.gamma) + np.asarray(layer.beta)
 
 
@@ -144,11 +148,11 @@ def transformer_layer(layer, x, mask, memory=None, memory_mask=None):
     """One row [N, D] through a `TransformerLayer`: outputs, self weights, cross weights."""
     maps = [None, None]
 
-    def look_back(x):
+    def self_attend(x):
         x, maps[0] = self_attention(layer.self_attention, x, mask)
         return x
 
-    def look_over(x):
+    def cross_attend(x):
         x, maps[1] = cross_attention(layer.cross_attention, x, memory, memory_mask)
         return x
 
@@ -156,23 +160,23 @@ def transformer_layer(layer, x, mask, memory=None, memory_mask=None):
         inner = np.maximum(linear(layer.feed_forward.inner, x), 0)
         return linear(layer.feed_forward.outer, inner)
 
-    parts = [(layer.self_norm, look_back)]
-    parts += [(layer.cross_norm, look_over)] if layer.cross else []
-    for norm, part in [*parts, (layer.feed_norm, feed)]:
-        pre = layer.norm == "pre"
-        x = x + part(layer_norm(norm, x)) if pre else layer_norm(norm, x + part(x))
+    blocks = [(layer.self_norm, self_attend)]
+    blocks += [(layer.cross_norm, cross_attend)] if layer.cross else []
+    for norm, block in [*blocks, (layer.feed_norm, feed)]:
+        is_pre = layer.norm == "pre"
+        x = x + block(layer_norm(norm, x)) if is_pre else layer_norm(norm, x + block(x))
     return x, *maps
 
 
-def placed(stack, x):
-    """Vectors [N, D] as the first layer of a stack takes them."""
+def add_positions(stack, x):
+    """Inputs [N, D] of the first layer of a stack, positions included."""
     scale = 8**0.5 if stack.scaled else 1.0
     first = stack.first_position
     return x * scale + sinusoids(range(first, first + len(x)), 8, stack.positions)
 
 
 def sinusoids(positions, units, kind="sinusoidal"):
-    """Wave lengths from 2 pi to 10,000 * 2 pi, or just short of it: sines, then cosines."""
+    """Sines, then cosines; wavelengths from 2 pi to 10,000 * 2 pi, or one step short of it."""
     half = units // 2
     signal = np.zeros((len(positions), units))
     for row, position in enumerate(positions):
@@ -200,24 +204,24 @@ def lstm_step(cell, projected, states):
 
 
 def layer_norm_gru_step(cell, x, states):
-    """Ba et al. 2016, appendix: update and reset normalised together, the candidate alone."""
+    """Ba et al. 2016, appendix: update and reset normalized together, the candidate separately."""
     units, h = cell.units, states["h"]
-    x, own = linear(cell.input_projection, x), linear(cell.recurrent_projection, h)
+    x, recurrent = linear(cell.input_projection, x), linear(cell.recurrent_projection, h)
     gates = [
         layer_norm(norms[0], part[: 2 * units])
-        for norms, part in ((cell.input_norms, x), (cell.recurrent_norms, own))
+        for norms, part in ((cell.input_norms, x), (cell.recurrent_norms, recurrent))
     ]
     z, r = np.split(sigmoid(sum(gates)), 2)
     new = layer_norm(cell.input_norms[1], x[2 * units :])
-    new = np.tanh(new + r * layer_norm(cell.recurrent_norms[1], own[2 * units :]))
+    new = np.tanh(new + r * layer_norm(cell.recurrent_norms[1], recurrent[2 * units :]))
     return {"h": z * h + (1 - z) * new}
 
 
 def layer_norm_lstm_step(cell, x, states):
     """Ba et al. 2016, equations 20 to 22, the forget gate open by 1."""
     gates = layer_norm(cell.input_norms[0], linear(cell.input_projection, x))
-    own = linear(cell.recurrent_projection, states["h"])
-    i, f, g, o = np.split(gates + layer_norm(cell.recurrent_norms[0], own), 4)
+    recurrent = linear(cell.recurrent_projection, states["h"])
+    i, f, g, o = np.split(gates + layer_norm(cell.recurrent_norms[0], recurrent), 4)
     c = sigmoid(f + 1) * states["c"] + sigmoid(i) * np.tanh(g)
     return {"h": sigmoid(o) * np.tanh(layer_norm(cell.memory_norm, c)), "c": c}
 
@@ -232,13 +236,13 @@ def cell_step(kind, cell, x, states):
     return STEPS[kind](cell, linear(cell.input_projection, x), states)
 
 
-def read(kind, cell, inputs, length, reverse=False):
-    """One row: only its first `length` places are read. Outputs [S, U], final states."""
+def run_cell(kind, cell, inputs, length, reverse=False):
+    """One row, of which the first `length` positions are real: outputs [S, U], final states."""
     states = {name: np.zeros(cell.units) for name in cell.state_names}
     outputs = np.zeros((len(inputs), cell.units))
-    for place in reversed(range(length)) if reverse else range(length):
-        states = cell_step(kind, cell, inputs[place], states)
-        outputs[place] = states["h"]
+    for position in reversed(range(length)) if reverse else range(length):
+        states = cell_step(kind, cell, inputs[position], states)
+        outputs[position] = states["h"]
     return outputs, states
 
 
@@ -250,14 +254,14 @@ def bahdanau(decoder, inputs, memory, mask, states):
     outputs, weights = [], []
     for y in inputs:
         top = states[-1]["h"]
-        c, seen = additive_attention(decoder.attention, top, memory, mask)
+        c, step_weights = additive_attention(decoder.attention, top, memory, mask)
         first = decoder.cells[0]
         x = linear(first.input_projection, y) + linear(decoder.context_projection, c)
         states = [STEPS[decoder.cell](first, x, states[0]), *states[1:]]
         for i, cell in enumerate(decoder.cells[1:], 1):
             states[i] = cell_step(decoder.cell, cell, states[i - 1]["h"], states[i])
         outputs.append(np.tanh(linear(decoder.readout, np.concatenate([states[-1]["h"], c, y]))))
-        weights.append(seen)
+        weights.append(step_weights)
     return np.array(outputs), np.array(weights)
 
 
@@ -268,18 +272,18 @@ def pointer_generator(head, output, y, weights, memory, copy_ids):
     probabilities = np.zeros(head.vocabulary_size + len(copy_ids))
     logits = linear(head.projection, output)
     probabilities[: head.vocabulary_size] = gate * np.exp(log_softmax(logits))
-    for place, column in enumerate(copy_ids):
-        probabilities[column] += (1 - gate) * weights[place]
+    for position, column in enumerate(copy_ids):
+        probabilities[column] += (1 - gate) * weights[position]
     return probabilities
 
 
 def smoothed_cross_entropy(logits, y, weights, smoothing, vocabulary_size):
-    """Szegedy et al. 2016, section 7: the sum over real tokens against the whole distribution."""
+    """Szegedy et al. 2016, section 7: the sum over real tokens, with the explicit distribution."""
     total = 0.0
     for row, ids, row_weights in zip(logits, y, weights, strict=True):
         for scores, token, weight in zip(row, ids, row_weights, strict=True):
-            wanted = np.zeros(len(scores))
-            wanted[:vocabulary_size] = smoothing / vocabulary_size
-            wanted[token] += 1 - smoothing
-            total -= weight * (wanted @ log_softmax(scores))
+            smoothed = np.zeros(len(scores))
+            smoothed[:vocabulary_size] = smoothing / vocabulary_size
+            smoothed[token] += 1 - smoothing
+            total -= weight * (smoothed @ log_softmax(scores))
     return total

@@ -1,4 +1,4 @@
-"""Learning rates against the formulas of their docstrings in NumPy."""
+"""Learning rate schedules against the formulas of their docstrings in NumPy."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_s2s import schedules
 
-N = np.arange(1, 101, dtype=np.float64)  # the update being made; Keras' step is one less
+N = np.arange(1, 101, dtype=np.float64)  # number of the current update; Keras' step is one less
 
 
 def inverse_sqrt(rate, warmup):
@@ -19,8 +19,8 @@ def noam(scale, width, warmup):
 
 
 def cosine(rate, updates, warmup):
-    fall = rate * 0.5 * (1 + np.cos(np.pi * (N - warmup) / (updates - warmup)))
-    return np.where(warmup > N, rate * N / max(warmup, 1), np.where(updates < N, 0, fall))
+    decay = rate * 0.5 * (1 + np.cos(np.pi * (N - warmup) / (updates - warmup)))
+    return np.where(warmup > N, rate * N / max(warmup, 1), np.where(updates < N, 0, decay))
 
 
 def exponential(rate, start, every, warmup):
@@ -42,17 +42,17 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_equals_its_formula(name):
     schedule, expected = CASES[name]
-    came = [schedule(tf.constant(int(n) - 1, tf.int64)) for n in N]
-    assert came[0].dtype == tf.float32
-    np.testing.assert_allclose(came, expected, rtol=2e-6, atol=1e-8)
+    rates = [schedule(tf.constant(int(n) - 1, tf.int64)) for n in N]
+    assert rates[0].dtype == tf.float32
+    np.testing.assert_allclose(rates, expected, rtol=2e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_survives_serialisation(name):
+def test_serialization(name):
     schedule, expected = CASES[name]
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
-    assert type(again) is type(schedule)
-    np.testing.assert_allclose([again(int(n) - 1) for n in N], expected, rtol=2e-6, atol=1e-8)
+    loaded = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
+    assert type(loaded) is type(schedule)
+    np.testing.assert_allclose([loaded(int(n) - 1) for n in N], expected, rtol=2e-6, atol=1e-8)
 
 
 def test_peak_is_the_learning_rate_at_the_end_of_warm_up():
@@ -68,7 +68,7 @@ def test_peak_is_the_learning_rate_at_the_end_of_warm_up():
     assert peak == pytest.approx((64 * 30) ** -0.5)
 
 
-def test_an_optimizer_follows_it():
+def test_an_optimizer_uses_the_schedule():
     schedule = schedules.InverseSqrt(0.2, 4)
     optimizer = keras.optimizers.SGD(schedule)
     weight = keras.Variable([1.0])
@@ -80,39 +80,39 @@ def test_an_optimizer_follows_it():
     np.testing.assert_allclose(-np.diff(values), inverse_sqrt(0.2, 4)[:6], rtol=1e-5)
 
 
-def test_get_builds_each_name():
-    same = {"warmup": 10, "updates": 100, "width": 64}
-    made = {
-        name: schedules.get(name, 0.1, **same)
+def test_get_makes_every_schedule():
+    arguments = {"warmup": 10, "updates": 100, "width": 64}
+    by_name = {
+        name: schedules.get(name, 0.1, **arguments)
         for name in ("constant", "inverse_sqrt", "noam", "cosine", "exponential")
     }
-    assert [type(s).__name__ for s in made.values()] == [
+    assert [type(s).__name__ for s in by_name.values()] == [
         "Constant",
         "InverseSqrt",
         "Noam",
         "Cosine",
         "Exponential",
     ]
-    assert made["noam"].width == 64
-    assert float(made["cosine"](99)) == pytest.approx(0.0, abs=1e-8)
-    # one half at the full rate, then halved five times
-    assert float(made["exponential"](49)) == pytest.approx(0.1)
-    assert float(made["exponential"](99)) == pytest.approx(0.1 / 32, rel=1e-5)
+    assert by_name["noam"].width == 64
+    assert float(by_name["cosine"](99)) == pytest.approx(0.0, abs=1e-8)
+    # the first half at the full rate, then halved five times
+    assert float(by_name["exponential"](49)) == pytest.approx(0.1)
+    assert float(by_name["exponential"](99)) == pytest.approx(0.1 / 32, rel=1e-5)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: schedules.get("linear", 1.0, updates=1), "schedule: expected one of .*'linear'"),
-        (lambda: schedules.Constant(0.0), "learning_rate: expected a number above 0, came 0.0"),
-        (lambda: schedules.InverseSqrt(1.0, -1), "warmup: .*at least 0, came -1"),
-        (lambda: schedules.Noam(1.0, 64, 0), "warmup: .*at least 1, came 0"),
-        (lambda: schedules.Noam(1.0, 0, 5), "width: .*at least 1, came 0"),
-        (lambda: schedules.Cosine(1.0, 10, 10), r"updates: .*warmup \(10\), came 10"),
-        (lambda: schedules.Exponential(1.0, 5, 0), "every: .*came 0"),
-        (lambda: schedules.Exponential(1.0, 5, 1, rate=1.5), "rate: .*came 1.5"),
+        (lambda: schedules.Constant(0.0), "learning_rate: expected a number above 0, got 0.0"),
+        (lambda: schedules.InverseSqrt(1.0, -1), "warmup: .*at least 0, got -1"),
+        (lambda: schedules.Noam(1.0, 64, 0), "warmup: .*at least 1, got 0"),
+        (lambda: schedules.Noam(1.0, 0, 5), "width: .*at least 1, got 0"),
+        (lambda: schedules.Cosine(1.0, 10, 10), r"updates: .*warmup \(10\), got 10"),
+        (lambda: schedules.Exponential(1.0, 5, 0), "every: .*got 0"),
+        (lambda: schedules.Exponential(1.0, 5, 1, rate=1.5), "rate: .*got 1.5"),
     ],
 )
-def test_bad_numbers_are_named(make, message):
+def test_invalid_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()

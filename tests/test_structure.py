@@ -22,6 +22,7 @@ ROWS = (
     ("config",),
     ("layers",),
     ("attention",),
+    ("transformer_layers",),
     ("encoders", "decoders", "heads"),
     ("losses", "schedules"),
     ("models",),
@@ -38,6 +39,8 @@ ROWS = (
     ("cli",),
     ("__main__",),
 )
+# Transformer layers are in `layers/` but contain attention layers: they come after `attention/`.
+TRANSFORMER_LAYERS = ("keras_s2s.layers.transformer", "keras_s2s.layers.transformer_stack")
 ORDER = {room: (y, x) for y, row in enumerate(ROWS) for x, room in enumerate(row)}
 ONLY = {"serving": {"errors", "io", "signatures"}}  # runs on the artefact alone
 FILE_LINES = 400
@@ -66,6 +69,8 @@ def dotted(path):
 
 def room(module):
     """The room of a dotted name of ours; None for the package itself."""
+    if module in TRANSFORMER_LAYERS:
+        return "transformer_layers"
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else None
 

@@ -1,9 +1,12 @@
 """Multiplicative attention."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from keras_s2s.attention.memory_attention import MemoryAttention, build_all
+from keras_s2s.attention.memory_attention import MemoryAttention, build_layers
 from keras_s2s.layers.dense import Linear
 
 
@@ -30,29 +33,43 @@ class DotAttention(MemoryAttention):
 
     Reference: Luong et al. 2015, arXiv:1508.04025, section 3.1; scaled: Vaswani et al. 2017,
     arXiv:1706.03762, equation 1.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from keras_s2s.attention import DotAttention
+    >>> layer, query, memory = DotAttention("general"), tf.ones([2, 1, 4]), tf.ones([2, 5, 8])
+    >>> layer.build(query.shape, None, memory.shape)
+    >>> layer(query, layer.project(memory), memory)[1].shape
+    TensorShape([2, 1, 5])
     """
 
-    def __init__(self, form="dot", **kwargs):
+    def __init__(self, form: str = "dot", **kwargs: Any):
         super().__init__(**kwargs)
         if form not in ("dot", "scaled", "general"):
-            raise ValueError(f"form: expected 'dot', 'scaled' or 'general', came {form!r}")
+            raise ValueError(f"form: expected 'dot', 'scaled' or 'general', got {form!r}")
         self.form, self.key_projection = form, None
         self._scale = 1.0
 
-    def build(self, query_shape, keys_shape=None, values_shape=None):
-        width, memory = query_shape[-1], values_shape[-1]
+    def build(
+        self,
+        query_shape: Sequence[int | None],
+        keys_shape: Sequence[int | None] | None = None,
+        values_shape: Sequence[int | None] | None = None,
+    ) -> None:
+        query_width, memory_width = query_shape[-1], values_shape[-1]
         if self.form == "general":
-            self.key_projection = Linear(width, use_bias=False, dtype=self.dtype_policy)
-            build_all((self.key_projection, memory))
-        elif memory != width:
+            self.key_projection = Linear(query_width, use_bias=False, dtype=self.dtype_policy)
+            build_layers((self.key_projection, memory_width))
+        elif memory_width != query_width:
             raise ValueError(
-                f"attention: '{self.form}' expected a memory of the query's width {width}, came"
-                f" {memory}; use 'general', or an encoder of that width"
+                f"attention: '{self.form}' expected a memory of the query's width {query_width},"
+                f" got {memory_width}; use 'general', or an encoder of that width"
             )
         elif self.form == "scaled":
-            self._scale = width**-0.5
+            self._scale = query_width**-0.5
 
-    def project(self, values):
+    def project(self, values: tf.Tensor) -> tf.Tensor:
         """W k of a memory, or k: [B, M, D_m] -> [B, M, D_q]."""
         return values if self.key_projection is None else self.key_projection(values)
 
@@ -62,5 +79,5 @@ class DotAttention(MemoryAttention):
     def _scores(self, query, keys):
         return tf.matmul(query, keys, transpose_b=True)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "form": self.form}

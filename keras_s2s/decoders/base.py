@@ -23,11 +23,11 @@ class Decoder(keras.layers.Layer):
         width: last axis of the outputs.
         attention_names: list of A strings.
         reads_own_width: whether the target vectors must be of the width `units`.
-        attends: whether there is attention to the memory, and so an alignment to use.
+        has_attention: whether there is attention to the memory, and so an alignment to use.
     """
 
     reads_own_width = False
-    attends = True
+    has_attention = True
 
     def __init__(self, **kwargs):
         # The context carries float32 leaves that must stay so: no cast on the way in.

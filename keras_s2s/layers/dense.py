@@ -1,45 +1,23 @@
-"""The dense layer and the normalisation that every part is made of."""
+"""Dense layers and the product of a vocabulary projection."""
 
-import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-__all__ = [
-    "Dropout",
-    "LayerNormalization",
-    "Linear",
-    "NormalizedLinear",
-    "check_sizes",
-    "make_linear",
-    "make_norm",
-    "shape_of",
-    "wide_product",
-]
+from keras_s2s.layers.shapes import leading_shape
 
-
-def check_sizes(**sizes):
-    """Refuses what cannot be a width or a number of layers.
-
-    Args:
-        **sizes: name=value, the arguments to look at.
-
-    Raises:
-        ValueError: naming the first that is not a positive integer.
-    """
-    for name, value in sizes.items():
-        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        if not whole or value < 1:
-            raise ValueError(f"{name}: expected a positive integer, came {value!r}")
+__all__ = ["Linear", "NormalizedLinear", "make_linear", "wide_product"]
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
 class Linear(keras.layers.Dense):
-    """`keras.layers.Dense` whose product always runs on two-dimensional tensors.
+    """`keras.layers.Dense` whose matrix product always runs on two-dimensional tensors.
 
-    The leading axes are folded into one before the product. Inside a loop with unknown sizes that
-    spares a dozen small operations a step, and XLA can differentiate it there, which it cannot do
-    with the tensordot that Dense uses on three axes.
+    The leading axes are folded into one before the product. In a loop with dynamic sizes this
+    saves a dozen small operations per step, and XLA can differentiate the product there; it cannot
+    differentiate the tensordot that Dense uses on three axes.
 
     Args:
         units: width of the output.
@@ -53,14 +31,21 @@ class Linear(keras.layers.Dense):
 
     Raises:
         ValueError: from Keras, when the last axis of `inputs` is unknown at build time.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from keras_s2s.layers.dense import Linear
+    >>> Linear(4)(tf.ones([2, 3, 5])).shape
+    TensorShape([2, 3, 4])
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if inputs.shape.rank == 2:
             return super().call(inputs, training=training)
         sizes = tf.shape(inputs)[:-1]
-        flat = tf.reshape(inputs, [-1, inputs.shape[-1]])  # [N, D]
-        outputs = super().call(flat, training=training)  # [N, units]
+        rows = tf.reshape(inputs, [-1, inputs.shape[-1]])  # [N, D]
+        outputs = super().call(rows, training=training)  # [N, units]
         outputs = tf.reshape(outputs, tf.concat([sizes, [self.units]], 0))
         outputs.set_shape([*inputs.shape[:-1], self.units])
         return outputs
@@ -68,10 +53,10 @@ class Linear(keras.layers.Dense):
 
 @keras.saving.register_keras_serializable("keras_s2s")
 class NormalizedLinear(Linear):
-    """A `Linear` whose weights are a direction and a length: W = V diag(g / |v|).
+    """Dense layer with weight normalization: W = V diag(g / |v|).
 
-    Each output has its own length g and a column v of V. g begins as |v|, so that the layer begins
-    as a `Linear` of the same first weights.
+    Every output has a length g and a direction v, a column of V. g starts as |v|, so the layer
+    starts as a `Linear` with the same initial weights.
 
     Args:
         units: width of the output.
@@ -79,8 +64,8 @@ class NormalizedLinear(Linear):
 
     Call arguments:
         inputs: float tensor [..., D] with at least two axes.
-        scale: None, or g / |v| from `scale`, [N, units] with N the rows of `inputs` [N, D] or 1:
-            in a loop over steps it does not change, and is made before.
+        scale: g / |v| as returned by `scale`, [N, units] with N the rows of `inputs` [N, D] or 1;
+            a loop over steps computes it once. None computes it in the call.
 
     Output:
         float tensor [..., units].
@@ -89,171 +74,137 @@ class NormalizedLinear(Linear):
         ValueError: from Keras, when the last axis of `inputs` is unknown at build time.
 
     Reference: Salimans & Kingma 2016, arXiv:1602.07868, section 2.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from keras_s2s.layers.dense import NormalizedLinear
+    >>> NormalizedLinear(4)(tf.ones([2, 3, 5])).shape
+    TensorShape([2, 3, 4])
     """
 
-    _kept = None
+    _frozen_scale = None
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Sequence[int | None]) -> None:
         super().build(inputs_shape)
         self.gain = self.add_weight(
-            name="gain", shape=(self.units,), initializer=lambda *a, **k: self._lengths()
+            name="gain", shape=(self.units,), initializer=lambda *a, **k: self._column_norms()
         )
 
-    def scale(self):
-        """The numbers g / |v| that columns of V are multiplied by, float32 [units]."""
-        if self._kept is not None:
-            return tf.convert_to_tensor(self._kept())
-        return tf.cast(tf.convert_to_tensor(self.gain), tf.float32) / self._lengths()
+    def scale(self) -> tf.Tensor:
+        """Factors g / |v| of the columns of V, float32 [units]."""
+        if self._frozen_scale is not None:
+            return tf.convert_to_tensor(self._frozen_scale())
+        return tf.cast(tf.convert_to_tensor(self.gain), tf.float32) / self._column_norms()
 
-    def prepare_search(self):
-        """Keeps `scale` as it is now, for a layer whose weights are final.
+    def prepare_search(self) -> tf.Variable:
+        """Freezes `scale` at its current value, for a layer whose weights are final.
 
-        A second call brings it up to date.
+        A second call updates the frozen value.
 
         Returns:
-            the `tf.Variable` made, which is not saved; an export must track it.
+            the variable that holds the value. It is not saved; an export must track it.
         """
-        made = self._kept() if self._kept else None
-        self._kept = None
-        if made is None:
-            made = tf.Variable(self.scale(), trainable=False)
+        variable = self._frozen_scale() if self._frozen_scale else None
+        self._frozen_scale = None
+        if variable is None:
+            variable = tf.Variable(self.scale(), trainable=False)
         else:
-            made.assign(self.scale())
-        self._kept = lambda: made  # behind a function: not part of what Keras saves
-        return made
+            variable.assign(self.scale())
+        self._frozen_scale = lambda: variable  # a function, so that Keras does not save it
+        return variable
 
-    def _lengths(self):
+    def _column_norms(self) -> tf.Tensor:
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), tf.float32)
-        return tf.sqrt(tf.reduce_sum(tf.square(kernel), 0) + 1e-12)  # no division by a zero
+        return tf.sqrt(tf.reduce_sum(tf.square(kernel), 0) + 1e-12)  # no division by zero
 
-    def call(self, inputs, scale=None, training=None):
-        kernel, width = tf.cast(tf.convert_to_tensor(self.kernel), self.compute_dtype), self.units
-        sizes = shape_of(inputs, inputs.shape.rank - 1)
+    def call(
+        self, inputs: tf.Tensor, scale: tf.Tensor | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        kernel = tf.cast(tf.convert_to_tensor(self.kernel), self.compute_dtype)
+        sizes = leading_shape(inputs, inputs.shape.rank - 1)
         outputs = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)  # [N, units]
-        # The product is scaled, not V, in training too: a step then rounds as the whole call does.
+        # The product is scaled instead of V, in training too: step and call then round alike.
         outputs *= tf.cast(self.scale() if scale is None else scale, self.compute_dtype)
         if self.use_bias:
             bias = tf.cast(tf.convert_to_tensor(self.bias), self.compute_dtype)
             outputs = tf.nn.bias_add(outputs, bias)
-        return self.activation(tf.reshape(outputs, [*sizes, width]))
+        return self.activation(tf.reshape(outputs, [*sizes, self.units]))
 
-    def save_own_variables(self, store):
-        keras.layers.Layer.save_own_variables(self, store)  # Dense knows of its own two alone
+    def save_own_variables(self, store: Any) -> None:
+        keras.layers.Layer.save_own_variables(self, store)  # Dense saves kernel and bias only
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         keras.layers.Layer.load_own_variables(self, store)
 
 
-def make_linear(units, normalized=False, **kwargs):
-    """A `NormalizedLinear` or a `Linear`; arguments as theirs."""
+def make_linear(units: int, normalized: bool = False, **kwargs: Any) -> Linear:
+    """Makes a `NormalizedLinear` or a `Linear`.
+
+    Args:
+        units: width of the output.
+        normalized: whether the weights are normalized.
+        **kwargs: as for `Linear`.
+    """
     return (NormalizedLinear if normalized else Linear)(units, **kwargs)
 
 
-@keras.saving.register_keras_serializable("keras_s2s")
-class Dropout(keras.layers.Dropout):
-    """`keras.layers.Dropout` that draws half as many random numbers.
+def wide_product(
+    inputs: tf.Tensor,
+    weights: tf.Tensor,
+    bias: tf.Tensor,
+    transposed: bool = False,
+    gradient_dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """Product with a wide matrix plus a bias: exact in float32, gradients in `gradient_dtype`.
 
-    On a CPU the random numbers are the cost of dropout, up to a sixth of a small Transformer's
-    training. One 32-bit number decides over two elements here, and the rate holds to 2^-16.
-
-    Args:
-        rate: share of elements set to zero in training; the others grow by 1 / (1 - rate).
-        **kwargs: as for `keras.layers.Dropout`, but for `noise_shape`, which is not supported.
-
-    Call arguments:
-        inputs: float tensor [...].
-        training: whether to drop anything.
-
-    Output:
-        tensor of the inputs' shape and type.
-
-    Reference: Srivastava et al. 2014, JMLR 15.
-    """
-
-    def call(self, inputs, training=False):
-        if not training or not self.rate:
-            return inputs
-        seed = tf.bitcast(tf.cast(self.seed_generator.next(), tf.uint32), tf.int32)
-        count = tf.size(inputs)
-        numbers = tf.random.stateless_uniform(
-            [(count + 1) // 2], seed, minval=None, maxval=None, dtype=tf.int32
-        )
-        numbers = tf.reshape(tf.bitcast(numbers, tf.int16), [-1])[:count]
-        threshold = tf.constant(round(self.rate * 2**16) - 2**15, tf.int16)
-        kept = tf.cast(tf.reshape(numbers, tf.shape(inputs)) >= threshold, inputs.dtype)
-        return inputs * (kept * tf.cast(1.0 / (1.0 - self.rate), inputs.dtype))
-
-
-@keras.saving.register_keras_serializable("keras_s2s")
-class LayerNormalization(keras.layers.LayerNormalization):
-    """`keras.layers.LayerNormalization` over the last axis, in fewer passes over the inputs.
-
-    Call arguments:
-        inputs: float tensor [..., D].
-
-    Output:
-        tensor of the inputs' shape, in the layer's compute type.
-
-    Reference: Ba et al. 2016, arXiv:1607.06450.
-    """
-
-    def call(self, inputs):
-        x = tf.cast(inputs, tf.float32)
-        centred = x - tf.reduce_mean(x, -1, keepdims=True)
-        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
-        scale = tf.math.rsqrt(variance + self.epsilon) * tf.convert_to_tensor(self.gamma)
-        return tf.cast(centred * scale + tf.convert_to_tensor(self.beta), self.compute_dtype)
-
-
-def make_norm(policy, epsilon=1e-6):
-    """Layer normalisation as every part here uses it."""
-    return LayerNormalization(epsilon=epsilon, dtype=policy)
-
-
-def shape_of(inputs, count):
-    """The first `count` sizes of a tensor, each an int where it is known and a scalar elsewhere."""
-    known = list(inputs.shape)[:count]
-    dynamic = tf.shape(inputs) if None in known else None
-    return [dynamic[i] if size is None else size for i, size in enumerate(known)]
-
-
-def wide_product(inputs, weights, bias, transposed=False, gradient_dtype=tf.float32):
-    """Vectors times a wide matrix plus a bias, exact in float32 whatever its gradients run in.
-
-    A vocabulary layer's logits need float32, but its two gradient products bear half precision as
-    every other layer's do under a mixed policy; they are two thirds of its work. Bias and product
-    are one operation, and the bias's gradient a product: each spares a pass over [..., V].
+    The logits of a vocabulary layer need float32. Its two gradient products, two thirds of its
+    work, tolerate half precision under a mixed policy like those of every other layer. Product and
+    bias are one operation, and the gradient of the bias is a product: each saves a pass over
+    [..., V].
 
     Args:
         inputs: float32 tensor [..., D].
         weights: float32 tensor [D, V], or [V, D] when `transposed`.
         bias: float32 tensor [V].
-        gradient_dtype: of the gradient products.
+        transposed: whether `weights` is [V, D].
+        gradient_dtype: dtype of the gradient products; float32 unless it is bfloat16.
 
     Returns:
         float32 tensor [..., V].
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from keras_s2s.layers.dense import wide_product
+    >>> wide_product(tf.ones([2, 3, 4]), tf.ones([4, 7]), tf.zeros([7])).shape
+    TensorShape([2, 3, 7])
     """
     width, columns = weights.shape[::-1] if transposed else weights.shape
-    flat = tf.reshape(inputs, [-1, width])  # [N, D]
+    rows = tf.reshape(inputs, [-1, width])  # [N, D]
     narrow = gradient_dtype if gradient_dtype == tf.bfloat16 else tf.float32
-    product = _affine(flat, weights, bias, transposed, narrow)  # [N, V]
+    product = _affine(rows, weights, bias, transposed, narrow)  # [N, V]
     product = tf.reshape(product, tf.concat([tf.shape(inputs)[:-1], [columns]], 0))
     return tf.ensure_shape(product, [*inputs.shape[:-1], columns])
 
 
-def _affine(flat, weights, bias, transposed, narrow):
+def _affine(rows, weights, bias, transposed, gradient_dtype):
     @tf.custom_gradient
-    def affine(flat, weights, bias):
+    def affine(rows, weights, bias):
         def gradient(upstream):
-            up, x, w = (tf.cast(t, narrow) for t in (upstream, flat, weights))
-            to_inputs = tf.matmul(up, w, transpose_b=not transposed)  # [N, D]
+            up, x, w = (tf.cast(t, gradient_dtype) for t in (upstream, rows, weights))
+            rows_gradient = tf.matmul(up, w, transpose_b=not transposed)  # [N, D]
             if transposed:
-                to_weights = tf.matmul(up, x, transpose_a=True)  # [V, D]
+                weights_gradient = tf.matmul(up, x, transpose_a=True)  # [V, D]
             else:
-                to_weights = tf.matmul(x, up, transpose_a=True)  # [D, V]
-            to_bias = tf.matmul(tf.ones([1, tf.shape(x)[0]]), upstream)[0]  # [V]
-            return tf.cast(to_inputs, tf.float32), tf.cast(to_weights, tf.float32), to_bias
+                weights_gradient = tf.matmul(x, up, transpose_a=True)  # [D, V]
+            bias_gradient = tf.matmul(tf.ones([1, tf.shape(x)[0]]), upstream)[0]  # [V]
+            return (
+                tf.cast(rows_gradient, tf.float32),
+                tf.cast(weights_gradient, tf.float32),
+                bias_gradient,
+            )
 
-        return tf.nn.bias_add(tf.matmul(flat, weights, transpose_b=transposed), bias), gradient
+        return tf.nn.bias_add(tf.matmul(rows, weights, transpose_b=transposed), bias), gradient
 
-    return affine(flat, weights, bias)
+    return affine(rows, weights, bias)

@@ -1,43 +1,61 @@
-"""Boolean masks, True at a real token. Pure functions."""
+"""Boolean masks, True at a real token."""
 
 import tensorflow as tf
 
 __all__ = ["causal", "from_lengths", "without_last"]
 
 
-def from_lengths(lengths, size=None):
-    """Marks the first `lengths[b]` places of each row.
+def from_lengths(lengths: tf.Tensor, size: int | tf.Tensor | None = None) -> tf.Tensor:
+    """Mask of the first `lengths[b]` positions of each row.
 
     Args:
-        lengths: int tensor [B], real tokens of each row.
+        lengths: int tensor [B], number of real tokens of each row.
         size: width of the mask; the longest row when None.
 
     Returns:
         bool tensor [B, size], True at a real token.
+
+    Example:
+
+    >>> from keras_s2s.layers import masks
+    >>> masks.from_lengths([2, 1]).numpy().tolist()
+    [[True, True], [True, False]]
     """
     return tf.sequence_mask(lengths, size, dtype=tf.bool)
 
 
-def causal(length):
-    """Lets place t see the places 0 to t.
+def causal(length: int | tf.Tensor) -> tf.Tensor:
+    """Causal mask: position t attends to the positions 0 to t.
 
     Args:
         length: int or scalar tensor T.
 
     Returns:
-        bool tensor [T, T], True where row t may look at column j <= t.
+        bool tensor [T, T], True where row t may attend to column j <= t.
+
+    Example:
+
+    >>> from keras_s2s.layers import masks
+    >>> masks.causal(2).numpy().tolist()
+    [[True, False], [True, True]]
     """
-    places = tf.range(length)
-    return tf.expand_dims(places, 1) >= tf.expand_dims(places, 0)  # [T, T]
+    positions = tf.range(length)
+    return tf.expand_dims(positions, 1) >= tf.expand_dims(positions, 0)  # [T, T]
 
 
-def without_last(mask):
-    """Takes the last real token of each row for padding.
+def without_last(mask: tf.Tensor) -> tf.Tensor:
+    """Mask that treats the last real token of each row as padding.
 
     Args:
-        mask: bool tensor [B, S], True at a real token, these first.
+        mask: bool tensor [B, S], True at a real token; padding is on the right.
 
     Returns:
         bool tensor [B, S].
+
+    Example:
+
+    >>> from keras_s2s.layers import masks
+    >>> masks.without_last(masks.from_lengths([2, 1])).numpy().tolist()
+    [[True, False], [False, False]]
     """
     return tf.logical_and(mask, tf.pad(mask[:, 1:], [[0, 0], [0, 1]]))

@@ -1,19 +1,23 @@
-"""Objectives: functions (x, y, outputs, weights) -> (sum, count), normalised by the model.
+"""Objectives: functions (x, y, outputs, weights) -> (sum, count), normalized by the model.
 
-`outputs` are the logits [B, T, V'] for `cross_entropy`; for the others a dict that holds them as
-`"logits"` and what else they read, see `keras_s2s.objectives`.
+`outputs` are the logits [B, T, V'] for `cross_entropy`; for the other objectives a dict that holds
+the logits as `"logits"` and their other inputs, see `keras_s2s.losses.criterion`.
 """
 
 from keras_s2s.losses.attention import coverage, guided_alignment
-from keras_s2s.losses.cross_entropy import (
+from keras_s2s.losses.contrastive import max_margin, omit_words
+from keras_s2s.losses.regularization import l2, r_drop
+from keras_s2s.losses.scheduled_sampling import (
+    mix_targets,
+    read_probability,
+    teacher_forcing_probability,
+)
+from keras_s2s.losses.token_losses import (
     cross_entropy,
     likelihood,
     smoothed_cross_entropy,
     token_log_probs,
 )
-from keras_s2s.losses.max_margin import max_margin, omit_words
-from keras_s2s.losses.regularization import l2, r_drop
-from keras_s2s.losses.scheduled_sampling import mix_targets, read_probability
 
 __all__ = [
     "coverage",
@@ -27,5 +31,6 @@ __all__ = [
     "r_drop",
     "read_probability",
     "smoothed_cross_entropy",
+    "teacher_forcing_probability",
     "token_log_probs",
 ]

@@ -1,8 +1,8 @@
-"""Metrics of training, on logits or frames, and scores of decoded text, on lines.
+"""Keras metrics over logits or frames, and scores of decoded text.
 
-`TokenAccuracy` and `Perplexity` are Keras metrics for `compile(weighted_metrics=...)`. `score`
-compares hypotheses with references the way papers do; `signatures` says how, in the words that
-belong beside a published figure.
+`TokenAccuracy`, `Perplexity`, `MeanAbsoluteError` and `RootMeanSquaredError` are Keras metrics for
+`compile(weighted_metrics=...)`. `score` compares hypotheses with references as published results
+do; `signatures` describes the settings of each score, to be reported with its value.
 """
 
 from keras_s2s.metrics.feature_metrics import MeanAbsoluteError, RootMeanSquaredError

@@ -1,46 +1,55 @@
-"""How good a translator is: what its search finds, and what teacher forcing says."""
+"""Evaluation of a translator: scores of its search and of teacher forcing."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from keras_s2s.data import make_example
 from keras_s2s.metrics import Perplexity, TokenAccuracy, score, signatures
 
-__all__ = ["FORCED", "Evaluation", "evaluate", "teacher_forcing"]
+__all__ = ["TEACHER_FORCED", "Evaluation", "evaluate", "teacher_forcing"]
 
-FORCED = {"accuracy": TokenAccuracy, "perplexity": Perplexity}
+TEACHER_FORCED = {"accuracy": TokenAccuracy, "perplexity": Perplexity}
 
 
 class Evaluation(NamedTuple):
-    """Scores and signatures by name, and one hypothesis for every pair, in the corpus's order.
+    """Scores and signatures by name, and one hypothesis per pair, in the order of the corpus.
 
-    `accuracy` is a share and `perplexity` a number, as in training; all others are in percent.
+    `accuracy` is a fraction and `perplexity` a number, as in training; all others are in percent.
     """
 
-    scores: dict
-    hypotheses: list
-    signatures: dict
+    scores: dict[str, float]
+    hypotheses: list[str]
+    signatures: dict[str, str]
 
 
-def evaluate(translator, pairs, names, *, batch_size=32, progress=None, **options) -> Evaluation:
-    """Feeds the model the references, translates every source, and scores both.
+def evaluate(
+    translator: Any,
+    pairs: Sequence[tuple[Any, str]],
+    names: Sequence[str],
+    *,
+    batch_size: int = 32,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Evaluation:
+    """Scores the references under teacher forcing, translates every source, and scores the result.
 
     Args:
         translator: a `Translator`.
         pairs: a list of (source text or frames [S, F], reference); empty ones count like all
             others.
-        names: of `FORCED` and of `metrics.SCORERS`.
-        batch_size: sentences at a time.
-        progress: called with the sentences done and the sentences to do, over both passes.
+        names: names of `TEACHER_FORCED` and of `metrics.SCORERS`.
+        batch_size: sentences per batch.
+        progress: called with the numbers of finished and of all sentences, over both passes.
         options: for `Translator.translate`.
 
     Raises:
-        ValueError: a name that is neither.
+        ValueError: for an unknown name.
     """
-    searched = [name for name in names if name not in FORCED]
-    forced = [name for name in names if name in FORCED]
-    score(searched, ["-"], ["-"], ["-"])  # an unknown name is known before the long work
+    searched = [name for name in names if name not in TEACHER_FORCED]
+    forced = [name for name in names if name in TEACHER_FORCED]
+    score(searched, ["-"], ["-"], ["-"])  # raises for an unknown name before the long work
     total = len(pairs) * (bool(searched) + bool(forced))
     report = progress or (lambda done, total: None)
     scores, hypotheses = {}, []
@@ -54,31 +63,50 @@ def evaluate(translator, pairs, names, *, batch_size=32, progress=None, **option
             batch = sources[first : first + batch_size]
             hypotheses += translator.translate(batch, batch_size=batch_size, **options)
             report(total - len(pairs) + len(hypotheses), total)
-        scores |= score(searched, hypotheses, references, _as_rows(sources))
+        scores |= score(searched, hypotheses, references, _source_keys(sources))
     return Evaluation({name: scores[name] for name in names}, hypotheses, signatures(names))
 
 
-def teacher_forcing(translator, pairs, names, batch_size=32, progress=None) -> dict:
-    """Scores of `FORCED` over all tokens of the references, ends included, by name."""
-    metrics = [FORCED[name](name=name) for name in names]
-    update = _updater(translator, metrics)
-    # like lengths together waste less on padding; sums over tokens do not mind the order
+def teacher_forcing(
+    translator: Any,
+    pairs: Sequence[tuple[Any, str]],
+    names: Sequence[str],
+    batch_size: int = 32,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, float]:
+    """Teacher-forced scores over all tokens of the references, end tokens included.
+
+    Args:
+        translator: a `Translator`.
+        pairs: a list of (source text or frames [S, F], reference).
+        names: names of `TEACHER_FORCED`.
+        batch_size: sentences per batch.
+        progress: called with the number of finished sentences.
+
+    Returns:
+        dict of scores by name.
+    """
+    metrics = [TEACHER_FORCED[name](name=name) for name in names]
+    update = _update_function(translator, metrics)
+    # Similar lengths in a batch waste less on padding; the sums do not depend on the order.
     ordered = sorted(pairs, key=lambda pair: len(pair[1]))
     for first in range(0, len(ordered), batch_size):
         sources, references = zip(*ordered[first : first + batch_size], strict=True)
-        update(tf.constant(_as_rows(sources)), tf.constant(references))
+        update(tf.constant(_source_keys(sources)), tf.constant(references))
         if progress:
             progress(first + len(sources))
     return {metric.name: float(metric.result()) for metric in metrics}
 
 
-def _as_rows(sources):
-    """Texts as they are, frames as their bytes."""
-    return [one if isinstance(one, str) else one.astype("<f4").tobytes() for one in sources]
+def _source_keys(sources):
+    """Texts unchanged, frames as their bytes."""
+    return [
+        source if isinstance(source, str) else source.astype("<f4").tobytes() for source in sources
+    ]
 
 
-def _updater(translator, metrics):
-    """A function of texts `[B]` and references `[B]` that brings `metrics` up to date."""
+def _update_function(translator, metrics):
+    """A function of texts `[B]` and references `[B]` that updates `metrics`."""
     source, target = translator.source_tokenizer, translator.target_tokenizer
 
     def update(sources, references):

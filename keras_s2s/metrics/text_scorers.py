@@ -1,8 +1,8 @@
-"""Scores of decoded text, on lines.
+"""Scores of decoded text.
 
-What is called `per` counts edits over white-space symbols: over phones that is the phone error
-rate, over words it is what speech recognition calls the word error rate. `wer` counts whole items,
-as grapheme-to-phoneme papers do: an item there is a word.
+`per` counts edits over symbols separated by white space: over phones it is the phone error rate,
+over words the word error rate of speech recognition. `wer` counts whole items, as
+grapheme-to-phoneme papers do: an item there is a word.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,20 +13,20 @@ from keras_s2s.metrics import rouge
 
 __all__ = ["SCORERS", "higher_is_better", "score", "signatures"]
 
-_MODEL_METRICS = {"accuracy": True}  # is more better?
+_MODEL_METRICS = {"accuracy": True}  # whether higher is better
 _MODEL_METRICS |= dict.fromkeys(("loss", "perplexity", "mae", "rmse"), False)
-_FORCED = "nrefs:1|unit:piece|history:reference"  # as teacher forcing has it
+_TEACHER_FORCED = "nrefs:1|unit:piece|history:reference"
 
 
 class Scorer(NamedTuple):
-    """One of `SCORERS`: `compute(hypotheses, references, items)` in percent, and what to say of it.
+    """One of `SCORERS`: `compute(hypotheses, references, items)` in percent, and its signature.
 
     `signature()` may import the library that it names.
     """
 
-    compute: Callable
+    compute: Callable[..., float]
     higher_is_better: bool
-    signature: Callable
+    signature: Callable[[], str]
 
 
 def score(
@@ -42,71 +42,94 @@ def score(
       of the longest common subsequence (see `keras_s2s.metrics.rouge`).
     - `wer`: items whose hypothesis, split at white space, equals none of their references.
     - `exact`: 100 - `wer`.
-    - `per`: edits over white-space symbols to the nearest reference, over that one's length.
+    - `per`: edits over symbols separated by white space to the nearest reference, divided by the
+      length of that reference.
     - `cer`: the same over characters.
 
     For the last four, lines with the same source are one item with several references; its
     hypothesis is that of the first such line.
 
     Args:
-        names: which of these to compute.
-        hypotheses, references: lines of text, one beside the other.
+        names: names of the scores to compute.
+        hypotheses, references: parallel lines of text.
         sources: their source lines; without them every line is an item of its own.
 
+    Returns:
+        dict of scores by name.
+
     Raises:
-        ValueError: an unknown name, no lines, or unequal numbers of lines.
+        ValueError: for an unknown name, no lines, or unequal numbers of lines.
+
+    Example:
+
+    >>> from keras_s2s.metrics import score
+    >>> score(["wer", "per"], hypotheses=["a b", "c"], references=["a b", "d"])
+    {'wer': 50.0, 'per': 33.333333333333336}
     """
-    chosen = {name: _scorer(name) for name in names}
+    scorers = {name: _scorer(name) for name in names}
     _check_lines(hypotheses=hypotheses, references=references, sources=sources)
     items = _items(hypotheses, references, sources)
-    return {name: one.compute(hypotheses, references, items) for name, one in chosen.items()}
+    return {name: scorer.compute(hypotheses, references, items) for name, scorer in scorers.items()}
 
 
 def signatures(names: Iterable[str]) -> dict[str, str]:
-    """What a figure has to say beside it: how each was computed, and by which version.
+    """Settings and versions of scores, to be reported with their values.
 
     Those of `bleu`, `chrf` and `ter` are sacrebleu's own (Post 2018, arXiv 1804.08771); `nrefs:var`
     means as many references as the item has.
 
     Args:
-        names: of `SCORERS`, or `accuracy` and `perplexity`, which depend on the tokenizer.
+        names: names of `SCORERS`, or `accuracy` and `perplexity`, which depend on the tokenizer.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: for an unknown name.
+
+    Example:
+
+    >>> from keras_s2s.metrics import signatures
+    >>> signatures(["wer"])["wer"].split("|version")[0]
+    'WER|nrefs:var|case:mixed|item:source|tok:space|unit:item'
     """
     return {
-        name: _signature(name, _FORCED) if name in _MODEL_METRICS else _scorer(name).signature()
+        name: _signature(name, _TEACHER_FORCED)
+        if name in _MODEL_METRICS
+        else _scorer(name).signature()
         for name in names
     }
 
 
 def higher_is_better(name: str) -> bool:
-    """Whether more is better: true of bleu, chrf, rouge, exact and accuracy, false of error rates,
-    loss and perplexity.
+    """Whether a higher score is better: false for error rates, loss and perplexity.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: for an unknown name.
+
+    Example:
+
+    >>> from keras_s2s.metrics import higher_is_better
+    >>> higher_is_better("bleu"), higher_is_better("cer")
+    (True, False)
     """
     if name in _MODEL_METRICS:
         return _MODEL_METRICS[name]
     if name in SCORERS:
         return SCORERS[name].higher_is_better
     known = ", ".join((*SCORERS, *_MODEL_METRICS))
-    raise ValueError(f"name: expected one of {known}, came {name!r}")
+    raise ValueError(f"name: expected one of {known}, got {name!r}")
 
 
 def _scorer(name):
     if name not in SCORERS:
-        raise ValueError(f"names: expected some of {', '.join(SCORERS)}, came {name!r}")
+        raise ValueError(f"names: expected some of {', '.join(SCORERS)}, got {name!r}")
     return SCORERS[name]
 
 
 def _check_lines(**lines):
-    counts = {name: len(given) for name, given in lines.items() if given is not None}
+    counts = {name: len(side) for name, side in lines.items() if side is not None}
     if len(set(counts.values())) > 1:
-        raise ValueError(f"expected as many lines in each, came {counts}")
+        raise ValueError(f"lines: expected the same number in each, got {counts}")
     if not counts["references"]:
-        raise ValueError("references: expected at least one line, came none")
+        raise ValueError("references: expected at least one line, got none")
 
 
 def _items(hypotheses, references, sources):
@@ -119,7 +142,7 @@ def _items(hypotheses, references, sources):
 
 
 def _sacrebleu_scorer(name, higher_is_better):
-    """A metric of sacrebleu with its default settings; `name` is that of its class."""
+    """A sacrebleu metric with its default settings; `name` is the name of its class."""
 
     def run(hypotheses, references):
         import sacrebleu.metrics
@@ -131,20 +154,23 @@ def _sacrebleu_scorer(name, higher_is_better):
         return run(hypotheses, references)[1].score
 
     def signature():
-        metric, found = run(["-"], ["-"])  # until it has scored it knows no number of references
-        return f"{found.name}|{metric.get_signature()}"
+        metric, result = run(["-"], ["-"])  # scoring sets the number of references
+        return f"{result.name}|{metric.get_signature()}"
 
     return Scorer(compute, higher_is_better, signature)
 
 
 def _rouge_scorer(name, f1):
+    """The mean of a ROUGE F1 over lines."""
+
     def compute(hypotheses, references, items):
         return 100.0 * sum(map(f1, hypotheses, references)) / len(references)
 
-    return _own_scorer(name, compute, True, f"nrefs:1|case:lc|tok:{rouge.TOKENS}|stem:no|f1:mean")
+    return _local_scorer(name, compute, True, f"nrefs:1|case:lc|tok:{rouge.TOKENS}|stem:no|f1:mean")
 
 
-def _own_scorer(name, compute, higher_is_better, settings):
+def _local_scorer(name, compute, higher_is_better, settings):
+    """A score computed here, with the version of keras_s2s in its signature."""
     return Scorer(compute, higher_is_better, lambda: _signature(name, settings))
 
 
@@ -173,14 +199,17 @@ def _cer(hypotheses, references, items):
 
 
 def _edit_rate(items, symbols):
-    """Edits in percent of the references' symbols; of references all empty, of one symbol."""
+    """Edits in percent of the references' symbols; if all references are empty, of one symbol."""
     from rapidfuzz.distance import Levenshtein
 
     edits = length = 0
     for hypothesis, references in items:
-        given, wanted = symbols(hypothesis), map(symbols, references)
-        nearest = min((Levenshtein.distance(given, one), len(one)) for one in wanted)
-        edits, length = edits + nearest[0], length + nearest[1]
+        predicted = symbols(hypothesis)
+        nearest_edits, nearest_length = min(
+            (Levenshtein.distance(predicted, reference), len(reference))
+            for reference in map(symbols, references)
+        )
+        edits, length = edits + nearest_edits, length + nearest_length
     return 100.0 * edits / max(length, 1)
 
 
@@ -193,8 +222,8 @@ SCORERS = {
     "rouge1": _rouge_scorer("ROUGE-1", lambda h, r: rouge.rouge_n(h, r, 1)),
     "rouge2": _rouge_scorer("ROUGE-2", lambda h, r: rouge.rouge_n(h, r, 2)),
     "rougeL": _rouge_scorer("ROUGE-L", rouge.rouge_l),
-    "wer": _own_scorer("WER", _wer, False, f"{_ITEMS}space|unit:item"),
-    "per": _own_scorer("PER", _per, False, f"{_ITEMS}space|unit:symbol|ref:nearest"),
-    "cer": _own_scorer("CER", _cer, False, f"{_ITEMS}char|unit:char|ref:nearest"),
-    "exact": _own_scorer("EXACT", _exact, True, f"{_ITEMS}space|unit:item"),
+    "wer": _local_scorer("WER", _wer, False, f"{_ITEMS}space|unit:item"),
+    "per": _local_scorer("PER", _per, False, f"{_ITEMS}space|unit:symbol|ref:nearest"),
+    "cer": _local_scorer("CER", _cer, False, f"{_ITEMS}char|unit:char|ref:nearest"),
+    "exact": _local_scorer("EXACT", _exact, True, f"{_ITEMS}space|unit:item"),
 }

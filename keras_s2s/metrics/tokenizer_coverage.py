@@ -1,9 +1,10 @@
-"""How a tokenizer fits a corpus: what it knows, how long texts become, which are the longest."""
+"""Coverage of a corpus by a tokenizer: known tokens, lengths, and the longest texts."""
 
 import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,23 +16,23 @@ from keras_s2s.tokenizers import UNKNOWN_ID, Tokenizer
 __all__ = ["Coverage", "measure"]
 
 PERCENTILES = (50, 95, 99)
-_MOST_KINDS = 1 << 18  # of unknown pieces that are counted; beyond, the rare ones are forgotten
+_MAX_UNKNOWN = 1 << 18  # distinct unknown pieces that are counted; beyond, rare ones are dropped
 
 
 @dataclass
 class Coverage:
-    """What a tokenizer makes of one side of some corpora; lengths are in pieces.
+    """Coverage of one side of a corpus by a tokenizer; lengths are in pieces.
 
     Attributes:
-        lines, empty: texts, and those of them without any piece.
-        pieces, known: running pieces, and the share of them that the vocabulary holds.
-        characters, known_characters: of the texts, and the share that lies in known pieces.
-        used: entries of the vocabulary that occur.
-        mean, percentiles, longest: of the lengths; a percentile is a length that so many in a
-            hundred texts do not exceed.
+        lines, empty: numbers of texts, and of texts without any piece.
+        pieces, known: number of pieces, and the fraction of them that is in the vocabulary.
+        characters, known_characters: number of characters, and the fraction in known pieces.
+        used: number of entries of the vocabulary that occur.
+        mean, percentiles, longest: statistics of the lengths; percentile p is a length that p
+            percent of the texts do not exceed.
         max_length, beyond: the limit, and the number of texts that exceed it.
         offenders: the longest texts as (file:line, length).
-        unknown: the most frequent unknown pieces with their numbers.
+        unknown: the most frequent unknown pieces with their counts.
     """
 
     lines: int = 0
@@ -49,8 +50,8 @@ class Coverage:
     offenders: list[tuple[str, int]] = field(default_factory=list)
     unknown: list[tuple[str, int]] = field(default_factory=list)
 
-    def to_dict(self) -> dict:
-        """Every figure with its name, for JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """Every figure by name, for JSON."""
         return asdict(self)
 
 
@@ -62,17 +63,20 @@ def measure(
     most: int = 5,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Coverage]:
-    """Reads corpora once and gives the coverage of `source` and of `target`.
+    """Measures the coverage of corpora by the tokenizers of both sides, in one pass.
 
     Args:
         corpora: files of pairs.
         source, target: tokenizers of the two sides.
-        max_length: most pieces of a side in training.
-        most: so many offenders and unknown pieces.
-        progress: called with the pairs read so far.
+        max_length: largest number of pieces of a side in training.
+        most: number of offenders and of unknown pieces to report.
+        progress: called with the number of pairs read so far.
+
+    Returns:
+        `Coverage` of "source" and "target".
 
     Raises:
-        UserError: as `data.read_pairs`.
+        UserError: as for `data.read_pairs`.
     """
     tallies = {"source": _Tally(source), "target": _Tally(target)}
     done = 0
@@ -92,35 +96,39 @@ def measure(
 
 
 class _Tally:
-    """The running counts of one side."""
+    """Running counts of one side."""
 
-    def __init__(self, tokenizer):
+    def __init__(self, tokenizer: Tokenizer):
         spec = [tf.TensorSpec([None], tf.string)]
-        self.cut = tf.function(_cutter(tokenizer), input_signature=spec, autograph=False)
+        self.tokenize = tf.function(
+            _tokenize_function(tokenizer), input_signature=spec, autograph=False
+        )
         self.lengths, self.unknown, self.sums = Counter(), Counter(), Counter()
         self.used = np.zeros(tokenizer.size, bool)
         self.longest = []
 
-    def add(self, texts, path, first, most):
-        cut = {name: value.numpy() for name, value in self.cut(tf.constant(texts)).items()}
-        known, lengths = cut["ids"] != UNKNOWN_ID, cut["lengths"].tolist()
+    def add(self, texts: Sequence[str], path: str, first: int, most: int) -> None:
+        """Counts texts that start at line `first` of a file."""
+        batch = {name: x.numpy() for name, x in self.tokenize(tf.constant(texts)).items()}
+        known, lengths = batch["ids"] != UNKNOWN_ID, batch["lengths"].tolist()
         self.sums["known"] += int(known.sum())
-        self.sums["characters"] += int(cut["characters"].sum())
-        self.sums["lost"] += int(cut["lost"].sum())
-        self.used[cut["ids"][known]] = True
+        self.sums["characters"] += int(batch["characters"].sum())
+        self.sums["lost"] += int(batch["lost"].sum())
+        self.used[batch["ids"][known]] = True
         self.lengths.update(lengths)
-        self.unknown.update(cut["unknown"].tolist())
-        if len(self.unknown) > _MOST_KINDS:
-            self.unknown = Counter(dict(self.unknown.most_common(_MOST_KINDS // 2)))
-        found = [(length, f"{path}:{n}") for n, length in enumerate(lengths, first)]
-        self.longest = heapq.nlargest(most, self.longest + found, key=lambda one: one[0])
+        self.unknown.update(batch["unknown"].tolist())
+        if len(self.unknown) > _MAX_UNKNOWN:
+            self.unknown = Counter(dict(self.unknown.most_common(_MAX_UNKNOWN // 2)))
+        lines = [(length, f"{path}:{n}") for n, length in enumerate(lengths, first)]
+        self.longest = heapq.nlargest(most, self.longest + lines, key=lambda line: line[0])
 
-    def result(self, max_length, most) -> Coverage:
+    def result(self, max_length: int, most: int) -> Coverage:
+        """The coverage of all texts counted so far."""
         lengths = np.array(sorted(self.lengths))
         texts = np.array([self.lengths[length] for length in lengths])
         pieces, characters = int(lengths @ texts), self.sums["characters"]
         ranks = [max(-(-texts.sum() * p // 100), 1) for p in PERCENTILES]
-        places = np.searchsorted(texts.cumsum(), ranks)
+        percentiles = lengths[np.searchsorted(texts.cumsum(), ranks)]
         return Coverage(
             lines=int(texts.sum()),
             empty=self.lengths[0],
@@ -130,29 +138,29 @@ class _Tally:
             known_characters=1.0 - self.sums["lost"] / max(characters, 1),
             used=int(self.used.sum()),
             mean=pieces / int(texts.sum()),
-            percentiles=dict(zip(PERCENTILES, lengths[places].tolist(), strict=True)),
+            percentiles=dict(zip(PERCENTILES, percentiles.tolist(), strict=True)),
             longest=int(lengths[-1]),
             max_length=max_length,
             beyond=int(texts[lengths > max_length].sum()),
-            offenders=[(place, length) for length, place in self.longest],
+            offenders=[(line, length) for length, line in self.longest],
             unknown=[(p.decode(errors="replace"), n) for p, n in self.unknown.most_common(most)],
         )
 
 
-def _cutter(tokenizer):
-    """A function of texts [B]: their lengths, of all N pieces the ids, and what has none."""
+def _tokenize_function(tokenizer):
+    """A function of texts [B]: their lengths, the ids of all N pieces, and the unknown pieces."""
 
-    def cut(texts):
+    def tokenize(texts):
         pieces = tokenizer.pieces(texts)  # [B, None]
         ids = tokenizer.ids(pieces.values)  # [N]
         unknown = pieces.values[ids == UNKNOWN_ID]
-        shown = tokenizer.detokenize(unknown[:, None])  # without marks such as ##
+        unknown_texts = tokenizer.detokenize(unknown[:, None])  # without marks such as ##
         return {
             "lengths": pieces.row_lengths(),
             "ids": ids,
             "unknown": unknown,
             "characters": tf.strings.length(texts, unit="UTF8_CHAR"),
-            "lost": tf.strings.length(shown, unit="UTF8_CHAR"),
+            "lost": tf.strings.length(unknown_texts, unit="UTF8_CHAR"),
         }
 
-    return cut
+    return tokenize

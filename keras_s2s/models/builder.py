@@ -36,14 +36,11 @@ from keras_s2s.heads import (
     RegressionHead,
     SoftmaxHead,
 )
-from keras_s2s.layers.embeddings import (
-    FactoredEmbedding,
-    ParallelEmbedding,
-    PartedEmbedding,
-    PointerEmbedding,
-    TokenEmbedding,
-)
-from keras_s2s.layers.features import VectorProjection
+from keras_s2s.layers.factored_embedding import FactoredEmbedding
+from keras_s2s.layers.features import FeatureProjection
+from keras_s2s.layers.multi_source_embeddings import MultiSourceEmbedding, ParallelEmbedding
+from keras_s2s.layers.pointer_embedding import PointerEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models.presets import DEFAULT, PRESETS
 from keras_s2s.models.seq2seq import Seq2Seq
 
@@ -288,14 +285,14 @@ def _reader(side, found, size, framed):
     if framed:
         for key in found[side].keys() & set(OF_FACTORS):
             raise UserError(f"model.{side}.{key}: expected none for a side of frames, came one")
-        return VectorProjection(size, found["embedding"], **found[side])
+        return FeatureProjection(size, found["embedding"], **found[side])
     if isinstance(size, FactorSizes):
         return _factored(found, size.sizes)
     if found[side]:
         key = next(iter(found[side]))
         raise UserError(f"model.{side}.{key}: expected none for a side of text, came one")
     if isinstance(size, PartedSize):
-        return PartedEmbedding(size.size, found["embedding"])
+        return MultiSourceEmbedding(size.size, found["embedding"])
     if isinstance(size, list):
         return ParallelEmbedding([TokenEmbedding(one, found["embedding"]) for one in size])
     return TokenEmbedding(size, found["embedding"])
@@ -347,7 +344,7 @@ def _target(found, encoder, size, framed):
 
 def _example(source, size):
     """A source of one position; of several sources one in each."""
-    if source.reads == "features":
+    if source.input_key == "features":
         return {"features": tf.zeros([1, 1, size]), "mask": tf.ones([1, 1], tf.bool)}
     ids = tf.zeros([1, 1], tf.int32)
     if isinstance(size, list):

@@ -8,7 +8,8 @@ from keras_s2s.heads import spread_over_source
 from keras_s2s.layers.dense import NormalizedLinear
 from keras_s2s.layers.features import last_frame
 from keras_s2s.losses.criterion import Criterion
-from keras_s2s.models.training_step import Updates, token_weights
+from keras_s2s.losses.token_weights import token_weights
+from keras_s2s.models.training_step import Updates
 
 __all__ = ["Seq2Seq"]
 
@@ -23,7 +24,7 @@ class Seq2Seq(Updates):
     decoder, and they agree to rounding.
 
     Args:
-        source: layer for source ids, a `TokenEmbedding`, or for frames, a `VectorProjection`.
+        source: layer for source ids, a `TokenEmbedding`, or for frames, a `FeatureProjection`.
         encoder: an `Encoder`.
         target: layer for target ids or frames, likewise; of a pointer network a
             `PointerEmbedding`; frames go with a `RegressionHead`.
@@ -78,7 +79,7 @@ class Seq2Seq(Updates):
         self.source, self.encoder, self.target = source, encoder, target
         self.decoder, self.head = decoder, head
         self.tie, self.label_smoothing = tie, label_smoothing
-        if head.needs_attention and not decoder.attends:
+        if head.needs_attention and not decoder.has_attention:
             raise ValueError(
                 f"head: {type(head).__name__} expected a decoder with attention, came"
                 f" {type(decoder).__name__} without"
@@ -94,7 +95,7 @@ class Seq2Seq(Updates):
         self.objectives()  # a bad label_smoothing is said here and not by the first step
 
     def _check_pointers(self):
-        points, came = getattr(self.target, "points", False), type(self.target).__name__
+        points, came = getattr(self.target, "is_pointer", False), type(self.target).__name__
         if self.head.points and not points:
             raise ValueError(f"target: expected a PointerEmbedding for this head, came a {came}")
         if points and not self.head.points:
@@ -114,7 +115,7 @@ class Seq2Seq(Updates):
     @property
     def of_vectors(self):
         """Whether targets are real vectors, and outputs their means."""
-        return self.target.reads == "features"
+        return self.target.input_key == "features"
 
     @property
     def vocabulary_size(self):
@@ -129,7 +130,7 @@ class Seq2Seq(Updates):
 
     def build(self, inputs_shape=None):
         # Every part, those too that only `next` uses: what is not built here is not saved.
-        frames = (None,) if self.source.reads == "features" else ()
+        frames = (None,) if self.source.input_key == "features" else ()
         source = (None, None, self.source.units)
         target = (None, None, self.target.units)
         context = {"memory": {"values": (None, None, self.encoder.width)}}
@@ -178,7 +179,7 @@ class Seq2Seq(Updates):
         return tf.reshape(spread, tf.concat([shape[:3], [length]], 0))
 
     def _read(self, source, maps="none", training=False):
-        given = source[self.source.reads]
+        given = source[self.source.input_key]
         parts = {"parts": self.source.parts(given)} if hasattr(self.source, "parts") else {}
         memory = self.encoder(
             self.source(given), mask=source["mask"], maps=maps, training=training, **parts
@@ -358,13 +359,13 @@ class Seq2Seq(Updates):
 
 def _check_sides(source, target, head, tie):
     """Refuses tokens where frames belong, or the other way round."""
-    of_vectors = target.reads == "features"
+    of_vectors = target.input_key == "features"
     if of_vectors != hasattr(head, "objective"):
         expected = "a regression head" if of_vectors else "a head over a vocabulary"
         raise ValueError(f"head: expected {expected} for such a target, came {head.name}")
     if of_vectors and head.size != target.size:
         raise ValueError(f"head: expected frames of {target.size} numbers, came {head.size}")
-    from_vectors = source.reads == "features"
+    from_vectors = source.input_key == "features"
     if tie != "none" and (of_vectors or from_vectors and tie == "all"):
         raise ValueError(f"tie: expected 'none' beside frames, which have no table, came {tie!r}")
     if from_vectors and head.copies:

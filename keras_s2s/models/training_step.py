@@ -5,24 +5,9 @@ import contextlib
 import keras
 import tensorflow as tf
 
-__all__ = ["Updates", "Vitals", "token_weights"]
+from keras_s2s.losses.token_weights import token_weights
 
-
-def token_weights(y, sample_weight=None):
-    """The weight of every target position.
-
-    Args:
-        y: int tensor [B, T], or float tensor [B, T, F] of frames.
-        sample_weight: tensor [B, T]; [B], a weight for each row; or None, 1 everywhere.
-
-    Returns:
-        float32 tensor [B, T].
-    """
-    weights = tf.ones(tf.shape(y)[:2])
-    if sample_weight is None:
-        return weights
-    given = tf.cast(sample_weight, tf.float32)
-    return weights * (tf.expand_dims(given, 1) if given.shape.rank == 1 else given)
+__all__ = ["Updates", "Vitals"]
 
 
 class Vitals:

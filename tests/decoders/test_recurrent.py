@@ -193,7 +193,7 @@ def test_without_attention_there_are_no_maps(case):
     assert maps[1]["cross"].shape == (3, 1, 5, 4)
     assert not maps[1]["cross"].numpy().any()
     assert maps[2]["cross"].shape == (3, 0, 5, 4)
-    assert not decoder.attends
+    assert not decoder.has_attention
     assert decoder.attention_names == []
 
 

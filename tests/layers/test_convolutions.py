@@ -1,4 +1,4 @@
-"""Convolutional and mean parts against the papers' formulas, place by place."""
+"""Convolutional and mean layers against the papers' formulas, position by position."""
 
 import numpy as np
 import pytest
@@ -21,16 +21,16 @@ from tests.references import (
 
 LENGTHS = [5, 3, 0, 1]
 MASK = right_padded(LENGTHS, 5)
-HALF = 0.5**0.5
+SQRT_HALF = 0.5**0.5
 
 
-def made(encoder, width=3):
+def build(encoder, width=3):
     encoder.build((None, None, width))
     return randomise(encoder, scale=0.4)
 
 
-def convolved(layer, x):
-    """One row [N, U]: Gehring et al. 2017, section 3.2, the window written out."""
+def gated_convolution(layer, x):
+    """One row [N, U]: Gehring et al. 2017, section 3.2, with explicit windows."""
     k, outputs = layer.kernel_size, []
     left = k - 1 if layer.causal else k - 1 - k // 2
     for t in range(len(x)):
@@ -42,13 +42,13 @@ def convolved(layer, x):
     return np.array(outputs)
 
 
-def stacked(layers, x):
+def stack(layers, x):
     for layer in layers:
-        x = (convolved(layer, x) + x) * HALF
+        x = (gated_convolution(layer, x) + x) * SQRT_HALF
     return x
 
 
-def padded(x, length):
+def pad(x, length):
     return np.concatenate([x, np.zeros((length - len(x), x.shape[1]))])
 
 
@@ -56,19 +56,19 @@ def padded(x, length):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("kernel_size", [1, 2, 3, 7])
 def test_gated_convolution(kernel_size, causal, normalized):
-    layer = made(GatedConvolution(4, kernel_size, causal, normalized=normalized), 4)
+    layer = build(GatedConvolution(4, kernel_size, causal, normalized=normalized), 4)
     x = normal(2, 5, 4)
     outputs = run_both(layer, x)
-    assert_close(outputs, [convolved(layer, row) for row in x])
+    assert_close(outputs, [gated_convolution(layer, row) for row in x])
     if causal:
-        before = tf.zeros([2, (kernel_size - 1) * 4])
+        previous = tf.zeros([2, (kernel_size - 1) * 4])
         for t in range(5):
-            here, before = layer.step(x[:, t], before)
-            assert_close(here, outputs[:, t])
+            step_outputs, previous = layer.step(x[:, t], previous)
+            assert_close(step_outputs, outputs[:, t])
 
 
-def test_a_step_makes_no_weights_anew():
-    """What normalises them is of the context; a step reads each kernel once, for its product."""
+def test_a_step_does_not_normalize_weights():
+    """The scales are part of the context; a step reads each kernel once, for its product."""
     decoder, memory = decoder_and_memory(normalized=True)
     context = decoder.prepare(memory, {})
     state = decoder.initial_state(context, 2)
@@ -83,7 +83,7 @@ def test_a_step_makes_no_weights_anew():
         assert op.inputs[1].op.type == "ReadVariableOp"
 
 
-def test_first_weights_keep_the_variance():
+def test_initial_weights_preserve_the_variance():
     layer = GatedConvolution(64, 3, dropout=0.25)
     layer.build((None, None, 64))
     kernel = layer.projection.kernel.numpy()
@@ -95,7 +95,7 @@ def test_first_weights_keep_the_variance():
 @pytest.mark.parametrize("positions", ["learned", "sinusoidal", "none"])
 def test_convolutional_encoder(positions, paired):
     options = {"paired": paired, "normalized": positions == "learned"}
-    encoder = made(ConvolutionalEncoder(6, 2, 3, positions, **options), 4)
+    encoder = build(ConvolutionalEncoder(6, 2, 3, positions, **options), 4)
     x = normal(4, 5, 4)
     memory = run_both(lambda x, m: encoder(x, mask=m), x, MASK)
     signal = {
@@ -105,18 +105,18 @@ def test_convolutional_encoder(positions, paired):
     }[positions]
     for b, length in enumerate(LENGTHS):
         embedded = linear(encoder.input_projection, x[b] + signal)[:length]
-        keys = stacked(encoder.layers, embedded) if length else np.zeros((0, 6))
-        values = (keys + embedded) * HALF
+        keys = stack(encoder.layers, embedded) if length else np.zeros((0, 6))
+        values = (keys + embedded) * SQRT_HALF
         if paired and length:
-            values = stacked(encoder.more_layers, embedded)
-        assert_close((memory.keys[b], memory.values[b]), (padded(keys, 5), padded(values, 5)))
+            values = stack(encoder.more_layers, embedded)
+        assert_close((memory.keys[b], memory.values[b]), (pad(keys, 5), pad(values, 5)))
         assert_close(memory.summary[b], values.mean(0) if length else np.zeros(6))
     assert (encoder.width, memory.states, memory.source_index) == (6, (), None)
 
 
 @pytest.mark.parametrize("positions", ["none", "learned", "sinusoidal"])
 def test_mean_encoder(positions):
-    encoder, x = made(MeanEncoder(4, positions), 4), normal(4, 5, 4)
+    encoder, x = build(MeanEncoder(4, positions), 4), normal(4, 5, 4)
     memory = run_both(lambda x, m: encoder(x, mask=m), x, MASK)
     expected = x.astype("float64")
     if positions == "learned":
@@ -128,15 +128,15 @@ def test_mean_encoder(positions):
     assert_close(memory.summary, expected.sum(1) / np.maximum(LENGTHS, 1)[:, None])
 
 
-def test_without_its_end_a_source_is_that_without_its_last_token():
+def test_source_end_false_drops_the_last_token():
     shorter = right_padded([4, 2, 0, 0], 5)
     for encoder in (ConvolutionalEncoder(6, 2), MeanEncoder(4)):
         x = normal(4, 5, 4)
-        whole = made(encoder, 4)(x, mask=shorter)
+        expected = build(encoder, 4)(x, mask=shorter)
         encoder.source_end = False
         memory = encoder(x, mask=MASK)
         np.testing.assert_array_equal(memory.mask, shorter)
-        assert_close((memory.values, memory.summary), (whole.values, whole.summary))
+        assert_close((memory.values, memory.summary), (expected.values, expected.summary))
 
 
 def decoder_and_memory(width=4, keys=True, **options):
@@ -148,7 +148,7 @@ def decoder_and_memory(width=4, keys=True, **options):
     return decoder, Memory(values, tf.constant(MASK), normal(4, width, seed=3), keys=keys)
 
 
-def decoded(decoder, y, memory, row):
+def decode(decoder, y, memory, row):
     """One row through a `ConvolutionalDecoder`: outputs [T, U], weights [A, T, M]."""
     keys = (memory.values if memory.keys is None else memory.keys)[row]
     values = memory.values[row]
@@ -157,11 +157,11 @@ def decoded(decoder, y, memory, row):
     g = linear(decoder.input_projection, y + decoder.position_table.get_weights()[0][: len(y)])
     h, maps, m = g, [], MASK[row].sum()
     for conv, query, output in zip(decoder.layers, decoder.queries, decoder.outputs):
-        v = convolved(conv, h)
-        d = (linear(query, v) + g) * HALF
+        v = gated_convolution(conv, h)
+        d = (linear(query, v) + g) * SQRT_HALF
         weights = np.array([softmax(keys @ row_d, MASK[row]) for row_d in d])
         c = weights @ values * m * np.sqrt(1 / m) if m else np.zeros((len(y), 4))
-        h = ((linear(output, c) + v) * HALF + h) * HALF
+        h = ((linear(output, c) + v) * SQRT_HALF + h) * SQRT_HALF
         maps.append(weights)
     return h, np.array(maps)
 
@@ -172,12 +172,12 @@ def test_convolutional_decoder(width, keys, normalized):
     decoder, memory = decoder_and_memory(width, keys, normalized=normalized)
     y = normal(4, 6, 3, seed=4)
 
-    def whole(y):
+    def run(y):
         return decoder(y, decoder.prepare(memory, {}), maps="all")
 
-    outputs, maps = run_both(whole, y)
+    outputs, maps = run_both(run, y)
     for b in range(4):
-        assert_close((outputs[b], maps["cross"][b]), decoded(decoder, y[b], memory, b))
+        assert_close((outputs[b], maps["cross"][b]), decode(decoder, y[b], memory, b))
     assert decoder.attention_names == ["layer 1", "layer 2"]
     alignment = decoder(y, decoder.prepare(memory, {}), maps="alignment")[1]["cross"]
     assert_close(alignment, maps["cross"].mean(1, keepdims=True))
@@ -188,7 +188,7 @@ def test_convolutional_decoder(width, keys, normalized):
 @pytest.mark.parametrize(
     "decoder", [RecurrentDecoder(4), TransformerDecoder(4, 2, 2), ConvolutionalDecoder(4, 2)]
 )
-def test_keys_decide_the_weights_and_values_what_is_read(decoder):
+def test_keys_determine_the_weights_and_values_the_context(decoder):
     decoder.build((None, None, 4), {"memory": {"values": (None, None, 4)}})
     randomise(decoder)
     y, values, keys = normal(4, 1, 4), normal(4, 5, 4, seed=1), normal(4, 5, 4, seed=2)
@@ -200,18 +200,18 @@ def test_keys_decide_the_weights_and_values_what_is_read(decoder):
         return outputs.numpy(), maps["cross"].numpy()[:, 0]
 
     outputs, first = run(values, keys)
-    others, same = run(values + 1, keys)
+    shifted, same = run(values + 1, keys)
     assert_close(same, first)
-    assert np.abs(others - outputs).max() > 1e-3
+    assert np.abs(shifted - outputs).max() > 1e-3
     assert np.abs(run(values, keys + normal(4, 5, 4, seed=4))[1] - first).max() > 1e-3
-    for given, expected in zip(run(values, values), run(values, None)):
-        assert_close(given, expected)
+    for result, expected in zip(run(values, values), run(values, None), strict=True):
+        assert_close(result, expected)
 
 
-def test_dropout_in_training_alone():
+def test_dropout_in_training_only():
     x, y = normal(4, 5, 4), normal(4, 6, 3)
     for encoder in (ConvolutionalEncoder(6, 2, dropout=0.5), MeanEncoder(4, dropout=0.5)):
-        made(encoder, 4)
+        build(encoder, 4)
         plain = encoder(x, mask=MASK).values
         assert_close(encoder(x, mask=MASK, training=False).values, plain, 0)
         assert np.abs(encoder(x, mask=MASK, training=True).values - plain).max() > 1e-2
@@ -240,17 +240,17 @@ def test_configuration_round_trip(layer):
     [
         (
             lambda: MeanEncoder(4, "rotary"),
-            "positions: expected one of .*none, learned without self-attention, came 'rotary'",
+            "positions: expected one of .*none, learned without self-attention, got 'rotary'",
         ),
         (
             lambda: ConvolutionalDecoder(4, positions="t5"),
-            "positions: expected one of .* without self-attention, came 't5'",
+            "positions: expected one of .* without self-attention, got 't5'",
         ),
         (
             lambda: ConvolutionalEncoder(4, kernel_size=0),
-            "kernel_size: expected a positive integer, came 0",
+            "kernel_size: expected a positive integer, got 0",
         ),
-        (lambda: ConvolutionalEncoder(4, paired=0), "paired: expected a positive integer, came 0"),
+        (lambda: ConvolutionalEncoder(4, paired=0), "paired: expected a positive integer, got 0"),
         (
             lambda: MeanEncoder(4).build((None, None, 3)),
             r"inputs: expected source vectors of width 4 \(units\), came 3",

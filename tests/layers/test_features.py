@@ -1,4 +1,4 @@
-"""Frames in, frames out: layers, head, wiring, and the loop that feeds its output back."""
+"""Features as source and target: layers, head, model, and forecasts."""
 
 import keras
 import numpy as np
@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras_s2s import search
 from keras_s2s.config import ModelConfig, UserError
 from keras_s2s.heads import PointerGeneratorHead, RegressionHead, SoftmaxHead
-from keras_s2s.layers.embeddings import TokenEmbedding
-from keras_s2s.layers.features import VectorProjection, last_frame
+from keras_s2s.layers.features import FeatureProjection, last_frame
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models import build
 from keras_s2s.models.seq2seq import Seq2Seq
 from tests.conformance import models
@@ -21,9 +21,9 @@ LENGTHS = (5, 3, 1, 0)
 def make(encoder="gru", decoder="gru", loss="l2", first="zeros", norm=False, policy="float32"):
     keras.utils.set_random_seed(3)
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH, norm),
+        FeatureProjection(F, models.WIDTH, norm),
         models.ENCODERS[encoder](dtype=policy),
-        VectorProjection(F, models.WIDTH, norm, first),
+        FeatureProjection(F, models.WIDTH, norm, first),
         models.DECODERS[decoder](dtype=policy),
         RegressionHead(F, loss, clip=2.0),
         dtype=policy,
@@ -46,13 +46,14 @@ def target(batch=4, length=6):
     return tf.constant(np.random.default_rng(9).normal(size=(batch, length, F)), tf.float32)
 
 
-def stepped(model, x, frames):
+def run_steps(model, x, frames):
     """Outputs [B, K, T, F'] of the steps over frames [B, K, T, F]."""
     context, state = model.begin(x, frames.shape[1])
     rows = []
     for position in range(frames.shape[2]):
-        here = tf.constant(position)
-        outputs, state, _ = model.next(frames[:, :, position], here, context, state)
+        outputs, state, _ = model.next(
+            frames[:, :, position], tf.constant(position), context, state
+        )
         rows.append(outputs.numpy())
     return np.stack(rows, 2)
 
@@ -66,16 +67,16 @@ def stepped(model, x, frames):
         ("post", "post", "gaussian", "zeros", True),
     ],
 )
-def test_steps_equal_the_whole(encoder, decoder, loss, first, norm):
+def test_steps_equal_the_call(encoder, decoder, loss, first, norm):
     model, x, y = make(encoder, decoder, loss, first, norm), source(), target()
     expected = model({"source": x, "target": y}).numpy()
     assert expected.shape == (4, 6, 2 * F if loss == "gaussian" else F)
-    np.testing.assert_allclose(stepped(model, x, y[:, None])[:, 0], expected, atol=1e-4)
+    np.testing.assert_allclose(run_steps(model, x, y[:, None])[:, 0], expected, atol=1e-4)
     three = tf.stack([y, y + 1.0, -y], 1)
-    found = stepped(model, x, three)
+    outputs = run_steps(model, x, three)
     for k in range(3):
-        whole = model({"source": x, "target": three[:, k]}).numpy()
-        np.testing.assert_allclose(found[:, k], whole, atol=1e-4)
+        expected = model({"source": x, "target": three[:, k]}).numpy()
+        np.testing.assert_allclose(outputs[:, k], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("encoder", "decoder"), [("bigru", "gru"), ("pre", "pre")])
@@ -85,7 +86,7 @@ def test_padding_changes_nothing(encoder, decoder):
     np.testing.assert_allclose(two, one, atol=1e-5)
 
 
-def test_the_first_frame_is_never_read():
+def test_the_first_target_frame_is_not_used():
     for first in ("zeros", "source"):
         model, x, y = make(first=first), source(), target()
         other = tf.concat([y[:, :1] + 5.0, y[:, 1:]], 1)
@@ -102,46 +103,48 @@ def test_last_frame():
 
 
 @pytest.mark.parametrize("loss", ["l1", "l2", "gaussian"])
-def test_losses_by_the_papers_formula(loss):
+def test_losses_against_their_formulas(loss):
     head = RegressionHead(F, loss, clip=1.0)
     head.build((None, None, 4))
     random = np.random.default_rng(1)
     head.projection.kernel.assign(random.normal(size=head.projection.kernel.shape))
     hidden = random.normal(size=(2, 3, 4)).astype("float32")
     outputs, y = head(tf.constant(hidden)).numpy(), random.normal(size=(2, 3, F)).astype("float32")
-    plain = hidden @ head.projection.kernel.numpy()
-    d = y - plain[..., :F]
+    projected = hidden @ head.projection.kernel.numpy()
+    d = y - projected[..., :F]
     if loss == "gaussian":
-        variance = np.exp(np.clip(plain[..., F:], -1.0, 1.0))
-        assert (np.abs(plain[..., F:]) > 1).any()
+        variance = np.exp(np.clip(projected[..., F:], -1.0, 1.0))
+        assert (np.abs(projected[..., F:]) > 1).any()
         density = np.exp(-(d**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
-        each = -np.log(density).mean(-1)
+        errors = -np.log(density).mean(-1)
     else:
-        each = (np.abs(d) if loss == "l1" else d * d).mean(-1)
+        errors = (np.abs(d) if loss == "l1" else d * d).mean(-1)
     weights = np.array([[1.0, 1.0, 0.0], [0.5, 0.0, 0.0]], "float32")
-    y[1, 2] = np.inf  # padding may be anything
+    y[1, 2] = np.inf  # padding must not matter
     total, count = head.objective()(None, tf.constant(y), tf.constant(outputs), weights)
-    assert float(total) == pytest.approx((each * weights).sum(), rel=1e-5)
+    assert float(total) == pytest.approx((errors * weights).sum(), rel=1e-5)
     assert float(count) == 2.5
 
 
 @pytest.mark.parametrize("loss", ["l2", "gaussian"])
 @pytest.mark.parametrize("decoder", ["gru", "pre"])
-def test_forecast_feeds_its_output_back(decoder, loss):
+def test_forecast_reads_its_own_output(decoder, loss):
     model, x = make("bigru", decoder, loss, "source"), source()
     steps = tf.constant([4, 2, 3, 0])
-    found = search.forecast(model.begin, model.next, x, steps, F)
-    assert found.values.shape == (4, 4, F)
-    again = np.pad(found.values.numpy()[:, :-1], [(0, 0), (1, 0), (0, 0)])  # what the steps read
-    whole = model({"source": x, "target": tf.constant(again)}).numpy()
+    forecast = search.forecast(model.begin, model.next, x, steps, F)
+    assert forecast.values.shape == (4, 4, F)
+    inputs = np.pad(forecast.values.numpy()[:, :-1], [(0, 0), (1, 0), (0, 0)])  # of the steps
+    expected = model({"source": x, "target": tf.constant(inputs)}).numpy()
     for row, count in enumerate(steps.numpy()):
-        np.testing.assert_allclose(found.values[row, :count], whole[row, :count, :F], atol=1e-4)
-        assert not found.values[row, count:].numpy().any()
+        np.testing.assert_allclose(
+            forecast.values[row, :count], expected[row, :count, :F], atol=1e-4
+        )
+        assert not forecast.values[row, count:].numpy().any()
         if loss == "gaussian":
-            variances = np.exp(whole[row, :count, F:])
-            np.testing.assert_allclose(found.variances[row, :count], variances, rtol=1e-3)
-            assert not found.variances[row, count:].numpy().any()
-    assert (found.variances is None) == (loss == "l2")
+            variances = np.exp(expected[row, :count, F:])
+            np.testing.assert_allclose(forecast.variances[row, :count], variances, rtol=1e-3)
+            assert not forecast.variances[row, count:].numpy().any()
+    assert (forecast.variances is None) == (loss == "l2")
 
 
 def test_forecast_in_a_graph_of_any_size():
@@ -160,14 +163,14 @@ def test_forecast_in_a_graph_of_any_size():
     np.testing.assert_allclose(fixed.values, eager.values, atol=1e-4)
     alone = run({k: v[1:2] for k, v in x.items()}, steps[1:2])
     np.testing.assert_allclose(alone["values"], eager.values[1:2, :2], atol=1e-4)
-    none = run({k: v[:0] for k, v in x.items()}, steps[:0])
-    assert none["values"].shape == (0, 1, F)
+    empty = run({k: v[:0] for k, v in x.items()}, steps[:0])
+    assert empty["values"].shape == (0, 1, F)
 
 
-def test_tokens_out_of_frames():
+def test_tokens_from_features():
     keras.utils.set_random_seed(1)
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH),
+        FeatureProjection(F, models.WIDTH),
         models.ENCODERS["bigru"](),
         TokenEmbedding(11, models.WIDTH),
         models.DECODERS["gru"](),
@@ -177,13 +180,13 @@ def test_tokens_out_of_frames():
     model.build()
     x, ids = source(), models.target()
     expected, attention = models.whole(model, x, ids)
-    found, alignment = models.stepped(model, x, tf.expand_dims(ids, 1))
-    np.testing.assert_allclose(found[:, 0], expected, atol=1e-4)
+    log_probs, alignment = models.stepped(model, x, tf.expand_dims(ids, 1))
+    np.testing.assert_allclose(log_probs[:, 0], expected, atol=1e-4)
     np.testing.assert_allclose(alignment[:, 0], attention["cross"][:, 0], atol=1e-5)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_fit_and_a_round_trip(tmp_path, policy):
+def test_fit_and_save(tmp_path, policy):
     model = make("bigru", "gru", "gaussian", "source", True, policy)
     x, y = source(), target()
     model.compile("adam")
@@ -192,10 +195,10 @@ def test_fit_and_a_round_trip(tmp_path, policy):
     history = model.fit(data, steps_per_epoch=4, epochs=3, verbose=0, shuffle=False).history["loss"]
     assert history[-1] < history[0]
     model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
     expected = model({"source": x, "target": y})
-    np.testing.assert_allclose(again({"source": x, "target": y}), expected, atol=1e-6)
-    assert (again.target.first, again.source.norm, again.head.clip) == ("source", True, 2.0)
+    np.testing.assert_allclose(loaded({"source": x, "target": y}), expected, atol=1e-6)
+    assert (loaded.target.first, loaded.source.norm, loaded.head.clip) == ("source", True, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -208,13 +211,13 @@ def test_fit_and_a_round_trip(tmp_path, policy):
         (lambda f, t: (f, t, SoftmaxHead(11), "all"), "tie: expected 'none' beside frames"),
         (lambda f, t: (f, t, PointerGeneratorHead(11)), "head: expected one that does not copy"),
         (
-            lambda f, t: (t, VectorProjection(F, 8, first="source"), RegressionHead(F)),
+            lambda f, t: (t, FeatureProjection(F, 8, first="source"), RegressionHead(F)),
             "first: 'source' expected source frames of 3 numbers, came no",
         ),
     ],
 )
-def test_wrong_combinations_are_refused(parts, message):
-    source, target, *rest = parts(VectorProjection(F, 8), TokenEmbedding(11, 8))
+def test_invalid_combinations(parts, message):
+    source, target, *rest = parts(FeatureProjection(F, 8), TokenEmbedding(11, 8))
     with pytest.raises(ValueError, match=message):
         Seq2Seq(source, models.ENCODERS["gru"](), target, models.DECODERS["gru"](), *rest)
 
@@ -222,8 +225,8 @@ def test_wrong_combinations_are_refused(parts, message):
 def test_a_preset():
     model = build(ModelConfig(preset="forecaster"), F, 2)
     assert (model.source.size, model.target.size, model.of_vectors) == (F, 2, True)
-    found = search.forecast(model.begin, model.next, source(), tf.constant([2, 1, 1, 1]), 2)
-    assert found.values.shape == (4, 2, 2)
+    forecast = search.forecast(model.begin, model.next, source(), tf.constant([2, 1, 1, 1]), 2)
+    assert forecast.values.shape == (4, 2, 2)
     same = build(ModelConfig(preset="forecaster", target={"first": "source"}), F, F)
     assert same.target.first == "source"
     with pytest.raises(UserError, match="first: 'source' expected source frames of 2 numbers"):
@@ -232,9 +235,9 @@ def test_a_preset():
         build(ModelConfig(source={"norm": True}), 9, 9)
 
 
-def test_wrong_arguments_are_refused():
-    with pytest.raises(ValueError, match="first: expected one of zeros, source, came 'end'"):
-        VectorProjection(F, 8, first="end")
+def test_invalid_arguments():
+    with pytest.raises(ValueError, match="first: expected one of zeros, source, got 'end'"):
+        FeatureProjection(F, 8, first="end")
     with pytest.raises(ValueError, match="loss: expected one of l1, l2, gaussian, came 'mae'"):
         RegressionHead(F, "mae")
     with pytest.raises(ValueError, match="clip: expected a positive number, came 0"):

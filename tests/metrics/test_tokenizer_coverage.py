@@ -1,4 +1,4 @@
-"""What `measure` says of texts whose figures are known."""
+"""Coverage of texts with known figures."""
 
 import gzip
 import json
@@ -16,16 +16,16 @@ TARGETS = ["1 2", "3", "", "2 2 2", "1"]
 NUMBERS = Whitespace(["1", "2", "never"])
 
 
-def written(folder, name="train"):
+def write_corpus(folder, name="train"):
     for side, lines in (("a", SOURCES), ("b", TARGETS)):
         (folder / f"{name}.{side}").write_text("".join(f"{line}\n" for line in lines))
     return Corpus(source=str(folder / f"{name}.a"), target=str(folder / f"{name}.b"))
 
 
 def test_figures_of_a_small_corpus(tmp_path):
-    corpus = written(tmp_path)
-    found = measure(corpus, Whitespace(["a", "b", "c"]), NUMBERS, max_length=2, most=3)
-    source, target = found["source"], found["target"]
+    corpus = write_corpus(tmp_path)
+    coverage = measure(corpus, Whitespace(["a", "b", "c"]), NUMBERS, max_length=2, most=3)
+    source, target = coverage["source"], coverage["target"]
     assert (source.lines, source.empty, source.pieces) == (5, 1, 12)
     assert source.known == pytest.approx(10 / 12)
     assert source.characters == sum(map(len, SOURCES))
@@ -39,50 +39,55 @@ def test_figures_of_a_small_corpus(tmp_path):
     assert target.offenders[0] == (f"{tmp_path}/train.b:4", 3)
 
 
-def test_percentiles_leave_out_no_more_than_they_say(tmp_path):
+def test_percentiles_equal_those_of_numpy(tmp_path):
     r = np.random.default_rng(0)
     lengths = r.integers(0, 60, 1300)
     lines = [f"{'a ' * n}\t1\n" for n in lengths]
-    with gzip.open(tmp_path / "it.tsv.gz", "wt") as file:
+    with gzip.open(tmp_path / "pairs.tsv.gz", "wt") as file:
         file.writelines(lines)
-    seen = []
-    corpus = Corpus(pairs=str(tmp_path / "it.tsv.gz"))
-    found = measure(corpus, Whitespace(["a"]), NUMBERS, max_length=50, progress=seen.append)
+    calls = []
+    corpus = Corpus(pairs=str(tmp_path / "pairs.tsv.gz"))
+    coverage = measure(corpus, Whitespace(["a"]), NUMBERS, max_length=50, progress=calls.append)
     expected = np.percentile(lengths, (50, 95, 99), method="inverted_cdf")
-    assert list(found["source"].percentiles.values()) == expected.tolist()
-    assert found["source"].beyond == (lengths > 50).sum()
-    assert found["source"].mean == pytest.approx(lengths.mean())
+    assert list(coverage["source"].percentiles.values()) == expected.tolist()
+    assert coverage["source"].beyond == (lengths > 50).sum()
+    assert coverage["source"].mean == pytest.approx(lengths.mean())
     longest = [(f"{corpus.pairs}:{n + 1}", 59) for n in np.flatnonzero(lengths == 59)]
-    assert found["source"].offenders[: len(longest)] == longest[:5]
-    assert seen == [1024, 1300]
+    assert coverage["source"].offenders[: len(longest)] == longest[:5]
+    assert calls == [1024, 1300]
 
 
-def test_several_corpora_are_one(tmp_path):
-    first, second = written(tmp_path), written(tmp_path, "more")
-    found = measure([first, second], Characters(["a", " "]), NUMBERS, 9, most=2)["source"]
-    assert found.lines == 10
-    assert found.offenders == [(f"{tmp_path}/{name}.a:4", 12) for name in ("train", "more")]
-    assert json.loads(json.dumps(found.to_dict()))["unknown"] == [["b", 8], ["c", 4]]
+def test_several_corpora_are_counted_together(tmp_path):
+    first, second = write_corpus(tmp_path), write_corpus(tmp_path, "more")
+    coverage = measure([first, second], Characters(["a", " "]), NUMBERS, 9, most=2)["source"]
+    assert coverage.lines == 10
+    assert coverage.offenders == [(f"{tmp_path}/{name}.a:4", 12) for name in ("train", "more")]
+    assert json.loads(json.dumps(coverage.to_dict()))["unknown"] == [["b", 8], ["c", 4]]
 
 
-def test_text_without_pieces_lacks_nothing(tmp_path):
-    (tmp_path / "it.tsv").write_text("\t\n")
-    found = measure(Corpus(pairs=str(tmp_path / "it.tsv")), NUMBERS, NUMBERS, 5)["target"]
-    assert (found.known, found.known_characters, found.mean, found.longest) == (1.0, 1.0, 0.0, 0)
+def test_empty_texts(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("\t\n")
+    coverage = measure(Corpus(pairs=str(tmp_path / "pairs.tsv")), NUMBERS, NUMBERS, 5)["target"]
+    assert (coverage.known, coverage.known_characters, coverage.mean, coverage.longest) == (
+        1.0,
+        1.0,
+        0.0,
+        0,
+    )
 
 
-def test_marks_of_pieces_are_no_characters(tmp_path):
-    (tmp_path / "it.tsv").write_text("aé aé\t1\n")
-    corpus = Corpus(pairs=str(tmp_path / "it.tsv"))
+def test_subword_marks_are_not_characters(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("aé aé\t1\n")
+    corpus = Corpus(pairs=str(tmp_path / "pairs.tsv"))
     config = TokenizerConfig("wordpiece", size=20)
-    found = measure(corpus, tokenizers.train(config, ["ab"]), NUMBERS, 5)["source"]
-    assert (found.characters, found.unknown) == (5, [("##é", 2)])
-    assert found.known_characters == pytest.approx(3 / 5)
-    found = measure(corpus, tokenizers.train(TokenizerConfig("bytes"), ()), NUMBERS, 5)["source"]
-    assert (found.pieces, found.characters, found.known_characters) == (7, 5, 1.0)
+    coverage = measure(corpus, tokenizers.train(config, ["ab"]), NUMBERS, 5)["source"]
+    assert (coverage.characters, coverage.unknown) == (5, [("##é", 2)])
+    assert coverage.known_characters == pytest.approx(3 / 5)
+    coverage = measure(corpus, tokenizers.train(TokenizerConfig("bytes"), ()), NUMBERS, 5)["source"]
+    assert (coverage.pieces, coverage.characters, coverage.known_characters) == (7, 5, 1.0)
 
 
-def test_a_broken_corpus_is_named(tmp_path):
-    (tmp_path / "it.tsv").write_text("a\t1\nb\n")
-    with pytest.raises(UserError, match=r"it\.tsv:2: expected source<TAB>target, came no tab"):
-        measure(Corpus(pairs=str(tmp_path / "it.tsv")), NUMBERS, NUMBERS, 5)
+def test_an_invalid_line_is_reported(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("a\t1\nb\n")
+    with pytest.raises(UserError, match=r"pairs\.tsv:2: expected source<TAB>target, came no tab"):
+        measure(Corpus(pairs=str(tmp_path / "pairs.tsv")), NUMBERS, NUMBERS, 5)

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from keras_s2s import models
 from keras_s2s.config import ModelConfig
+from keras_s2s.losses.token_weights import token_weights
 from keras_s2s.metrics import TokenAccuracy
-from keras_s2s.models.training_step import token_weights
 
 V, POISON = 9, 8
 

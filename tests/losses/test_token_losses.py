@@ -1,4 +1,4 @@
-"""Objectives against the whole smoothed distribution, written out."""
+"""Cross-entropy against the explicit smoothed distribution."""
 
 import numpy as np
 import pytest
@@ -34,12 +34,12 @@ def test_cross_entropy_against_the_smoothed_distribution(smoothing):
 
 def test_copies_get_no_smoothing_mass():
     y, logits = batch(V + COPIES)
-    y[0, 0] = V + 1  # a copied token keeps 1 - e
+    y[0, 0] = V + 1  # a copied token gets 1 - e
     total, _ = losses.cross_entropy(0.2, V)(None, y, logits, WEIGHTS)
     assert_close(total, references.smoothed_cross_entropy(logits, y, WEIGHTS, 0.2, V))
     spread, _ = losses.cross_entropy(0.2)(None, y, logits, WEIGHTS)
-    everywhere = references.smoothed_cross_entropy(logits, y, WEIGHTS, 0.2, V + COPIES)
-    assert_close(spread, everywhere)
+    all_columns = references.smoothed_cross_entropy(logits, y, WEIGHTS, 0.2, V + COPIES)
+    assert_close(spread, all_columns)
     assert abs(total - spread) > 1e-2
 
 
@@ -48,14 +48,16 @@ def test_gradient_is_the_difference_of_the_distributions():
     with tf.GradientTape() as tape:
         variable = tf.Variable(logits)
         total, _ = losses.cross_entropy(0.2, V)(None, y, variable, WEIGHTS)
-    wanted = np.zeros_like(logits)
-    wanted[..., :V] = 0.2 / V
-    np.put_along_axis(wanted, y[..., None], np.take_along_axis(wanted, y[..., None], 2) + 0.8, 2)
-    expected = (np.exp(references.log_softmax(logits)) - wanted) * WEIGHTS[..., None]
+    smoothed = np.zeros_like(logits)
+    smoothed[..., :V] = 0.2 / V
+    np.put_along_axis(
+        smoothed, y[..., None], np.take_along_axis(smoothed, y[..., None], 2) + 0.8, 2
+    )
+    expected = (np.exp(references.log_softmax(logits)) - smoothed) * WEIGHTS[..., None]
     assert_close(tape.gradient(total, variable), expected)
 
 
-def test_weights_count_as_much_as_they_weigh():
+def test_fractional_weights():
     y, logits = batch()
     weights = WEIGHTS * [[0.5], [2.0], [3.0]]
     total, count = losses.cross_entropy(0.1)(None, y, logits, weights)
@@ -63,7 +65,7 @@ def test_weights_count_as_much_as_they_weigh():
     assert_close((total, count), (expected, 0.5 * 4 + 2 * 2))
 
 
-def test_half_precision_logits_are_widened():
+def test_half_precision_logits():
     y, logits = batch()
     total, count = losses.cross_entropy(0.1)(None, y, tf.cast(logits, tf.bfloat16), WEIGHTS)
     assert total.dtype == count.dtype == tf.float32
@@ -71,21 +73,21 @@ def test_half_precision_logits_are_widened():
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, 2])
 def test_smoothing_out_of_range(smoothing):
-    message = f"label_smoothing: expected 0 <= e < 1, came {smoothing}"
+    message = f"label_smoothing: expected 0 <= e < 1, got {smoothing}"
     with pytest.raises(ValueError, match=message):
         losses.cross_entropy(smoothing)
 
 
 @pytest.mark.parametrize("size", [None, 7, 5])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_own_gradient_is_the_tapes(smoothing, size):
+def test_custom_gradient_equals_automatic_differentiation(smoothing, size):
     logits, ids = tf.constant(normal(2, 3, 7) * 9), tf.constant([[0, 6, 3], [5, 5, 1]])
     upstream = tf.constant(normal(2, 3, seed=1))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(logits)
-        came = losses.smoothed_cross_entropy(logits, ids, smoothing, size)
+        result = losses.smoothed_cross_entropy(logits, ids, smoothing, size)
         log_probs = tf.gather(tf.nn.log_softmax(logits), ids, batch_dims=2)
         picked = tf.gather(logits, ids, batch_dims=2)
         plain = -log_probs + smoothing * (picked - tf.reduce_mean(logits[..., :size], -1))
-    assert_close(came, plain)
-    assert_close(tape.gradient(came, logits, upstream), tape.gradient(plain, logits, upstream))
+    assert_close(result, plain)
+    assert_close(tape.gradient(result, logits, upstream), tape.gradient(plain, logits, upstream))
