@@ -39,7 +39,7 @@ class MemoryAttention(Attention):
 
     def prepare(self, memory):
         """What a `Memory` fixes: dict of leaves [B, ...]."""
-        return {"keys": self.project(memory.compared)}
+        return {"keys": self.project(memory.attention_keys)}
 
     def initial_state(self, memory, num_hypotheses):
         """State before the first position: dict of leaves [B, K, ...].

@@ -105,7 +105,7 @@ class NormalizedLinear(Linear):
             return tf.convert_to_tensor(self._kept())
         return tf.cast(tf.convert_to_tensor(self.gain), tf.float32) / self._lengths()
 
-    def prepare_search(self):
+    def fix_scale(self):
         """Keeps `scale` as it is now, for a layer whose weights are final.
 
         A second call brings it up to date.

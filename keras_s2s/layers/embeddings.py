@@ -140,7 +140,7 @@ class TokenEmbedding(keras.layers.Layer):
     Reference for the tied use: Press and Wolf 2017, arXiv:1608.05859.
     """
 
-    points = False  # whether ids are places of the source
+    is_pointer = False  # whether ids are places of the source
     reads = "ids"  # the key of a source dict
 
     def __init__(self, vocabulary_size, units, unknown=SpecialIds().unknown, **kwargs):
@@ -200,7 +200,7 @@ class PointerEmbedding(TokenEmbedding):
     Reference: Vinyals et al. 2015, arXiv:1506.03134, section 2.3.
     """
 
-    points = True
+    is_pointer = True
 
     def __init__(self, units, memory_units=None, vocabulary_size=len(SpecialIds()), **kwargs):
         super().__init__(vocabulary_size, units, **kwargs)

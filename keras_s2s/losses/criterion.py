@@ -2,7 +2,7 @@
 
 from keras_s2s import losses
 from keras_s2s.config import Objectives
-from keras_s2s.models.training_step import token_weights
+from keras_s2s.losses.token_weights import token_weights
 
 __all__ = ["Criterion"]
 

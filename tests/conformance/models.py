@@ -73,7 +73,7 @@ def source(lengths=(SOURCE, 3, 1, 2), width=SOURCE, seed=7):
 
 def fitted(model, x):
     """A source for this model: a pointer network's copies are its own positions."""
-    if not model.head.points:
+    if not model.head.is_pointer:
         return x
     places = 4 + tf.range(tf.shape(x["mask"])[1])
     return {**x, "copy_ids": tf.where(x["mask"], places, 0)}

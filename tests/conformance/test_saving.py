@@ -87,7 +87,7 @@ def exported(cases, directory):
     expected = {}
     for case in cases:
         made = models.make(*case)
-        other = Pointers(source) if made.head.points else target
+        other = Pointers(source) if made.head.is_pointer else target
         translator = Translator(made, source, other, Decoding(max_length=9))
         export_translator(translator, directory / "-".join(case))
         given, errors = calls(translator)
@@ -96,7 +96,7 @@ def exported(cases, directory):
             outputs = in_this_process(translator, name, feed)
             found |= {f"{name}/given/{key}": value for key, value in outputs.items()}
             # to a pointer network all words that a source lacks are one
-            if name in errors and not made.head.points:
+            if name in errors and not made.head.is_pointer:
                 came = {i: e.decode() for i, e in enumerate(outputs["error"]) if e}
                 assert came == errors[name]
         defaults = in_this_process(translator, "translate", {"text": given["translate"]["text"]})

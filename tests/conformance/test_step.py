@@ -26,23 +26,23 @@ def test_three_hypotheses_reordered_after_every_step(encoder, decoder, head):
     x = models.fitted(model, models.source())
     random = np.random.default_rng(1)
     shape = [models.BATCH, 3, 1]
-    histories, came = np.zeros([*shape[:2], 0], "int32"), []
+    histories, rows = np.zeros([*shape[:2], 0], "int32"), []
     context, state = model.begin(x, 3)
     for position in range(models.TARGET):
         new = random.integers(4, models.TARGET_SIZE, shape) if position else np.full(shape, 2)
         histories = np.concatenate([histories, new.astype("int32")], 2)
         ids = tf.constant(histories[:, :, -1])
         log_probs, state, _ = model.next(ids, tf.constant(position), context, state)
-        came.append(log_probs.numpy())
+        rows.append(log_probs.numpy())
         parents = random.integers(0, 3, shape)
-        histories, *came = [np.take_along_axis(kept, parents, 1) for kept in (histories, *came)]
+        histories, *rows = [np.take_along_axis(x, parents, 1) for x in (histories, *rows)]
         state = tf.nest.map_structure(
             lambda leaf, p=parents[:, :, 0]: tf.gather(leaf, tf.constant(p), axis=1, batch_dims=1),
             state,
         )
     for k in range(3):
         expected, _ = models.whole(model, x, tf.constant(histories[:, k]))
-        np.testing.assert_allclose(np.stack(came, 2)[:, k], expected, atol=OUTPUTS)
+        np.testing.assert_allclose(np.stack(rows, 2)[:, k], expected, atol=OUTPUTS)
 
 
 @pytest.mark.parametrize("decoder", list(parts.DECODERS))

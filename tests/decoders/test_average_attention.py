@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.decoders import FastTransformerDecoder
-from keras_s2s.decoders.average_attention import SSRU, AverageAttention
+from keras_s2s.decoders.average_attention import AverageAttention
+from keras_s2s.decoders.ssru import SSRU
 from keras_s2s.encoders import Memory
 from tests import references
 from tests.references import (
@@ -130,7 +131,7 @@ def test_configuration_and_weights(history):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"history": "lru"}, "history: expected 'average' or 'ssru', came 'lru'"),
+        ({"history": "lru"}, "history: expected 'average' or 'ssru', got 'lru'"),
         ({"positions": "rotary"}, "positions: expected one of "),
     ],
 )

@@ -84,9 +84,9 @@ def test_variational_dropout_draws_once_for_a_sequence():
     encoder, x = made(RecurrentEncoder(4, dropout=0.5, variational=True)), np.ones((2, 9, 3), "f4")
     mask, seen, kept = np.ones((2, 9), bool), [], []
     run = recurrent.run
-    encoder._run = lambda cell, inputs, mask, training, reverse=False: (
+    encoder._run_cell = lambda cell, inputs, mask, training, reverse=False: (
         seen.append(inputs),
-        kept.append(encoder._kept(2, 4, tf.float32)),
+        kept.append(encoder._dropout_mask(2, 4, tf.float32)),
         run(cell, inputs, mask, reverse, kept[-1]),
     )[2]
     given = encoder(x, mask=mask, training=True)
@@ -124,7 +124,7 @@ def test_pyramidal_encoder(bidirectional):
         assert_close((memory.values[b], memory.summary[b]), (values, states["h"]))
         assert memory.mask[b].sum() == length
     np.testing.assert_array_equal(memory.source_index, [[0, 4]] * 4)
-    assert (encoder.width, encoder.shortens) == (8 if bidirectional else 4, True)
+    assert (encoder.width, encoder.has_source_index) == (8 if bidirectional else 4, True)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8])
@@ -169,14 +169,14 @@ def test_configuration_round_trip(encoder):
     [
         (
             lambda: RecurrentEncoder(4, residual=1),
-            "residual: expected True or False, came 1",
+            "residual: expected True or False, got 1",
         ),
         (
             lambda: PyramidalEncoder(4, variational="x"),
-            "variational: expected True or False, came 'x'",
+            "variational: expected True or False, got 'x'",
         ),
-        (lambda: PyramidalEncoder(4, 0), "num_layers: expected a positive integer, came 0"),
-        (lambda: GNMTEncoder(4, 1), "num_layers: expected at least 2, came 1"),
+        (lambda: PyramidalEncoder(4, 0), "num_layers: expected a positive integer, (came|got) 0"),
+        (lambda: GNMTEncoder(4, 1), "num_layers: expected at least 2, got 1"),
     ],
 )
 def test_arguments_are_checked(make, message):

@@ -60,11 +60,11 @@ def test_what_normalises_final_weights_is_kept():
     layer, x = NormalizedLinear(4), normal(3, 5)
     layer.build((None, 5))
     randomise(layer)
-    expected, kept = linear(layer, x), layer.prepare_search()
+    expected, kept = linear(layer, x), layer.fix_scale()
     assert_close(run_both(layer, x), expected)
     layer.gain.assign(2 * layer.gain)
     assert_close(layer.scale(), kept)
-    assert layer.prepare_search() is kept
+    assert layer.fix_scale() is kept
     assert_close(layer(x), linear(layer, x))
     assert len(layer.weights) == 3
 

@@ -221,7 +221,7 @@ def test_wrong_combinations_are_refused(parts, message):
 
 def test_a_preset():
     model = build(ModelConfig(preset="forecaster"), F, 2)
-    assert (model.source.size, model.target.size, model.of_vectors) == (F, 2, True)
+    assert (model.source.size, model.target.size, model.has_feature_targets) == (F, 2, True)
     found = search.forecast(model.begin, model.next, source(), tf.constant([2, 1, 1, 1]), 2)
     assert found.values.shape == (4, 2, 2)
     same = build(ModelConfig(preset="forecaster", target={"first": "source"}), F, F)

@@ -67,4 +67,4 @@ def test_a_preset_that_is_none(capsys):
 def test_a_vocabulary_that_cannot_be(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["catalog", "--vocabulary", "3"])
-    assert "expected a whole number of at least 4, came 3" in capsys.readouterr().err
+    assert "expected a whole number of at least 4, got 3" in capsys.readouterr().err
