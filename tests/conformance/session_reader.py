@@ -29,7 +29,7 @@ def run(session, signature, given):
 def read(directory, calls):
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         graph = tf.compat.v1.saved_model.load(session, ["serve"], directory)
-        found = {}
+        results = {}
         for name, given in calls.items():
             signature = graph.signature_def[name]
             for kind, feed in (
@@ -39,16 +39,16 @@ def read(directory, calls):
                 ("empty", {"text": []}),
             ):
                 outputs = run(session, signature, feed)
-                found |= {f"{name}/{kind}/{key}": value for key, value in outputs.items()}
-    return found
+                results |= {f"{name}/{kind}/{key}": value for key, value in outputs.items()}
+    return results
 
 
 def main():
     request = json.load(sys.stdin)
     stored = {}
     for name in request["names"]:
-        found = read(os.path.join(request["directory"], name, "1"), request["calls"])
-        stored.update({f"{name}/{key}": value for key, value in found.items()})
+        results = read(os.path.join(request["directory"], name, "1"), request["calls"])
+        stored.update({f"{name}/{key}": value for key, value in results.items()})
     if any(module.split(".")[0] == "keras_s2s" for module in sys.modules):
         raise SystemExit("keras_s2s was imported")
     np.savez(request["result"], **stored)

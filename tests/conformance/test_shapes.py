@@ -30,7 +30,7 @@ def test_a_row_does_not_depend_on_its_neighbours(encoder, decoder, head):
 
 
 @over_models
-def test_an_empty_row_is_finite_and_alone(encoder, decoder, head):
+def test_an_empty_row_is_finite_and_does_not_affect_others(encoder, decoder, head):
     model, ids = models.make(encoder, decoder, head), models.target()
     expected, _ = models.whole(model, models.source(), ids)
     log_probs, maps = models.whole(model, models.source((models.SOURCE, 0, 1, 2)), ids)

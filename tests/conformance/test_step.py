@@ -12,7 +12,7 @@ OUTPUTS, ATTENTION = 1e-4, 1e-5
 
 
 @over_models
-def test_steps_equal_the_whole(encoder, decoder, head):
+def test_steps_equal_the_call(encoder, decoder, head):
     model, x, ids = models.make(encoder, decoder, head), models.source(), models.target()
     expected, attention = models.whole(model, x, ids)
     log_probs, alignment = models.stepped(model, x, tf.expand_dims(ids, 1))
@@ -46,7 +46,7 @@ def test_three_hypotheses_reordered_after_every_step(encoder, decoder, head):
 
 
 @pytest.mark.parametrize("decoder", list(parts.DECODERS))
-def test_a_state_of_fixed_size_gives_the_same(decoder):
+def test_a_state_of_fixed_size_gives_equal_results(decoder):
     model, x, ids = models.make("bigru", decoder, "softmax"), models.source(), models.target()
     ids = tf.expand_dims(ids, 1)
     grown, _ = models.stepped(model, x, ids)
@@ -55,7 +55,7 @@ def test_a_state_of_fixed_size_gives_the_same(decoder):
 
 
 @over_models
-def test_steps_equal_the_whole_in_bfloat16(encoder, decoder, head):
+def test_steps_equal_the_call_in_bfloat16(encoder, decoder, head):
     model = models.make(encoder, decoder, head, "mixed_bfloat16")
     x, ids = models.source(), models.target()
     expected, _ = models.whole(model, x, ids)

@@ -31,7 +31,9 @@ SOURCES, TARGETS = [5, 3, 1], [4, 2, 3]
 FAMILIES = ["recurrent", "transformer"]
 
 
-def made(family="recurrent", copies=False, tie="none", layers=1, seed=0, policy="float32", **more):
+def make_model(
+    family="recurrent", copies=False, tie="none", layers=1, seed=0, policy="float32", **more
+):
     """A tiny model with random weights."""
     if family == "recurrent":
         encoder = RecurrentEncoder(4, layers, dtype=policy)
@@ -62,20 +64,20 @@ def mean_loss(logits, y, weights, smoothing=0.0):
     return total / weights.sum()
 
 
-def compiled(model, rate=0.1, **options):
+def compile_model(model, rate=0.1, **options):
     model.compile(keras.optimizers.SGD(rate), **options)
     return model
 
 
-def measured(model, **options):
+def compile_eager(model, **options):
     """Compiled to run without a graph: for one batch that is sooner done."""
-    return compiled(model, run_eagerly=True, **options)
+    return compile_model(model, run_eagerly=True, **options)
 
 
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_logits(family, copies):
-    model, (x, _, _) = made(family, copies), batch()
+    model, (x, _, _) = make_model(family, copies), batch()
     logits = model(x)
     assert logits.shape == (3, T, V + S if copies else V)
     assert logits.dtype == tf.float32
@@ -88,7 +90,7 @@ def test_logits(family, copies):
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_maps(family, copies):
-    model, (x, _, _) = made(family, copies, layers=2), batch()
+    model, (x, _, _) = make_model(family, copies, layers=2), batch()
     logits = model(x)
     one = model(x, maps="alignment")
     every = model(x, maps="all")
@@ -111,8 +113,8 @@ def test_maps(family, copies):
 
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_begin_and_next_give_what_call_gives(family, copies):
-    model, (x, _, _) = made(family, copies), batch()
+def test_begin_and_next_equal_the_call(family, copies):
+    model, (x, _, _) = make_model(family, copies), batch()
     whole = model(x, maps="alignment")
     context, state = model.begin(x["source"], 2, max_length=T)
     for t in range(T):
@@ -129,8 +131,8 @@ def test_begin_and_next_give_what_call_gives(family, copies):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("copies", [False, True])
 def test_loss_is_the_mean_over_real_tokens(copies, smoothing):
-    model, (x, y, weights) = made(copies=copies, label_smoothing=smoothing), batch()
-    loss = measured(model).evaluate(x, y, sample_weight=weights, verbose=0)
+    model, (x, y, weights) = make_model(copies=copies, label_smoothing=smoothing), batch()
+    loss = compile_eager(model).evaluate(x, y, sample_weight=weights, verbose=0)
     logits = model(x)
     assert_close(loss, mean_loss(logits, y, weights, smoothing))
     wide = np.pad(y, [(0, 0), (0, 2)]), np.pad(weights, [(0, 0), (0, 2)])
@@ -139,7 +141,7 @@ def test_loss_is_the_mean_over_real_tokens(copies, smoothing):
 
 
 def test_sample_weights_of_every_form():
-    model, (x, y, weights) = compiled(made()), batch()
+    model, (x, y, weights) = compile_model(make_model()), batch()
     logits = model(x)
 
     def loss(w):
@@ -153,27 +155,29 @@ def test_sample_weights_of_every_form():
     assert loss(np.zeros((3, T))) == 0.0
 
 
-def test_a_loss_given_to_compile_is_respected():
+def test_a_loss_of_compile_is_used():
     user = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model, (x, y, weights) = measured(made(label_smoothing=0.3), loss=user), batch()
+    model, (x, y, weights) = compile_eager(make_model(label_smoothing=0.3), loss=user), batch()
     loss = model.evaluate(x, y, sample_weight=weights, verbose=0)
     assert_close(loss, mean_loss(model(x), y, weights) * weights.sum() / weights.size)
     assert_close(model.compute_loss(x, y, {"logits": model(x)}, weights), loss)
 
 
 def test_losses_of_layers_are_added():
-    model, (x, y, weights) = measured(made()), batch()
+    model, (x, y, weights) = compile_eager(make_model()), batch()
     plain = model.evaluate(x, y, sample_weight=weights, verbose=0)
     model.head.projection.kernel_regularizer = keras.regularizers.L2(0.5)
     model.head.projection.kernel.regularizer = model.head.projection.kernel_regularizer
     more = 0.5 * np.sum(model.head.projection.kernel.numpy() ** 2)
-    again = measured(model).evaluate(x, y, sample_weight=weights, verbose=0)
+    again = compile_eager(model).evaluate(x, y, sample_weight=weights, verbose=0)
     assert_close(again, plain + more)
 
 
 def test_metrics_see_the_logits():
-    model, (x, y, weights) = made(), batch()
-    measured(model, metrics=["accuracy"], weighted_metrics=[TokenAccuracy("tokens"), Perplexity()])
+    model, (x, y, weights) = make_model(), batch()
+    compile_eager(
+        model, metrics=["accuracy"], weighted_metrics=[TokenAccuracy("tokens"), Perplexity()]
+    )
     given = model.evaluate(x, y, sample_weight=weights, verbose=0, return_dict=True)
     logits = model(x)
     right = logits.numpy().argmax(-1) == y
@@ -182,8 +186,11 @@ def test_metrics_see_the_logits():
     assert_close(given["perplexity"], np.exp(mean_loss(logits, y, weights)), 1e-4)
 
 
-def test_outputs_with_maps_are_measured_alike():
-    model, (x, y, weights) = compiled(made(), weighted_metrics=[TokenAccuracy("tokens")]), batch()
+def test_outputs_with_maps_have_the_same_loss_and_metrics():
+    model, (x, y, weights) = (
+        compile_model(make_model(), weighted_metrics=[TokenAccuracy("tokens")]),
+        batch(),
+    )
     with_maps = model(x, maps="all")
     for outputs in (with_maps, with_maps["logits"]):
         model.reset_metrics()
@@ -196,7 +203,7 @@ def test_outputs_with_maps_are_measured_alike():
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_clusters_without_a_target_are_skipped_and_the_update_is_the_same(policy):
+def test_skipping_clusters_without_targets_does_not_change_the_update(policy):
     (x, y, weights), found = batch(), {}
     for skips in (True, False):
         parts = TokenEmbedding(V, 8), RecurrentEncoder(8, dtype=policy), TokenEmbedding(V, 8)
@@ -205,7 +212,7 @@ def test_clusters_without_a_target_are_skipped_and_the_update_is_the_same(policy
         model.build()
         randomise(model)
         head.supports_target_log_probs = skips
-        compiled(model, weighted_metrics=[Perplexity()]).configure_updates(1)
+        compile_model(model, weighted_metrics=[Perplexity()]).configure_updates(1)
         history = model.fit(
             x, y, sample_weight=weights, batch_size=len(y), epochs=2, verbose=0, shuffle=False
         ).history
@@ -228,7 +235,7 @@ FITS = [(f, p) for p in ("float32", "mixed_bfloat16", "mixed_float16") for f in 
     [pytest.param(*case, marks=[] if case in FAST else pytest.mark.slow) for case in FITS],
 )
 def test_fit_lowers_the_loss_under_every_policy(family, policy):
-    model, (x, y, weights) = compiled(made(family, policy=policy), 0.5), batch()
+    model, (x, y, weights) = compile_model(make_model(family, policy=policy), 0.5), batch()
     data = tf.data.Dataset.from_tensors((x, y, weights)).repeat()
     losses = model.fit(data, steps_per_epoch=5, epochs=2, shuffle=False, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
@@ -242,9 +249,13 @@ def test_fit_lowers_the_loss_under_every_policy(family, policy):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_fit_under_xla(family, copies):
     options = {"copies": copies, "layers": 2}
-    plain, xla, (x, y, weights) = made(family, **options), made(family, **options), batch()
+    plain, xla, (x, y, weights) = (
+        make_model(family, **options),
+        make_model(family, **options),
+        batch(),
+    )
     losses = [
-        compiled(model, jit_compile=jit)
+        compile_model(model, jit_compile=jit)
         .fit(x, y, sample_weight=weights, epochs=3, shuffle=False, verbose=0)
         .history["loss"]
         for model, jit in ((plain, False), (xla, True))
@@ -258,19 +269,19 @@ def test_fit_under_xla_with_dropout_in_the_loop():
     x, y, weights = batch()
     sizes = {"units": 4, "num_layers": 2, "dropout": 0.3}
     model = models.build(ModelConfig(encoder=sizes, decoder=sizes), SOURCE_SIZE, V)
-    loss = compiled(model, jit_compile=True).train_on_batch(x, y, sample_weight=weights)
+    loss = compile_model(model, jit_compile=True).train_on_batch(x, y, sample_weight=weights)
     assert np.isfinite(loss)
 
 
 def test_a_model_builds_itself_from_the_first_batch():
-    model, (x, y, weights) = made(), batch()
+    model, (x, y, weights) = make_model(), batch()
     fresh = Seq2Seq.from_config(model.get_config())
-    compiled(fresh).train_on_batch(x, y, sample_weight=weights)
+    compile_model(fresh).train_on_batch(x, y, sample_weight=weights)
     assert [w.shape for w in fresh.weights] == [w.shape for w in model.weights]
 
 
 def test_a_tied_table_is_one_variable_with_gradients_from_both_uses():
-    model, (x, y, _) = made(tie="output"), batch()
+    model, (x, y, _) = make_model(tie="output"), batch()
     table = model.target.table
 
     def gradient(stopped):
@@ -283,7 +294,7 @@ def test_a_tied_table_is_one_variable_with_gradients_from_both_uses():
             loss = model.compute_loss(x, y, model.head(outputs, embedded, None, context), None)
         return tf.convert_to_tensor(tape.gradient(loss, table.value))
 
-    compiled(model)
+    compile_model(model)
     both, output_only = gradient(False).numpy(), gradient(True).numpy()
     assert np.abs(output_only).max() > 1e-4
     unread = [i for i in range(V) if i not in x["target"]]
@@ -320,7 +331,7 @@ def test_tied_tables_are_counted_once(tie, tables):
 )
 def test_arguments_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
-        made(**options)
+        make_model(**options)
 
 
 def test_tie_of_another_width():
@@ -330,7 +341,7 @@ def test_tie_of_another_width():
         Seq2Seq(*parts, SoftmaxHead(V), "output")
 
 
-def test_a_pointer_network_of_one_part_alone():
+def test_a_pointer_network_needs_head_and_embedding():
     parts = TokenEmbedding(V, 4), RecurrentEncoder(4, bidirectional=False)
     decoder = RecurrentDecoder(4)
     tokens, places = TokenEmbedding(4, 4), PointerEmbedding(4)
@@ -344,10 +355,10 @@ def test_a_pointer_network_of_one_part_alone():
     assert model.smoothing == 0.0
 
 
-def test_another_backend_is_refused(monkeypatch):
+def test_another_backend_raises_an_error(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ValueError, match="KERAS_BACKEND: expected 'tensorflow', got 'jax'"):
-        made()
+        make_model()
 
 
 REPLICAS = """
@@ -360,12 +371,12 @@ from tests.references import assert_close
 
 x, y, weights = tf.nest.map_structure(lambda a: np.concatenate([a[:2], a[1::-1]]), t.batch())
 data = tf.data.Dataset.from_tensor_slices((x, y, weights)).batch(4)
-alone = t.compiled(t.made(FAMILY), weighted_metrics=[Perplexity()])
+alone = t.compile_model(t.make_model(FAMILY), weighted_metrics=[Perplexity()])
 before = t.mean_loss(alone(x), y, weights)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
-    model = t.compiled(t.made(FAMILY), weighted_metrics=[Perplexity()])
+    model = t.compile_model(t.make_model(FAMILY), weighted_metrics=[Perplexity()])
 for fitted in (alone, model):
     history = fitted.fit(data, shuffle=False, verbose=0).history
     assert_close(history["loss"][0], before)
@@ -379,7 +390,7 @@ print("equal")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-def test_two_replicas_learn_what_one_learns(family):
+def test_two_replicas_equal_one(family):
     """Both replicas get the same number of tokens, so that their mean is the batch's mean."""
     code = REPLICAS.replace("FAMILY", repr(family))
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
