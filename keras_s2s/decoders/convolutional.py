@@ -31,7 +31,7 @@ class ConvolutionalDecoder(Decoder):
         kernel_size: number k of positions that an output of a layer sees, its own the last.
         positions: position signal added to the vectors, see `keras_s2s.encoders.MeanEncoder`.
         dropout: rate of dropout on the vectors and on the inputs of every layer.
-        normalized: whether the weights are normalised, see `keras_s2s.linear.NormalizedLinear`.
+        normalized: whether the weights are normalised, see `NormalizedLinear`.
             `prepare` computes the scales of the weights once for all steps.
 
     Call arguments:

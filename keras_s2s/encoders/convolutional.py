@@ -32,7 +32,7 @@ class ConvolutionalEncoder(Encoder):
         dropout: rate of dropout on the vectors and on the inputs of every layer.
         paired: None, or the number of layers of a second stack for the values.
         source_end: as for `MeanEncoder`.
-        normalized: whether the weights are normalised, see `keras_s2s.linear.NormalizedLinear`.
+        normalized: whether the weights are normalised, see `NormalizedLinear`.
 
     Call arguments:
         inputs: float tensor [B, S, D].

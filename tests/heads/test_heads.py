@@ -286,9 +286,7 @@ def test_pointer_network():
     assert given.shape == (3, 2, 4 + S)
     values = decoder_context["memory"]["values"].numpy()
     for b, n in np.ndindex(2, 2):
-        _, weights = references.additive_attention(
-            head.pointer, outputs[b, n], values[b], MASK[b]
-        )
+        _, weights = references.additive_attention(head.pointer, outputs[b, n], values[b], MASK[b])
         expected = np.zeros(4 + S)
         for place in range(S):
             expected[PLACES[b, place]] += weights[place]

@@ -176,8 +176,8 @@ def test_tokens_out_of_frames():
     )
     model.build()
     x, ids = source(), models.target()
-    expected, attention = models.whole(model, x, ids)
-    found, alignment = models.stepped(model, x, tf.expand_dims(ids, 1))
+    expected, attention = models.call_model(model, x, ids)
+    found, alignment = models.run_steps(model, x, tf.expand_dims(ids, 1))
     np.testing.assert_allclose(found[:, 0], expected, atol=1e-4)
     np.testing.assert_allclose(alignment[:, 0], attention["cross"][:, 0], atol=1e-5)
 
