@@ -1,4 +1,4 @@
-"""Models of the parts, and inputs for them."""
+"""Tiny models of all parts, and inputs for them."""
 
 import keras
 import numpy as np

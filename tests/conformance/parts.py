@@ -1,4 +1,4 @@
-"""The parts of the conformance tests, tiny, and which of them stand together."""
+"""The tiny parts of the conformance tests, and the combinations that are tested."""
 
 import itertools
 
@@ -59,7 +59,7 @@ CORE_HEADS = {
     "tied": (SoftmaxHead, "output"),
     "pointer": (PointerGeneratorHead, "none"),
 }
-# Variations: each stands in MORE under or over one other part.
+# Variants: MORE combines each with one other part.
 MORE_ENCODERS = {
     "deep": lambda **k: RecurrentEncoder(WIDTH, 3, "layer_norm_lstm", residual=True, **k),
     "pyramid": lambda **k: PyramidalEncoder(WIDTH, 3, "layer_norm_gru", **k),

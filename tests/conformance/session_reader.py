@@ -1,4 +1,4 @@
-"""Run by a test in a process of its own: SavedModels through a v1 Session, without keras_s2s."""
+"""A script that runs SavedModels in a v1 Session, without keras_s2s."""
 
 import json
 import os
@@ -11,14 +11,14 @@ import tensorflow_text  # noqa: F401
 
 
 def column(values, kind):
-    """Strings come as lists of their bytes."""
+    """An input; strings are lists of their bytes."""
     if kind == tf.string:
         return np.array([bytes(value) for value in values], dtype=object)
     return np.array(values, kind.as_numpy_dtype)
 
 
 def run(session, signature, given):
-    """The outputs of a signature; what is not given has the signature's own default."""
+    """The outputs of a signature; a missing input has the signature's default."""
     feed = {name: tf.make_ndarray(value) for name, value in signature.defaults.items()}
     types = {name: tf.as_dtype(info.dtype) for name, info in signature.inputs.items()}
     feed |= {name: column(values, types[name]) for name, values in given.items()}

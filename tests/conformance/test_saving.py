@@ -1,4 +1,4 @@
-"""What is saved comes back: `.keras` files and SavedModels, for every model."""
+"""`.keras` files and SavedModels of every model."""
 
 import json
 import subprocess
@@ -69,7 +69,7 @@ def encoded(values):
 
 
 def in_this_process(translator, name, given):
-    """A signature's outputs; what is not given has the translator's own default."""
+    """A signature's outputs; a missing input has the translator's default."""
     fields, defaults = SIGNATURES[name].inputs, translator.defaults(SIGNATURES[name])
     columns = [
         tf.constant(encoded(given.get(f.name, [defaults.get(f.name)])), f.dtype) for f in fields
@@ -79,7 +79,7 @@ def in_this_process(translator, name, given):
 
 
 def export_cases(cases, directory):
-    """Exports each case; gives for each what the translator says in this process."""
+    """Exports each case; returns the outputs of its translator in this process."""
     letters = TokenizerConfig(kind="whitespace", size=None)
     source = train(letters, ["a b c d e f g h i"])
     target = train(letters, ["a b c d e f g"])
@@ -95,7 +95,7 @@ def export_cases(cases, directory):
         for name, feed in given.items():
             outputs = in_this_process(translator, name, feed)
             results |= {f"{name}/given/{key}": value for key, value in outputs.items()}
-            # to a pointer network all words that a source lacks are one
+            # A pointer network has one token for all words that are not in the source.
             if name in errors and not made.head.is_pointer:
                 actual = {i: e.decode() for i, e in enumerate(outputs["error"]) if e}
                 assert actual == errors[name]
@@ -106,7 +106,7 @@ def export_cases(cases, directory):
 
 
 def run_in_session(directory, names, given, path):
-    """Runs the exports in a fresh process that knows TensorFlow alone."""
+    """Runs the exports in a fresh process with TensorFlow alone."""
     listed = {
         name: {
             key: [list(x) if isinstance(x, bytes) else x for x in encoded(values)]
@@ -132,7 +132,7 @@ def run_in_session(directory, names, given, path):
 
 
 def without_ties(name, key, *values):
-    """What rounding cannot decide: where two orders of tokens tie, the best hypothesis alone."""
+    """The best hypothesis alone where rounding decides between two orders of tokens."""
     kind, _, output = key.rpartition("/")
     ties = kind == "translate/given" and name.split("-")[1] in parts.OF_PAIRS
     whole = values[1].ndim == 1 or output in ("score", "log_prob", "source_tokens")

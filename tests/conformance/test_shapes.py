@@ -1,4 +1,4 @@
-"""Odd sizes and padding: nothing breaks, and nothing that is not there has a say."""
+"""Unusual sizes and padding, for every model."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +13,7 @@ def test_padding_changes_nothing(encoder, decoder, head):
     narrow, maps = models.call_model(model, models.source(), ids)
     wide, wide_maps = models.call_model(model, models.source(width=models.SOURCE + 4), ids)
     columns = narrow.shape[-1]
-    # What a copying head has for padding is the floor of a copy, the same for every column.
+    # A copying head has the floor of a copy probability for padding, in every column.
     np.testing.assert_allclose(wide[..., :columns], narrow, atol=1e-5)
     cross = wide_maps["cross"].numpy()
     np.testing.assert_allclose(cross[..., : models.SOURCE], maps["cross"], atol=1e-5)

@@ -1,4 +1,4 @@
-"""A decoder's steps give what its call gives, for every model."""
+"""The steps of a decoder equal its call, for every model."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Average attention and SSRU against the papers' formulas, and the decoder they stand in."""
+"""Average attention, SSRU and their decoder against the papers' formulas."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Decoders against the papers' formulas, and one step at a time against the whole."""
+"""Decoders against the papers' formulas, and their steps against their calls."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def make_inputs(decoder, rows=3, length=5):
 
 
 def initial_states(decoder, summary):
-    """tanh(W summary + b), cut into the states of the layers, for one row."""
+    """tanh(W summary + b), split into the states of the layers, for one row."""
     names = decoder.cells[0].state_names
     leaves = iter(
         np.split(

@@ -32,7 +32,7 @@ def build_decoder(decoder):
 
 
 class Reference:
-    """One row through a decoder: the state of every layer, and what the layers above do."""
+    """One row through a decoder: the states of all layers and the updates of them."""
 
     def __init__(self, decoder, memory, row):
         self.decoder, self.kind = decoder, decoder.cell
@@ -71,7 +71,7 @@ class Reference:
 
 
 def luong(decoder, memory, row, inputs):
-    """Luong et al. 2015: h~ = tanh(W_c [c; h]), fed to the first layer if asked for."""
+    """Luong et al. 2015: h~ = tanh(W_c [c; h]), fed to the first layer with input feeding."""
     r, fed = Reference(decoder, memory, row), np.zeros(UNITS)
     for y in inputs:
         gates = linear(decoder.cells[0].input_projection, y)

@@ -1,4 +1,4 @@
-"""Encoders made of encoders, several sources, factors."""
+"""Sequential and parallel encoders, several sources, factors."""
 
 import keras
 import numpy as np
@@ -60,7 +60,7 @@ def test_sequential_encoder_maps_of_all_encoders_of_full_length():
 
 
 def real_positions_first(memories, *leaves):
-    """Leaves of memories side by side: the real places of a row before its padding."""
+    """Concatenated leaves of memories, the real positions of a row before its padding."""
     order = np.argsort(~np.concatenate([m.mask for m in memories], 1), 1, kind="stable")
     return [np.stack([x[i] for x, i in zip(leaf, order, strict=True)]) for leaf in leaves]
 

@@ -1,4 +1,4 @@
-"""Encoders against readers written from the papers, row by row without any padding."""
+"""Encoders against NumPy references of the papers, row by row without padding."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def transformer(norm="pre", **options):
 
 
 def encode_row_recurrent(encoder, x, length):
-    """One row through a stack of readers: outputs, states."""
+    """One row through recurrent layers: outputs, states."""
     states = {}
     for i, forward in enumerate(encoder.forward_cells):
         layers = [references.read(encoder.cell, forward, x, length)]
@@ -41,7 +41,7 @@ def encode_row_recurrent(encoder, x, length):
 
 
 def encode_row_transformer(encoder, x, length):
-    """One row through the layers, seen without its padding."""
+    """One row through the layers, without its padding."""
     mask = np.tile(np.arange(len(x)) < length, (len(x), 1))
     x, maps = references.placed(encoder, x), []
     for layer in encoder.layers:

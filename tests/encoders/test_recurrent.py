@@ -1,4 +1,4 @@
-"""Recurrent encoders beyond the plain stack, row by row against readers written from the papers."""
+"""Variants of recurrent encoders against NumPy references of the papers, row by row."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def build_encoder(encoder, width=3):
 
 
 def run_layer(encoder, i, x, length):
-    """A layer of a row: outputs [S, width], its states."""
+    """One layer over one row: outputs [S, width], final states."""
     layers = [references.read(encoder.cell, encoder.forward_cells[i], x, length)]
     if encoder.bidirectional:
         cell = encoder.backward_cells[i]

@@ -20,7 +20,7 @@ from tests.references import assert_close, linear, normal, randomise, right_padd
 
 V, S = 6, 5
 MASK = right_padded([5, 3, 0], S)
-# Row 0 has a word twice that is outside of the vocabulary (V + 1) and known word 4 twice.
+# Row 0 has a word outside of the vocabulary (V + 1) twice, and the known word 4 twice.
 COPY_IDS = np.array([[4, V + 1, 4, V + 1, 3], [V, 5, 3, 0, 0], [0, 0, 0, 0, 0]], "int32")
 
 
@@ -269,7 +269,7 @@ def test_adaptive_softmax_arguments_are_checked():
 
 # Pointer network
 
-# Row 0 has the token of place 1 again at place 3; 3 is the end.
+# Row 0 has the token of position 1 again at position 3; 3 is the end.
 PLACES = np.array([[4, 5, 6, 5, 3], [4, 5, 3, 0, 0], [0, 0, 0, 0, 0]], "int32")
 
 

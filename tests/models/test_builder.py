@@ -1,4 +1,4 @@
-"""Every preset: built, saved, cast, trained; and what a bad description is told."""
+"""Every preset: construction, saving, dtype policies, gradients."""
 
 import functools
 import zipfile
@@ -16,7 +16,7 @@ from keras_s2s.models.seq2seq import Seq2Seq
 from tests.references import assert_close, randomise, right_padded
 
 SOURCE_SIZE, V, S, T = 11, 9, 5, 4
-# What reads and writes vectors is tested in test_vectors.py.
+# Feature sources and targets are tested in tests/layers/test_features.py.
 PRESETS = {k: preset for k, preset in PRESETS.items() if preset["head"]["kind"] != "regression"}
 
 
@@ -37,7 +37,7 @@ def build_tiny(preset, sizes=(SOURCE_SIZE, V), policy="float32", label_smoothing
 
 @functools.cache
 def build_shared(preset):
-    """One model of a preset for the tests that leave it as it is."""
+    """One model of a preset, for tests that do not change it."""
     return build_tiny(preset, dropout=0.5)
 
 
@@ -57,7 +57,7 @@ def batch(model=None):
     return {"source": source, "target": y}, y
 
 
-# Shrunk, these are like another preset but for a number, or their parts have tests of their own.
+# With tiny sizes these equal another preset but for a number, or their parts have own tests.
 ALIKE = (
     "gru_small",
     "lstm",
@@ -158,7 +158,7 @@ def test_dropout_in_training_only(preset):
 
 
 def count_stored_weights(path):
-    """How many numbers the weights of a .keras file hold, whatever their names."""
+    """Number of weights in a .keras file."""
     with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as file:
         found = []
         with h5py.File(BytesIO(file.read())) as weights:

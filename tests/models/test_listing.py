@@ -1,4 +1,4 @@
-"""The list of presets: every one counted and named, in Python and on the command line."""
+"""The listing of presets with sizes and papers, in Python and on the command line."""
 
 import json
 

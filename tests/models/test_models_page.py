@@ -1,4 +1,4 @@
-"""docs/models.md: every part is in it, and every configuration in it makes what it says."""
+"""docs/models.md: it lists every part, and its configurations build."""
 
 import re
 
@@ -21,7 +21,7 @@ ROWS = [
 
 
 def shrink(model):
-    """The model of a row with parts of eight units."""
+    """The model of a row with parts of width 8."""
     sides = {side: {"units": 8, **model.get(side, {})} for side in ("encoder", "decoder")}
     if "encoders" in sides["encoder"]:
         del sides["encoder"]["units"]

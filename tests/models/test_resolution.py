@@ -1,4 +1,4 @@
-"""Descriptions of models: what they resolve to, and what a bad one is told."""
+"""Resolution of `model` sections, and the errors of invalid ones."""
 
 import pytest
 

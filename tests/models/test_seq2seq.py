@@ -1,4 +1,4 @@
-"""`Seq2Seq`: what `fit` minimises and measures, and what a search asks for."""
+"""`Seq2Seq`: its call, steps, loss and metrics."""
 
 import subprocess
 import sys
@@ -70,7 +70,7 @@ def compile_model(model, rate=0.1, **options):
 
 
 def compile_eager(model, **options):
-    """Compiled to run without a graph: for one batch that is sooner done."""
+    """Compiled to run eagerly, which is faster for one batch."""
     return compile_model(model, run_eagerly=True, **options)
 
 

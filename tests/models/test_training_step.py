@@ -1,4 +1,4 @@
-"""Updates of several batches equal one large batch's; what is not finite changes nothing."""
+"""Updates over several batches, and updates that are not finite."""
 
 import keras
 import numpy as np
@@ -38,7 +38,7 @@ SMALL, LARGE = rows([2], 0), rows([5, 4, 5], 1)
 
 
 def stream(*batches):
-    """A dataset of batches of different sizes, over and over."""
+    """A repeated dataset of batches of different sizes."""
     spec = tf.nest.map_structure(
         lambda leaf: tf.TensorSpec([None] * leaf.ndim, leaf.dtype), batches[0]
     )
@@ -69,7 +69,7 @@ def assert_same_weights(model, other, tolerance):
     ids=["plain", "clipped", "adam"],
 )
 def test_several_batches_equal_one_large_batch(optimizer):
-    """Adam and the norm want the sum of a row's gradients, which Keras leaves in parts."""
+    """Adam and the norm need the sum of the gradients of a row; Keras keeps them apart."""
     config = optimizer.get_config()
     large, split = (make_model(type(optimizer).from_config(config), batches) for batches in (1, 2))
     before = large.get_weights()
@@ -104,7 +104,7 @@ def test_the_loss_is_a_mean_over_tokens():
 
 
 def poison_loss(model):
-    """Makes the loss of every batch that holds a certain token not a number."""
+    """Makes the loss NaN for every batch that contains POISON."""
     plain = model.objectives
 
     def objective(x, y, logits, weights):
