@@ -61,15 +61,11 @@ class Seq2Seq(TrainingLoss):
     Example:
 
     >>> import numpy as np
-    >>> from keras_s2s.decoders import RecurrentDecoder
-    >>> from keras_s2s.encoders import RecurrentEncoder
-    >>> from keras_s2s.heads import SoftmaxHead
-    >>> from keras_s2s.layers.embeddings import TokenEmbedding
-    >>> from keras_s2s.models.seq2seq import Seq2Seq
-    >>> source, target = TokenEmbedding(20, 8), TokenEmbedding(30, 8)
-    >>> model = Seq2Seq(source, RecurrentEncoder(8), target, RecurrentDecoder(8), SoftmaxHead(30))
-    >>> source_batch = {"ids": np.array([[5, 6, 3]]), "mask": np.ones([1, 3], bool)}
-    >>> model({"source": source_batch, "target": np.array([[2, 7]])}).shape
+    >>> from keras_s2s.config import ModelConfig
+    >>> from keras_s2s.models import build
+    >>> model = build(ModelConfig(preset="gru_small"), source_size=20, target_size=30)
+    >>> source = {"ids": np.array([[5, 6, 3]]), "mask": np.ones([1, 3], bool)}
+    >>> model({"source": source, "target": np.array([[2, 7]])}).shape
     TensorShape([1, 2, 30])
     """
 
