@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from keras_s2s.decoders.target_history import TargetHistory
 from keras_s2s.layers.dense import Linear
-from keras_s2s.layers.transformer import FeedForward, TransformerLayer
+from keras_s2s.layers.feed_forward import FeedForward
+from keras_s2s.layers.transformer import TransformerLayer
 
 __all__ = ["AverageAttention", "AverageLayer"]
 
@@ -90,5 +91,5 @@ class AverageAttention(TargetHistory):
 class AverageLayer(TransformerLayer):
     """A `TransformerLayer`, [B, N, D] -> [B, N, D], with average attention for self-attention."""
 
-    def _look_back(self, units, num_heads, dropout, *args, **kwargs):
+    def _make_self_attention(self, units, num_heads, dropout, *args, **kwargs):
         return AverageAttention(units, self.hidden_units, dropout, **kwargs)

@@ -10,7 +10,9 @@ from keras_s2s.decoders.base import Decoder
 from keras_s2s.decoders.bridges import Bridge
 from keras_s2s.encoders import Memory
 from keras_s2s.layers import recurrent
-from keras_s2s.layers.dense import Dropout, check_sizes, shape_of
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.shapes import leading_shape
 
 __all__ = ["CellDecoder", "merge_hypotheses"]
 
@@ -19,7 +21,7 @@ def merge_hypotheses(nest: Any) -> Any:
     """Merges the batch and hypothesis axes of every leaf: [B, K, D] -> [B * K, D]."""
 
     def merge(leaf):
-        batch, count, width = shape_of(leaf, 3)
+        batch, count, width = leading_shape(leaf, 3)
         return tf.reshape(leaf, [batch * count, width])
 
     return tf.nest.map_structure(merge, nest)
@@ -51,13 +53,15 @@ class CellDecoder(Decoder):
         super().__init__(**kwargs)
         hidden_units = units if attention_units is None else attention_units
         optional = {} if residual_from is None else {"residual_from": residual_from}
-        check_sizes(units=units, num_layers=num_layers, attention_units=hidden_units, **optional)
+        check_positive_integers(
+            units=units, num_layers=num_layers, attention_units=hidden_units, **optional
+        )
         self.units, self.num_layers, self.cell = units, num_layers, cell
         self.bridge, self.dropout, self.residual_from = bridge, dropout, residual_from
         self.width, policy = units, self.dtype_policy
         self.attention_kind = attention if isinstance(attention, str) else dict(attention)
         self.attention = make_attention(attention, hidden_units, dtype=policy)
-        self.has_attention = self.attention.attends
+        self.has_attention = self.attention.has_attention
         self.attention_names = list(self.attention.map_names)
         self.cells = [self._make_cell() for _ in range(num_layers)]
         self.gates = self.cells[0].gates * units
@@ -84,7 +88,7 @@ class CellDecoder(Decoder):
             (self.attention, (None, None, self.units), None, (None, None, memory_width)),
             (self.state_bridge, (None, memory_width)),
             *((c, (None, self.units if i else width)) for i, c in enumerate(self.cells)),
-            *self._extra_layers(width, self.attention.width_of(memory_width)),
+            *self._extra_layers(width, self.attention.context_width(memory_width)),
         ]
         for layer, *shapes in layers:
             if not layer.built:
@@ -132,7 +136,7 @@ class CellDecoder(Decoder):
         training: bool = False,
         maps: str = "none",
     ) -> tuple[tf.Tensor, dict[str, Any], tf.Tensor | None]:
-        sizes = shape_of(inputs, 2)
+        sizes = leading_shape(inputs, 2)
         inputs = merge_hypotheses(self._cast_inputs(inputs))  # [B * K, D]
         inputs = self.input_dropout(inputs, training=training)
         readout_inputs, weights, state = self._advance(
@@ -145,7 +149,7 @@ class CellDecoder(Decoder):
         outputs = self.input_dropout(self._readout(readout_inputs, inputs), training=training)
 
         def split_hypotheses(leaf):
-            return tf.reshape(leaf, [*sizes, shape_of(leaf, 2)[1]])
+            return tf.reshape(leaf, [*sizes, leading_shape(leaf, 2)[1]])
 
         state = tf.nest.map_structure(split_hypotheses, state)
         return split_hypotheses(outputs), state, self.select_maps(weights, maps)
@@ -194,7 +198,7 @@ class CellDecoder(Decoder):
         return {**context["memory"], **context["attention"]}
 
     def _context_width(self, context):
-        return self.attention.width_of(context["memory"]["values"].shape[-1])
+        return self.attention.context_width(context["memory"]["values"].shape[-1])
 
     def _attend(self, query, sizes, memory, state, training):
         """Attended vectors, weights, and a new state with that of the attention alone."""

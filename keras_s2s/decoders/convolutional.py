@@ -9,10 +9,13 @@ import tensorflow as tf
 from keras_s2s.attention import dot_product_attention
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.encoders import Memory
-from keras_s2s.layers.convolutions import HALF, GatedConvolution
-from keras_s2s.layers.dense import Dropout, check_sizes, make_linear, shape_of
-from keras_s2s.layers.embeddings import place
-from keras_s2s.layers.transformer import check_absolute, make_table
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.convolutions import SQRT_HALF, GatedConvolution
+from keras_s2s.layers.dense import make_linear
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.positions import add_positions
+from keras_s2s.layers.shapes import leading_shape
+from keras_s2s.layers.transformer_stack import check_absolute_positions, make_position_table
 
 __all__ = ["ConvolutionalDecoder"]
 
@@ -68,11 +71,11 @@ class ConvolutionalDecoder(Decoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(units=units, num_layers=num_layers, kernel_size=kernel_size)
+        check_positive_integers(units=units, num_layers=num_layers, kernel_size=kernel_size)
         self.units, self.num_layers, self.kernel_size = units, num_layers, kernel_size
         self.positions, self.dropout, self.width = positions, dropout, units
         self.normalized = normalized
-        self.position_kind = check_absolute(positions)
+        self.position_kind = check_absolute_positions(positions)
         self.attention_names = [f"layer {index + 1}" for index in range(num_layers)]
         policy = self.dtype_policy
         self.position_table = self.memory_projection = None
@@ -91,7 +94,7 @@ class ConvolutionalDecoder(Decoder):
     def build(self, inputs_shape: tuple[int | None, ...], context_shape: dict[str, Any]) -> None:
         width, memory_width = inputs_shape[-1], context_shape["memory"]["values"][-1]
         if self.position_table is None:
-            self.position_table = make_table(width, self.positions)
+            self.position_table = make_position_table(width, self.positions)
         if self.memory_projection is None and memory_width != self.units:
             self.memory_projection = self._make_linear()
         units_shape = (None, None, self.units)
@@ -160,7 +163,7 @@ class ConvolutionalDecoder(Decoder):
         training: bool = False,
         maps: str = "none",
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor | None]:
-        sizes, new_state, scales = shape_of(inputs, 2), {}, self._scale_arguments(context)
+        sizes, new_state, scales = leading_shape(inputs, 2), {}, self._scale_arguments(context)
         inputs = tf.reshape(self._cast_inputs(inputs), [-1, inputs.shape[-1]])  # [B * K, D]
         cache_width = (self.kernel_size - 1) * self.units
 
@@ -196,7 +199,7 @@ class ConvolutionalDecoder(Decoder):
         return outputs, None if cross is None else {"cross": cross}
 
     def _embed(self, inputs, positions, training=False, **scale):
-        x = place(inputs, positions, self.position_kind, False, self.position_table)
+        x = add_positions(inputs, positions, self.position_kind, False, self.position_table)
         return self.input_projection(self.input_dropout(x, training=training), **scale)
 
     def _run_layers(
@@ -213,13 +216,13 @@ class ConvolutionalDecoder(Decoder):
         for index, (query_projection, output_projection) in enumerate(projections):
             outputs = convolve(index, x)
             query = query_projection(outputs, **scales[query_projection])
-            query = (query + embedded) * HALF
+            query = (query + embedded) * SQRT_HALF
             vectors, layer_weights = dot_product_attention(
                 query, attended["keys"], attended["values"], mask
             )
             vectors = output_projection(vectors * attended["scale"], **scales[output_projection])
-            outputs = (vectors + outputs) * HALF
-            x = (outputs + x) * HALF
+            outputs = (vectors + outputs) * SQRT_HALF
+            x = (outputs + x) * SQRT_HALF
             weights.append(layer_weights)
         return x, tf.stack(weights, 1)
 

@@ -7,7 +7,7 @@ import keras
 from keras_s2s.decoders.average_attention import AverageLayer
 from keras_s2s.decoders.ssru import SSRULayer
 from keras_s2s.decoders.transformer import TransformerDecoder
-from keras_s2s.layers.transformer import check_absolute
+from keras_s2s.layers.transformer_stack import check_absolute_positions
 
 __all__ = ["FastTransformerDecoder"]
 
@@ -66,7 +66,7 @@ class FastTransformerDecoder(TransformerDecoder):
     ) -> None:
         if history not in LAYERS:
             raise ValueError(f"history: expected 'average' or 'ssru', got {history!r}")
-        check_absolute(positions)
+        check_absolute_positions(positions)
         self.history, self.layer_class = history, LAYERS[history]
         super().__init__(
             units,

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from keras_s2s.decoders.cell_decoder import CellDecoder, merge_hypotheses
 from keras_s2s.encoders.base import check_flags
-from keras_s2s.layers.dense import Linear, shape_of
+from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.shapes import leading_shape
 
 __all__ = ["LuongDecoder"]
 
@@ -113,7 +114,7 @@ class LuongDecoder(CellDecoder):
         if self.input_feeding or self.attention.stateful:
             return super()._all_positions(inputs, context, training)
         x, _ = self._run_cells(inputs, context["initial"], training)  # [B, T, U]
-        sizes, memory = shape_of(x, 2), self._attention_memory(context)
+        sizes, memory = leading_shape(x, 2), self._attention_memory(context)
         attended, weights, _ = self._attend(merge_hypotheses(x), sizes, memory, {}, training)
         attended = tf.reshape(attended, [*sizes, attended.shape[-1]])
         return (self.readout(tf.concat([attended, x], 2)),), weights

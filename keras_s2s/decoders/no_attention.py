@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_s2s.decoders.cell_decoder import CellDecoder, merge_hypotheses
-from keras_s2s.layers.dense import shape_of
+from keras_s2s.layers.shapes import leading_shape
 
 __all__ = ["NoAttentionDecoder", "PlainDecoder"]
 
@@ -68,7 +68,7 @@ class NoAttentionDecoder(CellDecoder):
 
     def _all_positions(self, inputs, context, training):
         x, _ = self._run_cells(inputs, context["initial"], training)  # [B, T, U]
-        sizes, memory = shape_of(x, 2), self._attention_memory(context)
+        sizes, memory = leading_shape(x, 2), self._attention_memory(context)
         _, weights, _ = self._attend(merge_hypotheses(x), sizes, memory, {}, None)
         return (x,), weights
 

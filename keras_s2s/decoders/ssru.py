@@ -93,5 +93,5 @@ class SSRU(TargetHistory):
 class SSRULayer(TransformerLayer):
     """A `TransformerLayer`, [B, N, D] -> [B, N, D], with an SSRU for self-attention."""
 
-    def _look_back(self, units, *args, **kwargs):
+    def _make_self_attention(self, units, *args, **kwargs):
         return SSRU(units, **kwargs)

@@ -9,16 +9,17 @@ from keras_s2s import attention
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.encoders import Memory
 from keras_s2s.layers import masks
-from keras_s2s.layers.dense import Dropout, shape_of
-from keras_s2s.layers.embeddings import place
-from keras_s2s.layers.transformer import (
-    TransformerLayer,
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.normalization import make_norm
+from keras_s2s.layers.positions import add_positions
+from keras_s2s.layers.shapes import leading_shape
+from keras_s2s.layers.transformer import TransformerLayer
+from keras_s2s.layers.transformer_stack import (
     check_stack,
     head_names,
     make_layers,
-    make_norm,
-    make_table,
-    split_positions,
+    make_position_table,
+    parse_positions,
 )
 
 __all__ = ["TransformerDecoder"]
@@ -98,8 +99,8 @@ class TransformerDecoder(Decoder):
         self.first_position = first_position
         policy = self.dtype_policy
         self.layers = make_layers(self, True, self.layer_class)
-        self.position_kind, _ = split_positions(positions)
-        self.position_table = make_table(units, positions)
+        self.position_kind, _ = parse_positions(positions)
+        self.position_table = make_position_table(units, positions)
         self.final_norm = make_norm(policy, epsilon) if norm == "pre" else None
         self.input_dropout = Dropout(dropout, dtype=policy)
         self.attention_names = head_names(num_layers, num_heads)
@@ -143,7 +144,9 @@ class TransformerDecoder(Decoder):
             projected = layer.project(memory.values, memory.mask, memory.keys)
             context["layers"][f"layer_{i}"] = {name: projected[name] for name in ("keys", "values")}
         # One mask for all layers, prepared once for all steps.
-        context["places"] = attention.places(tf.expand_dims(tf.expand_dims(memory.mask, 1), 1))
+        context["places"] = attention.additive_mask(
+            tf.expand_dims(tf.expand_dims(memory.mask, 1), 1)
+        )
         return context
 
     def initial_state(
@@ -170,14 +173,14 @@ class TransformerDecoder(Decoder):
         training: bool = False,
         maps: str = "none",
     ) -> tuple[tf.Tensor, dict[str, Any], tf.Tensor | None]:
-        sizes, new_state, weights = shape_of(inputs, 2), {}, []
+        sizes, new_state, weights = leading_shape(inputs, 2), {}, []
         inputs = tf.reshape(inputs, [-1, self.units])  # [B * K, D]
         x, filled = self._embed(inputs, tf.reshape(position, [1])), None
         if "filled" in state:  # a cache of fixed size
             is_current = tf.equal(tf.range(tf.shape(state["filled"])[2]), position)
             new_state["filled"] = tf.logical_or(state["filled"], is_current)  # [B, K, t]
             filled = tf.expand_dims(tf.expand_dims(new_state["filled"], 2), 2)
-            filled = attention.places(filled)
+            filled = attention.additive_mask(filled)
         for index, layer in enumerate(self.layers):
             name = f"layer_{index}"
             memory = context["layers"][name] | {"mask": context["places"]}
@@ -214,7 +217,9 @@ class TransformerDecoder(Decoder):
 
     def _embed(self, inputs, positions):
         inputs, positions = self._cast_inputs(inputs), positions + self.first_position
-        return place(inputs, positions, self.position_kind, self.scaled, self.position_table)
+        return add_positions(
+            inputs, positions, self.position_kind, self.scaled, self.position_table
+        )
 
     def _normalize_outputs(self, x):
         return self.final_norm(x) if self.final_norm else x

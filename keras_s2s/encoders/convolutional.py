@@ -7,10 +7,12 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.encoders.base import Encoder, Memory, check_flags, masked_mean
-from keras_s2s.layers.convolutions import HALF, GatedConvolution
-from keras_s2s.layers.dense import Dropout, check_sizes, make_linear
-from keras_s2s.layers.embeddings import place
-from keras_s2s.layers.transformer import check_absolute, make_table
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.convolutions import SQRT_HALF, GatedConvolution
+from keras_s2s.layers.dense import make_linear
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.positions import add_positions
+from keras_s2s.layers.transformer_stack import check_absolute_positions, make_position_table
 
 __all__ = ["ConvolutionalEncoder"]
 
@@ -72,13 +74,13 @@ class ConvolutionalEncoder(Encoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(units=units, num_layers=num_layers, kernel_size=kernel_size)
+        check_positive_integers(units=units, num_layers=num_layers, kernel_size=kernel_size)
         if paired is not None:
-            check_sizes(paired=paired)
+            check_positive_integers(paired=paired)
         self.units, self.num_layers, self.kernel_size = units, num_layers, kernel_size
         self.positions, self.dropout, self.paired = positions, dropout, paired
         self.normalized = normalized
-        self.width, self.position_kind = units, check_absolute(positions)
+        self.width, self.position_kind = units, check_absolute_positions(positions)
         check_flags(source_end=source_end)
         self.source_end = source_end
         self.position_table = None
@@ -102,7 +104,7 @@ class ConvolutionalEncoder(Encoder):
 
     def build(self, inputs_shape: Sequence[int | None]) -> None:
         if self.position_table is None:
-            self.position_table = make_table(inputs_shape[-1], self.positions)
+            self.position_table = make_position_table(inputs_shape[-1], self.positions)
         if self.position_table is not None and not self.position_table.built:
             self.position_table.build()
         if not self.input_projection.built:
@@ -116,12 +118,12 @@ class ConvolutionalEncoder(Encoder):
     ) -> Memory:
         mask, positions = self._mask_source_end(mask), tf.range(tf.shape(inputs)[1])
         is_real = tf.expand_dims(mask, 2)  # [B, S, 1]
-        x = place(inputs, positions, self.position_kind, False, self.position_table)
+        x = add_positions(inputs, positions, self.position_kind, False, self.position_table)
         embedded = self.input_projection(self.input_dropout(x, training=training))  # [B, S, U]
         embedded = tf.where(is_real, embedded, tf.zeros_like(embedded))
         keys = self._convolve(self.layers, embedded, is_real, training)
         if self.paired is None:
-            values = (keys + embedded) * HALF
+            values = (keys + embedded) * SQRT_HALF
         else:
             values = self._convolve(self.more_layers, embedded, is_real, training)
         return Memory(values, mask, masked_mean(values, mask), keys=keys)
@@ -130,7 +132,7 @@ class ConvolutionalEncoder(Encoder):
     def _convolve(layers, x, is_real, training):
         """A stack of residual convolutions over [B, S, U], zero at padding after every layer."""
         for layer in layers:
-            x = (layer(x, training=training) + x) * HALF
+            x = (layer(x, training=training) + x) * SQRT_HALF
             x = tf.where(is_real, x, tf.zeros_like(x))
         return x
 

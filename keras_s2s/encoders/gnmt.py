@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_s2s.encoders.base import Encoder, Memory, check_flags
 from keras_s2s.encoders.recurrent import RecurrentEncoder
-from keras_s2s.layers.dense import check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
 
 __all__ = ["GNMTEncoder"]
 
@@ -59,7 +59,7 @@ class GNMTEncoder(Encoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(units=units, num_layers=num_layers)
+        check_positive_integers(units=units, num_layers=num_layers)
         if num_layers < 2:
             raise ValueError(f"num_layers: expected at least 2, got {num_layers}")
         check_flags(source_end=source_end)

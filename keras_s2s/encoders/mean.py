@@ -7,9 +7,10 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.encoders.base import Encoder, Memory, check_flags, masked_mean
-from keras_s2s.layers.dense import Dropout, check_sizes
-from keras_s2s.layers.embeddings import place
-from keras_s2s.layers.transformer import check_absolute, make_table
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.positions import add_positions
+from keras_s2s.layers.transformer_stack import check_absolute_positions, make_position_table
 
 __all__ = ["MeanEncoder"]
 
@@ -59,12 +60,12 @@ class MeanEncoder(Encoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(units=units)
+        check_positive_integers(units=units)
         check_flags(source_end=source_end)
         self.units, self.positions, self.dropout = units, positions, dropout
-        self.width, self.position_kind = units, check_absolute(positions)
+        self.width, self.position_kind = units, check_absolute_positions(positions)
         self.source_end = source_end
-        self.position_table = make_table(units, positions)
+        self.position_table = make_position_table(units, positions)
         self.input_dropout = Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, inputs_shape: Sequence[int | None]) -> None:
@@ -76,7 +77,7 @@ class MeanEncoder(Encoder):
         self, inputs: tf.Tensor, mask: tf.Tensor, maps: str = "none", training: bool | None = None
     ) -> Memory:
         mask, positions = self._mask_source_end(mask), tf.range(tf.shape(inputs)[1])
-        x = place(inputs, positions, self.position_kind, False, self.position_table)
+        x = add_positions(inputs, positions, self.position_kind, False, self.position_table)
         x = self.input_dropout(x, training=training)
         x = tf.where(tf.expand_dims(mask, 2), x, tf.zeros_like(x))
         return Memory(x, mask, masked_mean(x, mask))

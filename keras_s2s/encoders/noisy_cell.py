@@ -7,7 +7,8 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.encoders.base import check_flags
-from keras_s2s.layers.dense import Linear, check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
 
 __all__ = ["NoisyCell"]
 
@@ -57,7 +58,7 @@ class NoisyCell(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(units=units)
+        check_positive_integers(units=units)
         if isinstance(noise, bool) or not isinstance(noise, int | float) or not noise >= 0:
             raise ValueError(f"noise: expected a number of at least 0, got {noise!r}")
         check_flags(recurrent=recurrent)

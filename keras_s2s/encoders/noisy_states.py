@@ -9,7 +9,9 @@ import tensorflow as tf
 from keras_s2s.encoders.base import Encoder, Memory, check_flags, masked_mean
 from keras_s2s.encoders.noisy_cell import NoisyCell
 from keras_s2s.layers import recurrent as recurrent_layers
-from keras_s2s.layers.dense import Dropout, Linear, check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.dropout import Dropout
 
 __all__ = ["NoisyStatesEncoder"]
 
@@ -71,7 +73,7 @@ class NoisyStatesEncoder(Encoder):
     ) -> None:
         super().__init__(**kwargs)
         optional = {} if source_units is None else {"source_units": source_units}
-        check_sizes(units=units, num_layers=num_layers, **optional)
+        check_positive_integers(units=units, num_layers=num_layers, **optional)
         check_flags(source_end=source_end)
         self.units, self.num_layers, self.activation = units, num_layers, activation
         self.noise, self.recurrent = noise, recurrent

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from keras_s2s.encoders.base import Encoder, Memory, check_flags
 from keras_s2s.layers import recurrent
-from keras_s2s.layers.dense import Dropout, check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dropout import Dropout
 
 __all__ = ["RecurrentEncoder"]
 
@@ -72,7 +73,7 @@ class RecurrentEncoder(Encoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(units=units, num_layers=num_layers)
+        check_positive_integers(units=units, num_layers=num_layers)
         check_flags(
             bidirectional=bidirectional,
             residual=residual,

@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.heads.base import Head
-from keras_s2s.layers.dense import Linear, check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
 
 __all__ = ["AdaptiveSoftmaxHead"]
 
@@ -67,7 +68,7 @@ class AdaptiveSoftmaxHead(Head):
         if tied:
             raise ValueError(NO_TIE)
         super().__init__(vocabulary_size, **kwargs)
-        check_sizes(factor=factor)
+        check_positive_integers(factor=factor)
         if cutoffs is None:
             cutoffs = sorted({max(vocabulary_size // 10, 4), max(vocabulary_size // 2, 4)})
         is_rising = list(cutoffs) == sorted(set(cutoffs))

@@ -9,7 +9,8 @@ from keras_s2s.attention import AdditiveAttention
 from keras_s2s.config import SpecialIds
 from keras_s2s.heads.base import Head
 from keras_s2s.heads.copying import LOG_EPSILON, copy_distribution
-from keras_s2s.layers.dense import check_sizes, shape_of
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.shapes import leading_shape
 
 __all__ = ["PointerNetworkHead"]
 
@@ -70,7 +71,7 @@ class PointerNetworkHead(Head):
                 f"vocabulary_size: expected {len(SpecialIds())}, the special tokens, for a pointer"
                 f" network, got {vocabulary_size}"
             )
-        check_sizes(attention_units=1 if attention_units is None else attention_units)
+        check_positive_integers(attention_units=1 if attention_units is None else attention_units)
         super().__init__(vocabulary_size, **kwargs)
         self.attention_units = attention_units
         self.pointer = None
@@ -120,7 +121,7 @@ class PointerNetworkHead(Head):
             raise ValueError("source: expected 'copy_ids' [B, S] for a head that copies, got none")
         self.check(context)
         values = tf.cast(context["memory"]["values"], tf.float32)  # [B, S, D_m]
-        sizes, width = shape_of(outputs, 2), outputs.shape[-1]
+        sizes, width = leading_shape(outputs, 2), outputs.shape[-1]
         query = tf.reshape(tf.cast(outputs, tf.float32), [-1, width])  # [B * N, D]
         memory = {"keys": self.pointer.project(values), "values": values}
         memory["mask"] = context["source"]["mask"]

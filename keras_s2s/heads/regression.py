@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers.dense import Linear, check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
 
 __all__ = ["LOSSES", "RegressionHead"]
 
@@ -60,7 +61,7 @@ class RegressionHead(keras.layers.Layer):
 
     def __init__(self, features: int, loss: str = "l2", clip: float = 10.0, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
-        check_sizes(features=features)
+        check_positive_integers(features=features)
         if loss not in LOSSES:
             raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {loss!r}")
         if not clip > 0:

@@ -58,7 +58,7 @@ class Criterion:
 
     def _probability(self, step):
         settings = self.settings
-        return losses.read_probability(
+        return losses.teacher_forcing_probability(
             settings.scheduled_sampling, step, settings.sampling_k, settings.sampling_probability
         )
 

@@ -6,14 +6,11 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.config import FactorSizes, ModelConfig, PartedSize, UserError
-from keras_s2s.layers.embeddings import (
-    FactoredEmbedding,
-    ParallelEmbedding,
-    PartedEmbedding,
-    PointerEmbedding,
-    TokenEmbedding,
-)
-from keras_s2s.layers.features import VectorProjection
+from keras_s2s.layers.factored_embedding import FactoredEmbedding
+from keras_s2s.layers.features import FeatureProjection
+from keras_s2s.layers.multi_source_embeddings import MultiSourceEmbedding, ParallelEmbedding
+from keras_s2s.layers.pointer_embedding import PointerEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models.kinds import KINDS
 from keras_s2s.models.resolution import resolve
 from keras_s2s.models.seq2seq import Seq2Seq
@@ -133,14 +130,14 @@ def _make_input_layer(
     if has_features:
         for key in options.keys() & set(FACTOR_KEYS):
             raise UserError(f"model.{side}.{key}: expected none for a side of frames, got one")
-        return VectorProjection(size, embedding, **options)
+        return FeatureProjection(size, embedding, **options)
     if isinstance(size, FactorSizes):
         return _make_factored_embedding(embedding, options, size.sizes)
     if options:
         key = next(iter(options))
         raise UserError(f"model.{side}.{key}: expected none for a side of text, got one")
     if isinstance(size, PartedSize):
-        return PartedEmbedding(size.size, embedding)
+        return MultiSourceEmbedding(size.size, embedding)
     if isinstance(size, list):
         return ParallelEmbedding([TokenEmbedding(source, embedding) for source in size])
     return TokenEmbedding(size, embedding)
@@ -187,7 +184,7 @@ def _check_packed_sources(encoder, num_sources):
 
 def _example_source(source, size):
     """A source of one position; of several sources, one position each."""
-    if source.reads == "features":
+    if source.input_key == "features":
         return {"features": tf.zeros([1, 1, size]), "mask": tf.ones([1, 1], tf.bool)}
     ids = tf.zeros([1, 1], tf.int32)
     if isinstance(size, list):

@@ -50,8 +50,8 @@ def _check_pointers(encoder, target, head):
 
 def _check_sides(source, target, head, tie):
     """Sides of tokens and of features have parts of their own kind."""
-    has_feature_targets = target.reads == "features"
-    has_feature_sources = source.reads == "features"
+    has_feature_targets = target.input_key == "features"
+    has_feature_sources = source.input_key == "features"
     if has_feature_targets != hasattr(head, "objective"):
         expected = "a regression head" if has_feature_targets else "a head over a vocabulary"
         raise ValueError(f"head: expected {expected} for such a target, got {head.name}")

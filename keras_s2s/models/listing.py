@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from keras_s2s import losses
 from keras_s2s.attention import ATTENTIONS
-from keras_s2s.attention.self_positions import RELATIVE
+from keras_s2s.attention.positions import ATTENTION_POSITIONS
 from keras_s2s.config import ModelConfig, Objectives
-from keras_s2s.layers.embeddings import LearnedPositions, sinusoidal
+from keras_s2s.layers.positions import LearnedPositions, sinusoidal_positions
 from keras_s2s.models.builder import assemble
 from keras_s2s.models.kinds import KINDS
 from keras_s2s.models.presets import PAPERS, PRESETS
@@ -85,7 +85,11 @@ def parts() -> list[dict[str, str]]:
     >>> [row["kind"] for row in parts() if row["part"] == "head"][:2]
     ['softmax', 'adaptive_softmax']
     """
-    positions = {"sinusoidal": sinusoidal, "learned": LearnedPositions, **RELATIVE}
+    positions = {
+        "sinusoidal": sinusoidal_positions,
+        "learned": LearnedPositions,
+        **ATTENTION_POSITIONS,
+    }
     objectives = {name: getattr(losses, name, None) for name in _objective_names()}
     objectives["scheduled_sampling"] = losses.mix_targets
     groups = {

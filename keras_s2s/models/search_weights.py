@@ -5,7 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_s2s.layers.dense import NormalizedLinear, shape_of
+from keras_s2s.layers.dense import NormalizedLinear
+from keras_s2s.layers.shapes import leading_shape
 
 __all__ = ["SearchWeights"]
 
@@ -100,7 +101,7 @@ class SearchWeights(tf.Module):
         kernel = tf.convert_to_tensor(self.kernel)
         flat = tf.reshape(tf.cast(outputs, tf.float32), [-1, kernel.shape[0] - 1])  # [B * N, D]
         flat = tf.pad(flat, [[0, 0], [0, 1]], constant_values=1.0)  # for the bias
-        logits = tf.reshape(tf.matmul(flat, kernel), [*shape_of(outputs, 2), kernel.shape[1]])
+        logits = tf.reshape(tf.matmul(flat, kernel), [*leading_shape(outputs, 2), kernel.shape[1]])
         return head.mix_logits(logits, outputs, inputs, attention, context)
 
     def token_ids(self, columns: tf.Tensor, context: dict[str, Any]) -> tf.Tensor:

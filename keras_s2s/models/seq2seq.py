@@ -101,7 +101,7 @@ class Seq2Seq(TrainingLoss):
     @property
     def has_feature_targets(self) -> bool:
         """Whether targets are real-valued sequences, and outputs their means."""
-        return self.target.reads == "features"
+        return self.target.input_key == "features"
 
     @property
     def vocabulary_size(self) -> int:
@@ -116,7 +116,7 @@ class Seq2Seq(TrainingLoss):
 
     def build(self, inputs_shape: Any = None) -> None:
         # All layers, also those that only `next` uses: a layer that is not built is not saved.
-        features = (None,) if self.source.reads == "features" else ()
+        features = (None,) if self.source.input_key == "features" else ()
         source = (None, None, self.source.units)
         target = (None, None, self.target.units)
         context = {"memory": {"values": (None, None, self.encoder.width)}}
@@ -144,7 +144,7 @@ class Seq2Seq(TrainingLoss):
         Returns:
             the encoder's `Memory`, and the decoder's context, leaves [B, ...].
         """
-        inputs = source[self.source.reads]
+        inputs = source[self.source.input_key]
         parts = {"parts": self.source.parts(inputs)} if hasattr(self.source, "parts") else {}
         embedded = self.source(inputs)  # [B, S, D]
         memory = self.encoder(embedded, mask=source["mask"], maps=maps, training=training, **parts)

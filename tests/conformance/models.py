@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.layers.embeddings import PointerEmbedding, TokenEmbedding
+from keras_s2s.layers.pointer_embedding import PointerEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models.seq2seq import Seq2Seq
 from tests.conformance.parts import (
     ALL,

@@ -115,7 +115,7 @@ def test_decoder(norm, history, formula, monkeypatch):
 
     monkeypatch.setattr(references, "self_attention", self_attention)
     for b in range(3):
-        y, cross = references.placed(layer, x[b]), []
+        y, cross = references.add_positions(layer, x[b]), []
         for part in layer.layers:
             y, _, cross_weights = references.transformer_layer(part, y, None, values[b], MASK[b])
             cross.append(cross_weights)

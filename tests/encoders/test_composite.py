@@ -18,7 +18,9 @@ from keras_s2s.encoders import (
     masked_mean,
 )
 from keras_s2s.heads import PointerGeneratorHead
-from keras_s2s.layers.embeddings import FactoredEmbedding, ParallelEmbedding, TokenEmbedding
+from keras_s2s.layers.factored_embedding import FactoredEmbedding
+from keras_s2s.layers.multi_source_embeddings import ParallelEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models import build, resolve
 from keras_s2s.models.seq2seq import Seq2Seq
 from tests.references import assert_close, normal, randomise, right_padded, run_both

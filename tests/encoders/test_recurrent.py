@@ -21,10 +21,10 @@ def build_encoder(encoder, width=3):
 
 def run_layer(encoder, i, x, length):
     """One layer over one row: outputs [S, width], final states."""
-    layers = [references.read(encoder.cell, encoder.forward_cells[i], x, length)]
+    layers = [references.run_cell(encoder.cell, encoder.forward_cells[i], x, length)]
     if encoder.bidirectional:
         cell = encoder.backward_cells[i]
-        layers.append(references.read(encoder.cell, cell, x, length, reverse=True))
+        layers.append(references.run_cell(encoder.cell, cell, x, length, reverse=True))
     names = encoder.forward_cells[0].state_names
     states = {n: np.concatenate([s[n] for _, s in layers]) for n in names}
     return np.concatenate([outputs for outputs, _ in layers], 1), states

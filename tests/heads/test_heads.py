@@ -14,7 +14,7 @@ from keras_s2s.heads import (
     spread_over_source,
 )
 from keras_s2s.layers import loop_backend
-from keras_s2s.layers.embeddings import TokenEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from tests import references
 from tests.references import assert_close, linear, normal, randomise, right_padded, run_both
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_s2s.heads import AdaptiveSoftmaxHead, PointerGeneratorHead, RegressionHead, SoftmaxHead
 from keras_s2s.layers.dense import NormalizedLinear
-from keras_s2s.layers.embeddings import TokenEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models.search_weights import SearchWeights
 from tests.references import assert_close, linear, normal, randomise, right_padded, run_both
 

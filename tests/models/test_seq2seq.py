@@ -19,7 +19,8 @@ from keras_s2s.heads import (
     PointerNetworkHead,
     SoftmaxHead,
 )
-from keras_s2s.layers.embeddings import PointerEmbedding, TokenEmbedding
+from keras_s2s.layers.pointer_embedding import PointerEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.metrics import Perplexity, TokenAccuracy
 from keras_s2s.models.seq2seq import Seq2Seq
 from tests import references
