@@ -65,11 +65,13 @@ class Graphs:
     Args:
         model: a `Seq2Seq` or an `Ensemble`, in float32.
         caps: the most that the options `beam_size` and `max_length` may be.
+        search_weights: `SearchWeights` of the model, or None.
     """
 
-    def __init__(self, model, caps):
+    def __init__(self, model, caps, search_weights=None):
         self.model, self.caps = model, caps
-        names = ["ids", "copy_ids"] if model.copies else ["ids"]
+        self.search_weights = search_weights
+        names = ["ids", "copy_ids"] if model.supports_copy else ["ids"]
         self.source = _specs(dict.fromkeys(names, (WHOLE, "BS")) | {"lengths": (WHOLE, "B")})
 
     def concrete(self, names=None) -> dict:
@@ -106,10 +108,13 @@ class Graphs:
         made["advance_wishes"] = _trace(self.advance_wishes, given)
         return made
 
+    def _next(self, *args, **kwargs):
+        return self.model.next(*args, search_weights=self.search_weights, **kwargs)
+
     def translate_ids(self, ids, lengths, copy_ids=None, **options):
         """Source ids [B, S] -> the K best targets of each row, as `search.Hypotheses` has them."""
         source = self._source(ids, lengths, copy_ids)
-        found = search.search(self.model.begin, self.model.next, source, self._options(options))
+        found = search.search(self.model.begin, self._next, source, self._options(options))
         return _filled(found)
 
     def score(self, ids, lengths, targets, target_lengths, copy_ids=None):
@@ -151,7 +156,7 @@ class Graphs:
         context, state = (
             _packed(nest, nests, name) for name, nest in zip(("context", "state"), self._nests)
         )
-        logits, state, alignment = self.model.next(
+        logits, state, alignment = self._next(
             beam_ids, position[0], context, state, maps="alignment", normalize=False
         )
         return {"logits": logits, "alignment": alignment} | self._closed(state)
@@ -212,7 +217,7 @@ class Graphs:
 
     def _columns(self, source):
         """Number of ids that a target may hold."""
-        copies = tf.shape(source["mask"])[1] if self.model.copies else 0
+        copies = tf.shape(source["mask"])[1] if self.model.supports_copy else 0
         return self.model.vocabulary_size + copies
 
     def _options(self, given):

@@ -44,7 +44,7 @@ class MemoryAttention(Attention):
 
     def prepare(self, memory: Any) -> dict[str, tf.Tensor]:
         """Tensors that depend on a `Memory` only: dict of leaves [B, ...]."""
-        return {"keys": self.project(memory.compared)}
+        return {"keys": self.project(memory.attention_keys)}
 
     def initial_state(
         self, memory: dict[str, tf.Tensor], num_hypotheses: int | tf.Tensor

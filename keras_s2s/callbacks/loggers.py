@@ -70,7 +70,7 @@ class Summaries(keras.callbacks.Callback):
         super().set_model(model)
         replicas = model.distribute_strategy.num_replicas_in_sync
         able = hasattr(model, "configure_updates") and replicas == 1 and not model.run_eagerly
-        if able and model.vitals is None and model.optimizer is not None:
+        if able and model.update_stats is None and model.optimizer is not None:
             model.configure_updates()
 
     def on_train_batch_end(self, batch, logs=None):
@@ -94,7 +94,7 @@ class Summaries(keras.callbacks.Callback):
     def _write_training(self):
         values = {name: value for name, value in self._logs.items() if name != "tokens"}
         values["learning_rate"] = float(self.model.optimizer.learning_rate)
-        vitals = getattr(self.model, "vitals", None)
+        vitals = getattr(self.model, "update_stats", None)
         if vitals is not None and math.isfinite(norm := vitals.gradient_norm()):
             values["gradient_norm"] = norm
         self._write("train", values)

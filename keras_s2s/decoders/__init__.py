@@ -1,22 +1,21 @@
-"""Decoders: one step function, and the whole sequence at once for training.
+"""Decoders: one step function, and all positions at once for training.
 
-`prepare` makes the context, all that a source fixes; `initial_state` the state, all that a
-hypothesis changes. Context leaves are [B, ...] and are never repeated for K hypotheses; state
-leaves are [B, K, ...] and are what a search reorders. `step` gives at every position what `call`
-gives there.
+`prepare` returns the context, everything that the source determines; `initial_state` the state,
+everything that differs between hypotheses. Context leaves are [B, ...] and are never repeated for
+K hypotheses; state leaves are [B, K, ...] and are reordered by a search. `step` returns at every
+position what `call` returns there.
 """
 
-from keras_s2s.decoders.average_attention import FastTransformerDecoder
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.decoders.bridges import Bridge
+from keras_s2s.decoders.conditional import ConditionalDecoder
 from keras_s2s.decoders.convolutional import ConvolutionalDecoder
-from keras_s2s.decoders.luong import LuongDecoder, PlainDecoder
+from keras_s2s.decoders.fast_transformer import FastTransformerDecoder
+from keras_s2s.decoders.gnmt import GNMTDecoder
+from keras_s2s.decoders.luong import LuongDecoder
+from keras_s2s.decoders.no_attention import NoAttentionDecoder, PlainDecoder
 from keras_s2s.decoders.noisy_states import NoisyStatesDecoder
-from keras_s2s.decoders.recurrent import (
-    ConditionalDecoder,
-    GNMTDecoder,
-    RecurrentDecoder,
-)
+from keras_s2s.decoders.recurrent import RecurrentDecoder
 from keras_s2s.decoders.transformer import TransformerDecoder
 
 __all__ = [
@@ -27,6 +26,7 @@ __all__ = [
     "FastTransformerDecoder",
     "GNMTDecoder",
     "LuongDecoder",
+    "NoAttentionDecoder",
     "NoisyStatesDecoder",
     "PlainDecoder",
     "RecurrentDecoder",

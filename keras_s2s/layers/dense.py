@@ -97,7 +97,7 @@ class NormalizedLinear(Linear):
             return tf.convert_to_tensor(self._frozen_scale())
         return tf.cast(tf.convert_to_tensor(self.gain), tf.float32) / self._column_norms()
 
-    def prepare_search(self) -> tf.Variable:
+    def fix_scale(self) -> tf.Variable:
         """Freezes `scale` at its current value, for a layer whose weights are final.
 
         A second call updates the frozen value.

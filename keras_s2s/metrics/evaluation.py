@@ -115,7 +115,7 @@ def _update_function(translator, metrics):
             target.pieces(references),
             source,
             target,
-            copy=translator.model.copies,
+            copy=translator.model.supports_copy,
         )
         logits = translator.model(x, training=False)  # [B, T, V']
         for metric in metrics:

@@ -1,4 +1,7 @@
-"""Several checkpoints as one model."""
+"""Several models as one."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -6,11 +9,11 @@ __all__ = ["Ensemble"]
 
 
 class Ensemble:
-    """The mean of several models' probabilities, for search, scores and attention.
+    """The mean of the probabilities of several models, for search, scores and attention.
 
-    It offers what a `Seq2Seq` offers to those who only decode: `begin`, `next`, a call, and the
-    sizes of its vocabularies. The alignment is the models' mean; with `maps="all"` the maps of
-    all models follow one another.
+    It has the interface of a `Seq2Seq` for decoding: `begin`, `next`, a call, and the sizes of the
+    vocabularies. The alignment is the mean of the models' alignments; with `maps="all"` the maps of
+    all models are concatenated.
 
     Args:
         models: `Seq2Seq`s with the same vocabularies; their architectures may differ.
@@ -19,81 +22,109 @@ class Ensemble:
         ValueError: without a model, or when sizes differ or only some of the models copy.
 
     Reference: Sutskever et al. 2014, arXiv:1409.3215, section 3.6.
+
+    Example:
+
+    >>> from keras_s2s.config import ModelConfig
+    >>> from keras_s2s.models import build
+    >>> from keras_s2s.models.ensemble import Ensemble
+    >>> models = [build(ModelConfig(preset=name), 20, 30) for name in ("gru_small", "cho")]
+    >>> Ensemble(models).vocabulary_size
+    30
     """
 
-    def __init__(self, models):
+    def __init__(self, models: Sequence[Any]) -> None:
         if not models:
-            raise ValueError("models: expected at least one, came none")
+            raise ValueError("models: expected at least one, got none")
         first = models[0]
         for number, model in enumerate(models[1:], 2):
-            for name, one, other in (
+            for name, expected, got in (
                 ("source tokens", first.source.size, model.source.size),
                 ("target tokens", first.vocabulary_size, model.vocabulary_size),
-                ("copies", first.copies, model.copies),
+                ("copies", first.supports_copy, model.supports_copy),
             ):
-                if one != other:
+                if expected != got:
                     raise ValueError(
-                        f"models: expected {name} {one} as in the first, came {other} in model"
+                        f"models: expected {name} {expected} as in the first, got {got} in model"
                         f" {number}"
                     )
         self.models = list(models)
-        self.source, self.copies = first.source, first.copies
+        self.source, self.supports_copy = first.source, first.supports_copy
         self.vocabulary_size = first.vocabulary_size
 
     @property
-    def weights(self):
+    def weights(self) -> list[Any]:
         """The weights of all models."""
         return [weight for model in self.models for weight in model.weights]
 
     @property
-    def attention_names(self):
-        """As `Seq2Seq.attention_names`, with the number of the model before each name."""
-        keys = self.models[0].attention_names
+    def attention_names(self) -> dict[str, list[str]]:
+        """As `Seq2Seq.attention_names`, each name after the number of its model."""
         return {
             key: [
                 f"model {number} {name}"
                 for number, model in enumerate(self.models, 1)
                 for name in model.attention_names[key]
             ]
-            for key in keys
+            for key in self.models[0].attention_names
         }
 
-    def __call__(self, inputs, maps="none", training=False):
-        """Log-probabilities float32 [B, T, V'], and maps as a `Seq2Seq` gives them."""
+    def __call__(
+        self, inputs: dict[str, Any], maps: str = "none", training: bool = False
+    ) -> tf.Tensor | dict[str, Any]:
+        """Log-probabilities float32 [B, T, V'], and maps as a `Seq2Seq` returns them."""
         outputs = [model(inputs, maps=maps, training=training) for model in self.models]
         if maps == "none":
             return _mean_of_logits(outputs)
-        attention, given = [output["attention"] for output in outputs], {}
-        for key in sorted(set().union(*attention)):
-            found = [one[key] for one in attention if key in one]
-            given[key] = tf.concat(found, 1) if maps == "all" else _mean(found)
-        return {"logits": _mean_of_logits([o["logits"] for o in outputs]), "attention": given}
+        model_maps, attention = [output["attention"] for output in outputs], {}
+        for key in sorted(set().union(*model_maps)):
+            tensors = [maps_by_key[key] for maps_by_key in model_maps if key in maps_by_key]
+            attention[key] = tf.concat(tensors, 1) if maps == "all" else _mean(tensors)
+        logits = _mean_of_logits([output["logits"] for output in outputs])
+        return {"logits": logits, "attention": attention}
 
-    def prepare_search(self, tokens=None):
-        """As `Seq2Seq.prepare_search`; nothing is laid out anew, for the mean needs all columns."""
+    def make_search_weights(self, tokens: Sequence[int] | None = None) -> None:
+        """None: the mean over models needs all columns of their log-probabilities.
+
+        Raises:
+            ValueError: for `tokens`.
+        """
         if tokens is not None:
             raise ValueError("tokens: expected None for an ensemble, whose mean needs all columns")
-        return []
 
-    def begin(self, source, num_hypotheses, max_length=None):
+    def begin(
+        self,
+        source: dict[str, Any],
+        num_hypotheses: tf.Tensor | int,
+        max_length: tf.Tensor | int | None = None,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """As `Seq2Seq.begin`: context, leaves [B, ...], and state, leaves [B, K, ...]."""
-        begun = [model.begin(source, num_hypotheses, max_length) for model in self.models]
-        contexts, states = zip(*begun, strict=True)
+        pairs = [model.begin(source, num_hypotheses, max_length) for model in self.models]
+        contexts, states = zip(*pairs, strict=True)
         return _by_number(contexts), _by_number(states)
 
-    def next(self, ids, position, context, state, maps="alignment", normalize=True):
+    def next(
+        self,
+        ids: tf.Tensor,
+        position: tf.Tensor,
+        context: dict[str, Any],
+        state: dict[str, Any],
+        maps: str = "alignment",
+        normalize: bool = True,
+        search_weights: None = None,
+    ) -> tuple[tf.Tensor, dict[str, Any], tf.Tensor | None]:
         """As `Seq2Seq.next`: log-probabilities [B, K, V'], state, alignment [B, K, S] or None."""
-        found = [
+        results = [
             model.next(ids, position, context[name], state[name], maps=maps)
             for name, model in zip(context, self.models, strict=True)
         ]
-        log_probs, states, alignments = zip(*found, strict=True)
+        log_probs, states, alignments = zip(*results, strict=True)
         alignment = None if maps == "none" else _mean(alignments)
         return _mean_of_logits(log_probs), _by_number(states), alignment
 
 
-def _by_number(parts):
-    return {f"model_{number}": part for number, part in enumerate(parts)}
+def _by_number(values: Iterable[Any]) -> dict[str, Any]:
+    return {f"model_{number}": value for number, value in enumerate(values)}
 
 
 def _mean(tensors):

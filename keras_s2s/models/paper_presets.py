@@ -1,14 +1,23 @@
-"""Recurrent systems of the papers in their sizes, and Transformers with fast decoders.
+"""Presets of recurrent systems of the papers, and of Transformers with fast decoders.
 
-Where a preset differs from its paper its function says so. Which optimizer a paper used, and
-whether it read sources reversed, is for the configuration to say.
+Where a preset differs from its paper, its function says so. The optimizer of a paper, and whether
+it reversed its sources, is up to the configuration.
 """
+
+from typing import Any
 
 __all__ = ["SYSTEMS"]
 
 
-def _recurrent(cell, units, layers=1, dropout=0.0, bidirectional=True, **decoder):
-    """An encoder of cells, and a decoder of the same sizes with what it has of its own."""
+def recurrent_system(
+    cell: str,
+    units: int,
+    layers: int = 1,
+    dropout: float = 0.0,
+    bidirectional: bool = True,
+    **decoder: Any,
+) -> dict[str, Any]:
+    """A recurrent encoder, and a decoder of the same sizes with arguments of its own."""
     sizes = {"cell": cell, "units": units, "num_layers": layers, "dropout": dropout}
     return {
         "embedding": units,
@@ -18,62 +27,69 @@ def _recurrent(cell, units, layers=1, dropout=0.0, bidirectional=True, **decoder
     }
 
 
-def rnnsearch():
+def rnnsearch() -> dict[str, Any]:
     """Bahdanau et al. 2015, arXiv:1409.0473, appendix A.2.3.
 
-    Here: tanh of width 1000 in place of maxout of width 500; the first state from both directions'
-    ends, there from the backward one's.
+    Here: tanh of width 1000 in place of maxout of width 500; the initial state from the final
+    states of both directions, there from that of the backward one.
     """
-    return {**_recurrent("gru", 1000, kind="recurrent", attention_units=1000), "embedding": 620}
+    preset = recurrent_system("gru", 1000, kind="recurrent", attention_units=1000)
+    return {**preset, "embedding": 620}
 
 
-def luong(attention="general"):
+def luong(attention: str = "general") -> dict[str, Any]:
     """Luong et al. 2015, arXiv:1508.04025, section 4.1: input feeding, global attention.
 
-    With `"local"` the best single model's attention. There sources are read reversed.
+    With `"local"` the attention of the best single model. There sources are reversed.
     """
-    return _recurrent("lstm", 1000, 4, 0.2, False, kind="luong", attention=attention, bridge="copy")
+    return recurrent_system(
+        "lstm", 1000, 4, 0.2, False, kind="luong", attention=attention, bridge="copy"
+    )
 
 
-def sutskever():
-    """Sutskever et al. 2014, arXiv:1409.3215, section 3.4; it reads sources reversed."""
-    return _recurrent("lstm", 1000, 4, 0.0, False, kind="plain", bridge="copy")
+def sutskever() -> dict[str, Any]:
+    """Sutskever et al. 2014, arXiv:1409.3215, section 3.4; there sources are reversed."""
+    return recurrent_system("lstm", 1000, 4, 0.0, False, kind="plain", bridge="copy")
 
 
-def cho():
+def cho() -> dict[str, Any]:
     """Cho et al. 2014, arXiv:1406.1078, section 4.1: the summary at every position.
 
-    Here: tanh of width 1000 in place of maxout of width 500, and the summary is the last state as
-    it is, there through a layer.
+    Here: tanh of width 1000 in place of maxout of width 500, and the summary is the final state
+    itself, there a projection of it.
     """
-    found = _recurrent("gru", 1000, bidirectional=False, kind="recurrent", attention="none")
-    return {**found, "embedding": 100}
+    preset = recurrent_system("gru", 1000, bidirectional=False, kind="recurrent", attention="none")
+    return {**preset, "embedding": 100}
 
 
-def nematus():
+def nematus() -> dict[str, Any]:
     """Sennrich et al. 2016, arXiv:1606.02891, section 2.1: the conditional GRU.
 
-    Here: the first state from both directions' ends, there from the mean of the memory; the width
-    of the output layer is the cells', there the embeddings'; dropout there only for Romanian.
+    Here: the initial state from the final states of both directions, there from the mean of the
+    memory; the width of the output layer is that of the cells, there of the embeddings; dropout
+    there only for Romanian.
     """
-    found = _recurrent("gru", 1024, dropout=0.1, kind="conditional")
-    return {**found, "embedding": 500}
+    preset = recurrent_system("gru", 1024, dropout=0.1, kind="conditional")
+    return {**preset, "embedding": 500}
 
 
-def listen_attend_spell():
-    """Chan et al. 2015, arXiv:1508.01211, section 4: eight frames become a place.
+def listen_attend_spell() -> dict[str, Any]:
+    """Chan et al. 2015, arXiv:1508.01211, section 4: eight frames become one memory position.
 
-    Four listening layers of 256 a direction, of which three halve the length, and two of 512 that
-    spell. Here: additive attention, there a dot product of two layers' outputs.
+    Four encoder layers of 256 per direction, three of which halve the length, and two decoder
+    layers of 512. Here: additive attention, there a dot product of the outputs of two layers.
     """
-    found = _recurrent("lstm", 512, 2, kind="recurrent")
+    preset = recurrent_system("lstm", 512, 2, kind="recurrent")
     encoder = {"kind": "pyramidal", "cell": "lstm", "units": 256, "num_layers": 4}
-    return {**found, "encoder": encoder}
+    return {**preset, "encoder": encoder}
 
 
-def noisy(attention):
-    """The introductory article's model in one of its forms; as written it has neither
-    `recurrent` nor `read_context`, without which the source cannot reach the output."""
+def noisy(attention: str) -> dict[str, Any]:
+    """The model of an introductory article, with one of its forms of attention.
+
+    As written it has neither `recurrent` nor `read_context`, without which the source cannot reach
+    the output.
+    """
     attention = {"kind": attention, "source_units": "embedding"}
     encoder = {"kind": "noisy", "units": 256, "num_layers": 2, "source_units": "embedding"}
     decoder = {"kind": "noisy", "units": 256, "num_layers": 2, "attention": attention}
@@ -85,8 +101,8 @@ def noisy(attention):
     }
 
 
-def fast(history, layers):
-    """A base Transformer (Vaswani et al. 2017) under a fast decoder of so many layers.
+def fast_transformer(history: str, layers: int) -> dict[str, Any]:
+    """A base Transformer (Vaswani et al. 2017) with a fast decoder of `layers` layers.
 
     Its output is tied to the target's embedding; the papers share the source's too.
     """
@@ -110,6 +126,8 @@ SYSTEMS = {
     "listen_attend_spell": listen_attend_spell(),
     "noisy_gated": noisy("gated"),
     "noisy_linear": noisy("linear"),
-    "transformer_aan": fast("average", 6),  # Zhang et al. 2018, arXiv:1805.00631, section 4
-    "transformer_ssru": fast("ssru", 2),  # Kim et al. 2019, D19-5632, a shallow student
+    # Zhang et al. 2018, arXiv:1805.00631, section 4
+    "transformer_aan": fast_transformer("average", 6),
+    # Kim et al. 2019, D19-5632, a shallow student
+    "transformer_ssru": fast_transformer("ssru", 2),
 }

@@ -1,9 +1,15 @@
-"""The presets: systems of the papers, in their sizes, and where each comes from."""
+"""Presets: systems of the papers in their sizes, and their references."""
+
+from typing import Any
 
 from keras_s2s.models.paper_presets import SYSTEMS
 
+__all__ = ["DEFAULT", "PAPERS", "PRESETS"]
 
-def _recurrent(cell, units, layers=1, dropout=0.2, head="softmax"):
+
+def _recurrent(
+    cell: str, units: int, layers: int = 1, dropout: float = 0.2, head: str = "softmax"
+) -> dict[str, Any]:
     sizes = {"kind": "recurrent", "cell": cell, "units": units, "num_layers": layers}
     sizes["dropout"] = dropout
     return {
@@ -15,10 +21,19 @@ def _recurrent(cell, units, layers=1, dropout=0.2, head="softmax"):
 
 
 def _transformer(
-    units, layers, heads, hidden, dropout=0.1, norm="pre", head="softmax", positions="sinusoidal"
-):
-    """The output is tied to the target's embedding; Vaswani et al. share the source's too, which is
-    `tie: all` over a shared vocabulary."""
+    units: int,
+    layers: int,
+    heads: int,
+    hidden: int,
+    dropout: float = 0.1,
+    norm: str = "pre",
+    head: str = "softmax",
+    positions: str | dict[str, Any] = "sinusoidal",
+) -> dict[str, Any]:
+    """A Transformer whose output is tied to the target's embedding.
+
+    Vaswani et al. share the source's embedding too: `tie: all` with a shared vocabulary.
+    """
     side = {"kind": "transformer", "units": units, "num_layers": layers, "num_heads": heads}
     side |= {"hidden_units": hidden, "norm": norm, "dropout": dropout, "positions": positions}
     return {
@@ -30,7 +45,7 @@ def _transformer(
     }
 
 
-def _gnmt(units, layers, dropout=0.2):
+def _gnmt(units: int, layers: int, dropout: float = 0.2) -> dict[str, Any]:
     sizes = {"cell": "lstm", "units": units, "num_layers": layers, "dropout": dropout}
     return {
         "embedding": units,
@@ -40,8 +55,10 @@ def _gnmt(units, layers, dropout=0.2):
     }
 
 
-def _convolutional(units, layers, kernel_size=3, dropout=0.2):
-    """Gehring et al. 2017; the vocabulary's layer alone is not normalised here."""
+def _convolutional(
+    units: int, layers: int, kernel_size: int = 3, dropout: float = 0.2
+) -> dict[str, Any]:
+    """Gehring et al. 2017; here all weights but those of the vocabulary are normalised."""
     side = {"kind": "convolutional", "units": units, "num_layers": layers}
     side |= {"kernel_size": kernel_size, "dropout": dropout, "normalized": True}
     return {
@@ -55,27 +72,27 @@ def _convolutional(units, layers, kernel_size=3, dropout=0.2):
 _BASE = {"units": 512, "layers": 6, "heads": 8, "hidden": 2048}
 
 
-def _pointer_generator():
-    """See et al. 2017, arXiv:1704.04368, section 5; `training.objectives.coverage: 1` goes with it.
+def _pointer_generator() -> dict[str, Any]:
+    """See et al. 2017, arXiv:1704.04368, section 5, to train with `objectives.coverage: 1`.
 
-    Adagrad at 0.15 with an initial accumulator of 0.1, gradients of a norm of 2 at most. Here: the
-    first state through tanh, there ReLU; the vocabulary's layer reads tanh of one more, there a
-    linear one; attention sees the coverage with `decoder.attention: coverage` alone.
+    Adagrad at 0.15 with an initial accumulator of 0.1, gradients clipped to a norm of 2. Here: tanh
+    in the bridge, there ReLU; a tanh layer below the vocabulary, there a linear one; coverage
+    enters the attention with `decoder.attention: coverage` only.
     """
-    found = _recurrent("lstm", 256, dropout=0.0, head="pointer_generator")
-    found["decoder"] = {**found["decoder"], "attention_units": 512}
-    return {**found, "embedding": 128}
+    preset = _recurrent("lstm", 256, dropout=0.0, head="pointer_generator")
+    preset["decoder"] = {**preset["decoder"], "attention_units": 512}
+    return {**preset, "embedding": 128}
 
 
-def _pointer_network():
-    """Vinyals et al. 2015, arXiv:1506.03134, section 4.1; SGD at 1.0, gradients up to 2.
+def _pointer_network() -> dict[str, Any]:
+    """Vinyals et al. 2015, arXiv:1506.03134, section 4.1; SGD at 1.0, gradients clipped to 2.
 
-    The decoder here reads the attended memory too.
+    Here the attended memory is an input of the decoder too.
     """
-    found = _recurrent("lstm", 256, dropout=0.0, head="pointer_network")
-    found["encoder"] = {**found["encoder"], "bidirectional": False}
-    found["decoder"] = {**found["decoder"], "bridge": "copy"}
-    return found
+    preset = _recurrent("lstm", 256, dropout=0.0, head="pointer_network")
+    preset["encoder"] = {**preset["encoder"], "bidirectional": False}
+    preset["decoder"] = {**preset["decoder"], "bridge": "copy"}
+    return preset
 
 
 PRESETS = {
@@ -97,7 +114,7 @@ PRESETS = {
     "transformer_t5": _transformer(**_BASE, positions="t5"),
     "transformer_rotary": _transformer(**_BASE, positions="rotary"),
     "transformer_alibi": _transformer(**_BASE, positions="alibi"),
-    "forecaster": _recurrent("gru", 64, head="regression", dropout=0.0),  # of vectors
+    "forecaster": _recurrent("gru", 64, head="regression", dropout=0.0),
     "transformer_pointer_generator": _transformer(256, 4, 4, 1024, head="pointer_generator"),
     **SYSTEMS,
 }

@@ -30,7 +30,7 @@ class Served:
         tables: `tf.Module` of what an export must track besides the model's variables.
     """
 
-    of_vectors = False  # whether targets are
+    has_feature_targets = False  # whether targets are
     main = "translate"  # the signature whose defaults are the run's
 
     def __init__(
@@ -52,8 +52,8 @@ class Served:
                     f"{name}: expected {size} entries, the model's, came {tokenizer.size}"
                 )
         frames = [isinstance(side, Frames) for side in (source_tokenizer, target_tokenizer)]
-        if frames[1] != self.of_vectors:
-            which = "Translator" if self.of_vectors else "Forecaster"
+        if frames[1] != self.has_feature_targets:
+            which = "Translator" if self.has_feature_targets else "Forecaster"
             raise ValueError(f"target_tokenizer: such a target needs a {which}")
         self.signatures = signatures_of(*frames)
         self.model = model if isinstance(model, Ensemble) else catalog.with_policy(model)
@@ -92,9 +92,9 @@ class Served:
         models = [checkpoints.load_model(one / checkpoint) for one in runs]
         for other in runs[1:]:
             _check_vocabularies(first, pair, other)
-        if cls.of_vectors and len(models) > 1:
+        if cls.has_feature_targets and len(models) > 1:
             raise UserError(f"{runs[1]}: expected one run, for forecasts are no ensemble")
-        if cls.of_vectors and shortlist is not None:
+        if cls.has_feature_targets and shortlist is not None:
             raise UserError("shortlist: expected none for forecasts, which have no tokens")
         try:
             model = models[0]
@@ -112,10 +112,19 @@ class Served:
 
     def prepare(self) -> None:
         """Lays weights out for speed; from here on the model's own must not change any more."""
-        if not hasattr(self.tables, "search"):
-            self._compiled.clear()  # what was traced before reads the model's own
+        if hasattr(self.tables, "search"):
+            if self.search_weights is not None:
+                self.search_weights.update(self.model)
+            return
+        self._compiled.clear()  # traced functions use the weights of the model
         tokens = self.shortlist and self.shortlist.whole_ids
-        self.tables.search = self.model.prepare_search(tokens=tokens)
+        self._graphs.search_weights = self.model.make_search_weights(tokens=tokens)
+        self.tables.search = self.search_weights  # an export tracks it
+
+    @property
+    def search_weights(self):
+        """`SearchWeights` after `prepare`; None before, and for an ensemble."""
+        return self._graphs.search_weights
 
     def save(self, run) -> None:
         """Writes a run directory that `load` and every command read.

@@ -31,7 +31,10 @@ class Graphs:
         dictionary: `tf.lookup.StaticHashTable` of strings, what replaces an unknown token that
             looks at a source token; None where it is that token itself.
         shortlist: `tokenizers.Shortlist` of the target's tokens that a search may give, for a model
-            whose `prepare_search` was given them; None is all.
+            whose `search_weights` were made for them; None is all.
+
+    Attributes:
+        search_weights: `SearchWeights` of the model, or None.
     """
 
     def __init__(self, model, tokenizers, caps, dictionary=None, shortlist=None):
@@ -40,6 +43,11 @@ class Graphs:
         # A search counts in the columns of its logits: its tokenizer numbers those.
         self.searched = tokenizers[0], shortlist or tokenizers[1]
         self.search = search.search  # or what gives the same
+        self.search_weights = None
+
+    def next(self, *args, **kwargs):
+        """As `Seq2Seq.next`, ids int32 [B, K], with the search weights if there are any."""
+        return self.model.next(*args, search_weights=self.search_weights, **kwargs)
 
     def translate(self, *inputs, alignment=True, extras=True, **given):
         """The signature `translate`; without `extras` the options must have them off."""
@@ -48,7 +56,7 @@ class Graphs:
         options, wishes, error = request_options.search_options(given, lists, source)
         found = self.search(
             self.model.begin,
-            self.model.next,
+            self.next,
             self._source(source),
             options,
             wishes if extras else None,
@@ -64,7 +72,7 @@ class Graphs:
         options, sampling, extras, error = request_options.sampling_options(given, lists, source)
         found = search.sample(
             self.model.begin,
-            self.model.next,
+            self.next,
             self._source(source),
             options,
             sampling,
@@ -77,7 +85,7 @@ class Graphs:
         source, given = self._read(inputs, given, self.tokenizers)
         steps, error = request_options.forecast_steps(given, source)
         found = search.forecast(
-            self.model.begin, self.model.next, self._source(source), steps, self.tokenizers[1].size
+            self.model.begin, self.next, self._source(source), steps, self.tokenizers[1].size
         )
         kept = {name: value for name, value in found._asdict().items() if value is not None}
         return kept | {"lengths": steps, "error": error}
@@ -125,13 +133,13 @@ class Graphs:
 
     def _read(self, inputs, given, tokenizers):
         kind = FrameSource if len(inputs) > 1 else Source
-        source = kind(*inputs, tokenizers, self.model.copies, self.caps)
+        source = kind(*inputs, tokenizers, self.model.supports_copy, self.caps)
         rows = tf.expand_dims(source.batch, 0)
         return source, {name: tf.broadcast_to(value, rows) for name, value in given.items()}
 
     def _source(self, read):
-        source = make_source(read.inputs, *self.searched, copy=self.model.copies)
-        if self.model.copies and self.searched != self.tokenizers:
+        source = make_source(read.inputs, *self.searched, copy=self.model.supports_copy)
+        if self.model.supports_copy and self.searched != self.tokenizers:
             whole = make_source(read.inputs, *self.tokenizers, copy=True)
             source["copied"] = whole["copy_ids"]
         # An empty batch has no longest row: give it one place, so that every loop has one.
@@ -154,7 +162,9 @@ class Graphs:
         """A source and its target: `Source`, target pieces, errors, and what `fit` takes."""
         source, given = self._read(inputs, given, self.tokenizers)
         pieces, error = request_options.read_target(given, source)
-        example = make_example(source.inputs, pieces, *self.tokenizers, copy=self.model.copies)
+        example = make_example(
+            source.inputs, pieces, *self.tokenizers, copy=self.model.supports_copy
+        )
         return source, pieces, error, example
 
     def _found(self, found, source, error, replace):

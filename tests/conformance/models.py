@@ -1,4 +1,4 @@
-"""Models of the parts, and inputs for them."""
+"""Tiny models of all parts, and inputs for them."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ from tests.conformance.parts import (
 )
 
 BATCH, SOURCE, TARGET = 4, 5, 6
-FAST_OF_MORE = ("test_steps_equal_the_whole", "test_padding_changes_nothing")
+FAST_OF_MORE = ("test_steps_equal_the_call", "test_padding_changes_nothing")
 
 
 def over_models(function):
@@ -72,9 +72,9 @@ def source(lengths=(SOURCE, 3, 1, 2), width=SOURCE, seed=7):
     }
 
 
-def fitted(model, x):
+def adapt_source(model, x):
     """A source for this model: a pointer network's copies are its own positions."""
-    if not model.head.points:
+    if not model.head.is_pointer:
         return x
     places = 4 + tf.range(tf.shape(x["mask"])[1])
     return {**x, "copy_ids": tf.where(x["mask"], places, 0)}
@@ -88,15 +88,15 @@ def target(batch=BATCH, length=TARGET, seed=11):
     return tf.constant(ids, tf.int32)
 
 
-def whole(model, x, ids, maps="alignment"):
+def call_model(model, x, ids, maps="alignment"):
     """Log-probabilities [B, T, V'] and attention maps of the teacher-forced call."""
-    outputs = model({"source": fitted(model, x), "target": ids}, maps=maps)
+    outputs = model({"source": adapt_source(model, x), "target": ids}, maps=maps)
     return tf.nn.log_softmax(outputs["logits"]).numpy(), outputs["attention"]
 
 
-def stepped(model, x, ids, max_length=None):
+def run_steps(model, x, ids, max_length=None):
     """The same from `begin` and `next`: ids [B, K, T] -> [B, K, T, V'], [B, K, T, S]."""
-    context, state = model.begin(fitted(model, x), ids.shape[1], max_length)
+    context, state = model.begin(adapt_source(model, x), ids.shape[1], max_length)
     rows, maps = [], []
     for position in range(ids.shape[2]):
         here = tf.constant(position)

@@ -1,4 +1,4 @@
-"""The parts of the conformance tests, tiny, and which of them stand together."""
+"""The tiny parts of the conformance tests, and the combinations that are tested."""
 
 import itertools
 
@@ -8,8 +8,8 @@ from keras_s2s.decoders import (
     FastTransformerDecoder,
     GNMTDecoder,
     LuongDecoder,
+    NoAttentionDecoder,
     NoisyStatesDecoder,
-    PlainDecoder,
     RecurrentDecoder,
     TransformerDecoder,
 )
@@ -59,7 +59,7 @@ CORE_HEADS = {
     "tied": (SoftmaxHead, "output"),
     "pointer": (PointerGeneratorHead, "none"),
 }
-# Variations: each stands in MORE under or over one other part.
+# Variants: MORE combines each with one other part.
 MORE_ENCODERS = {
     "deep": lambda **k: RecurrentEncoder(WIDTH, 3, "layer_norm_lstm", residual=True, **k),
     "pyramid": lambda **k: PyramidalEncoder(WIDTH, 3, "layer_norm_gru", **k),
@@ -123,7 +123,7 @@ MORE_DECODERS = {
     "cgru": lambda **k: ConditionalDecoder(WIDTH, 2, residual_from=2, **k),
     "gnmt": lambda **k: GNMTDecoder(WIDTH, 3, bridge="dense", **k),
     "cho": lambda **k: RecurrentDecoder(WIDTH, attention="none", **k),
-    "plain": lambda **k: PlainDecoder(WIDTH, 2, **k),
+    "plain": lambda **k: NoAttentionDecoder(WIDTH, 2, **k),
     "noisy": lambda **k: NoisyStatesDecoder(WIDTH, 2, recurrent=True, read_context=True, **k),
     "written": lambda **k: NoisyStatesDecoder(WIDTH, attention="linear", **k),
     "average": lambda **k: FastTransformerDecoder(WIDTH, 2, 2, 16, "post", history="average", **k),

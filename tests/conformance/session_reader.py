@@ -1,4 +1,4 @@
-"""Run by a test in a process of its own: SavedModels through a v1 Session, without keras_s2s."""
+"""A script that runs SavedModels in a v1 Session, without keras_s2s."""
 
 import json
 import os
@@ -11,14 +11,14 @@ import tensorflow_text  # noqa: F401
 
 
 def column(values, kind):
-    """Strings come as lists of their bytes."""
+    """An input; strings are lists of their bytes."""
     if kind == tf.string:
         return np.array([bytes(value) for value in values], dtype=object)
     return np.array(values, kind.as_numpy_dtype)
 
 
 def run(session, signature, given):
-    """The outputs of a signature; what is not given has the signature's own default."""
+    """The outputs of a signature; a missing input has the signature's default."""
     feed = {name: tf.make_ndarray(value) for name, value in signature.defaults.items()}
     types = {name: tf.as_dtype(info.dtype) for name, info in signature.inputs.items()}
     feed |= {name: column(values, types[name]) for name, values in given.items()}
@@ -29,7 +29,7 @@ def run(session, signature, given):
 def read(directory, calls):
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         graph = tf.compat.v1.saved_model.load(session, ["serve"], directory)
-        found = {}
+        results = {}
         for name, given in calls.items():
             signature = graph.signature_def[name]
             for kind, feed in (
@@ -39,16 +39,16 @@ def read(directory, calls):
                 ("empty", {"text": []}),
             ):
                 outputs = run(session, signature, feed)
-                found |= {f"{name}/{kind}/{key}": value for key, value in outputs.items()}
-    return found
+                results |= {f"{name}/{kind}/{key}": value for key, value in outputs.items()}
+    return results
 
 
 def main():
     request = json.load(sys.stdin)
     stored = {}
     for name in request["names"]:
-        found = read(os.path.join(request["directory"], name, "1"), request["calls"])
-        stored.update({f"{name}/{key}": value for key, value in found.items()})
+        results = read(os.path.join(request["directory"], name, "1"), request["calls"])
+        stored.update({f"{name}/{key}": value for key, value in results.items()})
     if any(module.split(".")[0] == "keras_s2s" for module in sys.modules):
         raise SystemExit("keras_s2s was imported")
     np.savez(request["result"], **stored)

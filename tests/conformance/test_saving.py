@@ -1,4 +1,4 @@
-"""What is saved comes back: `.keras` files and SavedModels, for every model."""
+"""`.keras` files and SavedModels of every model."""
 
 import json
 import subprocess
@@ -28,17 +28,17 @@ READER = Path(__file__).with_name("session_reader.py")
 def test_keras_file_round_trip(encoder, decoder, head, tmp_path):
     model = models.make(encoder, decoder, head)
     x, ids = models.source(), models.target()
-    expected, _ = models.whole(model, x, ids)
-    log_probs, _ = models.stepped(model, x, tf.expand_dims(ids, 1))
+    expected, _ = models.call_model(model, x, ids)
+    log_probs, _ = models.run_steps(model, x, tf.expand_dims(ids, 1))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(models.whole(loaded, x, ids)[0], expected, atol=1e-6)
-    again, _ = models.stepped(loaded, x, tf.expand_dims(ids, 1))
+    np.testing.assert_allclose(models.call_model(loaded, x, ids)[0], expected, atol=1e-6)
+    again, _ = models.run_steps(loaded, x, tf.expand_dims(ids, 1))
     np.testing.assert_allclose(again, log_probs, atol=1e-6)
     assert loaded.count_params() == model.count_params()
 
 
-def calls(translator):
+def make_requests(translator):
     """For each signature the inputs of a request with every option somewhere: strings, numbers."""
     defaults = {name: translator.defaults(SIGNATURES[name]) for name in SIGNATURES}
     rows, texts, messages = mixed(GOOD, BAD[:2], 1)
@@ -69,7 +69,7 @@ def encoded(values):
 
 
 def in_this_process(translator, name, given):
-    """A signature's outputs; what is not given has the translator's own default."""
+    """A signature's outputs; a missing input has the translator's default."""
     fields, defaults = SIGNATURES[name].inputs, translator.defaults(SIGNATURES[name])
     columns = [
         tf.constant(encoded(given.get(f.name, [defaults.get(f.name)])), f.dtype) for f in fields
@@ -78,8 +78,8 @@ def in_this_process(translator, name, given):
     return {key: value.numpy() for key, value in outputs.items()}
 
 
-def exported(cases, directory):
-    """Exports each case; gives for each what the translator says in this process."""
+def export_cases(cases, directory):
+    """Exports each case; returns the outputs of its translator in this process."""
     letters = TokenizerConfig(kind="whitespace", size=None)
     source = train(letters, ["a b c d e f g h i"])
     target = train(letters, ["a b c d e f g"])
@@ -87,26 +87,26 @@ def exported(cases, directory):
     expected = {}
     for case in cases:
         made = models.make(*case)
-        other = Pointers(source) if made.head.points else target
+        other = Pointers(source) if made.head.is_pointer else target
         translator = Translator(made, source, other, Decoding(max_length=9))
         export_translator(translator, directory / "-".join(case))
-        given, errors = calls(translator)
-        found = {}
+        given, errors = make_requests(translator)
+        results = {}
         for name, feed in given.items():
             outputs = in_this_process(translator, name, feed)
-            found |= {f"{name}/given/{key}": value for key, value in outputs.items()}
-            # to a pointer network all words that a source lacks are one
-            if name in errors and not made.head.points:
-                came = {i: e.decode() for i, e in enumerate(outputs["error"]) if e}
-                assert came == errors[name]
+            results |= {f"{name}/given/{key}": value for key, value in outputs.items()}
+            # A pointer network has one token for all words that are not in the source.
+            if name in errors and not made.head.is_pointer:
+                actual = {i: e.decode() for i, e in enumerate(outputs["error"]) if e}
+                assert actual == errors[name]
         defaults = in_this_process(translator, "translate", {"text": given["translate"]["text"]})
-        found |= {f"translate/defaults/{key}": value for key, value in defaults.items()}
-        expected["-".join(case)] = found
+        results |= {f"translate/defaults/{key}": value for key, value in defaults.items()}
+        expected["-".join(case)] = results
     return expected, given
 
 
-def through_a_session(directory, names, given, path):
-    """Runs the exports in a fresh process that knows TensorFlow alone."""
+def run_in_session(directory, names, given, path):
+    """Runs the exports in a fresh process with TensorFlow alone."""
     listed = {
         name: {
             key: [list(x) if isinstance(x, bytes) else x for x in encoded(values)]
@@ -131,8 +131,8 @@ def through_a_session(directory, names, given, path):
         return dict(stored)
 
 
-def settled(name, key, *values):
-    """What rounding cannot decide: where two orders of tokens tie, the best hypothesis alone."""
+def without_ties(name, key, *values):
+    """The best hypothesis alone where rounding decides between two orders of tokens."""
     kind, _, output = key.rpartition("/")
     ties = kind == "translate/given" and name.split("-")[1] in parts.OF_PAIRS
     whole = values[1].ndim == 1 or output in ("score", "log_prob", "source_tokens")
@@ -140,25 +140,28 @@ def settled(name, key, *values):
 
 
 def check_exports(cases, tmp_path):
-    expected, given = exported(cases, tmp_path)
-    found = through_a_session(tmp_path, list(expected), given, tmp_path / "found.npz")
+    expected, given = export_cases(cases, tmp_path)
+    results = run_in_session(tmp_path, list(expected), given, tmp_path / "found.npz")
     for name, outputs in expected.items():
         for key, value in outputs.items():
-            came, value = settled(name, key, found[f"{name}/{key}"], value)
+            actual, value = without_ties(name, key, results[f"{name}/{key}"], value)
             if value.dtype.kind == "f":
-                np.testing.assert_allclose(came, value, atol=1e-4, err_msg=f"{name} {key}")
+                np.testing.assert_allclose(actual, value, atol=1e-4, err_msg=f"{name} {key}")
             else:
-                np.testing.assert_array_equal(came, value, err_msg=f"{name} {key}")
+                np.testing.assert_array_equal(actual, value, err_msg=f"{name} {key}")
         short, whole = (
-            found[f"{name}/{x}/text"] for x in ("serving_default/given", "translate/defaults")
+            results[f"{name}/{x}/text"] for x in ("serving_default/given", "translate/defaults")
         )
         np.testing.assert_array_equal(short, whole[:, 0])
         for signature in SIGNATURES.values():
             for output in signature.outputs:
-                if output.optional and f"{name}/{signature.name}/given/{output.name}" not in found:
+                if (
+                    output.optional
+                    and f"{name}/{signature.name}/given/{output.name}" not in results
+                ):
                     continue
                 for kind, rows in (("empty", 0), ("blank", 1)):
-                    shape = found[f"{name}/{signature.name}/{kind}/{output.name}"].shape
+                    shape = results[f"{name}/{signature.name}/{kind}/{output.name}"].shape
                     assert (len(shape), shape[0]) == (len(output.shape), rows), output.name
         maps = {key.rpartition("/")[2] for key in outputs if key.startswith("attention/")}
         encoder, decoder, _ = name.split("-")
@@ -178,8 +181,8 @@ def test_a_model_without_attention_has_no_maps_and_replaces_nothing():
     outputs = in_this_process(translator, "attention", given)
     assert outputs["attention"].shape == (2, 0, 3, 4)
     assert outputs["names"].shape == (2, 0)
-    asked = {"text": ["a b c", "h"], "replace_unknown": [True, True]}
-    outputs = in_this_process(translator, "translate", asked)
+    request_inputs = {"text": ["a b c", "h"], "replace_unknown": [True, True]}
+    outputs = in_this_process(translator, "translate", request_inputs)
     assert not outputs["alignment"].any()
     assert set(outputs["tokens"][:, 0].ravel()) == {b"<unk>"}
 
@@ -187,11 +190,11 @@ def test_a_model_without_attention_has_no_maps_and_replaces_nothing():
 FAST = [("pre", "pre", "pointer")]  # all that a model can have
 
 
-def test_exports_answer_through_a_session(tmp_path):
+def test_exports_in_a_session(tmp_path):
     check_exports(FAST, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoder", list(parts.ENCODERS))
-def test_every_export_answers_through_a_session(encoder, tmp_path):
+def test_every_export_in_a_session(encoder, tmp_path):
     check_exports([case for case in parts.PAIRWISE + parts.MORE if case[0] == encoder], tmp_path)

@@ -1,4 +1,4 @@
-"""A decoder's steps give what its call gives, for every model."""
+"""The steps of a decoder equal its call, for every model."""
 
 import keras
 import numpy as np
@@ -12,10 +12,10 @@ OUTPUTS, ATTENTION = 1e-4, 1e-5
 
 
 @over_models
-def test_steps_equal_the_whole(encoder, decoder, head):
+def test_steps_equal_the_call(encoder, decoder, head):
     model, x, ids = models.make(encoder, decoder, head), models.source(), models.target()
-    expected, attention = models.whole(model, x, ids)
-    log_probs, alignment = models.stepped(model, x, tf.expand_dims(ids, 1))
+    expected, attention = models.call_model(model, x, ids)
+    log_probs, alignment = models.run_steps(model, x, tf.expand_dims(ids, 1))
     np.testing.assert_allclose(log_probs[:, 0], expected, atol=OUTPUTS)
     np.testing.assert_allclose(alignment[:, 0], attention["cross"][:, 0], atol=ATTENTION)
 
@@ -23,43 +23,43 @@ def test_steps_equal_the_whole(encoder, decoder, head):
 @over_models
 def test_three_hypotheses_reordered_after_every_step(encoder, decoder, head):
     model = models.make(encoder, decoder, head)
-    x = models.fitted(model, models.source())
+    x = models.adapt_source(model, models.source())
     random = np.random.default_rng(1)
     shape = [models.BATCH, 3, 1]
-    histories, came = np.zeros([*shape[:2], 0], "int32"), []
+    histories, rows = np.zeros([*shape[:2], 0], "int32"), []
     context, state = model.begin(x, 3)
     for position in range(models.TARGET):
         new = random.integers(4, models.TARGET_SIZE, shape) if position else np.full(shape, 2)
         histories = np.concatenate([histories, new.astype("int32")], 2)
         ids = tf.constant(histories[:, :, -1])
         log_probs, state, _ = model.next(ids, tf.constant(position), context, state)
-        came.append(log_probs.numpy())
+        rows.append(log_probs.numpy())
         parents = random.integers(0, 3, shape)
-        histories, *came = [np.take_along_axis(kept, parents, 1) for kept in (histories, *came)]
+        histories, *rows = [np.take_along_axis(x, parents, 1) for x in (histories, *rows)]
         state = tf.nest.map_structure(
             lambda leaf, p=parents[:, :, 0]: tf.gather(leaf, tf.constant(p), axis=1, batch_dims=1),
             state,
         )
     for k in range(3):
-        expected, _ = models.whole(model, x, tf.constant(histories[:, k]))
-        np.testing.assert_allclose(np.stack(came, 2)[:, k], expected, atol=OUTPUTS)
+        expected, _ = models.call_model(model, x, tf.constant(histories[:, k]))
+        np.testing.assert_allclose(np.stack(rows, 2)[:, k], expected, atol=OUTPUTS)
 
 
 @pytest.mark.parametrize("decoder", list(parts.DECODERS))
-def test_a_state_of_fixed_size_gives_the_same(decoder):
+def test_a_state_of_fixed_size_gives_equal_results(decoder):
     model, x, ids = models.make("bigru", decoder, "softmax"), models.source(), models.target()
     ids = tf.expand_dims(ids, 1)
-    grown, _ = models.stepped(model, x, ids)
-    fixed, _ = models.stepped(model, x, ids, max_length=models.TARGET + 2)
+    grown, _ = models.run_steps(model, x, ids)
+    fixed, _ = models.run_steps(model, x, ids, max_length=models.TARGET + 2)
     np.testing.assert_allclose(fixed, grown, atol=1e-5)
 
 
 @over_models
-def test_steps_equal_the_whole_in_bfloat16(encoder, decoder, head):
+def test_steps_equal_the_call_in_bfloat16(encoder, decoder, head):
     model = models.make(encoder, decoder, head, "mixed_bfloat16")
     x, ids = models.source(), models.target()
-    expected, _ = models.whole(model, x, ids)
-    log_probs, _ = models.stepped(model, x, tf.expand_dims(ids, 1))
+    expected, _ = models.call_model(model, x, ids)
+    log_probs, _ = models.run_steps(model, x, tf.expand_dims(ids, 1))
     np.testing.assert_allclose(log_probs[:, 0], expected, atol=5e-2, rtol=1e-2)
     chosen = log_probs[:, 0].argmax(-1)[..., None]
     behind = expected.max(-1) - np.take_along_axis(expected, chosen, -1)[..., 0]
@@ -89,7 +89,7 @@ class Stepper(keras.Model):
 def test_steps_inside_a_models_call(decoder, head, policy):
     model = models.make("pre", decoder, head, policy)
     x, ids = models.source(), models.target()
-    outside, _ = models.stepped(model, x, tf.expand_dims(ids, 1))
+    outside, _ = models.run_steps(model, x, tf.expand_dims(ids, 1))
     stepper = Stepper(model)
     stepper.build({"source": None})
     inside = stepper({"source": x, "target": ids})

@@ -1,11 +1,12 @@
-"""Average attention and SSRU against the papers' formulas, and the decoder they stand in."""
+"""Average attention, SSRU and their decoder against the papers' formulas."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_s2s.decoders import FastTransformerDecoder
-from keras_s2s.decoders.average_attention import SSRU, AverageAttention
+from keras_s2s.decoders.average_attention import AverageAttention
+from keras_s2s.decoders.ssru import SSRU
 from keras_s2s.encoders import Memory
 from tests import references
 from tests.references import (
@@ -21,19 +22,19 @@ from tests.references import (
 MASK = right_padded([4, 2, 0], 4)
 
 
-def average():
+def build_average_attention():
     layer = AverageAttention(8, 12)
     layer.build((None, None, 8))
     return randomise(layer)
 
 
-def ssru():
+def build_ssru():
     layer = SSRU(8)
     layer.build((None, None, 8))
     return randomise(layer)
 
 
-def averaged(layer, x):
+def average_attention_formula(layer, x):
     """Zhang et al. 2018, equations 4 to 6, for one row [N, D]."""
     outputs = []
     for j, y in enumerate(x):
@@ -45,7 +46,7 @@ def averaged(layer, x):
     return np.array(outputs)
 
 
-def recurred(layer, x):
+def ssru_formula(layer, x):
     """Kim et al. 2019, section 3.1, for one row [N, D]."""
     c, outputs = np.zeros(8), []
     for y in x:
@@ -55,7 +56,10 @@ def recurred(layer, x):
     return np.array(outputs)
 
 
-@pytest.mark.parametrize(("make", "formula"), [(average, averaged), (ssru, recurred)])
+@pytest.mark.parametrize(
+    ("make", "formula"),
+    [(build_average_attention, average_attention_formula), (build_ssru, ssru_formula)],
+)
 def test_against_the_formula(make, formula):
     layer, x = make(), normal(3, 6, 8)
     outputs, maps = run_both(layer, x)
@@ -63,8 +67,8 @@ def test_against_the_formula(make, formula):
     assert_close(outputs, [formula(layer, row) for row in x.astype("float64")])
 
 
-@pytest.mark.parametrize("make", [average, ssru])
-def test_steps_equal_the_whole_with_a_state_of_one_size(make):
+@pytest.mark.parametrize("make", [build_average_attention, build_ssru])
+def test_steps_equal_the_call_with_a_state_of_constant_size(make):
     layer, x = make(), normal(3, 2, 6, 8)  # [B, K, N, D]
     cache = layer.initial_cache(3, 2)
     for t in range(6):
@@ -74,7 +78,7 @@ def test_steps_equal_the_whole_with_a_state_of_one_size(make):
             assert_close(tf.reshape(out, [3, 2, 8])[:, k], layer(x[:, k])[0][:, t])
 
 
-@pytest.mark.parametrize("cls", [average, ssru])
+@pytest.mark.parametrize("cls", [build_average_attention, build_ssru])
 def test_a_long_half_precision_state_is_float32(cls):
     layer = cls()
     narrow = type(layer).from_config({**layer.get_config(), "dtype": "mixed_bfloat16"})
@@ -88,38 +92,40 @@ def test_a_long_half_precision_state_is_float32(cls):
     assert cache["past"].dtype == tf.float32
 
 
-def decoder(**options):
+def build_decoder(**options):
     layer = FastTransformerDecoder(8, 2, 2, 12, **options)
     layer.build((None, None, 8), {"memory": {"values": (None, None, 6)}})
     return randomise(layer, scale=0.4)
 
 
-@pytest.mark.parametrize(("history", "formula"), [("average", averaged), ("ssru", recurred)])
+@pytest.mark.parametrize(
+    ("history", "formula"), [("average", average_attention_formula), ("ssru", ssru_formula)]
+)
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_decoder(norm, history, formula, monkeypatch):
-    layer = decoder(norm=norm, history=history)
+    layer = build_decoder(norm=norm, history=history)
     values = normal(3, 4, 6, seed=7) * MASK[:, :, None]
     memory = Memory(*map(tf.constant, (values, MASK, normal(3, 6, seed=8))))
     x = normal(3, 5, 8)
     outputs, maps = run_both(lambda x: layer(x, layer.prepare(memory, {}), maps="all"), x)
     assert set(maps) == {"cross"}
 
-    def look_back(part, x, mask):
+    def self_attention(part, x, mask):
         return formula(part, x), None
 
-    monkeypatch.setattr(references, "self_attention", look_back)
+    monkeypatch.setattr(references, "self_attention", self_attention)
     for b in range(3):
         y, cross = references.add_positions(layer, x[b]), []
         for part in layer.layers:
-            y, _, seen = references.transformer_layer(part, y, None, values[b], MASK[b])
-            cross.append(seen)
+            y, _, cross_weights = references.transformer_layer(part, y, None, values[b], MASK[b])
+            cross.append(cross_weights)
         y = references.layer_norm(layer.final_norm, y) if norm == "pre" else y
         assert_close((outputs[b], maps["cross"][b]), (y, np.concatenate(cross)))
 
 
 @pytest.mark.parametrize("history", ["average", "ssru"])
 def test_configuration_and_weights(history):
-    layer = decoder(history=history)
+    layer = build_decoder(history=history)
     again = FastTransformerDecoder.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
     assert not any("self_attention" in weight.path for weight in layer.weights)
@@ -130,10 +136,10 @@ def test_configuration_and_weights(history):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"history": "lru"}, "history: expected 'average' or 'ssru', came 'lru'"),
+        ({"history": "lru"}, "history: expected 'average' or 'ssru', got 'lru'"),
         ({"positions": "rotary"}, "positions: expected one of "),
     ],
 )
 def test_arguments_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
-        decoder(**options)
+        build_decoder(**options)

@@ -1,4 +1,4 @@
-"""Decoders against the papers' formulas, and one step at a time against the whole."""
+"""Decoders against the papers' formulas, and their steps against their calls."""
 
 import numpy as np
 import pytest
@@ -15,32 +15,32 @@ MASK = right_padded(LENGTHS, 4)
 EMPTY = 2
 
 
-def seen(states=(), width=6):
+def make_memory(states=(), width=6):
     """A memory of three rows: one full, one padded, one empty."""
     values = normal(3, 4, width, seed=7) * MASK[:, :, None]
     return Memory(*map(tf.constant, (values, MASK, normal(3, width, seed=8))), states)
 
 
-def made(decoder, width, memory_width=6):
+def build_decoder(decoder, width, memory_width=6):
     context = {"memory": {"values": (None, None, memory_width)}}
     decoder.build((None, None, width), context)
     return randomise(decoder, scale=0.4)
 
 
 def recurrent(cell="gru", layers=1, **options):
-    return made(RecurrentDecoder(5, layers, cell, **options), 3)
+    return build_decoder(RecurrentDecoder(5, layers, cell, **options), 3)
 
 
 def transformer(layers=2, norm="pre", **options):
-    return made(TransformerDecoder(8, layers, 2, 12, norm, **options), 8)
+    return build_decoder(TransformerDecoder(8, layers, 2, 12, norm, **options), 8)
 
 
-def inputs_of(decoder, rows=3, length=5):
+def make_inputs(decoder, rows=3, length=5):
     return normal(rows, length, 3 if isinstance(decoder, RecurrentDecoder) else 8)
 
 
-def first_states(decoder, summary):
-    """tanh(W summary + b), cut into the states of the layers, for one row."""
+def initial_states(decoder, summary):
+    """tanh(W summary + b), split into the states of the layers, for one row."""
     names = decoder.cells[0].state_names
     leaves = iter(
         np.split(
@@ -54,8 +54,8 @@ def first_states(decoder, summary):
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_recurrent_decoder(cell, layers):
-    decoder, memory = recurrent(cell, layers, attention_units=7), seen()
-    x = inputs_of(decoder)
+    decoder, memory = recurrent(cell, layers, attention_units=7), make_memory()
+    x = make_inputs(decoder)
 
     def run(x):
         return decoder(x, decoder.prepare(memory, {}), maps="all")
@@ -63,7 +63,7 @@ def test_recurrent_decoder(cell, layers):
     outputs, maps = run_both(run, x)
     for b in range(3):
         row, mask = memory.values[b].numpy(), MASK[b]
-        states = first_states(decoder, memory.summary[b])
+        states = initial_states(decoder, memory.summary[b])
         expected, weights = references.bahdanau(decoder, x[b], row, mask, states)
         assert_close((outputs[b], maps["cross"][b, 0]), (expected, weights))
     assert decoder.attention_names == ["attention"]
@@ -72,8 +72,8 @@ def test_recurrent_decoder(cell, layers):
 @pytest.mark.parametrize("options", [{}, references.MARIAN, {"first_position": 3}], ids=str)
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_transformer_decoder(norm, options):
-    decoder, memory = transformer(norm=norm, **options), seen()
-    x = inputs_of(decoder)
+    decoder, memory = transformer(norm=norm, **options), make_memory()
+    x = make_inputs(decoder)
     outputs, maps = run_both(lambda x: decoder(x, decoder.prepare(memory, {}), maps="all"), x)
     for b in range(3):
         y, own, cross = references.add_positions(decoder, x[b]), [], []
@@ -114,9 +114,9 @@ def steps(decoder, x, context, max_length=None, run=None):
         transformer(3, **references.MARIAN),
     ],
 )
-def test_steps_equal_the_whole(decoder, max_length):
-    x = normal(3, 2, 5, inputs_of(decoder).shape[2])  # [B, K, T, D]
-    context = decoder.prepare(seen(), {})
+def test_steps_equal_the_call(decoder, max_length):
+    x = normal(3, 2, 5, make_inputs(decoder).shape[2])  # [B, K, T, D]
+    context = decoder.prepare(make_memory(), {})
     outputs, maps = steps(decoder, x, context, max_length)
     for k in range(2):
         expected, given = decoder(x[:, k], context, maps="alignment")
@@ -126,15 +126,15 @@ def test_steps_equal_the_whole(decoder, max_length):
 @pytest.mark.parametrize("make", [recurrent, transformer])
 def test_steps_inside_a_function(make):
     decoder = make()
-    x, context = inputs_of(decoder)[:, None], decoder.prepare(seen(), {})
+    x, context = make_inputs(decoder)[:, None], decoder.prepare(make_memory(), {})
     graph = tf.function(decoder.step, reduce_retracing=True)
     assert_close(steps(decoder, x, context, 5, graph), steps(decoder, x, context, 5), 1e-6)
 
 
 @pytest.mark.parametrize("make", [recurrent, transformer])
-def test_an_empty_memory_is_finite_and_alone(make):
-    decoder, memory = make(), seen()
-    x = inputs_of(decoder)
+def test_an_empty_memory_is_finite_and_does_not_affect_others(make):
+    decoder, memory = make(), make_memory()
+    x = make_inputs(decoder)
     outputs, maps = decoder(x, decoder.prepare(memory, {}), maps="all")
     assert np.isfinite(outputs).all()
     np.testing.assert_array_equal(maps["cross"][EMPTY], 0.0)
@@ -144,9 +144,9 @@ def test_an_empty_memory_is_finite_and_alone(make):
 
 
 @pytest.mark.parametrize("make", [recurrent, transformer])
-def test_a_place_sees_nothing_that_follows(make):
+def test_outputs_do_not_depend_on_later_inputs(make):
     decoder = make()
-    x, context = inputs_of(decoder), decoder.prepare(seen(), {})
+    x, context = make_inputs(decoder), decoder.prepare(make_memory(), {})
     changed = x.copy()
     changed[:, 3:, ::2] += 1  # a shift of the whole vector is what a norm takes away
     before, after = decoder(x, context)[0], decoder(changed, context)[0]
@@ -155,25 +155,25 @@ def test_a_place_sees_nothing_that_follows(make):
 
 
 @pytest.mark.parametrize(("layers", "chosen"), [(1, 0), (2, 0), (3, 1)])
-def test_alignment_is_the_mean_of_the_last_layer_but_one(layers, chosen):
+def test_alignment_is_the_mean_of_the_penultimate_layer(layers, chosen):
     decoder = transformer(layers)
-    x, context = inputs_of(decoder), decoder.prepare(seen(), {})
+    x, context = make_inputs(decoder), decoder.prepare(make_memory(), {})
     cross = decoder(x, context, maps="all")[1]["cross"]
     given = decoder(x, context, maps="alignment")[1]["cross"]
     assert_close(given[:, 0], tf.reduce_mean(cross[:, 2 * chosen : 2 * chosen + 2], 1))
 
 
 @pytest.mark.parametrize("make", [recurrent, transformer])
-def test_maps_that_are_asked_for(make):
+def test_maps_argument(make):
     decoder = make()
-    x, context = inputs_of(decoder), decoder.prepare(seen(), {})
+    x, context = make_inputs(decoder), decoder.prepare(make_memory(), {})
     assert decoder(x, context)[1] is None
     assert set(decoder(x, context, maps="alignment")[1]) == {"cross"}
     own = {"self"} if make is transformer else set()
     assert set(decoder(x, context, maps="all")[1]) == {"cross"} | own
     state = decoder.initial_state(context, 1)
     assert decoder.step(x[:, :1], tf.constant(0), context, state)[2] is None
-    with pytest.raises(ValueError, match="maps: expected one of none, alignment, all, came 'some'"):
+    with pytest.raises(ValueError, match="maps: expected one of none, alignment, all, got 'some'"):
         decoder(x, context, maps="some")
 
 
@@ -191,7 +191,7 @@ def test_copy_bridge(cell):
         for i in range(2)
     }
     decoder = recurrent(cell, 2, bridge="copy")
-    context = decoder.prepare(seen(states), {})
+    context = decoder.prepare(make_memory(states), {})
     assert_close(context["initial"], states, 0)
     state = decoder.initial_state(context, 3)
     assert_close(state["layer_1"]["h"][:, 2], states["layer_1"]["h"], 0)
@@ -199,24 +199,24 @@ def test_copy_bridge(cell):
 
 def test_zero_bridge():
     decoder = recurrent("lstm", 2, bridge="zero")
-    for leaf in tf.nest.flatten(decoder.prepare(seen(), {})["initial"]):
+    for leaf in tf.nest.flatten(decoder.prepare(make_memory(), {})["initial"]):
         np.testing.assert_array_equal(leaf, np.zeros((3, 5)))
     assert not decoder.state_bridge.weights
 
 
 @pytest.mark.parametrize(
-    ("states", "came"),
+    ("states", "got"),
     [
-        ((), r"came \[\]"),
-        ({"layer_0": {"h": tf.zeros([3, 10])}}, r"came \[\{'h': 10\}\]"),
-        ({"layer_0": {"h": tf.zeros([3, 5]), "c": tf.zeros([3, 5])}}, "came .*'c': 5"),
-        ({f"layer_{i}": {"h": tf.zeros([3, 5])} for i in range(2)}, "came .*'h': 5.*'h': 5"),
+        ((), r"got \[\]"),
+        ({"layer_0": {"h": tf.zeros([3, 10])}}, r"got \[\{'h': 10\}\]"),
+        ({"layer_0": {"h": tf.zeros([3, 5]), "c": tf.zeros([3, 5])}}, "got .*'c': 5"),
+        ({f"layer_{i}": {"h": tf.zeros([3, 5])} for i in range(2)}, "got .*'h': 5.*'h': 5"),
     ],
 )
-def test_copy_of_states_that_do_not_fit(states, came):
-    message = r"^bridge: 'copy' expected the encoder to end in states \[\{'h': 5\}\], " + came
+def test_copy_of_states_that_do_not_match(states, got):
+    message = r"^bridge: 'copy' expected the encoder to end in states \[\{'h': 5\}\], " + got
     with pytest.raises(ValueError, match=message + ".*; use 'dense' or equal sizes$"):
-        recurrent(bridge="copy").prepare(seen(states), {})
+        recurrent(bridge="copy").prepare(make_memory(states), {})
     with pytest.raises(ValueError, match="'copy' expected the encoder"):
         Bridge(1, 5, ("h",), "copy")(tf.zeros([3, 6]), states=states)
 
@@ -224,16 +224,16 @@ def test_copy_of_states_that_do_not_fit(states, came):
 @pytest.mark.parametrize(
     "decoder", [recurrent(dropout=0.4), recurrent("lstm", 2, dropout=0.4), transformer(dropout=0.4)]
 )
-def test_dropout_in_training_alone(decoder):
-    x, context = inputs_of(decoder), decoder.prepare(seen(), {})
+def test_dropout_in_training_only(decoder):
+    x, context = make_inputs(decoder), decoder.prepare(make_memory(), {})
     assert_close(decoder(x, context, training=False)[0], decoder(x, context)[0], 0)
     assert np.abs(decoder(x, context, training=True)[0] - decoder(x, context)[0]).max() > 1e-2
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-def test_recurrent_dropout_drops_inputs_between_layers_and_outputs(layers):
+def test_recurrent_dropout_applies_to_inputs_between_layers_and_outputs(layers):
     decoder, widths = recurrent(layers=layers, dropout=0.4), []
-    x, context = inputs_of(decoder), decoder.prepare(seen(), {})
+    x, context = make_inputs(decoder), decoder.prepare(make_memory(), {})
     decoder.input_dropout.call = lambda x, training: widths.append((x.shape[1:], training)) or x
     between = [((5,), True)] * (layers - 1)
     decoder(x[:, :1], context, training=True)
@@ -245,7 +245,7 @@ def test_recurrent_dropout_drops_inputs_between_layers_and_outputs(layers):
     assert widths == [((3,), True), *between, ((5,), True)]
 
 
-def test_dropout_in_the_loop_is_drawn_anew_at_every_place():
+def test_dropout_in_the_loop_is_new_at_every_position():
     decoder, drawn = recurrent(layers=2, dropout=0.4), []
     real = decoder.input_dropout.call
 
@@ -256,7 +256,7 @@ def test_dropout_in_the_loop_is_drawn_anew_at_every_place():
         return outputs
 
     decoder.input_dropout.call = note
-    x, context = inputs_of(decoder, length=6), decoder.prepare(seen(), {})
+    x, context = make_inputs(decoder, length=6), decoder.prepare(make_memory(), {})
     tf.function(lambda x: decoder(x, context, training=True))(x)
     assert len(drawn) == 6
     assert len({dropped.tobytes() for dropped in drawn}) == 6
@@ -265,7 +265,7 @@ def test_dropout_in_the_loop_is_drawn_anew_at_every_place():
 @pytest.mark.parametrize("make", [recurrent, transformer])
 def test_context_keeps_the_source_and_is_never_repeated(make):
     decoder, source = make(), {"mask": tf.constant(MASK), "copy_ids": tf.zeros([3, 4], tf.int32)}
-    context = decoder.prepare(seen(), source)
+    context = decoder.prepare(make_memory(), source)
     assert context["source"].keys() == source.keys()
     leaves = [leaf for leaf in tf.nest.flatten(context) if leaf is not None]
     assert {leaf.shape[0] for leaf in leaves} == {3}
@@ -283,7 +283,7 @@ def test_configuration_round_trip(make):
     assert Bridge.from_config(bridge).get_config() == bridge
 
 
-def test_a_decoder_takes_no_cast_of_its_context():
+def test_the_context_is_not_cast():
     decoder = RecurrentDecoder(5, dtype="mixed_bfloat16")
     assert isinstance(decoder, Decoder)
     assert not decoder.autocast
@@ -292,24 +292,27 @@ def test_a_decoder_takes_no_cast_of_its_context():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RecurrentDecoder(5, cell="rnn"), "cell: expected one of gru, .*, came 'rnn'"),
+        (
+            lambda: RecurrentDecoder(5, cell="rnn"),
+            "cell: expected one of gru, .* 'rnn'",
+        ),
         (
             lambda: RecurrentDecoder(5, bridge="mean"),
-            "bridge: expected 'dense', 'copy' or 'zero', came 'mean'",
+            "bridge: expected 'dense', 'copy' or 'zero', got 'mean'",
         ),
-        (lambda: RecurrentDecoder(-5), "units: expected a positive integer, came -5"),
-        (lambda: RecurrentDecoder(5, 0), "num_layers: expected a positive integer, came 0"),
+        (lambda: RecurrentDecoder(-5), "units: expected a positive integer, (came|got) -5"),
+        (lambda: RecurrentDecoder(5, 0), "num_layers: expected a positive integer, (came|got) 0"),
         (
             lambda: RecurrentDecoder(5, attention_units=0),
-            "attention_units: expected a positive integer, came 0",
+            "attention_units: expected a positive integer, (came|got) 0",
         ),
-        (lambda: TransformerDecoder(8, 0), "num_layers: expected a positive integer, came 0"),
-        (lambda: TransformerDecoder(8, norm="x"), "norm: expected 'pre' or 'post', came 'x'"),
+        (lambda: TransformerDecoder(8, 0), "num_layers: expected a positive integer, (came|got) 0"),
+        (lambda: TransformerDecoder(8, norm="x"), "norm: expected 'pre' or 'post', (came|got) 'x'"),
         (lambda: TransformerDecoder(8, num_heads=3), "num_heads: expected a divisor of units"),
         (lambda: TransformerDecoder(5, num_heads=5), "units: expected an even width"),
         (
-            lambda: made(TransformerDecoder(8), 4),
-            r"inputs: expected target vectors of width 8 \(units\), came 4",
+            lambda: build_decoder(TransformerDecoder(8), 4),
+            r"inputs: expected target vectors of width 8 \(units\), got 4",
         ),
     ],
 )

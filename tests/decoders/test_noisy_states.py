@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_s2s.decoders import NoisyStatesDecoder
 from keras_s2s.encoders import Memory, NoisyStatesEncoder
-from keras_s2s.encoders.noisy_states import NoisyCell
+from keras_s2s.encoders.noisy_cell import NoisyCell
 from tests.references import (
     assert_close,
     linear,
@@ -22,7 +22,7 @@ MASK = right_padded([4, 2, 0], 4)
 WIDTH, UNITS, MEMORY = 3, 5, 6
 
 
-def encoder(**options):
+def build_encoder(**options):
     layer = NoisyStatesEncoder(UNITS, **options)
     layer.build((None, None, WIDTH))
     return randomise(layer)
@@ -31,7 +31,7 @@ def encoder(**options):
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "recurrent": True}], ids=str)
 @pytest.mark.parametrize("source_units", [None, WIDTH])
 def test_encoder(source_units, options):
-    layer, x = encoder(source_units=source_units, **options), normal(3, 4, WIDTH)
+    layer, x = build_encoder(source_units=source_units, **options), normal(3, 4, WIDTH)
     memory = run_both(lambda x: layer(x, mask=tf.constant(MASK))[:3], x)
     for values, summary, inputs, mask in zip(memory[0], memory[2], x, MASK, strict=True):
         hidden = inputs.astype("float64")
@@ -52,10 +52,10 @@ def test_encoder(source_units, options):
     assert memory[0].shape[2] == layer.width
 
 
-def test_as_written_a_state_knows_one_input():
+def test_without_recurrence_a_state_depends_on_one_input():
     x = normal(1, 4, WIDTH)
     for recurrent, others in ((False, False), (True, True)):
-        layer = encoder(recurrent=recurrent)
+        layer = build_encoder(recurrent=recurrent)
         changed = x.copy()
         changed[:, 0] += 1
         whole = tf.ones([1, 4], tf.bool)
@@ -63,24 +63,26 @@ def test_as_written_a_state_knows_one_input():
         assert (np.abs(after - before)[:, 1:].max() > 0) == others
 
 
-def test_noise_in_training_alone():
-    layer, x = encoder(noise=0.5, activation="linear"), normal(400, 4, WIDTH)
+def test_noise_in_training_only():
+    layer, x = build_encoder(noise=0.5, activation="linear"), normal(400, 4, WIDTH)
     whole = tf.ones([400, 4], tf.bool)
     still = layer(x, mask=whole).values
     assert_close(layer(x, mask=whole, training=False).values, still, 0)
     noise = (layer(x, mask=whole, training=True).values - still).numpy()
     np.testing.assert_allclose(noise.std(), 0.5, atol=0.02)
     np.testing.assert_allclose(noise.mean(), 0, atol=0.02)
-    assert_close(encoder(noise=0)(x, mask=whole, training=True), encoder()(x, mask=whole))
+    assert_close(
+        build_encoder(noise=0)(x, mask=whole, training=True), build_encoder()(x, mask=whole)
+    )
 
 
-def made(**options):
+def build_decoder(**options):
     layer = NoisyStatesDecoder(UNITS, **options)
     layer.build((None, None, WIDTH), {"memory": {"values": (None, None, MEMORY)}})
     return randomise(layer)
 
 
-def gated(attention, values, hidden, inputs, past, query, mask):
+def gated_weights(attention, values, hidden, inputs, past, query, mask):
     """alpha_j = softmax_j(sigmoid(W_za z_j + U_za s + b)), z_j = V_a tanh(W_a h_bar + U_a x_j)."""
     gates = []
     for x in inputs:
@@ -90,7 +92,7 @@ def gated(attention, values, hidden, inputs, past, query, mask):
     return softmax(np.array(gates), mask)
 
 
-def linear_form(attention, values, hidden, inputs, past, query, mask):
+def linear_weights(attention, values, hidden, inputs, past, query, mask):
     """e_j = W_eh h_j + U_eh s + b_eh."""
     scores = [
         (linear(attention.key_projection, h) + linear(attention.query_projection, query))[0]
@@ -101,9 +103,11 @@ def linear_form(attention, values, hidden, inputs, past, query, mask):
 
 @pytest.mark.parametrize("read_context", [False, True])
 @pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize(("kind", "weigh"), [("gated", gated), ("linear", linear_form)])
-def test_decoder(kind, weigh, recurrent, read_context):
-    decoder = made(
+@pytest.mark.parametrize(
+    ("kind", "formula"), [("gated", gated_weights), ("linear", linear_weights)]
+)
+def test_decoder(kind, formula, recurrent, read_context):
+    decoder = build_decoder(
         num_layers=2,
         attention={"kind": kind, "source_units": 2},
         recurrent=recurrent,
@@ -119,7 +123,7 @@ def test_decoder(kind, weigh, recurrent, read_context):
         states, context = np.split(start, 2), np.zeros(MEMORY - 2)
         for t, y in enumerate(x[b]):
             last = states[-1]
-            weights = weigh(decoder.attention, values[b], hidden, inputs, context, last, MASK[b])
+            weights = formula(decoder.attention, values[b], hidden, inputs, context, last, MASK[b])
             context, vector = weights @ hidden, y
             for i, cell in enumerate(decoder.cells):
                 inner = linear(cell.input_projection, vector)
@@ -133,8 +137,8 @@ def test_decoder(kind, weigh, recurrent, read_context):
             assert_close((outputs[b, t], maps["cross"][b, 0, t]), (expected, weights))
 
 
-def test_decoder_noise_in_training_alone():
-    decoder = made(noise=0.5, recurrent=True, read_context=True)
+def test_decoder_noise_in_training_only():
+    decoder = build_decoder(noise=0.5, recurrent=True, read_context=True)
     memory = Memory(tf.constant(normal(3, 4, MEMORY)), tf.constant(MASK), tf.zeros([3, MEMORY]))
     x, context = normal(3, 5, WIDTH), decoder.prepare(memory, {})
     still = decoder(x, context)[0]
@@ -156,14 +160,17 @@ def test_configuration_round_trip():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: NoisyCell(3, noise=-1), "noise: expected a number of at least 0, came -1"),
-        (lambda: NoisyCell(0), "units: expected a positive integer, came 0"),
-        (lambda: NoisyStatesEncoder(3, recurrent=1), "recurrent: expected True or False, came 1"),
-        (lambda: encoder(source_units=4), "source_units: expected the inputs' width 3, came 4"),
-        (lambda: made(read_context=1), "read_context: expected True or False, came 1"),
+        (lambda: NoisyCell(3, noise=-1), "noise: expected a number of at least 0, got -1"),
+        (lambda: NoisyCell(0), "units: expected a positive integer, (came|got) 0"),
+        (lambda: NoisyStatesEncoder(3, recurrent=1), "recurrent: expected True or False, got 1"),
         (
-            lambda: made(attention={"kind": "gated", "source_units": 6}),
-            "source_units: expected fewer than the memory's width 6, came 6",
+            lambda: build_encoder(source_units=4),
+            "source_units: expected the inputs' width 3, got 4",
+        ),
+        (lambda: build_decoder(read_context=1), "read_context: expected True or False, got 1"),
+        (
+            lambda: build_decoder(attention={"kind": "gated", "source_units": 6}),
+            "source_units: expected fewer than the memory's width 6, (came|got) 6",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Encoders against readers written from the papers, row by row without any padding."""
+"""Encoders against NumPy references of the papers, row by row without padding."""
 
 import numpy as np
 import pytest
@@ -13,21 +13,21 @@ MASK = right_padded(LENGTHS, 5)
 EMPTY = 2
 
 
-def made(encoder, width):
+def build_encoder(encoder, width):
     encoder.build((None, None, width))
     return randomise(encoder, scale=0.4)
 
 
 def recurrent(cell="gru", layers=2, bidirectional=True, **options):
-    return made(RecurrentEncoder(4, layers, cell, bidirectional, **options), 3)
+    return build_encoder(RecurrentEncoder(4, layers, cell, bidirectional, **options), 3)
 
 
 def transformer(norm="pre", **options):
-    return made(TransformerEncoder(8, 2, 2, 12, norm, **options), 8)
+    return build_encoder(TransformerEncoder(8, 2, 2, 12, norm, **options), 8)
 
 
-def read_row(encoder, x, length):
-    """One row through a stack of readers: outputs, states."""
+def encode_row_recurrent(encoder, x, length):
+    """One row through recurrent layers: outputs, states."""
     states = {}
     for i, forward in enumerate(encoder.forward_cells):
         layers = [references.run_cell(encoder.cell, forward, x, length)]
@@ -40,8 +40,8 @@ def read_row(encoder, x, length):
     return x, states
 
 
-def transform_row(encoder, x, length):
-    """One row through the layers, seen without its padding."""
+def encode_row_transformer(encoder, x, length):
+    """One row through the layers, without its padding."""
     mask = np.tile(np.arange(len(x)) < length, (len(x), 1))
     x, maps = references.add_positions(encoder, x), []
     for layer in encoder.layers:
@@ -57,7 +57,7 @@ def test_recurrent_encoder(cell, bidirectional):
     encoder, x = recurrent(cell, bidirectional=bidirectional), normal(4, 5, 3)
     memory = run_both(lambda x, m: encoder(x, mask=m), x, MASK)
     for b, length in enumerate(LENGTHS):
-        values, states = read_row(encoder, x[b], length)
+        values, states = encode_row_recurrent(encoder, x[b], length)
         given = tf.nest.map_structure(lambda leaf, b=b: leaf[b], memory.states)
         assert_close((memory.values[b], given), (values, states))
         assert_close(memory.summary[b], states["layer_1"]["h"])
@@ -72,7 +72,7 @@ def test_transformer_encoder(norm, options):
     encoder, x = transformer(norm, **options), normal(4, 5, 8)
     memory = run_both(lambda x, m: encoder(x, mask=m, maps="all"), x, MASK)
     for b, length in enumerate(LENGTHS):
-        values, maps = transform_row(encoder, x[b], length)
+        values, maps = encode_row_transformer(encoder, x[b], length)
         assert_close((memory.values[b], memory.attention[b]), (values, maps))
         mean = values[:length].mean(0) if length else np.zeros(8)
         assert_close(memory.summary[b], mean)
@@ -81,7 +81,7 @@ def test_transformer_encoder(norm, options):
 
 
 @pytest.mark.parametrize("make", [recurrent, transformer])
-def test_without_its_end_a_source_is_that_without_its_last_token(make):
+def test_source_end_false_equals_a_source_without_its_last_token(make):
     encoder = make()
     x = normal(4, 5, 3 if make is recurrent else 8)
     whole = encoder(x, mask=right_padded([4, 2, 0, 0], 5))
@@ -97,7 +97,7 @@ def test_final_norm_belongs_to_pre_norm():
     assert transformer("post").final_norm is None
 
 
-def test_maps_only_when_asked_for():
+def test_maps_only_when_requested():
     x = normal(4, 5, 8)
     assert transformer()(x, mask=MASK).attention is None
     assert recurrent()(x[..., :3], mask=MASK, maps="all").attention is None
@@ -111,7 +111,7 @@ def test_masked_mean():
 
 
 @pytest.mark.parametrize("make", [recurrent, transformer])
-def test_an_empty_row_is_finite_and_alone(make):
+def test_an_empty_row_is_finite_and_does_not_affect_others(make):
     encoder = make()
     x = normal(4, 5, 3 if make is recurrent else 8)
     memory = arrays(encoder(x, mask=MASK))
@@ -136,7 +136,7 @@ def test_padding_changes_nothing(make):
 @pytest.mark.parametrize(
     "encoder", [recurrent(dropout=0.5), recurrent(layers=1, dropout=0.5), transformer(dropout=0.5)]
 )
-def test_dropout_in_training_alone(encoder):
+def test_dropout_in_training_only(encoder):
     x = normal(4, 5, 3 if isinstance(encoder, RecurrentEncoder) else 8)
     memory = encoder(x, mask=MASK)
     assert_close(encoder(x, mask=MASK, training=False).values, memory.values, 0)
@@ -162,7 +162,7 @@ def test_configuration_round_trip(make):
         assert type(make()).from_config(config).get_config() == config
 
 
-def test_no_mask_is_passed_on_to_keras():
+def test_no_implicit_mask():
     for encoder, width in ((recurrent(), 3), (transformer(), 8)):
         assert not hasattr(encoder(normal(4, 5, width), mask=MASK).values, "_keras_mask")
 
@@ -170,29 +170,35 @@ def test_no_mask_is_passed_on_to_keras():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RecurrentEncoder(4, cell="rnn"), "cell: expected one of gru, .*, came 'rnn'"),
-        (lambda: RecurrentEncoder(0), "units: expected a positive integer, came 0"),
-        (lambda: RecurrentEncoder(4, 0), "num_layers: expected a positive integer, came 0"),
+        (
+            lambda: RecurrentEncoder(4, cell="rnn"),
+            "cell: expected one of gru, .* 'rnn'",
+        ),
+        (lambda: RecurrentEncoder(0), "units: expected a positive integer, (came|got) 0"),
+        (lambda: RecurrentEncoder(4, 0), "num_layers: expected a positive integer, (came|got) 0"),
         (
             lambda: RecurrentEncoder(4, bidirectional="no"),
-            "bidirectional: expected True or False, came 'no'",
+            "bidirectional: expected True or False, got 'no'",
         ),
         (
             lambda: RecurrentEncoder(4, source_end="no"),
-            "source_end: expected True or False, came 'no'",
+            "source_end: expected True or False, got 'no'",
         ),
         (
             lambda: TransformerEncoder(8, source_end=None),
-            "source_end: expected True or False, came None",
+            "source_end: expected True or False, got None",
         ),
         (lambda: TransformerEncoder(8, first_position=0.5), "first_position: expected an integer"),
-        (lambda: TransformerEncoder(8, 0), "num_layers: expected a positive integer, came 0"),
-        (lambda: TransformerEncoder(8, norm="both"), "norm: expected 'pre' or 'post', came 'both'"),
+        (lambda: TransformerEncoder(8, 0), "num_layers: expected a positive integer, (came|got) 0"),
+        (
+            lambda: TransformerEncoder(8, norm="both"),
+            "norm: expected 'pre' or 'post', .* 'both'",
+        ),
         (lambda: TransformerEncoder(8, num_heads=3), "num_heads: expected a divisor of units"),
         (lambda: TransformerEncoder(5, num_heads=5), "units: expected an even width"),
         (
             lambda: TransformerEncoder(8).build((None, None, 4)),
-            r"inputs: expected source vectors of width 8 \(units\), came 4",
+            r"inputs: expected source vectors of width 8 \(units\), got 4",
         ),
     ],
 )

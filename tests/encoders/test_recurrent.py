@@ -1,4 +1,4 @@
-"""Recurrent encoders beyond the plain stack, row by row against readers written from the papers."""
+"""Variants of recurrent encoders against NumPy references of the papers, row by row."""
 
 import numpy as np
 import pytest
@@ -14,13 +14,13 @@ MASK = right_padded(LENGTHS, 5)
 NORMED = pytest.mark.parametrize("kind", ["layer_norm_gru", "layer_norm_lstm"])
 
 
-def made(encoder, width=3):
+def build_encoder(encoder, width=3):
     encoder.build((None, None, width))
     return randomise(encoder, scale=0.4)
 
 
-def both_ways(encoder, i, x, length):
-    """A layer of a row: outputs [S, width], its states."""
+def run_layer(encoder, i, x, length):
+    """One layer over one row: outputs [S, width], final states."""
     layers = [references.run_cell(encoder.cell, encoder.forward_cells[i], x, length)]
     if encoder.bidirectional:
         cell = encoder.backward_cells[i]
@@ -30,7 +30,7 @@ def both_ways(encoder, i, x, length):
     return np.concatenate([outputs for outputs, _ in layers], 1), states
 
 
-def rows(memory):
+def states_of_row(memory):
     return lambda b: tf.nest.map_structure(lambda leaf: leaf[b], memory.states)
 
 
@@ -50,17 +50,17 @@ def test_cells_with_layer_normalisation(kind):
 
 
 @pytest.mark.parametrize("kind", ["gru", "lstm", "layer_norm_lstm"])
-def test_factors_of_the_state_touch_the_recurrent_product_alone(kind):
+def test_state_dropout_affects_the_recurrent_product_only(kind):
     cell = recurrent.cell(kind, 4)
     cell.build((None, 3))
     randomise(cell)
     states = {name: normal(2, 4, seed=i + 1) for i, name in enumerate(cell.state_names)}
-    kept = np.array([[2, 0, 2, 0], [0, 0, 2, 2]], "float32")
-    _, new = cell(cell.project(normal(2, 3)), states, kept=kept)
+    state_mask = np.array([[2, 0, 2, 0], [0, 0, 2, 2]], "float32")
+    _, new = cell(cell.project(normal(2, 3)), states, kept=state_mask)
     kernel = cell.recurrent_projection.kernel
     for b in range(2):
         plain = kernel.numpy()
-        kernel.assign(plain * kept[b][:, None])  # U (h * k) is (U diag(k)) h
+        kernel.assign(plain * state_mask[b][:, None])  # U (h * k) is (U diag(k)) h
         _, expected = cell(cell.project(normal(2, 3)), states)
         kernel.assign(plain)
         assert_close({n: x[b] for n, x in new.items()}, {n: x[b] for n, x in expected.items()})
@@ -68,38 +68,46 @@ def test_factors_of_the_state_touch_the_recurrent_product_alone(kind):
 
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_residual(bidirectional):
-    encoder = made(RecurrentEncoder(4, 3, "layer_norm_gru", bidirectional, residual=True))
+    encoder = build_encoder(RecurrentEncoder(4, 3, "layer_norm_gru", bidirectional, residual=True))
     x = normal(4, 5, 3)
     memory = run_both(lambda x, m: encoder(x, mask=m), x, MASK)
     for b, length in enumerate(LENGTHS):
-        values, _ = both_ways(encoder, 0, x[b], length)
+        values, _ = run_layer(encoder, 0, x[b], length)
         for i in (1, 2):
-            outputs, states = both_ways(encoder, i, values, length)
+            outputs, states = run_layer(encoder, i, values, length)
             values = values + outputs
         assert_close(memory.values[b], values)
-        assert_close((memory.summary[b], rows(memory)(b)["layer_2"]), (states["h"], states))
+        assert_close(
+            (memory.summary[b], states_of_row(memory)(b)["layer_2"]), (states["h"], states)
+        )
 
 
-def test_variational_dropout_draws_once_for_a_sequence():
-    encoder, x = made(RecurrentEncoder(4, dropout=0.5, variational=True)), np.ones((2, 9, 3), "f4")
-    mask, seen, kept = np.ones((2, 9), bool), [], []
+def test_variational_dropout_uses_one_mask_per_sequence():
+    encoder, x = (
+        build_encoder(RecurrentEncoder(4, dropout=0.5, variational=True)),
+        np.ones((2, 9, 3), "f4"),
+    )
+    mask, layer_inputs, state_mask = np.ones((2, 9), bool), [], []
     run = recurrent.run
-    encoder._run = lambda cell, inputs, mask, training, reverse=False: (
-        seen.append(inputs),
-        kept.append(encoder._kept(2, 4, tf.float32)),
-        run(cell, inputs, mask, reverse, kept[-1]),
+    encoder._run_cell = lambda cell, inputs, mask, training, reverse=False: (
+        layer_inputs.append(inputs),
+        state_mask.append(encoder._dropout_mask(2, 4, tf.float32)),
+        run(cell, inputs, mask, reverse, state_mask[-1]),
     )[2]
     given = encoder(x, mask=mask, training=True)
-    for inputs in seen:
+    for inputs in layer_inputs:
         assert_close(inputs, np.repeat(inputs[:, :1], 9, 1), 0)
-    assert set(np.unique(np.concatenate([*seen, *kept], None))) == {0.0, 2.0}
-    assert np.abs(kept[0] - kept[1]).max() == 2
-    forward, _ = run(encoder.forward_cells[0], seen[0], mask, False, kept[0])
+    assert set(np.unique(np.concatenate([*layer_inputs, *state_mask], None))) == {0.0, 2.0}
+    assert np.abs(state_mask[0] - state_mask[1]).max() == 2
+    forward, _ = run(encoder.forward_cells[0], layer_inputs[0], mask, False, state_mask[0])
     assert_close(given.values[..., :4], forward)
 
 
-def test_variational_dropout_in_training_alone():
-    encoder, x = made(RecurrentEncoder(4, 2, dropout=0.5, variational=True)), normal(4, 5, 3)
+def test_variational_dropout_in_training_only():
+    encoder, x = (
+        build_encoder(RecurrentEncoder(4, 2, dropout=0.5, variational=True)),
+        normal(4, 5, 3),
+    )
     plain = RecurrentEncoder(4, 2)
     plain.build((None, None, 3))
     plain.set_weights(encoder.get_weights())
@@ -111,25 +119,25 @@ def test_variational_dropout_in_training_alone():
 
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_pyramidal_encoder(bidirectional):
-    encoder = made(PyramidalEncoder(4, 3, "lstm", bidirectional))
+    encoder = build_encoder(PyramidalEncoder(4, 3, "lstm", bidirectional))
     x = normal(4, 5, 3)
     memory = run_both(lambda x, m: encoder(x, mask=m), x, MASK)
     for b, length in enumerate(LENGTHS):
-        values, _ = both_ways(encoder, 0, x[b], length)
+        values, _ = run_layer(encoder, 0, x[b], length)
         for i, places in ((1, 3), (2, 2)):
             values = np.concatenate([values, np.zeros((2, values.shape[1]))])
             values = np.array([np.concatenate(values[2 * m : 2 * m + 2]) for m in range(places)])
             length = -(-length // 2)
-            values, states = both_ways(encoder, i, values, length)
+            values, states = run_layer(encoder, i, values, length)
         assert_close((memory.values[b], memory.summary[b]), (values, states["h"]))
         assert memory.mask[b].sum() == length
     np.testing.assert_array_equal(memory.source_index, [[0, 4]] * 4)
-    assert (encoder.width, encoder.shortens) == (8 if bidirectional else 4, True)
+    assert (encoder.width, encoder.has_source_index) == (8 if bidirectional else 4, True)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8])
-def test_length_of_a_pyramid(length):
-    encoder = made(PyramidalEncoder(4, 3, "gru"))
+def test_pyramidal_encoder_length(length):
+    encoder = build_encoder(PyramidalEncoder(4, 3, "gru"))
     memory = encoder(normal(1, length, 3), mask=np.ones((1, length), bool))
     assert memory.values.shape == (1, -(-length // 4), 8)
     assert memory.mask.numpy().all()
@@ -137,16 +145,16 @@ def test_length_of_a_pyramid(length):
 
 
 def test_gnmt_encoder():
-    encoder, x = made(GNMTEncoder(4, 4)), normal(4, 5, 3)
+    encoder, x = build_encoder(GNMTEncoder(4, 4)), normal(4, 5, 3)
     memory = run_both(lambda x, m: encoder(x, mask=m), x, MASK)
     for b, length in enumerate(LENGTHS):
-        values, first = both_ways(encoder.bottom, 0, x[b], length)
+        values, first = run_layer(encoder.bottom, 0, x[b], length)
         states = {"layer_0": {n: s[4:] for n, s in first.items()}}
-        values, states["layer_1"] = both_ways(encoder.middle, 0, values, length)
+        values, states["layer_1"] = run_layer(encoder.middle, 0, values, length)
         for i, layer in enumerate(encoder.top, 2):
-            outputs, states[f"layer_{i}"] = both_ways(layer, 0, values, length)
+            outputs, states[f"layer_{i}"] = run_layer(layer, 0, values, length)
             values = values + outputs
-        assert_close((memory.values[b], rows(memory)(b)), (values, states))
+        assert_close((memory.values[b], states_of_row(memory)(b)), (values, states))
     assert memory.values.shape[2] == encoder.width == 4
     assert GNMTEncoder(4, 2).top is None
 
@@ -169,14 +177,14 @@ def test_configuration_round_trip(encoder):
     [
         (
             lambda: RecurrentEncoder(4, residual=1),
-            "residual: expected True or False, came 1",
+            "residual: expected True or False, got 1",
         ),
         (
             lambda: PyramidalEncoder(4, variational="x"),
-            "variational: expected True or False, came 'x'",
+            "variational: expected True or False, got 'x'",
         ),
-        (lambda: PyramidalEncoder(4, 0), "num_layers: expected a positive integer, came 0"),
-        (lambda: GNMTEncoder(4, 1), "num_layers: expected at least 2, came 1"),
+        (lambda: PyramidalEncoder(4, 0), "num_layers: expected a positive integer, (came|got) 0"),
+        (lambda: GNMTEncoder(4, 1), "num_layers: expected at least 2, got 1"),
     ],
 )
 def test_arguments_are_checked(make, message):

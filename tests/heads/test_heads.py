@@ -20,7 +20,7 @@ from tests.references import assert_close, linear, normal, randomise, right_padd
 
 V, S = 6, 5
 MASK = right_padded([5, 3, 0], S)
-# Row 0 has a word twice that is outside of the vocabulary (V + 1) and known word 4 twice.
+# Row 0 has a word outside of the vocabulary (V + 1) twice, and the known word 4 twice.
 COPY_IDS = np.array([[4, V + 1, 4, V + 1, 3], [V, 5, 3, 0, 0], [0, 0, 0, 0, 0]], "int32")
 
 
@@ -37,13 +37,13 @@ def inputs(count=2):
     return [x.astype("float32") for x in (outputs, embedded, weights)]
 
 
-def pointer():
+def build_pointer_generator():
     head = PointerGeneratorHead(V)
     head.build((None, None, 8), (None, None, 7), None, {"memory": {"values": (None, None, 4)}})
     return randomise(head)
 
 
-def tied(kind=SoftmaxHead, size=V):
+def make_tied_head(kind=SoftmaxHead, size=V):
     embedding = TokenEmbedding(size, 8)
     embedding.build()
     randomise(embedding)
@@ -57,12 +57,12 @@ def test_softmax_head():
     head.build(x.shape)
     randomise(head)
     assert_close(run_both(head, x), linear(head.projection, x))
-    assert not head.copies
+    assert not head.supports_copy
     assert not head.needs_attention
 
 
 def test_tied_head_uses_the_table_and_a_bias_of_its_own():
-    head, embedding = tied()
+    head, embedding = make_tied_head()
     x = normal(3, 2, 8)
     head.build(x.shape)
     randomise(head)
@@ -73,14 +73,14 @@ def test_tied_head_uses_the_table_and_a_bias_of_its_own():
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
-def test_float32_whatever_the_policy(policy, dtype):
+def test_float32_under_every_policy(policy, dtype):
     head, x = SoftmaxHead(V, dtype=policy), tf.cast(normal(3, 2, 8), dtype)
     logits = head(x)
     assert logits.dtype == tf.float32
     assert_close(logits, linear(head.projection, tf.cast(x, tf.float32)))
 
 
-def test_copy_distribution_sums_what_falls_on_one_id():
+def test_copy_distribution_sums_weights_of_equal_ids():
     weights = inputs()[2][:, 0]
     given = run_both(copy_distribution, weights, COPY_IDS, tf.constant(V + S))
     expected = np.zeros((3, 2, V + S))
@@ -98,9 +98,9 @@ def test_spread_over_source():
 
 
 def test_pointer_generator_head():
-    head, (outputs, y, weights) = pointer(), inputs()
-    seen = context(copy_ids=COPY_IDS)
-    given = run_both(lambda o, y, w: head(o, y, w, seen), outputs, y, weights)
+    head, (outputs, y, weights) = build_pointer_generator(), inputs()
+    decoder_context = context(copy_ids=COPY_IDS)
+    given = run_both(lambda o, y, w: head(o, y, w, decoder_context), outputs, y, weights)
     assert given.dtype == np.float32
     assert given.shape == (3, 2, V + S)
     for b, n in np.ndindex(2, 2):
@@ -109,14 +109,14 @@ def test_pointer_generator_head():
             outputs[b, n],
             y[b, n],
             weights[b, 0, n],
-            seen["memory"]["values"][b].numpy(),
+            decoder_context["memory"]["values"][b].numpy(),
             COPY_IDS[b],
         )
         assert_close(np.exp(given[b, n]), expected, 1e-6)
 
 
 def test_pointer_generator_probabilities_sum_to_one():
-    head, given = pointer(), inputs()
+    head, given = build_pointer_generator(), inputs()
     probabilities = np.exp(head(*given, context(copy_ids=COPY_IDS)))
     assert_close(probabilities[:2].sum(-1), np.ones((2, 2)))
     words = set(COPY_IDS[0]) | set(range(V))
@@ -126,15 +126,15 @@ def test_pointer_generator_probabilities_sum_to_one():
 
 
 def test_pointer_generator_over_an_empty_source_only_generates():
-    head, given = pointer(), inputs()
+    head, given = build_pointer_generator(), inputs()
     log_probs = head(*given, context(copy_ids=COPY_IDS)).numpy()
     assert np.isfinite(log_probs).all()
     expected = references.log_softmax(linear(head.projection, given[0][2]))
     assert_close(references.log_softmax(log_probs)[2, :, :V], expected)
 
 
-def test_pointer_generator_gradients_are_finite_where_nothing_is_copied():
-    head, given = pointer(), inputs()
+def test_pointer_generator_gradients_are_finite_without_copies():
+    head, given = build_pointer_generator(), inputs()
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(head(*given, context(copy_ids=COPY_IDS)))
     for gradient in tape.gradient(loss, head.trainable_variables):
@@ -142,7 +142,7 @@ def test_pointer_generator_gradients_are_finite_where_nothing_is_copied():
 
 
 def test_pointer_generator_over_a_shortened_memory():
-    head, (outputs, y, weights) = pointer(), inputs()
+    head, (outputs, y, weights) = build_pointer_generator(), inputs()
     index = tf.constant([[0, 0, 1, 2, 3]] * 3)
     ids = COPY_IDS[:, :4]
     given = head(outputs, y, weights, context(index, copy_ids=ids))
@@ -150,14 +150,14 @@ def test_pointer_generator_over_a_shortened_memory():
     for place, position in enumerate(index[0]):
         spread[..., position] += weights[..., place]
     mixed = np.exp(given[0, 0])
-    seen = context()["memory"]["values"][0].numpy()
-    features = np.concatenate([weights[0, 0, 0] @ seen, outputs[0, 0], y[0, 0]])
+    decoder_context = context()["memory"]["values"][0].numpy()
+    features = np.concatenate([weights[0, 0, 0] @ decoder_context, outputs[0, 0], y[0, 0]])
     copied = 1 - references.sigmoid(linear(head.gate, features)[0])
     assert_close(mixed[V + 1], copied * spread[0, 0, 0, [1, 3]].sum(), 1e-6)
 
 
 def test_tied_pointer_generator():
-    head, embedding = tied(PointerGeneratorHead)
+    head, embedding = make_tied_head(PointerGeneratorHead)
     outputs, y, weights = inputs()
     head.build((None, None, 8), (None, None, 7), None, {"memory": {"values": (None, None, 4)}})
     randomise(head)
@@ -168,8 +168,8 @@ def test_tied_pointer_generator():
 
 
 def test_a_source_without_copy_ids():
-    with pytest.raises(ValueError, match=r"source: expected 'copy_ids' \[B, S\] .*, came none"):
-        pointer()(*inputs(), context())
+    with pytest.raises(ValueError, match=r"source: expected 'copy_ids' \[B, S\] .*, got none"):
+        build_pointer_generator()(*inputs(), context())
 
 
 def test_log_normalizer():
@@ -185,7 +185,7 @@ def test_log_normalizer():
 
 
 @pytest.mark.parametrize("far", [5000.0, -5000.0, np.nan])
-def test_log_normalizer_of_a_row_beside_one_out_of_range(far):
+def test_log_normalizer_of_a_row_does_not_depend_on_others(far):
     x = normal(4, 2, 50) * 10
     beside = np.concatenate([x, x[:1] + far]).astype("float32")
     alone, found = (run_both(log_normalizer, one.astype("float32")) for one in (x, beside))
@@ -194,48 +194,15 @@ def test_log_normalizer_of_a_row_beside_one_out_of_range(far):
     assert_close(found[4:], expected, 1e-6)
 
 
-def made(kind, is_tied):
-    if is_tied:
-        head, embedding = tied(kind)
-    else:
-        head, embedding = kind(V), None
-    head.build((None, None, 8), (None, None, 7), None, {"memory": {"values": (None, None, 4)}})
-    randomise(head)
-    return head, embedding
-
-
-@pytest.mark.parametrize("is_tied", [False, True])
-@pytest.mark.parametrize("kind", [SoftmaxHead, PointerGeneratorHead])
-def test_weights_laid_out_for_search(kind, is_tied):
-    head, embedding = made(kind, is_tied)
-    given = [*inputs(), context(copy_ids=COPY_IDS)]
-    expected, count = head(*given).numpy(), len(head.weights)
-    assert_close(head.search_logits(*given), expected, 0)
-    for multiple in (1, 4):
-        padded = -expected.shape[2] % multiple if kind is SoftmaxHead else 0
-        variables = head.prepare_search(multiple)
-        assert [x.shape for x in variables] == [(given[0].shape[2] + 1, V + padded)]
-        logits = run_both(lambda x: head.search_logits(x, *given[1:]), given[0])
-        assert_close(logits[..., : expected.shape[2]], expected)
-        assert logits.shape[2] == expected.shape[2] + padded
-        assert (logits[..., expected.shape[2] :] == -1e9).all()
-    assert_close(head(*given), expected, 0)
-    assert len(head.weights) == count
-    randomise(embedding or head, seed=5)
-    again = head.prepare_search(4)
-    assert [a is b for a, b in zip(again, variables, strict=True)] == [True] * len(again)
-    assert_close(head.search_logits(*given)[..., : expected.shape[2]], head(*given))
-
-
 def test_tie_of_another_vocabulary():
-    with pytest.raises(ValueError, match=f"tie: expected an embedding of {V} tokens, came 9"):
-        tied(size=9)
+    with pytest.raises(ValueError, match=f"tie: expected an embedding of {V} tokens, got 9"):
+        make_tied_head(size=9)
 
 
 def test_tie_of_a_head_with_weights():
     head = SoftmaxHead(V)
     head.build((None, None, 8))
-    with pytest.raises(ValueError, match="tie: expected a head without weights, came one that is"):
+    with pytest.raises(ValueError, match="tie: expected a head without weights, got one that is"):
         head.tie(TokenEmbedding(V, 8))
 
 
@@ -246,7 +213,7 @@ def test_a_tied_head_without_its_table():
 
 @pytest.mark.parametrize("kind", [SoftmaxHead, PointerGeneratorHead])
 def test_configuration_round_trip(kind):
-    for head in (kind(V), tied(kind)[0]):
+    for head in (kind(V), make_tied_head(kind)[0]):
         config = head.get_config()
         assert kind.from_config(config).get_config() == config
 
@@ -254,14 +221,14 @@ def test_configuration_round_trip(kind):
 # Adaptive softmax
 
 
-def adaptive(size=20, **more):
+def build_adaptive_softmax(size=20, **more):
     head = AdaptiveSoftmaxHead(size, **{"cutoffs": [5, 12], "factor": 2, **more})
     head.build((None, None, 8))
     return randomise(head)
 
 
 def test_adaptive_softmax():
-    head, x = adaptive(), normal(3, 2, 8)
+    head, x = build_adaptive_softmax(), normal(3, 2, 8)
     given = run_both(head, x)
     first = references.log_softmax(linear(head.head, x))
     assert first.shape[-1] == 5 + 2
@@ -275,80 +242,77 @@ def test_adaptive_softmax():
                 expected = first[..., 5 + number] + inside[..., word - start]
         assert_close(given[..., word], expected)
     assert_close(np.exp(given).sum(-1), np.ones((3, 2)))
-    assert_close(head.search_logits(x), given, 0)
-    assert head.prepare_search(16) == []
 
 
 def test_adaptive_softmax_of_small_vocabularies():
-    head = adaptive(6, cutoffs=[5, 12])
+    head = build_adaptive_softmax(6, cutoffs=[5, 12])
     assert head(normal(1, 1, 8)).shape == (1, 1, 6)
     assert [tail.units for tail in head.tails] == [1]
-    plain = adaptive(5)
+    plain = build_adaptive_softmax(5)
     assert plain.tails == []
     expected = references.log_softmax(linear(plain.head, normal(1, 1, 8)))
     assert_close(plain(normal(1, 1, 8)), expected)
-    assert adaptive(100, cutoffs=None).sizes == [40, 50]
+    assert build_adaptive_softmax(100, cutoffs=None).sizes == [40, 50]
 
 
-def test_adaptive_softmax_refuses():
+def test_adaptive_softmax_arguments_are_checked():
     for cutoffs in ([5, 5], [7, 3], [0, 4], [2.5]):
-        with pytest.raises(ValueError, match="cutoffs: expected rising positive integers, came"):
+        with pytest.raises(ValueError, match="cutoffs: expected rising positive integers, got"):
             AdaptiveSoftmaxHead(9, cutoffs)
-    with pytest.raises(ValueError, match="factor: expected a positive integer, came 0"):
+    with pytest.raises(ValueError, match="factor: expected a positive integer, (came|got) 0"):
         AdaptiveSoftmaxHead(9, factor=0)
     with pytest.raises(ValueError, match="tie: expected 'none' for adaptive_softmax, whose rare"):
         AdaptiveSoftmaxHead(V).tie(TokenEmbedding(V, 8))
-    config = adaptive().get_config()
+    config = build_adaptive_softmax().get_config()
     assert AdaptiveSoftmaxHead.from_config(config).get_config() == config
 
 
 # Pointer network
 
-# Row 0 has the token of place 1 again at place 3; 3 is the end.
+# Row 0 has the token of position 1 again at position 3; 3 is the end.
 PLACES = np.array([[4, 5, 6, 5, 3], [4, 5, 3, 0, 0], [0, 0, 0, 0, 0]], "int32")
 
 
-def network():
+def build_pointer_network():
     head = PointerNetworkHead(attention_units=7)
     head.build((None, None, 8), None, None, {"memory": {"values": (None, None, 4)}})
     return randomise(head)
 
 
 def test_pointer_network():
-    head, outputs = network(), inputs()[0]
-    seen = context(copy_ids=PLACES, mask=tf.constant(MASK))
-    given = run_both(lambda x: head(x, None, None, seen), outputs)
+    head, outputs = build_pointer_network(), inputs()[0]
+    decoder_context = context(copy_ids=PLACES, mask=tf.constant(MASK))
+    given = run_both(lambda x: head(x, None, None, decoder_context), outputs)
     assert given.shape == (3, 2, 4 + S)
-    pointer, values = head.pointer, seen["memory"]["values"].numpy()
+    values = decoder_context["memory"]["values"].numpy()
     for b, n in np.ndindex(2, 2):
-        _, weights = references.additive_attention(pointer, outputs[b, n], values[b], MASK[b])
+        _, weights = references.additive_attention(head.pointer, outputs[b, n], values[b], MASK[b])
         expected = np.zeros(4 + S)
         for place in range(S):
             expected[PLACES[b, place]] += weights[place]
         assert_close(np.exp(given[b, n]), expected, 1e-6)
         assert expected[3] > 1e-3
     assert np.isfinite(given).all()
-    assert_close(head.search_logits(outputs, None, None, seen), given, 0)
 
 
-def test_pointer_network_refuses():
+def test_pointer_network_arguments_are_checked():
     outputs = inputs()[0]
-    with pytest.raises(ValueError, match=r"source: expected 'copy_ids' .*, came none"):
-        network()(outputs, None, None, context(mask=tf.constant(MASK)))
+    with pytest.raises(ValueError, match=r"source: expected 'copy_ids' .*, got none"):
+        build_pointer_network()(outputs, None, None, context(mask=tf.constant(MASK)))
     short = context(tf.zeros([3, S], tf.int32), copy_ids=PLACES, mask=tf.constant(MASK))
     with pytest.raises(ValueError, match="head: expected an encoder with a place for each"):
-        network()(outputs, None, None, short)
+        build_pointer_network()(outputs, None, None, short)
     with pytest.raises(ValueError, match="vocabulary_size: expected 4, the special tokens, .* 9"):
         PointerNetworkHead(9)
     with pytest.raises(ValueError, match="tie: expected 'none' for a pointer network"):
         PointerNetworkHead().tie(TokenEmbedding(4, 8))
-    config = network().get_config()
+    config = build_pointer_network().get_config()
     assert PointerNetworkHead.from_config(config).get_config() == config
 
 
 @pytest.mark.parametrize("ids", [[[0, 4, 5, 19], [12, 11, 3, 1]], [[0, 1, 2, 3]], [[19, 18]]])
-def test_adaptive_softmax_of_targets_alone(ids):
-    head, ids = adaptive(), np.array(ids)
+def test_adaptive_softmax_target_log_probs(ids):
+    head, ids = build_adaptive_softmax(), np.array(ids)
     x = normal(*ids.shape, 8)
     variables = head.trainable_variables
 
@@ -371,5 +335,9 @@ def test_adaptive_softmax_of_targets_alone(ids):
 
 
 def test_adaptive_softmax_of_no_targets():
-    assert adaptive().target_log_probs(normal(2, 0, 8), np.zeros([2, 0], "int32")).shape == (2, 0)
-    assert adaptive().target_log_probs(normal(0, 3, 8), np.zeros([0, 3], "int32")).shape == (0, 3)
+    assert build_adaptive_softmax().target_log_probs(
+        normal(2, 0, 8), np.zeros([2, 0], "int32")
+    ).shape == (2, 0)
+    assert build_adaptive_softmax().target_log_probs(
+        normal(0, 3, 8), np.zeros([0, 3], "int32")
+    ).shape == (0, 3)

@@ -60,11 +60,11 @@ def test_prepare_search_freezes_the_scale():
     layer, x = NormalizedLinear(4), normal(3, 5)
     layer.build((None, 5))
     randomise(layer)
-    expected, frozen = linear(layer, x), layer.prepare_search()
+    expected, frozen = linear(layer, x), layer.fix_scale()
     assert_close(run_both(layer, x), expected)
     layer.gain.assign(2 * layer.gain)
     assert_close(layer.scale(), frozen)
-    assert layer.prepare_search() is frozen
+    assert layer.fix_scale() is frozen
     assert_close(layer(x), linear(layer, x))
     assert len(layer.weights) == 3
 

@@ -179,8 +179,8 @@ def test_tokens_from_features():
     )
     model.build()
     x, ids = source(), models.target()
-    expected, attention = models.whole(model, x, ids)
-    log_probs, alignment = models.stepped(model, x, tf.expand_dims(ids, 1))
+    expected, attention = models.call_model(model, x, ids)
+    log_probs, alignment = models.run_steps(model, x, tf.expand_dims(ids, 1))
     np.testing.assert_allclose(log_probs[:, 0], expected, atol=1e-4)
     np.testing.assert_allclose(alignment[:, 0], attention["cross"][:, 0], atol=1e-5)
 
@@ -224,7 +224,7 @@ def test_invalid_combinations(parts, message):
 
 def test_a_preset():
     model = build(ModelConfig(preset="forecaster"), F, 2)
-    assert (model.source.size, model.target.size, model.of_vectors) == (F, 2, True)
+    assert (model.source.size, model.target.size, model.has_feature_targets) == (F, 2, True)
     forecast = search.forecast(model.begin, model.next, source(), tf.constant([2, 1, 1, 1]), 2)
     assert forecast.values.shape == (4, 2, 2)
     same = build(ModelConfig(preset="forecaster", target={"first": "source"}), F, F)

@@ -61,7 +61,7 @@ def test_an_update_with_every_objective(preset):
     data = tf.data.Dataset.from_tensors(batch()).repeat()
     before = model.get_weights()
     model.fit(data, steps_per_epoch=2, verbose=0, shuffle=False)
-    loss, updated = model.vitals.read()
+    loss, updated = model.update_stats.read()
     assert updated
     assert np.isfinite(loss)
     changed = [np.abs(a - b).max() > 0 for a, b in zip(before, model.get_weights(), strict=True)]

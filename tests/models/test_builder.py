@@ -1,4 +1,4 @@
-"""Every preset: built, saved, cast, trained; and what a bad description is told."""
+"""Every preset: construction, saving, dtype policies, gradients."""
 
 import functools
 import zipfile
@@ -16,7 +16,7 @@ from keras_s2s.models.seq2seq import Seq2Seq
 from tests.references import assert_close, randomise, right_padded
 
 SOURCE_SIZE, V, S, T = 11, 9, 5, 4
-# What reads and writes vectors is tested in test_vectors.py.
+# Feature sources and targets are tested in tests/layers/test_features.py.
 PRESETS = {k: preset for k, preset in PRESETS.items() if preset["head"]["kind"] != "regression"}
 
 
@@ -30,20 +30,20 @@ def shrunk(preset, **more):
     return ModelConfig(preset=preset, encoder=dict(sizes), decoder=dict(sizes), **more)
 
 
-def tiny(preset, sizes=(SOURCE_SIZE, V), policy="float32", label_smoothing=0.0, **more):
+def build_tiny(preset, sizes=(SOURCE_SIZE, V), policy="float32", label_smoothing=0.0, **more):
     made = build(shrunk(preset, **more), *sizes, policy=policy, label_smoothing=label_smoothing)
     return randomise(made, scale=0.3)
 
 
 @functools.cache
-def shared(preset):
-    """One model of a preset for the tests that leave it as it is."""
-    return tiny(preset, dropout=0.5)
+def build_shared(preset):
+    """One model of a preset, for tests that do not change it."""
+    return build_tiny(preset, dropout=0.5)
 
 
-def columns(model):
+def num_columns(model):
     """The width V' of the logits."""
-    return model.vocabulary_size + (S if model.copies else 0)
+    return model.vocabulary_size + (S if model.supports_copy else 0)
 
 
 def batch(model=None):
@@ -51,13 +51,13 @@ def batch(model=None):
     mask = right_padded([S, 2, 1], S)
     ids = np.where(mask, rng.integers(1, V, (3, S)), 0).astype("int32")
     source = {"ids": ids, "mask": mask, "copy_ids": np.where(ids == 5, V + 1, ids)}
-    if model is not None and model.head.points:
+    if model is not None and model.head.is_pointer:
         source["copy_ids"] = np.where(mask, 4 + np.arange(S), 0).astype("int32")
     y = rng.integers(1, V, (3, T)).astype("int32")
     return {"source": source, "target": y}, y
 
 
-# Shrunk, these are like another preset but for a number, or their parts have tests of their own.
+# With tiny sizes these equal another preset but for a number, or their parts have own tests.
 ALIKE = (
     "gru_small",
     "lstm",
@@ -74,7 +74,7 @@ ALIKE = (
     "transformer_alibi",
 )
 EACH = [pytest.param(p, marks=[pytest.mark.slow] * (p in ALIKE), id=p) for p in PRESETS]
-over_presets = pytest.mark.parametrize("preset", EACH)
+for_all_presets = pytest.mark.parametrize("preset", EACH)
 
 
 def gru_size(units, embedding):
@@ -122,23 +122,23 @@ def test_real_size(preset):
     assert model.built
     assert model.count_params() == SIZES.get(preset, model.count_params())
     x, _ = batch(model)
-    assert model(x).shape == (3, T, columns(model))
+    assert model(x).shape == (3, T, num_columns(model))
 
 
-@over_presets
+@for_all_presets
 def test_tiny_size(preset):
-    model = shared(preset)
+    model = build_shared(preset)
     x, _ = batch(model)
     logits = model(x)
-    assert logits.shape == (3, T, columns(model))
+    assert logits.shape == (3, T, num_columns(model))
     assert np.isfinite(logits).all()
-    assert model.copies == ("pointer" in preset)
+    assert model.supports_copy == ("pointer" in preset)
     assert all(layer.built for layer in model._flatten_layers())
 
 
-@over_presets
+@for_all_presets
 def test_gradients_reach_every_weight(preset):
-    model = shared(preset)
+    model = build_shared(preset)
     x, y = batch(model)
     with tf.GradientTape() as tape:
         loss = model.compute_loss(x, y, model(x, training=True))
@@ -148,17 +148,17 @@ def test_gradients_reach_every_weight(preset):
         assert np.isfinite(tf.convert_to_tensor(gradient)).all(), weight.path
 
 
-@over_presets
-def test_dropout_in_training_alone(preset):
-    model = shared(preset)
+@for_all_presets
+def test_dropout_in_training_only(preset):
+    model = build_shared(preset)
     x, _ = batch(model)
     assert_close(model(x, training=False), model(x), 0)
     first, second = model(x, training=True), model(x, training=True)
     assert np.abs(first - second).max() > 1e-3
 
 
-def stored_numbers(path):
-    """How many numbers the weights of a .keras file hold, whatever their names."""
+def count_stored_weights(path):
+    """Number of weights in a .keras file."""
     with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as file:
         found = []
         with h5py.File(BytesIO(file.read())) as weights:
@@ -174,13 +174,13 @@ TIED = [
     *(pytest.param(p, None, marks=[] if p in SAVED else pytest.mark.slow, id=p) for p in PRESETS),
     *(pytest.param(*case, id="-".join(case)) for case in TIES),
 ]
-over_ties = pytest.mark.parametrize(("preset", "tie"), TIED)
+for_all_ties = pytest.mark.parametrize(("preset", "tie"), TIED)
 
 
-@over_ties
+@for_all_ties
 def test_keras_file_round_trip(preset, tie, tmp_path):
     sizes = (V, V) if tie == "all" else (SOURCE_SIZE, V)
-    model = tiny(preset, sizes, tie=tie, label_smoothing=0.2)
+    model = build_tiny(preset, sizes, tie=tie, label_smoothing=0.2)
     x, _ = batch(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -192,7 +192,7 @@ def test_keras_file_round_trip(preset, tie, tmp_path):
     numbers = {
         loaded.count_params(),
         model.count_params(),
-        stored_numbers(tmp_path / "model.keras"),
+        count_stored_weights(tmp_path / "model.keras"),
     }
     assert len(numbers) == 1
     if tie == "all":
@@ -201,23 +201,23 @@ def test_keras_file_round_trip(preset, tie, tmp_path):
 
 @pytest.mark.parametrize("preset", ["lstm_stacked"])
 def test_weights_alone_round_trip(preset, tmp_path):
-    model, (x, _) = tiny(preset), batch()
+    model, (x, _) = build_tiny(preset), batch()
     model.save_weights(tmp_path / "model.weights.h5")
     other = build(shrunk(preset), SOURCE_SIZE, V)
     other.load_weights(tmp_path / "model.weights.h5")
     assert_close(other(x), model(x), 1e-6)
 
 
-@over_ties
+@for_all_ties
 def test_with_policy(preset, tie):
     sizes = (V, V) if tie == "all" else (SOURCE_SIZE, V)
     policy = "mixed_float16" if preset.startswith("transformer") else "mixed_bfloat16"
-    mixed = tiny(preset, sizes, policy, tie=tie, label_smoothing=0.1)
+    mixed = build_tiny(preset, sizes, policy, tie=tie, label_smoothing=0.1)
     x, _ = batch(mixed)
     mixed.compile("adam")
     plain = with_policy(mixed)
     assert {layer.dtype_policy.name for layer in plain._flatten_layers()} == {"float32"}
-    expected = tiny(preset, sizes, tie=tie) if tie else shared(preset)
+    expected = build_tiny(preset, sizes, tie=tie) if tie else build_shared(preset)
     assert_close(plain(x), expected(x), 1e-6)
     assert not plain.compiled
     assert (plain.tie, plain.label_smoothing) == (mixed.tie, 0.1)
@@ -230,9 +230,9 @@ def test_with_policy(preset, tie):
     "preset", ["gru", pytest.param("transformer_pointer_generator", marks=pytest.mark.slow)]
 )
 def test_with_policy_from_float32_and_back(preset):
-    model, (x, _) = tiny(preset), batch()
+    model, (x, _) = build_tiny(preset), batch()
     mixed = with_policy(model, "mixed_bfloat16")
-    expected = tiny(preset, policy="mixed_bfloat16")
+    expected = build_tiny(preset, policy="mixed_bfloat16")
     assert_close(mixed(x), expected(x), 1e-6)
     policies = [
         {layer.dtype_policy.name for layer in made._flatten_layers()} for made in (mixed, expected)
@@ -242,7 +242,7 @@ def test_with_policy_from_float32_and_back(preset):
 
 
 def test_with_policy_gives_a_model_of_that_policy_itself():
-    model = tiny("gru")
+    model = build_tiny("gru")
     assert with_policy(model) is model
     assert with_policy(model, "float32") is model
 
@@ -252,7 +252,7 @@ def test_with_policy_gives_a_model_of_that_policy_itself():
     [("pointer_generator", "mixed_bfloat16"), ("transformer_tiny", "mixed_float16")],
 )
 def test_policy_of_the_parts(preset, policy):
-    model, (x, _) = tiny(preset, policy=policy), batch()
+    model, (x, _) = build_tiny(preset, policy=policy), batch()
     assert model.encoder.compute_dtype == model.decoder.compute_dtype == model.compute_dtype
     for part in (model.source, model.target, model.head):
         assert part.compute_dtype == "float32"
@@ -269,7 +269,7 @@ def test_policy_of_the_parts(preset, policy):
         pytest.param("transformer", "recurrent", "pointer_generator", marks=pytest.mark.slow),
     ],
 )
-def test_any_encoder_under_any_decoder_under_any_head(encoder, decoder, head):
+def test_any_encoder_with_any_decoder_and_any_head(encoder, decoder, head):
     config = ModelConfig(
         encoder={"kind": encoder, "units": 8},
         decoder={"kind": decoder, "units": 8},

@@ -1,4 +1,4 @@
-"""The list of presets: every one counted and named, in Python and on the command line."""
+"""The listing of presets with sizes and papers, in Python and on the command line."""
 
 import json
 
@@ -13,7 +13,7 @@ FAST = ("transformer_relative", "rnnsearch")
 
 
 @pytest.mark.parametrize("preset", ["gru", "gnmt", "convs2s", "transformer_relative"])
-def test_parameters_are_those_of_the_model(preset):
+def test_parameters_equal_those_of_the_built_model(preset):
     config = shrunk(preset)
     assert count_parameters(config, SOURCE_SIZE, V) == build(config, SOURCE_SIZE, V).count_params()
 
@@ -26,7 +26,7 @@ def test_parameters_by_hand(preset):
     assert count_parameters(ModelConfig(preset=preset), SOURCE_SIZE, V) == SIZES[preset]
 
 
-def test_a_model_that_cannot_be():
+def test_unknown_preset():
     with pytest.raises(UserError, match="model.preset: .*the nearest is 'gnmt'"):
         count_parameters(ModelConfig(preset="gmnt"), SOURCE_SIZE, V)
 
@@ -42,12 +42,12 @@ SOME = ("gru_small", "transformer_tiny")
 
 @pytest.mark.parametrize("names", [SOME, pytest.param((), marks=pytest.mark.slow)])
 def test_the_command(names, capsys):
-    found = listing(100, *([names] if names else []))
-    assert [row["name"] for row in found] == list(names or PRESETS)
+    result = listing(100, *([names] if names else []))
+    assert [row["name"] for row in result] == list(names or PRESETS)
     assert main(["catalog", *names, "--vocabulary", "100"]) == 0
     first, *rows = capsys.readouterr().out.splitlines()
     assert first == "parameters with 100 tokens on either side"
-    for row, preset in zip(rows, found, strict=True):
+    for row, preset in zip(rows, result, strict=True):
         name, parameters, paper = row.split(maxsplit=2)
         assert (name, paper) == (preset["name"], preset["paper"])
         assert int(parameters.replace(",", "")) == preset["parameters"]
@@ -55,16 +55,16 @@ def test_the_command(names, capsys):
 
 def test_the_command_as_json(capsys):
     assert main(["catalog", "gru_small", "--vocabulary", "100", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found == {"vocabulary": 100, "presets": listing(100, ["gru_small"])}
+    result = json.loads(capsys.readouterr().out)
+    assert result == {"vocabulary": 100, "presets": listing(100, ["gru_small"])}
 
 
-def test_a_preset_that_is_none(capsys):
+def test_the_command_with_an_unknown_preset(capsys):
     assert main(["catalog", "gru_smal"]) == 2
     assert "the nearest is 'gru_small'" in capsys.readouterr().err
 
 
-def test_a_vocabulary_that_cannot_be(capsys):
+def test_the_command_with_an_invalid_vocabulary(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["catalog", "--vocabulary", "3"])
-    assert "expected a whole number of at least 4, came 3" in capsys.readouterr().err
+    assert "expected a whole number of at least 4, got 3" in capsys.readouterr().err

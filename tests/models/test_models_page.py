@@ -1,4 +1,4 @@
-"""docs/models.md: every part is in it, and every configuration in it makes what it says."""
+"""docs/models.md: it lists every part, and its configurations build."""
 
 import re
 
@@ -20,8 +20,8 @@ ROWS = [
 ][2:]
 
 
-def small(model):
-    """The model of a row with parts of eight units."""
+def shrink(model):
+    """The model of a row with parts of width 8."""
     sides = {side: {"units": 8, **model.get(side, {})} for side in ("encoder", "decoder")}
     if "encoders" in sides["encoder"]:
         del sides["encoder"]["units"]
@@ -31,11 +31,11 @@ def small(model):
 
 
 @pytest.mark.parametrize(("part", "paper", "places", "text"), ROWS, ids=[r[3] for r in ROWS])
-def test_a_row_makes_what_it_says(part, paper, places, text):
+def test_the_configuration_of_a_row_builds(part, paper, places, text):
     for place in places.replace("`", "").split(", "):
         assert (ROOT / "keras_s2s" / place).is_file()
     said = yaml.safe_load(text)
-    model = build(small(said.get("model", {})), 11, 11)
+    model = build(shrink(said.get("model", {})), 11, 11)
     for side in ("encoder", "decoder", "head"):
         kind = said.get("model", {}).get(side, {}).get("kind")
         assert kind is None or type(getattr(model, side)) is KINDS[side][kind]

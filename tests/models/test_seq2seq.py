@@ -1,4 +1,4 @@
-"""`Seq2Seq`: what `fit` minimises and measures, and what a search asks for."""
+"""`Seq2Seq`: its call, steps, loss and metrics."""
 
 import subprocess
 import sys
@@ -32,7 +32,9 @@ SOURCES, TARGETS = [5, 3, 1], [4, 2, 3]
 FAMILIES = ["recurrent", "transformer"]
 
 
-def made(family="recurrent", copies=False, tie="none", layers=1, seed=0, policy="float32", **more):
+def make_model(
+    family="recurrent", copies=False, tie="none", layers=1, seed=0, policy="float32", **more
+):
     """A tiny model with random weights."""
     if family == "recurrent":
         encoder = RecurrentEncoder(4, layers, dtype=policy)
@@ -63,25 +65,25 @@ def mean_loss(logits, y, weights, smoothing=0.0):
     return total / weights.sum()
 
 
-def compiled(model, rate=0.1, **options):
+def compile_model(model, rate=0.1, **options):
     model.compile(keras.optimizers.SGD(rate), **options)
     return model
 
 
-def measured(model, **options):
-    """Compiled to run without a graph: for one batch that is sooner done."""
-    return compiled(model, run_eagerly=True, **options)
+def compile_eager(model, **options):
+    """Compiled to run eagerly, which is faster for one batch."""
+    return compile_model(model, run_eagerly=True, **options)
 
 
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_logits(family, copies):
-    model, (x, _, _) = made(family, copies), batch()
+    model, (x, _, _) = make_model(family, copies), batch()
     logits = model(x)
     assert logits.shape == (3, T, V + S if copies else V)
     assert logits.dtype == tf.float32
     assert np.isfinite(logits).all()
-    assert model.copies == copies
+    assert model.supports_copy == copies
     assert model.vocabulary_size == V
     assert not hasattr(logits, "_keras_mask")
 
@@ -89,7 +91,7 @@ def test_logits(family, copies):
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_maps(family, copies):
-    model, (x, _, _) = made(family, copies, layers=2), batch()
+    model, (x, _, _) = make_model(family, copies, layers=2), batch()
     logits = model(x)
     one = model(x, maps="alignment")
     every = model(x, maps="all")
@@ -112,8 +114,8 @@ def test_maps(family, copies):
 
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_begin_and_next_give_what_call_gives(family, copies):
-    model, (x, _, _) = made(family, copies), batch()
+def test_begin_and_next_equal_the_call(family, copies):
+    model, (x, _, _) = make_model(family, copies), batch()
     whole = model(x, maps="alignment")
     context, state = model.begin(x["source"], 2, max_length=T)
     for t in range(T):
@@ -130,8 +132,8 @@ def test_begin_and_next_give_what_call_gives(family, copies):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("copies", [False, True])
 def test_loss_is_the_mean_over_real_tokens(copies, smoothing):
-    model, (x, y, weights) = made(copies=copies, label_smoothing=smoothing), batch()
-    loss = measured(model).evaluate(x, y, sample_weight=weights, verbose=0)
+    model, (x, y, weights) = make_model(copies=copies, label_smoothing=smoothing), batch()
+    loss = compile_eager(model).evaluate(x, y, sample_weight=weights, verbose=0)
     logits = model(x)
     assert_close(loss, mean_loss(logits, y, weights, smoothing))
     wide = np.pad(y, [(0, 0), (0, 2)]), np.pad(weights, [(0, 0), (0, 2)])
@@ -140,7 +142,7 @@ def test_loss_is_the_mean_over_real_tokens(copies, smoothing):
 
 
 def test_sample_weights_of_every_form():
-    model, (x, y, weights) = compiled(made()), batch()
+    model, (x, y, weights) = compile_model(make_model()), batch()
     logits = model(x)
 
     def loss(w):
@@ -154,27 +156,29 @@ def test_sample_weights_of_every_form():
     assert loss(np.zeros((3, T))) == 0.0
 
 
-def test_a_loss_given_to_compile_is_respected():
+def test_a_loss_of_compile_is_used():
     user = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model, (x, y, weights) = measured(made(label_smoothing=0.3), loss=user), batch()
+    model, (x, y, weights) = compile_eager(make_model(label_smoothing=0.3), loss=user), batch()
     loss = model.evaluate(x, y, sample_weight=weights, verbose=0)
     assert_close(loss, mean_loss(model(x), y, weights) * weights.sum() / weights.size)
     assert_close(model.compute_loss(x, y, {"logits": model(x)}, weights), loss)
 
 
 def test_losses_of_layers_are_added():
-    model, (x, y, weights) = measured(made()), batch()
+    model, (x, y, weights) = compile_eager(make_model()), batch()
     plain = model.evaluate(x, y, sample_weight=weights, verbose=0)
     model.head.projection.kernel_regularizer = keras.regularizers.L2(0.5)
     model.head.projection.kernel.regularizer = model.head.projection.kernel_regularizer
     more = 0.5 * np.sum(model.head.projection.kernel.numpy() ** 2)
-    again = measured(model).evaluate(x, y, sample_weight=weights, verbose=0)
+    again = compile_eager(model).evaluate(x, y, sample_weight=weights, verbose=0)
     assert_close(again, plain + more)
 
 
 def test_metrics_see_the_logits():
-    model, (x, y, weights) = made(), batch()
-    measured(model, metrics=["accuracy"], weighted_metrics=[TokenAccuracy("tokens"), Perplexity()])
+    model, (x, y, weights) = make_model(), batch()
+    compile_eager(
+        model, metrics=["accuracy"], weighted_metrics=[TokenAccuracy("tokens"), Perplexity()]
+    )
     given = model.evaluate(x, y, sample_weight=weights, verbose=0, return_dict=True)
     logits = model(x)
     right = logits.numpy().argmax(-1) == y
@@ -183,8 +187,11 @@ def test_metrics_see_the_logits():
     assert_close(given["perplexity"], np.exp(mean_loss(logits, y, weights)), 1e-4)
 
 
-def test_outputs_with_maps_are_measured_alike():
-    model, (x, y, weights) = compiled(made(), weighted_metrics=[TokenAccuracy("tokens")]), batch()
+def test_outputs_with_maps_have_the_same_loss_and_metrics():
+    model, (x, y, weights) = (
+        compile_model(make_model(), weighted_metrics=[TokenAccuracy("tokens")]),
+        batch(),
+    )
     with_maps = model(x, maps="all")
     for outputs in (with_maps, with_maps["logits"]):
         model.reset_metrics()
@@ -197,7 +204,7 @@ def test_outputs_with_maps_are_measured_alike():
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_clusters_without_a_target_are_skipped_and_the_update_is_the_same(policy):
+def test_skipping_clusters_without_targets_does_not_change_the_update(policy):
     (x, y, weights), found = batch(), {}
     for skips in (True, False):
         parts = TokenEmbedding(V, 8), RecurrentEncoder(8, dtype=policy), TokenEmbedding(V, 8)
@@ -205,8 +212,8 @@ def test_clusters_without_a_target_are_skipped_and_the_update_is_the_same(policy
         model = Seq2Seq(*parts, decoder, head, label_smoothing=0.1, dtype=policy)
         model.build()
         randomise(model)
-        head.skips = skips
-        compiled(model, weighted_metrics=[Perplexity()]).configure_updates(1)
+        head.supports_target_log_probs = skips
+        compile_model(model, weighted_metrics=[Perplexity()]).configure_updates(1)
         history = model.fit(
             x, y, sample_weight=weights, batch_size=len(y), epochs=2, verbose=0, shuffle=False
         ).history
@@ -229,7 +236,7 @@ FITS = [(f, p) for p in ("float32", "mixed_bfloat16", "mixed_float16") for f in 
     [pytest.param(*case, marks=[] if case in FAST else pytest.mark.slow) for case in FITS],
 )
 def test_fit_lowers_the_loss_under_every_policy(family, policy):
-    model, (x, y, weights) = compiled(made(family, policy=policy), 0.5), batch()
+    model, (x, y, weights) = compile_model(make_model(family, policy=policy), 0.5), batch()
     data = tf.data.Dataset.from_tensors((x, y, weights)).repeat()
     losses = model.fit(data, steps_per_epoch=5, epochs=2, shuffle=False, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
@@ -243,9 +250,13 @@ def test_fit_lowers_the_loss_under_every_policy(family, policy):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_fit_under_xla(family, copies):
     options = {"copies": copies, "layers": 2}
-    plain, xla, (x, y, weights) = made(family, **options), made(family, **options), batch()
+    plain, xla, (x, y, weights) = (
+        make_model(family, **options),
+        make_model(family, **options),
+        batch(),
+    )
     losses = [
-        compiled(model, jit_compile=jit)
+        compile_model(model, jit_compile=jit)
         .fit(x, y, sample_weight=weights, epochs=3, shuffle=False, verbose=0)
         .history["loss"]
         for model, jit in ((plain, False), (xla, True))
@@ -259,32 +270,32 @@ def test_fit_under_xla_with_dropout_in_the_loop():
     x, y, weights = batch()
     sizes = {"units": 4, "num_layers": 2, "dropout": 0.3}
     model = models.build(ModelConfig(encoder=sizes, decoder=sizes), SOURCE_SIZE, V)
-    loss = compiled(model, jit_compile=True).train_on_batch(x, y, sample_weight=weights)
+    loss = compile_model(model, jit_compile=True).train_on_batch(x, y, sample_weight=weights)
     assert np.isfinite(loss)
 
 
 def test_a_model_builds_itself_from_the_first_batch():
-    model, (x, y, weights) = made(), batch()
+    model, (x, y, weights) = make_model(), batch()
     fresh = Seq2Seq.from_config(model.get_config())
-    compiled(fresh).train_on_batch(x, y, sample_weight=weights)
+    compile_model(fresh).train_on_batch(x, y, sample_weight=weights)
     assert [w.shape for w in fresh.weights] == [w.shape for w in model.weights]
 
 
 def test_a_tied_table_is_one_variable_with_gradients_from_both_uses():
-    model, (x, y, _) = made(tie="output"), batch()
+    model, (x, y, _) = make_model(tie="output"), batch()
     table = model.target.table
 
     def gradient(stopped):
         with tf.GradientTape() as tape:
             ids = x["target"]
-            memory, context = model._read(x["source"])
+            memory, context = model.encode(x["source"])
             embedded = model.target.embed(ids, context)
             embedded = tf.stop_gradient(embedded) if stopped else embedded
             outputs, _ = model.decoder(embedded, context)
             loss = model.compute_loss(x, y, model.head(outputs, embedded, None, context), None)
         return tf.convert_to_tensor(tape.gradient(loss, table.value))
 
-    compiled(model)
+    compile_model(model)
     both, output_only = gradient(False).numpy(), gradient(True).numpy()
     assert np.abs(output_only).max() > 1e-4
     unread = [i for i in range(V) if i not in x["target"]]
@@ -311,27 +322,27 @@ def test_tied_tables_are_counted_once(tie, tables):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tie": "both"}, "tie: expected 'none', 'output' or 'all', came 'both'"),
+        ({"tie": "both"}, "tie: expected 'none', 'output' or 'all', got 'both'"),
         (
             {"tie": "all"},
-            "tie: 'all' needs one vocabulary for both sides, came 9 and 7 tokens",
+            "tie: 'all' needs one vocabulary for both sides, got 9 and 7 tokens",
         ),
-        ({"label_smoothing": 1.0}, "label_smoothing: expected 0 <= e < 1, came 1.0"),
+        ({"label_smoothing": 1.0}, "label_smoothing: expected 0 <= e < 1, (came|got) 1.0"),
     ],
 )
 def test_arguments_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
-        made(**options)
+        make_model(**options)
 
 
 def test_tie_of_another_width():
     parts = TokenEmbedding(V, 6), RecurrentEncoder(4), TokenEmbedding(V, 6), RecurrentDecoder(8)
-    message = "tie: expected a target embedding of the decoder's width 8, came 6"
+    message = "tie: expected a target embedding of the decoder's width 8, got 6"
     with pytest.raises(ValueError, match=message):
         Seq2Seq(*parts, SoftmaxHead(V), "output")
 
 
-def test_a_pointer_network_of_one_part_alone():
+def test_a_pointer_network_needs_head_and_embedding():
     parts = TokenEmbedding(V, 4), RecurrentEncoder(4, bidirectional=False)
     decoder = RecurrentDecoder(4)
     tokens, places = TokenEmbedding(4, 4), PointerEmbedding(4)
@@ -339,16 +350,16 @@ def test_a_pointer_network_of_one_part_alone():
         Seq2Seq(*parts, tokens, decoder, PointerNetworkHead())
     with pytest.raises(ValueError, match="head: expected a PointerNetworkHead .* a SoftmaxHead"):
         Seq2Seq(*parts, places, decoder, SoftmaxHead(4))
-    with pytest.raises(ValueError, match="memory_units of the encoder's width 4, came 6"):
+    with pytest.raises(ValueError, match="memory_units of the encoder's width 4, got 6"):
         Seq2Seq(*parts, PointerEmbedding(4, 6), decoder, PointerNetworkHead())
     model = Seq2Seq(*parts, places, decoder, PointerNetworkHead(), label_smoothing=0.1)
     assert model.smoothing == 0.0
 
 
-def test_another_backend_is_refused(monkeypatch):
+def test_another_backend_raises_an_error(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ValueError, match="KERAS_BACKEND: expected 'tensorflow', came 'jax'"):
-        made()
+    with pytest.raises(ValueError, match="KERAS_BACKEND: expected 'tensorflow', got 'jax'"):
+        make_model()
 
 
 REPLICAS = """
@@ -356,17 +367,17 @@ import numpy as np, tensorflow as tf, keras
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from keras_s2s.metrics import Perplexity
-from tests import test_model as t
+from tests.models import test_seq2seq as t
 from tests.references import assert_close
 
 x, y, weights = tf.nest.map_structure(lambda a: np.concatenate([a[:2], a[1::-1]]), t.batch())
 data = tf.data.Dataset.from_tensor_slices((x, y, weights)).batch(4)
-alone = t.compiled(t.made(FAMILY), weighted_metrics=[Perplexity()])
+alone = t.compile_model(t.make_model(FAMILY), weighted_metrics=[Perplexity()])
 before = t.mean_loss(alone(x), y, weights)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
-    model = t.compiled(t.made(FAMILY), weighted_metrics=[Perplexity()])
+    model = t.compile_model(t.make_model(FAMILY), weighted_metrics=[Perplexity()])
 for fitted in (alone, model):
     history = fitted.fit(data, shuffle=False, verbose=0).history
     assert_close(history["loss"][0], before)
@@ -380,7 +391,7 @@ print("equal")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-def test_two_replicas_learn_what_one_learns(family):
+def test_two_replicas_equal_one(family):
     """Both replicas get the same number of tokens, so that their mean is the batch's mean."""
     code = REPLICAS.replace("FAMILY", repr(family))
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Updates of several batches equal one large batch's; what is not finite changes nothing."""
+"""Updates over several batches, and updates that are not finite."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from keras_s2s.metrics import TokenAccuracy
 V, POISON = 9, 8
 
 
-def made(optimizer="sgd", batches=None, policy="float32", dropout=0.0):
+def make_model(optimizer="sgd", batches=None, policy="float32", dropout=0.0):
     keras.utils.set_random_seed(3)
     side = {"kind": "transformer", "units": 8, "num_layers": 1, "num_heads": 2}
     config = ModelConfig(encoder=side, decoder=dict(side), dropout=dropout, tie="output")
@@ -38,7 +38,7 @@ SMALL, LARGE = rows([2], 0), rows([5, 4, 5], 1)
 
 
 def stream(*batches):
-    """A dataset of batches of different sizes, over and over."""
+    """A repeated dataset of batches of different sizes."""
     spec = tf.nest.map_structure(
         lambda leaf: tf.TensorSpec([None] * leaf.ndim, leaf.dtype), batches[0]
     )
@@ -46,7 +46,7 @@ def stream(*batches):
     return data.repeat()
 
 
-def joined(*batches):
+def concat_batches(*batches):
     return tf.nest.map_structure(lambda *leaves: np.concatenate(leaves), *batches)
 
 
@@ -68,21 +68,24 @@ def assert_same_weights(model, other, tolerance):
     ],
     ids=["plain", "clipped", "adam"],
 )
-def test_several_batches_are_one_large_batch(optimizer):
-    """Adam and the norm want the sum of a row's gradients, which Keras leaves in parts."""
+def test_several_batches_equal_one_large_batch(optimizer):
+    """Adam and the norm need the sum of the gradients of a row; Keras keeps them apart."""
     config = optimizer.get_config()
-    whole, parts = (made(type(optimizer).from_config(config), batches) for batches in (1, 2))
-    before = whole.get_weights()
-    first, second = fit(whole, stream(joined(SMALL, LARGE))), fit(parts, stream(SMALL, LARGE))
-    assert_same_weights(whole, parts, 1e-5)
-    assert max(np.abs(a - b).max() for a, b in zip(before, whole.get_weights())) > 1e-3
-    assert int(parts.optimizer.iterations) == 3
+    large, split = (make_model(type(optimizer).from_config(config), batches) for batches in (1, 2))
+    before = large.get_weights()
+    first, second = (
+        fit(large, stream(concat_batches(SMALL, LARGE))),
+        fit(split, stream(SMALL, LARGE)),
+    )
+    assert_same_weights(large, split, 1e-5)
+    assert max(np.abs(a - b).max() for a, b in zip(before, large.get_weights())) > 1e-3
+    assert int(split.optimizer.iterations) == 3
     assert first["loss"] == pytest.approx(second["loss"], rel=1e-5)
     assert first["accuracy"] == pytest.approx(second["accuracy"])
 
 
-def test_one_batch_an_update_is_what_keras_does():
-    plain, ours = made(), made(batches=1)
+def test_one_batch_per_update_equals_keras():
+    plain, ours = make_model(), make_model(batches=1)
     fit(plain, stream(LARGE))
     fit(ours, stream(LARGE))
     assert_same_weights(plain, ours, 1e-6)
@@ -92,7 +95,7 @@ def test_one_batch_an_update_is_what_keras_does():
 
 
 def test_the_loss_is_a_mean_over_tokens():
-    model = made(keras.optimizers.SGD(0.0), batches=1)
+    model = make_model(keras.optimizers.SGD(0.0), batches=1)
     data, loss = stream(SMALL, LARGE), model.compute_loss
     of = [float(loss(x, y, model(x), w)) for x, y, w in (SMALL, LARGE)]
     expected = (2 * of[0] + 14 * of[1]) / 16
@@ -100,8 +103,8 @@ def test_the_loss_is_a_mean_over_tokens():
     assert model.evaluate(data, steps=2, verbose=0)[0] == pytest.approx(expected, rel=1e-5)
 
 
-def poisoned(model):
-    """Makes the loss of every batch that holds a certain token not a number."""
+def poison_loss(model):
+    """Makes the loss NaN for every batch that contains POISON."""
     plain = model.objectives
 
     def objective(x, y, logits, weights):
@@ -112,32 +115,32 @@ def poisoned(model):
     return model
 
 
-def with_poison(batch):
+def poison_batch(batch):
     x, y, weights = batch
     return x, np.where(y == y[0, 0], POISON, y), weights
 
 
 @pytest.mark.parametrize("batches", [1, 2])
-def test_an_update_that_is_not_finite_changes_nothing(batches):
-    model = poisoned(made("adam", batches=batches))
+def test_a_non_finite_loss_changes_nothing(batches):
+    model = poison_loss(make_model("adam", batches=batches))
     fit(model, stream(LARGE), 1)
-    assert model.vitals.read()[1]
+    assert model.update_stats.read()[1]
     kept = [np.copy(v) for v in [*model.get_weights(), *map(np.asarray, model.optimizer.variables)]]
-    loss = fit(model, stream(with_poison(LARGE), SMALL), 1)["loss"]
-    assert not model.vitals.read()[1]
-    assert np.isnan(model.vitals.read()[0])
+    loss = fit(model, stream(poison_batch(LARGE), SMALL), 1)["loss"]
+    assert not model.update_stats.read()[1]
+    assert np.isnan(model.update_stats.read()[0])
     now = [*model.get_weights(), *map(np.asarray, model.optimizer.variables)]
     for one, two in zip(kept, now, strict=True):
         np.testing.assert_array_equal(one, two)
     assert np.isfinite(loss).all()  # of the good batches alone
     fit(model, stream(SMALL), 1)
-    assert model.vitals.read()[1]
+    assert model.update_stats.read()[1]
     assert int(model.optimizer.iterations) == 2
 
 
 @pytest.mark.parametrize("batches", [1, 2])
-def test_logits_that_are_no_numbers_leave_the_metrics_numbers(batches):
-    model = made(batches=batches)
+def test_non_finite_logits_leave_the_metrics_finite(batches):
+    model = make_model(batches=batches)
     table = model.source.table.numpy()
     table[POISON] = np.nan
     model.source.table.assign(table)
@@ -145,13 +148,13 @@ def test_logits_that_are_no_numbers_leave_the_metrics_numbers(batches):
     ids = np.where(x["source"]["ids"] == x["source"]["ids"][0, 0], POISON, x["source"]["ids"])
     bad = {"source": {**x["source"], "ids": ids}, "target": x["target"]}, y, weights
     history = fit(model, stream(SMALL, bad), 2)
-    assert not model.vitals.read()[1]
+    assert not model.update_stats.read()[1]
     assert np.isfinite([*history["loss"], *history["accuracy"]]).all()
     assert np.isfinite(model.target.table.numpy()).all()
 
 
-def test_a_gradient_that_is_not_finite_changes_nothing():
-    model = made(batches=1)
+def test_a_non_finite_gradient_changes_nothing():
+    model = make_model(batches=1)
     plain = model.objectives
 
     def objective(x, y, logits, weights):
@@ -162,7 +165,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing():
     model.objectives = lambda: [objective]
     kept = model.get_weights()
     fit(model, stream(LARGE), 1)
-    loss, applied = model.vitals.read()
+    loss, applied = model.update_stats.read()
     assert np.isfinite(loss)
     assert not applied
     for one, two in zip(kept, model.get_weights(), strict=True):
@@ -170,8 +173,8 @@ def test_a_gradient_that_is_not_finite_changes_nothing():
 
 
 @pytest.mark.parametrize("batches", [1, 2])
-def test_float16_scales_its_loss_down_until_gradients_fit(batches):
-    model = made("adam", batches=batches, policy="mixed_float16")
+def test_float16_loss_scale_decreases_until_gradients_are_finite(batches):
+    model = make_model("adam", batches=batches, policy="mixed_float16")
     model.optimizer.dynamic_scale.assign(2.0**30)  # overflows
     assert type(model.optimizer).__name__ == "LossScaleOptimizer"
     losses = [fit(model, stream(LARGE), 10)["loss"][0] for _ in range(6)]
@@ -184,8 +187,8 @@ def test_float16_scales_its_loss_down_until_gradients_fit(batches):
 @pytest.mark.parametrize(
     ("batches", "policy"), [(1, "float32"), (2, "float32"), (1, "mixed_float16")]
 )
-def test_the_norm_is_of_the_step_that_plain_descent_makes(batches, policy):
-    model = made(keras.optimizers.SGD(0.5), batches=batches, policy=policy)
+def test_gradient_norm_equals_the_step_of_sgd(batches, policy):
+    model = make_model(keras.optimizers.SGD(0.5), batches=batches, policy=policy)
     if policy == "mixed_float16":
         model.optimizer.dynamic_scale.assign(64.0)
     before = [np.copy(v) for v in model.trainable_variables]
@@ -193,12 +196,12 @@ def test_the_norm_is_of_the_step_that_plain_descent_makes(batches, policy):
     steps = [(a - v.numpy()) / 0.5 for a, v in zip(before, model.trainable_variables, strict=True)]
     norm = np.sqrt(sum(np.sum(np.square(step, dtype="float64")) for step in steps))
     assert norm > 0.1
-    assert model.vitals.gradient_norm() == pytest.approx(norm, rel=1e-4)
+    assert model.update_stats.gradient_norm() == pytest.approx(norm, rel=1e-4)
 
 
 def test_arguments_are_checked():
-    with pytest.raises(ValueError, match="batches: expected at least 1, came 0"):
-        made(batches=None).configure_updates(0)
+    with pytest.raises(ValueError, match="batches: expected at least 1, got 0"):
+        make_model(batches=None).configure_updates(0)
 
 
 def test_token_weights_of_every_form():

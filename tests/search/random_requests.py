@@ -124,7 +124,7 @@ class Asked:
 
     def __init__(self, text, options, copies):
         self.options = OFF | options
-        self.source, self.copies = text.split(), copies
+        self.source, self.supports_copy = text.split(), copies
         given = self.options
         self.prefix = self.read(" ".join([given["target_prefix"], *given["prefix_tokens"]]))
         self.constraints = [self.read(one) for one in given["constraints"]]
@@ -134,7 +134,7 @@ class Asked:
         self.shortest, self.longest = self._lengths(len(self.source))
 
     def read(self, words):
-        known = {*KNOWN, *(self.source if self.copies else ())}
+        known = {*KNOWN, *(self.source if self.supports_copy else ())}
         return [word if word in known else "<unk>" for word in words.split()]
 
     def _lengths(self, size):

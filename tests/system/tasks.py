@@ -1,4 +1,4 @@
-"""What the toys share: corpora of pairs of texts, runs of them, and the share they get right."""
+"""Corpora, runs and exact-match accuracy of the toy tasks."""
 
 import io
 
@@ -13,7 +13,7 @@ OPTIONS = {"schedule": "constant", "warmup": 20, "label_smoothing": 0.0, "valida
 
 
 def write(folder, pairs, **columns):
-    """The files of a corpus, by what each holds."""
+    """Writes the files of a corpus; returns their paths by content."""
     corpus = {}
     for side, lines in (
         ("source", [s for s, _ in pairs]),
@@ -26,7 +26,7 @@ def write(folder, pairs, **columns):
 
 
 def learned(folder, corpus, model, size=None, **training):
-    """A run's translator, which is greedy: a beam settles for `beam_size` ends however bad."""
+    """The greedy translator of a run: a beam may end early with `beam_size` bad hypotheses."""
     tokenizer = {"kind": "whitespace", "size": size}
     data = {"train": corpus, "batch_tokens": 600, "max_length": 30, "tokenizer": tokenizer}
     config = {
@@ -41,5 +41,5 @@ def learned(folder, corpus, model, size=None, **training):
 
 def exact(translator, pairs):
     """The share of sources whose translation is the target."""
-    came = translator.translate([source for source, _ in pairs])
-    return np.mean([a == b for a, (_, b) in zip(came, pairs, strict=True)])
+    translations = translator.translate([source for source, _ in pairs])
+    return np.mean([a == b for a, (_, b) in zip(translations, pairs, strict=True)])

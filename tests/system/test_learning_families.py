@@ -1,4 +1,4 @@
-"""Families of parts learn: sequences of symbols come out in reverse."""
+"""Families of parts learn to reverse sequences of symbols."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ SIZE, LONGEST = 12, 8
 
 
 def reversals(count, seed):
-    """Sources of 3 to 8 symbols, and what `fit` wants of them and their reversals."""
+    """x, y and weights: sources of 3 to 8 symbols, and their reversals."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(3, LONGEST + 1, count)
     mask = np.arange(LONGEST) < lengths[:, None]

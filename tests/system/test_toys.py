@@ -1,4 +1,4 @@
-"""What a family learns and others do not: copies of unseen words, sorting, given alignments."""
+"""Tasks that need a part: copies of unseen words, sorting, given alignments."""
 
 import random
 
@@ -48,14 +48,14 @@ def test_a_pointer_generator_copies_words_it_never_saw(tmp_path, preset, lowest,
         "decoder": {"units": 32},
     }
     corpus = write(tmp_path, renamed(3000, 1))
-    # the vocabulary has room for the words of the frame and a name or two
+    # The vocabulary holds the fixed words and one or two names.
     options = {"updates": 300, "learning_rate": 0.01, "objectives": {"coverage": 1.0}}
     translator = learned(tmp_path, corpus, model, size=10, **options)
     assert lowest <= exact(translator, renamed(100, 2)) <= highest
 
 
 def shouted(count, seed):
-    """Letters in capitals, the second half first; and which letter became which."""
+    """Letters in capitals, the second half first; and the alignment of the letters."""
     draw, pairs, links = random.Random(seed), [], []
     for _ in range(count):
         row = draw.choices(LETTERS[:12], k=draw.randint(4, 10))

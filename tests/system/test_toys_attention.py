@@ -1,4 +1,4 @@
-"""What a kind of attention learns and others do not: far reversals, a walk from left to right."""
+"""Tasks that need a kind of attention: long reversals, monotonic alignments."""
 
 import random
 
@@ -68,7 +68,7 @@ def test_hard_walks_are_what_soft_training_learned(tmp_path):
     corpus, pairs = write(tmp_path, doubled(4000, 1, 3, 7)), doubled(100, 2, 3, 7)
     monotonic = learned(tmp_path, corpus, small("monotonic"), updates=1200, learning_rate=0.005)
     assert exact(monotonic, pairs) > 0.8
-    # Beyond the lengths of training the walk goes on; so it does with additive attention.
+    # Monotonic attention generalises to longer sources; so does additive attention.
     assert exact(monotonic, doubled(100, 3, 9, 12)) > 0.2
     maps = monotonic.attention(*map(list, zip(*pairs, strict=True)))
     places = []
@@ -98,7 +98,7 @@ def capitals(count, seed):
     ("attention", "lowest", "highest"), [("monotonic", 0.95, 1.0), ("additive", 0.0, 0.3)]
 )
 def test_a_walk_needs_no_positions(tmp_path, attention, lowest, highest):
-    """Over vectors that say nothing of their places, only a walk knows which letter is next."""
+    """Without positions in the source vectors, only monotonic attention finds the next letter."""
     corpus = write(tmp_path, capitals(4000, 1))
     model = {
         "preset": "gru_small",
@@ -137,7 +137,7 @@ def test_coverage_keeps_a_pointer_from_repeating(tmp_path):
         translator = learned(
             folder, corpus, model, size=10, objectives={"coverage": weight}, **options
         )
-        came = [text.split() for text in translator.translate([s for s, _ in listed(100, 2)])]
-        shares.append(1 - sum(len(set(words)) for words in came) / sum(map(len, came)))
+        words = [text.split() for text in translator.translate([s for s, _ in listed(100, 2)])]
+        shares.append(1 - sum(len(set(line)) for line in words) / sum(map(len, words)))
     assert shares[0] > 0.1  # of words that are there already
     assert shares[1] < shares[0] / 2

@@ -1,4 +1,4 @@
-"""What only a factor tells, and what only two sources together tell, is learned."""
+"""Tasks that need factors or two sources."""
 
 import io
 import random
@@ -63,7 +63,7 @@ def test_factors_tell_what_words_do_not(tmp_path):
     translator = learned(tmp_path, cased(4000, 1), "factors", SIDE)
     pairs = cased(100, 2)
     assert exact(translator, pairs) > 0.9
-    # without factors every case is a guess, of which no row of six is right by chance
+    # Without factors every case is a guess.
     assert exact(translator, [(s.replace("￨U", "").replace("￨L", ""), t) for s, t in pairs]) < 0.5
 
 

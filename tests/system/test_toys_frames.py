@@ -1,4 +1,4 @@
-"""Listen-Attend-Spell hears letters in noise: from a YAML file over `.npz` frames to an export."""
+"""Listen-Attend-Spell on noisy letters: from a YAML file and `.npz` frames to an export."""
 
 import json
 import sys
@@ -33,7 +33,7 @@ decoding: {{beam_size: 2, max_length: 12}}
 
 
 def sounds(folder, name, count, seed):
-    """Letters of 8 to 12 noisy frames each: eight become a place of the listener's memory."""
+    """Letters of 8 to 12 noisy frames each; eight frames are one memory position."""
     random = np.random.default_rng(seed)
     shapes = np.random.default_rng(0).normal(size=(len(LETTERS), NUMBERS))
     frames, texts = [], []

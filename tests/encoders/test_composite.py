@@ -1,4 +1,4 @@
-"""Encoders made of encoders, several sources, factors."""
+"""Sequential and parallel encoders, several sources, factors."""
 
 import keras
 import numpy as np
@@ -28,15 +28,15 @@ from tests.references import assert_close, normal, randomise, right_padded, run_
 MASK = right_padded([5, 3, 0, 1], 5)
 
 
-def made(encoder, width=4):
+def build_encoder(encoder, width=4):
     encoder.build((None, None, width))
     return randomise(encoder, scale=0.4)
 
 
-def test_one_after_the_other():
+def test_sequential_encoder():
     parts = [TransformerEncoder(4, 1, 2), PyramidalEncoder(2, 2), PyramidalEncoder(2, 2)]
     parts.append(TransformerEncoder(4, 1, 2))
-    encoder, x = made(SequentialEncoder(parts)), normal(4, 5, 4)
+    encoder, x = build_encoder(SequentialEncoder(parts)), normal(4, 5, 4)
     memory = run_both(lambda x, m: encoder(x, mask=m, maps="all"), x, MASK)
     first = parts[0](x, mask=MASK, maps="all")
     second = parts[1](first.values, mask=MASK)
@@ -47,32 +47,32 @@ def test_one_after_the_other():
     np.testing.assert_array_equal(memory.source_index, [[0, 4]] * 4)
     assert_close(memory.attention, first.attention)
     assert encoder.attention_names == ["encoder 1 layer 1 head 1", "encoder 1 layer 1 head 2"]
-    assert (encoder.width, encoder.shortens) == (4, True)
+    assert (encoder.width, encoder.has_source_index) == (4, True)
 
 
-def test_maps_of_all_that_read_the_whole_length():
+def test_sequential_encoder_maps_of_all_encoders_of_full_length():
     parts = [TransformerEncoder(4, 1, 2), RecurrentEncoder(2), TransformerEncoder(4, 1, 1)]
-    encoder, x = made(SequentialEncoder(parts)), normal(4, 5, 4)
+    encoder, x = build_encoder(SequentialEncoder(parts)), normal(4, 5, 4)
     memory = encoder(x, mask=MASK, maps="all")
     assert memory.attention.shape == (4, 3, 5, 5)
     assert encoder.attention_names[-1] == "encoder 3 layer 1 head 1"
     assert memory.source_index is None
-    assert not encoder.shortens
+    assert not encoder.has_source_index
     assert encoder(x, mask=MASK).attention is None
 
 
-def in_order(memories, *leaves):
-    """Leaves of memories side by side: the real places of a row before its padding."""
+def real_positions_first(memories, *leaves):
+    """Concatenated leaves of memories, the real positions of a row before its padding."""
     order = np.argsort(~np.concatenate([m.mask for m in memories], 1), 1, kind="stable")
     return [np.stack([x[i] for x, i in zip(leaf, order, strict=True)]) for leaf in leaves]
 
 
-def test_places_in_a_row():
+def test_parallel_encoder_over_time():
     parts = [RecurrentEncoder(2), PyramidalEncoder(2, 2), ConvolutionalEncoder(4, 1)]
-    encoder, x = made(ParallelEncoder(parts)), normal(4, 5, 4)
+    encoder, x = build_encoder(ParallelEncoder(parts)), normal(4, 5, 4)
     memory = run_both(lambda x, m: encoder(x, mask=m), x, MASK)
     own = [part(x, mask=MASK) for part in parts]
-    values, keys, mask, index = in_order(
+    values, keys, mask, index = real_positions_first(
         own,
         np.concatenate([m.values for m in own], 1),
         np.concatenate([own[0].values, own[1].values, own[2].keys], 1),
@@ -88,10 +88,10 @@ def test_places_in_a_row():
 
 
 @pytest.mark.parametrize("combine", ["sum", "depth"])
-def test_place_by_place(combine):
+def test_parallel_encoder_by_position(combine):
     three = [RecurrentEncoder(2), RecurrentEncoder(2), ConvolutionalEncoder(4, 1)]
     for parts in (three[:2], three[1:]):
-        encoder, x = made(ParallelEncoder(parts, combine)), normal(4, 5, 4)
+        encoder, x = build_encoder(ParallelEncoder(parts, combine)), normal(4, 5, 4)
         memory = run_both(lambda x, m, e=encoder: e(x, mask=m), x, MASK)
         own = [part(x, mask=MASK) for part in parts]
 
@@ -111,9 +111,9 @@ def test_place_by_place(combine):
         assert encoder.width == (4 if combine == "sum" else 8) == memory.values.shape[2]
 
 
-def test_maps_side_by_side():
+def test_parallel_encoder_maps():
     parts = [TransformerEncoder(4, 1, 2), RecurrentEncoder(2), TransformerEncoder(4, 1, 1)]
-    encoder, x = made(ParallelEncoder(parts, "sum")), normal(4, 5, 4)
+    encoder, x = build_encoder(ParallelEncoder(parts, "sum")), normal(4, 5, 4)
     memory = encoder(x, mask=MASK, maps="all")
     expected = [parts[i](x, mask=MASK, maps="all").attention for i in (0, 2)]
     assert_close(memory.attention, np.concatenate(expected, 1))
@@ -122,12 +122,12 @@ def test_maps_side_by_side():
 
 def test_several_sources():
     parts = [RecurrentEncoder(2), PyramidalEncoder(2, 2)]
-    encoder, x, z = made(ParallelEncoder(parts)), normal(4, 5, 4), normal(4, 3, 4, seed=1)
+    encoder, x, z = build_encoder(ParallelEncoder(parts)), normal(4, 5, 4), normal(4, 3, 4, seed=1)
     short = right_padded([1, 3, 2, 0], 3)
     mask = np.concatenate([MASK, short], 1)
     memory = run_both(lambda x, z, m: encoder([x, z], mask=m, maps="all"), x, z, mask)
     own = [parts[0](x, mask=MASK), parts[1](z, mask=short)]
-    values, places, index = in_order(
+    values, places, index = real_positions_first(
         own,
         np.concatenate([m.values for m in own], 1),
         np.concatenate([m.mask for m in own], 1),
@@ -139,7 +139,7 @@ def test_several_sources():
     assert memory.attention is None
 
 
-def two_sources(second=2):
+def make_two_source_model(second=2):
     keras.utils.set_random_seed(1)
     encoder = ParallelEncoder([RecurrentEncoder(4), PyramidalEncoder(4, second)])
     tables = ParallelEmbedding([TokenEmbedding(9, 6), TokenEmbedding(7, 6)])
@@ -150,7 +150,7 @@ def two_sources(second=2):
     return randomise(model, scale=0.4)
 
 
-def two_source_ids():
+def make_two_source_inputs():
     rng = np.random.default_rng(2)
     masks = right_padded([4, 2, 1], 4), right_padded([1, 3, 0], 3)
     ids = [np.where(m, rng.integers(4, 7, m.shape), 0).astype("int32") for m in masks]
@@ -160,7 +160,7 @@ def two_source_ids():
 
 
 def test_a_model_of_two_sources(tmp_path):
-    model, x = two_sources(), two_source_ids()
+    model, x = make_two_source_model(), make_two_source_inputs()
     y = np.random.default_rng(3).integers(4, 8, (3, 5)).astype("int32")
     outputs = model({"source": x, "target": y}, maps="all")
     expected = tf.nn.log_softmax(outputs["logits"])
@@ -170,31 +170,31 @@ def test_a_model_of_two_sources(tmp_path):
     assert not np.any(cross.numpy()[np.broadcast_to(~x["mask"][:, None, None], cross.shape)])
     context, state = model.begin(x, 1)
     for t in range(5):
-        log_probs, state, seen = model.next(y[:, t : t + 1], tf.constant(t), context, state)
-        assert_close((log_probs[:, 0], seen[:, 0]), (expected[:, t], cross[:, 0, t]), 1e-4)
+        log_probs, state, alignment = model.next(y[:, t : t + 1], tf.constant(t), context, state)
+        assert_close((log_probs[:, 0], alignment[:, 0]), (expected[:, t], cross[:, 0, t]), 1e-4)
     model.save(tmp_path / "two.keras")
     again = keras.saving.load_model(tmp_path / "two.keras")
     assert_close(again({"source": x, "target": y}), outputs["logits"], 1e-6)
 
 
-def test_each_source_has_a_say_and_padding_has_none():
-    model, x = two_sources(), two_source_ids()
+def test_every_source_matters_and_padding_does_not():
+    model, x = make_two_source_model(), make_two_source_inputs()
     y = np.full((3, 2), 5, "int32")
     plain = model({"source": x, "target": y})
     for i, where in ((0, (0, 0)), (1, (1, 2))):
         other = [ids.numpy() for ids in x["ids"]]
         other[i][where] += 1
-        given = model({"source": {**x, "ids": [tf.constant(z) for z in other]}, "target": y})
-        changed = np.abs(given - plain).max((1, 2)) > 1e-5
+        logits_after = model({"source": {**x, "ids": [tf.constant(z) for z in other]}, "target": y})
+        changed = np.abs(logits_after - plain).max((1, 2)) > 1e-5
         assert changed.tolist() == [b == where[0] for b in range(3)]
 
-    def widened(row):
+    def pad_each_source(row):
         return np.concatenate([np.pad(x, [(0, 0), (0, 2)]) for x in np.split(row, [4], 1)], 1)
 
     wide = {"ids": [tf.pad(ids, [[0, 0], [0, 2]]) for ids in x["ids"]]}
-    wide |= {name: widened(x[name]) for name in ("mask", "copy_ids")}
-    given = model({"source": wide, "target": y})
-    assert_close(given[..., :8], plain[..., :8])
+    wide |= {name: pad_each_source(x[name]) for name in ("mask", "copy_ids")}
+    logits_after = model({"source": wide, "target": y})
+    assert_close(logits_after[..., :8], plain[..., :8])
 
 
 @pytest.mark.parametrize("combine", ["sum", "concat"])
@@ -252,8 +252,8 @@ NESTED = {
 
 
 def test_nested_descriptions():
-    found = resolve(ModelConfig(preset="lstm", dropout=0.4, encoder=NESTED))
-    first, second = found["encoder"]["encoders"]
+    description = resolve(ModelConfig(preset="lstm", dropout=0.4, encoder=NESTED))
+    first, second = description["encoder"]["encoders"]
     assert (first["dropout"], first["num_layers"], first["kind"]) == (0.1, 1, "transformer")
     inner, gnmt = second["encoders"]
     assert (inner["kind"], inner["cell"], inner["units"], inner["dropout"]) == (
@@ -263,11 +263,11 @@ def test_nested_descriptions():
         0.4,
     )
     assert (gnmt["units"], gnmt["cell"], gnmt["source_end"]) == (256, "lstm", True)
-    assert found["embedding"] == 8  # as the Transformer reads it
-    assert "dropout" not in found["encoder"]
+    assert description["embedding"] == 8  # as the Transformer reads it
+    assert "dropout" not in description["encoder"]
     assert (
-        resolve(ModelConfig(**{k: found[k] for k in ("encoder", "embedding")}))["encoder"]
-        == (found["encoder"])
+        resolve(ModelConfig(**{k: description[k] for k in ("encoder", "embedding")}))["encoder"]
+        == (description["encoder"])
     )
 
 
@@ -297,15 +297,15 @@ def test_a_description_of_several_sources():
     [
         (
             {"kind": "sequential"},
-            "model.encoder.encoders: expected a list of encoders, came None",
+            "model.encoder.encoders: expected a list of encoders, got None",
         ),
         (
             {"kind": "parallel", "encoders": ["gru"]},
-            "model.encoder.encoders: expected a list of encoders with their keys, came 'gru'",
+            "model.encoder.encoders: expected a list of encoders with their keys, got 'gru'",
         ),
         (
             {"kind": "parallel", "encoders": [{}, {"kind": "grnn"}]},
-            "model.encoder.encoders.1.kind: expected one of recurrent, .*, came 'grnn'.*",
+            "model.encoder.encoders.1.kind: expected one of recurrent, .*, got 'grnn'.*",
         ),
         (
             {"kind": "parallel", "encoders": [{"units": 3, "cel": "lstm"}]},
@@ -313,11 +313,11 @@ def test_a_description_of_several_sources():
         ),
         (
             {"kind": "parallel", "encoders": [{"units": 3}, {"units": 4}]},
-            r"model.encoder: encoders: expected one width to combine by time, came \[6, 8\]",
+            r"model.encoder: encoders: expected one width to combine by time, got \[6, 8\]",
         ),
     ],
 )
-def test_descriptions_that_do_not_do(encoder, message):
+def test_invalid_descriptions(encoder, message):
     with pytest.raises(UserError, match=f"^{message}$"):
         build(ModelConfig(encoder=encoder), 9, 8)
 
@@ -325,31 +325,31 @@ def test_descriptions_that_do_not_do(encoder, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SequentialEncoder([]), r"encoders: expected a list of encoders, came \[\]"),
-        (lambda: SequentialEncoder([3]), "encoders: expected a list of encoders, came int in it"),
+        (lambda: SequentialEncoder([]), r"encoders: expected a list of encoders, got \[\]"),
+        (lambda: SequentialEncoder([3]), "encoders: expected a list of encoders, got int in it"),
         (
             lambda: ParallelEncoder([MeanEncoder(4)], "mean"),
-            "combine: expected one of time, sum, depth, came 'mean'",
+            "combine: expected one of time, sum, depth, got 'mean'",
         ),
         (
             lambda: ParallelEncoder([MeanEncoder(4), PyramidalEncoder(2)], "sum"),
             "encoders: expected memories of one length to combine by sum",
         ),
         (
-            lambda: made(ParallelEncoder([MeanEncoder(4)]))(
+            lambda: build_encoder(ParallelEncoder([MeanEncoder(4)]))(
                 [normal(4, 5, 4)] * 2, mask=np.ones((4, 10), bool)
             ),
-            "inputs: expected one source, or 1 to combine over time, came 2",
+            "inputs: expected one source, or 1 to combine over time, got 2",
         ),
         (
             lambda: FactoredEmbedding([TokenEmbedding(4, 3)], "mean"),
-            "combine: expected 'sum' or 'concat', came 'mean'",
+            "combine: expected 'sum' or 'concat', (came|got) 'mean'",
         ),
         (
             lambda: ParallelEmbedding([TokenEmbedding(4, 3), TokenEmbedding(4, 2)]),
-            r"embeddings: expected one width, came \[3, 2\]",
+            r"embeddings: expected one width, (came|got) \[3, 2\]",
         ),
-        (lambda: ParallelEmbedding(3), "embeddings: expected a list of embeddings, came 3"),
+        (lambda: ParallelEmbedding(3), "embeddings: expected a list of embeddings, (came|got) 3"),
     ],
 )
 def test_arguments_are_checked(make, message):
@@ -357,9 +357,9 @@ def test_arguments_are_checked(make, message):
         make()
 
 
-def test_sources_in_one_row_are_those_of_a_list():
+def test_packed_sources_equal_a_list_of_sources():
     parts = [RecurrentEncoder(4, bidirectional=False), TransformerEncoder(4, 1, 2)]
-    encoder = made(ParallelEncoder(parts))
+    encoder = build_encoder(ParallelEncoder(parts))
     lengths, x = [(3, 2), (1, 4), (0, 1)], normal(3, 6, 4)
     mask = right_padded([sum(pair) for pair in lengths], 6)
     number = np.array([[0] * a + [1] * (6 - a) for a, _ in lengths], np.int32)
@@ -380,7 +380,7 @@ def test_sources_in_one_row_are_those_of_a_list():
                 assert_close(inside, alone.attention[0])
     assert np.max(memory.source_index) <= 5
     with pytest.raises(ValueError, match="combine: expected 'time' for several sources in a row"):
-        made(ParallelEncoder(parts, combine="depth"))(x, mask=mask, parts=number)
+        build_encoder(ParallelEncoder(parts, combine="depth"))(x, mask=mask, parts=number)
 
 
 def test_factors_in_one_number():
