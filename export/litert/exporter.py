@@ -44,8 +44,9 @@ def export_litert(
 
     Built-in operations alone, with batches and lengths of any size; the tokenizers, the default
     options and the model card lie in its metadata. Signatures: `translate_ids`, a whole search;
-    `encode`, `step`, `advance`, `wish`, `advance_wishes` and `trace`, the same search by steps;
-    `score`; for texts of bytes or characters `translate`, text to text as numbers.
+    `encode`, `step`, `advance`, `initial_constrained_state`, `advance_constrained` and `trace`,
+    the same search by steps; `score`; for texts of bytes or characters `translate`, text to text
+    as numbers.
     `keras_s2s.serving.EdgeTranslator` makes text to text of any.
 
     Before it is published it answers, in a process without TensorFlow, the probes of every export:
@@ -163,7 +164,7 @@ def _graphs(translator, custom):
         text_signatures,
     )
 
-    model = signature_functions.Graphs(translator.model, translator.caps)
+    model = signature_functions.LiteRTSignatures(translator.model, translator.caps)
     graphs = model.concrete()
     if custom:
         graphs["translate"] = string_signatures.PieceGraph(model, translator).concrete()

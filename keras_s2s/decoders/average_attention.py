@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_s2s.decoders.transformer import TransformerDecoder
 from keras_s2s.layers import recurrent
 from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.loop_backend import TENSORFLOW
 from keras_s2s.layers.transformer import FeedForward, TransformerLayer, check_absolute
 
 __all__ = ["SSRU", "AverageAttention", "AverageLayer", "FastTransformerDecoder", "SSRULayer"]
@@ -66,13 +67,13 @@ class AverageAttention(_History):
             if not layer.built:
                 layer.build((None, width))
 
-    def call(self, inputs, mask=None, training=None):
+    def call(self, inputs, mask=None, training=None, loop_backend=TENSORFLOW):
         count = tf.range(1, tf.shape(inputs)[1] + 1)
         total = tf.cumsum(tf.cast(inputs, tf.float32), 1)
         mean = total / tf.cast(tf.reshape(count, [1, -1, 1]), tf.float32)
         return self._mix(inputs, mean, training), None
 
-    def step(self, inputs, sizes, position, cache, mask=None):
+    def step(self, inputs, sizes, position, cache, mask=None, loop_backend=TENSORFLOW):
         """One position of K hypotheses: [B * K, D] -> [B * K, D], and the new state."""
         past = cache["past"] + tf.reshape(tf.cast(inputs, tf.float32), tf.shape(cache["past"]))
         mean = past / tf.cast(position + 1, tf.float32)
@@ -120,7 +121,7 @@ class SSRU(_History):
             if not layer.built:
                 layer.build((None, self.units))
 
-    def call(self, inputs, mask=None, training=None):
+    def call(self, inputs, mask=None, training=None, loop_backend=TENSORFLOW):
         def advance(here, past):
             keep, enter = here
             past = keep * past + enter
@@ -128,10 +129,12 @@ class SSRU(_History):
 
         past = tf.zeros([tf.shape(inputs)[0], self.units])
         like = tf.TensorSpec([None, self.units], tf.float32)
-        cells, _ = recurrent.unroll(advance, self._project(inputs), past, like)
+        cells, _ = recurrent.unroll(
+            advance, self._project(inputs), past, like, loop_backend=loop_backend
+        )
         return self._finish(cells), None
 
-    def step(self, inputs, sizes, position, cache, mask=None):
+    def step(self, inputs, sizes, position, cache, mask=None, loop_backend=TENSORFLOW):
         """One position of K hypotheses: [B * K, D] -> [B * K, D], and the new state."""
         keep, enter = self._project(inputs)
         shape = tf.shape(cache["past"])

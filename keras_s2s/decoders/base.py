@@ -24,10 +24,13 @@ class Decoder(keras.layers.Layer):
         attention_names: list of A strings.
         reads_own_width: whether the target vectors must be of the width `units`.
         attends: whether there is attention to the memory, and so an alignment to use.
+        supports_loop_backend: whether `call` and `step` take a `loop_backend`, see
+            `layers.loop_backend`.
     """
 
     reads_own_width = False
     attends = True
+    supports_loop_backend = False
 
     def __init__(self, **kwargs):
         # The context carries float32 leaves that must stay so: no cast on the way in.

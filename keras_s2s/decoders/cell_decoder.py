@@ -7,6 +7,7 @@ from keras_s2s.decoders.base import Decoder
 from keras_s2s.decoders.bridges import Bridge
 from keras_s2s.layers import recurrent
 from keras_s2s.layers.dense import Dropout, check_sizes, shape_of
+from keras_s2s.layers.loop_backend import TENSORFLOW
 
 
 def flat(nest):
@@ -28,6 +29,7 @@ class CellDecoder(Decoder):
     """
 
     OWN = ("units", "num_layers", "cell", "bridge", "dropout", "residual_from")
+    supports_loop_backend = True
 
     def __init__(
         self,
@@ -104,7 +106,16 @@ class CellDecoder(Decoder):
             state["attention"] = self.attention.initial_state(memory, num_hypotheses)
         return state
 
-    def step(self, inputs, position, context, state, training=False, maps="none"):
+    def step(
+        self,
+        inputs,
+        position,
+        context,
+        state,
+        training=False,
+        maps="none",
+        loop_backend=TENSORFLOW,
+    ):
         sizes, rows = shape_of(inputs, 2), flat(self._inputs(inputs))  # [B * K, D]
         rows = self.input_dropout(rows, training=training)
         seen, weights, new = self._advance(
@@ -118,18 +129,19 @@ class CellDecoder(Decoder):
         new = tf.nest.map_structure(unflat, new)
         return unflat(outputs), new, self.select(weights, maps)
 
-    def call(self, inputs, context, maps="none", training=None):
+    def call(self, inputs, context, maps="none", training=None, loop_backend=TENSORFLOW):
         inputs = self.input_dropout(self._inputs(inputs), training=training)
-        seen, weights = self._whole(inputs, context, training)
+        seen, weights = self._whole(inputs, context, training, loop_backend)
         outputs = self.input_dropout(self._finish(seen, inputs), training=training)  # [B, T, U]
         cross = self.select(weights, maps)  # [B, A, T, M]
         return outputs, None if cross is None else {"cross": cross}
 
-    def _whole(self, inputs, context, training):
+    def _whole(self, inputs, context, training, loop_backend):
         """Every position: vectors [B, T, D] and weights [B, A, T, M]."""
-        return self._loop(inputs, context, training, self._advance, self._widths(context))
+        widths = self._widths(context)
+        return self._loop(inputs, context, training, self._advance, widths, loop_backend)
 
-    def _loop(self, inputs, context, training, advance, widths):
+    def _loop(self, inputs, context, training, advance, widths, loop_backend):
         memory, sizes = self._memory(context), (tf.shape(inputs)[0], 1)
 
         def one(here, state):
@@ -143,6 +155,7 @@ class CellDecoder(Decoder):
             self._project(inputs),
             flat(self.initial_state(context, 1)),
             (*like, tf.TensorSpec([None, maps, None], tf.float32)),
+            loop_backend=loop_backend,
         )
         return seen, tf.transpose(weights, [0, 2, 1, 3])
 
@@ -162,7 +175,7 @@ class CellDecoder(Decoder):
         )
         return seen, weights, {"attention": kept} if self.attention.stateful else {}
 
-    def _run_cells(self, x, states, training, first=0, more=None):
+    def _run_cells(self, x, states, training, first=0, more=None, loop_backend=TENSORFLOW):
         """The cells from `first` on, over one position [N, D] or a sequence [B, T, D].
 
         With `more`, a function of the layer's number, what else enters its gates.
@@ -174,7 +187,7 @@ class CellDecoder(Decoder):
             projected = cell.project(inputs)
             if more is not None:
                 projected += more(index)
-            outputs, new[name] = _apply(cell, projected, states[name])
+            outputs, new[name] = _apply(cell, projected, states[name], loop_backend)
             residual = index and self.residual_from and index + 1 >= self.residual_from
             x = x + outputs if residual else outputs
         return x, new
@@ -186,8 +199,8 @@ class CellDecoder(Decoder):
         return {**super().get_config(), **own}
 
 
-def _apply(cell, projected, states):
+def _apply(cell, projected, states, loop_backend):
     if projected.shape.rank == 2:
         return cell(projected, states)
     like = tf.TensorSpec([None, cell.units], cell.compute_dtype)
-    return recurrent.unroll(cell, projected, states, like)
+    return recurrent.unroll(cell, projected, states, like, loop_backend=loop_backend)

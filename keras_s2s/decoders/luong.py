@@ -93,10 +93,12 @@ class LuongDecoder(CellDecoder):
     def _widths(self, context):
         return (self.units,)
 
-    def _whole(self, inputs, context, training):
+    def _whole(self, inputs, context, training, loop_backend):
         if self.input_feeding or self.attention.stateful:
-            return super()._whole(inputs, context, training)
-        top, _ = self._run_cells(inputs, context["initial"], training)  # [B, T, U]
+            return super()._whole(inputs, context, training, loop_backend)
+        top, _ = self._run_cells(
+            inputs, context["initial"], training, loop_backend=loop_backend
+        )  # [B, T, U]
         sizes = shape_of(top, 2)
         seen, weights, _ = self._attend(flat(top), sizes, self._memory(context), {}, training)
         seen = tf.reshape(seen, [*sizes, seen.shape[-1]])
@@ -159,8 +161,10 @@ class PlainDecoder(CellDecoder):
         _, weights, _ = self._attend(top, sizes, memory, state, training)
         return (top,), weights, {"layer_0": first, **above}
 
-    def _whole(self, inputs, context, training):
-        top, _ = self._run_cells(inputs, context["initial"], training)  # [B, T, U]
+    def _whole(self, inputs, context, training, loop_backend):
+        top, _ = self._run_cells(
+            inputs, context["initial"], training, loop_backend=loop_backend
+        )  # [B, T, U]
         _, weights, _ = self._attend(flat(top), shape_of(top, 2), self._memory(context), {}, None)
         return (top,), weights
 

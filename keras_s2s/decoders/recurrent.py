@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_s2s.decoders.cell_decoder import CellDecoder
 from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.loop_backend import TENSORFLOW
 
 __all__ = ["ConditionalDecoder", "GNMTDecoder", "RecurrentDecoder"]
 
@@ -230,21 +231,23 @@ class GNMTDecoder(CellDecoder):
         first, new["layer_0"] = self.cells[0](projected, state["layer_0"])
         return (first, seen), weights, {**state, **new}
 
-    def _above(self, first, seen, states, training):
+    def _above(self, first, seen, states, training, loop_backend=TENSORFLOW):
         def more(index):
             return self.context_projections[index](seen)
 
-        return self._run_cells(first, states, training, first=1, more=more)
+        return self._run_cells(first, states, training, 1, more, loop_backend)
 
     def _advance(self, projected, state, memory, sizes, training):
         (first, seen), weights, new = self._lowest(projected, state, memory, sizes, training)
         top, above = self._above(first, seen, state, training)
         return (top,), weights, {**new, **above}
 
-    def _whole(self, inputs, context, training):
+    def _whole(self, inputs, context, training, loop_backend):
         widths = self.units, self._context_width(context)
-        (first, seen), weights = self._loop(inputs, context, training, self._lowest, widths)
-        top, _ = self._above(first, seen, context["initial"], training)
+        (first, seen), weights = self._loop(
+            inputs, context, training, self._lowest, widths, loop_backend
+        )
+        top, _ = self._above(first, seen, context["initial"], training, loop_backend)
         return (top,), weights
 
     def _finish(self, seen, inputs):

@@ -8,6 +8,7 @@ from keras_s2s.decoders.base import Decoder
 from keras_s2s.layers import masks
 from keras_s2s.layers.dense import Dropout, shape_of
 from keras_s2s.layers.embeddings import place
+from keras_s2s.layers.loop_backend import TENSORFLOW
 from keras_s2s.layers.transformer import (
     TransformerLayer,
     check_stack,
@@ -61,6 +62,7 @@ class TransformerDecoder(Decoder):
     """
 
     reads_own_width = True
+    supports_loop_backend = True
     layer_class = TransformerLayer
 
     def __init__(
@@ -145,7 +147,16 @@ class TransformerDecoder(Decoder):
             state["filled"] = tf.zeros([batch, num_hypotheses, max_length], tf.bool)
         return state
 
-    def step(self, inputs, position, context, state, training=False, maps="none"):
+    def step(
+        self,
+        inputs,
+        position,
+        context,
+        state,
+        training=False,
+        maps="none",
+        loop_backend=TENSORFLOW,
+    ):
         sizes, new, weights = shape_of(inputs, 2), {}, []
         flat = tf.reshape(inputs, [-1, self.units])  # [B * K, D]
         x, filled = self._embed(flat, tf.reshape(position, [1])), None
@@ -156,19 +167,23 @@ class TransformerDecoder(Decoder):
         for index, layer in enumerate(self.layers):
             name = f"layer_{index}"
             memory = context["layers"][name] | {"mask": context["places"]}
-            x, new[name], seen = layer.step(x, sizes, position, memory, state[name], filled)
+            x, new[name], seen = layer.step(
+                x, sizes, position, memory, state[name], filled, loop_backend
+            )
             weights.append(seen)  # [B, H, K, M]
         outputs = tf.reshape(self._finish(x), [*sizes, self.units])
         return outputs, new, self._maps(weights, maps)
 
-    def call(self, inputs, context, maps="none", training=None):
+    def call(self, inputs, context, maps="none", training=None, loop_backend=TENSORFLOW):
         length = tf.shape(inputs)[1]
         x = self.input_dropout(self._embed(inputs, tf.range(length)), training=training)
         mask, own, cross = tf.expand_dims(masks.causal(length), 0), [], []
         for index, layer in enumerate(self.layers):
             memory = context["layers"][f"layer_{index}"]
             memory = memory | {"mask": context["memory"]["mask"]}
-            x, seen_self, seen_cross = layer(x, memory=memory, mask=mask, training=training)
+            x, seen_self, seen_cross = layer(
+                x, memory=memory, mask=mask, training=training, loop_backend=loop_backend
+            )
             own.append(seen_self)  # [B, H, T, T]
             cross.append(seen_cross)  # [B, H, T, M]
         attention = self._maps(cross, maps)

@@ -50,9 +50,11 @@ class Encoder(keras.layers.Layer):
         attention_names: list of A strings, of the self-attention maps.
         shortens: whether the places of the memory are others than the positions of the source.
         reads_own_width: whether the source vectors must be of the width `units`.
+        supports_loop_backend: whether `call` takes a `loop_backend`, see `layers.loop_backend`.
     """
 
     shortens = False
+    supports_loop_backend = False
     reads_own_width = False
 
     def __init__(self, **kwargs):

@@ -4,12 +4,15 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
+from keras_s2s.layers.loop_backend import TENSORFLOW, loop_arguments
 
 COMBINE = ("time", "sum", "depth")
 
 
 class _Composition(Encoder):
     """What compositions share: a list of encoders as an argument."""
+
+    supports_loop_backend = True
 
     def __init__(self, encoders, **kwargs):
         super().__init__(**kwargs)
@@ -81,11 +84,12 @@ class SequentialEncoder(_Composition):
                 encoder.build(inputs_shape)
             inputs_shape = (None, None, encoder.width)
 
-    def call(self, inputs, mask, maps="none", training=None):
+    def call(self, inputs, mask, maps="none", training=None, loop_backend=TENSORFLOW):
         index, seen, asked = None, [], list(self._with_maps())
         for number, encoder in enumerate(self.encoders):
             wanted = maps if number < len(asked) else "none"
-            memory = encoder(inputs, mask=mask, maps=wanted, training=training)
+            options = loop_arguments(encoder, loop_backend)
+            memory = encoder(inputs, mask=mask, maps=wanted, training=training, **options)
             inputs, mask = memory.values, memory.mask
             seen += [] if memory.attention is None else [memory.attention]
             if memory.source_index is None:
@@ -184,7 +188,15 @@ class ParallelEncoder(_Composition):
             if not encoder.built:
                 encoder.build(shape)
 
-    def call(self, inputs, mask, maps="none", training=None, parts=None):
+    def call(
+        self,
+        inputs,
+        mask,
+        maps="none",
+        training=None,
+        parts=None,
+        loop_backend=TENSORFLOW,
+    ):
         several = isinstance(inputs, list | tuple)
         offsets = [0] * len(self.encoders)
         if several:
@@ -195,7 +207,9 @@ class ParallelEncoder(_Composition):
             read = [(inputs, mask)] * len(self.encoders)
         wanted = "none" if several else maps
         memories = [
-            encoder(x, mask=m, maps=wanted, training=training)
+            encoder(
+                x, mask=m, maps=wanted, training=training, **loop_arguments(encoder, loop_backend)
+            )
             for encoder, (x, m) in zip(self.encoders, read)
         ]
         seen = [memory.attention for memory in memories if memory.attention is not None]

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
 from keras_s2s.layers import recurrent
 from keras_s2s.layers.dense import Dropout, Linear, check_sizes
+from keras_s2s.layers.loop_backend import TENSORFLOW
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -114,6 +115,8 @@ class NoisyStatesEncoder(Encoder):
     Reference: an introduction to Seq2Seq models with attention, its encoder.
     """
 
+    supports_loop_backend = True
+
     def __init__(
         self,
         units,
@@ -154,19 +157,20 @@ class NoisyStatesEncoder(Encoder):
             if not layer.built:
                 layer.build((None, size))
 
-    def call(self, inputs, mask, maps="none", training=None):
+    def call(self, inputs, mask, maps="none", training=None, loop_backend=TENSORFLOW):
         mask = self._read(mask)
         start = tf.cast(tf.convert_to_tensor(self.start), self.compute_dtype)
         mean = self.mean_projection(masked_mean(inputs, mask))
         summary = tf.tanh(mean + self.start_projection(start))  # [B, width]
         hidden = inputs
         for cell in self.cells:
-            hidden = self._layer(cell, self.input_dropout(hidden, training=training), training)
+            hidden = self.input_dropout(hidden, training=training)
+            hidden = self._layer(cell, hidden, training, loop_backend)
         values = hidden if self.source_units is None else tf.concat([hidden, inputs], 2)
         values = tf.where(tf.expand_dims(mask, 2), values, tf.zeros_like(values))
         return Memory(values, mask, summary)
 
-    def _layer(self, cell, inputs, training):
+    def _layer(self, cell, inputs, training, loop_backend):
         projected = cell.project(inputs)  # [B, S, U]
         if not self.recurrent:
             return cell(projected, training=training)[0]
@@ -176,7 +180,9 @@ class NoisyStatesEncoder(Encoder):
         def advance(here, states):
             return cell(here, states, training=training)
 
-        return recurrent.unroll(advance, projected, {"h": zeros}, like)[0]
+        return recurrent.unroll(advance, projected, {"h": zeros}, like, loop_backend=loop_backend)[
+            0
+        ]
 
     def get_config(self):
         own = (

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.encoders.recurrent import RecurrentEncoder
+from keras_s2s.layers.loop_backend import TENSORFLOW
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -62,8 +63,8 @@ class PyramidalEncoder(RecurrentEncoder):
         inputs = tf.reshape(inputs, [batch, length, 2 * self.width])  # [B, S / 2, 2 width]
         return inputs, tf.reduce_any(tf.reshape(mask, [batch, length, 2]), 2)
 
-    def call(self, inputs, mask, maps="none", training=None):
-        memory = super().call(inputs, mask, maps, training)
+    def call(self, inputs, mask, maps="none", training=None, loop_backend=TENSORFLOW):
+        memory = super().call(inputs, mask, maps, training, loop_backend)
         places = tf.range(tf.shape(memory.mask)[1]) * 2 ** (self.num_layers - 1)
         index = tf.broadcast_to(tf.expand_dims(places, 0), tf.shape(memory.mask))
         return memory._replace(source_index=index)

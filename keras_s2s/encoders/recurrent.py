@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_s2s.encoders.base import Encoder, Memory
 from keras_s2s.layers import recurrent
 from keras_s2s.layers.dense import Dropout, check_sizes
+from keras_s2s.layers.loop_backend import TENSORFLOW
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -44,6 +45,8 @@ class RecurrentEncoder(Encoder):
     Ghahramani 2016, arXiv:1512.05287, section 4; layer normalisation: Ba et al. 2016,
     arXiv:1607.06450.
     """
+
+    supports_loop_backend = True
 
     def __init__(
         self,
@@ -86,12 +89,13 @@ class RecurrentEncoder(Encoder):
         """Width of what a layer reads."""
         return self.width if index else inputs_width
 
-    def call(self, inputs, mask, maps="none", training=None):
+    def call(self, inputs, mask, maps="none", training=None, loop_backend=TENSORFLOW):
         states, mask = {}, self._read(mask)
         for index in range(self.num_layers):
             inputs, mask = self._between(index, inputs, mask)
             read = self._drop(inputs, training)
-            outputs, states[f"layer_{index}"] = self._layer(index, read, mask, training)
+            outputs, new_states = self._layer(index, read, mask, training, loop_backend)
+            states[f"layer_{index}"] = new_states
             if self.residual and index:
                 outputs += inputs
             inputs = outputs  # [B, S, width]
@@ -111,19 +115,20 @@ class RecurrentEncoder(Encoder):
         """Factors [B, width] that dropout draws once for a sequence."""
         return self.input_dropout(tf.ones([batch, width], dtype), training=True)
 
-    def _layer(self, index, inputs, mask, training):
-        outputs, states = self._run(self.forward_cells[index], inputs, mask, training)
+    def _layer(self, index, inputs, mask, training, loop_backend):
+        options = inputs, mask, training, loop_backend
+        outputs, states = self._run(self.forward_cells[index], *options)
         if not self.bidirectional:
             return outputs, states
-        back, back_states = self._run(self.backward_cells[index], inputs, mask, training, True)
+        back, back_states = self._run(self.backward_cells[index], *options, reverse=True)
         states = {name: tf.concat([states[name], back_states[name]], 1) for name in states}
         return tf.concat([outputs, back], 2), states
 
-    def _run(self, cell, inputs, mask, training, reverse=False):
+    def _run(self, cell, inputs, mask, training, loop_backend, reverse=False):
         kept = None
         if self.variational and training:
             kept = self._kept(tf.shape(inputs)[0], self.units, cell.compute_dtype)
-        return recurrent.run(cell, inputs, mask, reverse, kept)
+        return recurrent.run(cell, inputs, mask, reverse, kept, loop_backend)
 
     def get_config(self):
         own = (
@@ -167,6 +172,8 @@ class GNMTEncoder(Encoder):
     Reference: Wu et al. 2016, arXiv:1609.08144, sections 3.1 and 3.2, figure 1.
     """
 
+    supports_loop_backend = True
+
     def __init__(self, units, num_layers=8, cell="lstm", dropout=0.2, source_end=True, **kwargs):
         super().__init__(**kwargs)
         check_sizes(units=units, num_layers=num_layers)
@@ -192,13 +199,14 @@ class GNMTEncoder(Encoder):
                 layer.build((None, None, width))
             width = layer.width
 
-    def call(self, inputs, mask, maps="none", training=None):
-        below = self.bottom(inputs, mask=mask, training=training)
+    def call(self, inputs, mask, maps="none", training=None, loop_backend=TENSORFLOW):
+        options = {"training": training, "loop_backend": loop_backend}
+        below = self.bottom(inputs, mask=mask, **options)
         last = {name: x[:, self.units :] for name, x in below.states["layer_0"].items()}
-        memory = self.middle(below.values, mask=below.mask, training=training)
+        memory = self.middle(below.values, mask=below.mask, **options)
         values, states = memory.values, {"layer_0": last, "layer_1": memory.states["layer_0"]}
         for index, layer in enumerate(self.top or [], 2):
-            memory = layer(values, mask=below.mask, training=training)
+            memory = layer(values, mask=below.mask, **options)
             values = values + memory.values  # [B, S, U]
             states[f"layer_{index}"] = memory.states["layer_0"]
         summary = states[f"layer_{self.num_layers - 1}"]["h"]

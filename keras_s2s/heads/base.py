@@ -3,14 +3,14 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers import loop_backend
 from keras_s2s.layers.dense import Linear, shape_of, wide_product
+from keras_s2s.layers.loop_backend import TENSORFLOW
 
 ABSENT = -1e9  # logit of a column that stands for no token
 NEAR = 60.0  # e^60 summed over a trillion tokens is still a float32, and e^-60 a normal one
 
 
-def log_normalizer(logits, row_max=None, fixed=False):
+def log_normalizer(logits, row_max=None, loop_backend=TENSORFLOW):
     """log sum exp over the last axis, safe for logits of any size.
 
     Where no exponential can leave the range of float32 they are summed as they are: half the time
@@ -21,14 +21,15 @@ def log_normalizer(logits, row_max=None, fixed=False):
     Args:
         logits: float32 tensor [B, K, V].
         row_max: float32 tensor [B, K], the largest of each row, where it is known already.
-        fixed: whether no shape may depend on values, as XLA wants it: all rows go the second way.
+        loop_backend: `LoopBackend` of the loop around it. Where shapes must not depend on values,
+            and where softmax is the faster kernel, all rows go by their largest probability.
 
     Returns:
         float32 tensor [B, K].
     """
     if row_max is None:
         row_max = tf.reduce_max(logits, -1)
-    if fixed or loop_backend.are_growing():  # and LiteRT's exponential is no match for its softmax
+    if not (loop_backend.has_dynamic_shapes and loop_backend.has_tensorflow_kernels):
         return row_max - tf.math.log(tf.reduce_max(tf.nn.softmax(logits), -1))
     far = tf.where(~(tf.abs(row_max) < NEAR))  # [R, 2]
     picked = tf.reduce_max(tf.nn.softmax(tf.gather_nd(logits, far)), -1)  # [R]

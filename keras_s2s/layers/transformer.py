@@ -6,6 +6,7 @@ from keras_s2s.attention import CrossAttention, SelfAttention
 from keras_s2s.attention.self_positions import RELATIVE, make_position
 from keras_s2s.layers.dense import Dropout, LayerNormalization, Linear, check_sizes, make_norm
 from keras_s2s.layers.embeddings import POSITIONS, LearnedPositions
+from keras_s2s.layers.loop_backend import TENSORFLOW
 
 __all__ = [
     "FeedForward",
@@ -283,16 +284,16 @@ class TransformerLayer(keras.layers.Layer):
         keys, values = self.cross_attention.project(memory, keys)
         return {"keys": keys, "values": values, "mask": mask}
 
-    def call(self, inputs, memory=None, mask=None, training=None):
+    def call(self, inputs, memory=None, mask=None, training=None, loop_backend=TENSORFLOW):
         def attend(x):
-            return self.self_attention(x, mask=mask, training=training)
+            return self.self_attention(x, mask=mask, training=training, loop_backend=loop_backend)
 
         def look(x):
             return self.cross_attention(x, **memory, training=training)
 
         return self._run(inputs, attend, look, training)
 
-    def step(self, inputs, sizes, position, memory, cache, mask=None):
+    def step(self, inputs, sizes, position, memory, cache, mask=None, loop_backend=TENSORFLOW):
         """One position of K hypotheses.
 
         Args:
@@ -301,13 +302,14 @@ class TransformerLayer(keras.layers.Layer):
             position: int32 scalar.
             memory: as for the call.
             cache, mask: of the self-attention.
+            loop_backend: the loop's backend, see `layers.loop_backend`.
 
         Returns:
             outputs [B * K, D], the new cache, and weights [B, H, K, M] or None.
         """
 
         def attend(x):
-            return self.self_attention.step(x, sizes, position, cache, mask)
+            return self.self_attention.step(x, sizes, position, cache, mask, loop_backend)
 
         def look(x):
             return self.cross_attention.step(x, sizes, **memory)

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_s2s.layers.loop_backend import TENSORFLOW
+
 __all__ = ["Ensemble"]
 
 
@@ -58,9 +60,12 @@ class Ensemble:
             for key in keys
         }
 
-    def __call__(self, inputs, maps="none", training=False):
+    def __call__(self, inputs, maps="none", training=False, loop_backend=TENSORFLOW):
         """Log-probabilities float32 [B, T, V'], and maps as a `Seq2Seq` gives them."""
-        outputs = [model(inputs, maps=maps, training=training) for model in self.models]
+        outputs = [
+            model(inputs, maps=maps, training=training, loop_backend=loop_backend)
+            for model in self.models
+        ]
         if maps == "none":
             return _mean_of_logits(outputs)
         attention, given = [output["attention"] for output in outputs], {}
@@ -75,16 +80,29 @@ class Ensemble:
             raise ValueError("tokens: expected None for an ensemble, whose mean needs all columns")
         return []
 
-    def begin(self, source, num_hypotheses, max_length=None):
+    def begin(self, source, num_hypotheses, max_length=None, loop_backend=TENSORFLOW):
         """As `Seq2Seq.begin`: context, leaves [B, ...], and state, leaves [B, K, ...]."""
-        begun = [model.begin(source, num_hypotheses, max_length) for model in self.models]
+        begun = [
+            model.begin(source, num_hypotheses, max_length, loop_backend) for model in self.models
+        ]
         contexts, states = zip(*begun, strict=True)
         return _by_number(contexts), _by_number(states)
 
-    def next(self, ids, position, context, state, maps="alignment", normalize=True):
+    def next(
+        self,
+        ids,
+        position,
+        context,
+        state,
+        maps="alignment",
+        normalize=True,
+        loop_backend=TENSORFLOW,
+    ):
         """As `Seq2Seq.next`: log-probabilities [B, K, V'], state, alignment [B, K, S] or None."""
         found = [
-            model.next(ids, position, context[name], state[name], maps=maps)
+            model.next(
+                ids, position, context[name], state[name], maps=maps, loop_backend=loop_backend
+            )
             for name, model in zip(context, self.models, strict=True)
         ]
         log_probs, states, alignments = zip(*found, strict=True)

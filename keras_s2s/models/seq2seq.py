@@ -7,6 +7,7 @@ from keras_s2s import losses
 from keras_s2s.heads import spread_over_source
 from keras_s2s.layers.dense import NormalizedLinear
 from keras_s2s.layers.features import last_frame
+from keras_s2s.layers.loop_backend import TENSORFLOW, loop_arguments
 from keras_s2s.losses.criterion import Criterion
 from keras_s2s.models.training_step import Updates, token_weights
 
@@ -144,14 +145,17 @@ class Seq2Seq(Updates):
             if not layer.built:
                 layer.build(*shapes)
 
-    def call(self, inputs, maps="none", training=None):
-        memory, context = self._read(inputs["source"], maps, training)
+    def call(self, inputs, maps="none", training=None, loop_backend=TENSORFLOW):
+        memory, context = self._read(inputs["source"], maps, training, loop_backend)
         given = inputs["target"]
         if self.of_vectors:
             given = tf.concat([self._first(context, given[:, :1]), given[:, 1:]], 1)
         embedded = self.target.embed(given, context)  # [B, T, E]
         wanted = "alignment" if maps == "none" and self.head.needs_attention else maps
-        outputs, attention = self.decoder(embedded, context, maps=wanted, training=training)
+        options = loop_arguments(self.decoder, loop_backend)
+        outputs, attention = self.decoder(
+            embedded, context, maps=wanted, training=training, **options
+        )
         if "labels" in inputs:
             return {"target_log_probs": self.head.target_log_probs(outputs, inputs["labels"])}
         alignment = None
@@ -177,9 +181,10 @@ class Seq2Seq(Updates):
         spread = spread_over_source(flat, index, length)
         return tf.reshape(spread, tf.concat([shape[:3], [length]], 0))
 
-    def _read(self, source, maps="none", training=False):
+    def _read(self, source, maps="none", training=False, loop_backend=TENSORFLOW):
         given = source[self.source.reads]
         parts = {"parts": self.source.parts(given)} if hasattr(self.source, "parts") else {}
+        parts |= loop_arguments(self.encoder, loop_backend)
         memory = self.encoder(
             self.source(given), mask=source["mask"], maps=maps, training=training, **parts
         )
@@ -195,21 +200,31 @@ class Seq2Seq(Updates):
         last = last_frame(source["features"], source["mask"])  # [B, F]
         return tf.broadcast_to(tf.expand_dims(tf.cast(last, given.dtype), 1), tf.shape(given))
 
-    def begin(self, source, num_hypotheses, max_length=None):
+    def begin(self, source, num_hypotheses, max_length=None, loop_backend=TENSORFLOW):
         """Reads the source: all that a search needs before its first step.
 
         Args:
             source: the dict of `call`'s `inputs["source"]`.
             num_hypotheses: K, int or scalar tensor.
             max_length: fixes the size of what grows with the position, when given.
+            loop_backend: `LoopBackend` of the loops in the model's layers.
 
         Returns:
             context, leaves [B, ...], and state, leaves [B, K, ...].
         """
-        _, context = self._read(source)
+        _, context = self._read(source, loop_backend=loop_backend)
         return context, self.decoder.initial_state(context, num_hypotheses, max_length)
 
-    def next(self, ids, position, context, state, maps="alignment", normalize=True):
+    def next(
+        self,
+        ids,
+        position,
+        context,
+        state,
+        maps="alignment",
+        normalize=True,
+        loop_backend=TENSORFLOW,
+    ):
         """One position of every hypothesis.
 
         Args:
@@ -221,6 +236,7 @@ class Seq2Seq(Updates):
             normalize: False gives logits in place of log-probabilities, for a search that takes
                 `heads.log_normalizer` itself; after `prepare_search` they have -1e9 in columns
                 beyond V', up to the next multiple. `ids` and `copy_ids` then number its columns.
+            loop_backend: `LoopBackend` of the loop that takes the steps.
 
         Returns:
             float32 log-probabilities [B, K, V'] (of frames the head's outputs [B, K, F']), the new
@@ -233,7 +249,12 @@ class Seq2Seq(Updates):
         embedded = self.target.embed(ids, context)  # [B, K, E]
         wanted = "alignment" if self.head.needs_attention else maps
         outputs, state, attention = self.decoder.step(
-            embedded, position, context, state, maps=wanted
+            embedded,
+            position,
+            context,
+            state,
+            maps=wanted,
+            **loop_arguments(self.decoder, loop_backend),
         )
         if normalize:
             log_probs = self.head.log_probs(self.head(outputs, embedded, attention, context))
