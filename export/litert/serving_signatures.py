@@ -13,7 +13,8 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from keras_s2s.config import SpecialIds
 from keras_s2s.export.litert.buffer_sharing import packed, unpacked
-from keras_s2s.export.litert.signature_functions import OPTIONS, copy_output
+from keras_s2s.export.litert.signature_functions import copy_output
+from keras_s2s.export.litert.signature_specs import OPTIONS
 from keras_s2s.export.litert.verification import ask_file
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import Probe

@@ -20,6 +20,19 @@ import tensorflow as tf
 
 from keras_s2s import search
 from keras_s2s.config import SpecialIds
+from keras_s2s.export.litert.signature_specs import (
+    BEAM,
+    CARRY,
+    CONSTRAINT_OPTIONS,
+    INT,
+    OPTIONS,
+    REAL,
+    TARGETS,
+    TRACE,
+    output_specs,
+    tensor_specs,
+    trace_concrete,
+)
 from keras_s2s.layers.loop_backend import LITERT
 from keras_s2s.search import backtrace, beam_state, loop
 from keras_s2s.search.beam_state import ENDED_COLUMNS
@@ -28,46 +41,6 @@ from keras_s2s.search.strategies import SearchStrategy
 __all__ = ["LiteRTSignatures", "as_outputs", "copy_output"]
 
 SPECIAL = SpecialIds()
-INT, REAL = tf.int32, tf.float32
-OPTIONS = {
-    "beam_size": (INT, "B"),
-    "num_hypotheses": (INT, "B"),
-    "length_penalty": (REAL, "B"),
-    "length_offset": (REAL, "B"),
-    "min_length": (INT, "B"),
-    "max_length": (INT, "B"),
-}
-CONSTRAINT_OPTIONS = {
-    "coverage_penalty": (REAL, "B"),
-    "no_repeat_ngram": (INT, "B"),
-    "repetition_penalty": (REAL, "B"),
-    "prefix": (INT, "BP"),
-    "prefix_length": (INT, "B"),
-    "disallowed": (INT, "BDL"),
-    "constraints": (INT, "BCL"),
-    "beam_groups": (INT, "B"),
-    "diversity_penalty": (REAL, "B"),
-    "alternatives_at": (INT, "B"),
-}
-BEAM = {
-    "beam_ids": (INT, "BK"),
-    "beam_totals": (REAL, "BK"),
-    "beam_done": (tf.bool, "B"),
-    "beam_ended": (REAL, f"BK{ENDED_COLUMNS}"),
-}
-CARRY = {  # of `ConstrainedBeamSearch`
-    "history": (INT, "BKT"),
-    "log_probs": (REAL, "BK"),
-    "met": (tf.bool, "BKC"),
-    "group": (INT, "BK"),
-    "coverage": (REAL, "BKS"),
-}
-TRACE = {
-    "beam_ended": BEAM["beam_ended"],
-    "step_records": (REAL, "NBK4"),
-    "attention_history": (REAL, "NBKS"),
-}
-TARGETS = {"targets": (INT, "BT"), "target_lengths": (INT, "B")}
 
 
 class LiteRTSignatures:
@@ -83,7 +56,7 @@ class LiteRTSignatures:
         self._begin = functools.partial(model.begin, loop_backend=LITERT)
         self._next = functools.partial(model.next, loop_backend=LITERT)
         names = ["ids", "copy_ids"] if model.copies else ["ids"]
-        self.source = _specs(dict.fromkeys(names, (INT, "BS")) | {"lengths": (INT, "B")})
+        self.source = tensor_specs(dict.fromkeys(names, (INT, "BS")) | {"lengths": (INT, "B")})
 
     def concrete(self, names: Collection[str] | None = None) -> dict[str, Callable]:
         """Returns the concrete function of each signature by name.
@@ -91,14 +64,15 @@ class LiteRTSignatures:
         Args:
             names: names of signatures that need no other signature; None for all signatures.
         """
-        options, num_hypotheses = _specs(OPTIONS), _specs({"num_hypotheses": (INT, "B")})
+        options = tensor_specs(OPTIONS)
+        num_hypotheses = {"num_hypotheses": options["num_hypotheses"]}
         functions = {
             "translate_ids": (self.translate_ids, self.source | options),
-            "score": (self.score, self.source | _specs(TARGETS)),
-            "trace": (self.trace, _specs(TRACE) | num_hypotheses),
+            "score": (self.score, self.source | tensor_specs(TARGETS)),
+            "trace": (self.trace, tensor_specs(TRACE) | num_hypotheses),
         }
         concrete = {
-            name: _trace(*function)
+            name: trace_concrete(*function)
             for name, function in functions.items()
             if names is None or name in names
         }
@@ -107,21 +81,27 @@ class LiteRTSignatures:
     def _step_signatures(self, options):
         """The concrete functions whose inputs are outputs of others."""
         encode_inputs = self.source | {"beam_size": options["beam_size"]}
-        concrete = {"encode": _trace(self.encode, encode_inputs)}
+        concrete = {"encode": trace_concrete(self.encode, encode_inputs)}
         nests = {
             name: spec
-            for name, spec in _output_specs(concrete["encode"]).items()
+            for name, spec in output_specs(concrete["encode"]).items()
             if name.startswith(("context_", "state_"))
         }
-        beam, position = _specs(BEAM), _specs({"position": (INT, "1")})
-        concrete["step"] = _trace(self.step, {"beam_ids": beam["beam_ids"]} | position | nests)
-        outputs = _output_specs(concrete["step"])
+        beam, position = tensor_specs(BEAM), tensor_specs({"position": (INT, "1")})
+        concrete["step"] = trace_concrete(
+            self.step, {"beam_ids": beam["beam_ids"]} | position | nests
+        )
+        outputs = output_specs(concrete["step"])
         scores = {name: outputs[name] for name in ("logits", "alignment")} | options
-        constrained = scores | _specs(CONSTRAINT_OPTIONS) | {"lengths": self.source["lengths"]}
-        concrete["advance"] = _trace(self.advance, beam | position | scores)
-        concrete["initial_constrained_state"] = _trace(self.initial_constrained_state, constrained)
-        inputs = beam | position | constrained | _specs(CARRY)
-        concrete["advance_constrained"] = _trace(self.advance_constrained, inputs)
+        constrained = (
+            scores | tensor_specs(CONSTRAINT_OPTIONS) | {"lengths": self.source["lengths"]}
+        )
+        concrete["advance"] = trace_concrete(self.advance, beam | position | scores)
+        concrete["initial_constrained_state"] = trace_concrete(
+            self.initial_constrained_state, constrained
+        )
+        inputs = beam | position | constrained | tensor_specs(CARRY)
+        concrete["advance_constrained"] = trace_concrete(self.advance_constrained, inputs)
         return concrete
 
     def translate_ids(
@@ -290,26 +270,6 @@ class LiteRTSignatures:
             "max_length": tf.clip_by_value(inputs["max_length"], 0, self.caps["max_length"]),
         }
         return search.Options(**(inputs | clipped))
-
-
-def _specs(table):
-    """Specs of a table of dtypes and axis letters; a digit is a size that is known."""
-    return {
-        name: tf.TensorSpec([int(x) if x.isdecimal() else None for x in letters], dtype, name)
-        for name, (dtype, letters) in table.items()
-    }
-
-
-def _output_specs(concrete):
-    """Specs of a concrete function's outputs by name."""
-    return {
-        name: tf.TensorSpec(x.shape, x.dtype, name)
-        for name, x in concrete.structured_outputs.items()
-    }
-
-
-def _trace(function, specs):
-    return tf.function(function, autograph=False).get_concrete_function(**specs)
 
 
 def _flatten(name, nest):

@@ -40,6 +40,7 @@ class CrossAttention(Attention):
     Example:
 
     >>> import tensorflow as tf
+    >>> from keras_s2s.attention import CrossAttention
     >>> layer = CrossAttention(units=8, num_heads=2)
     >>> layer.build((None, None, 8))
     >>> keys, values = layer.project(tf.ones([1, 5, 8]))
@@ -156,6 +157,7 @@ class SelfAttention(Attention):
     Example:
 
     >>> import tensorflow as tf
+    >>> from keras_s2s.attention import SelfAttention
     >>> outputs, weights = SelfAttention(units=8, num_heads=2)(tf.ones([1, 5, 8]))
     >>> outputs.shape, weights.shape
     (TensorShape([1, 5, 8]), TensorShape([1, 2, 5, 5]))

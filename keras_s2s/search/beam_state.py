@@ -91,7 +91,8 @@ def length_penalty(
     Example:
 
     >>> import tensorflow as tf
-    >>> length_penalty(tf.constant([1, 7]), tf.constant([1.0, 1.0])).numpy().tolist()
+    >>> from keras_s2s import search
+    >>> search.length_penalty(tf.constant([1, 7]), tf.constant([1.0, 1.0])).numpy().tolist()
     [1.0, 2.0]
     """
     return tf.pow((offset + tf.cast(lengths, tf.float32)) / (offset + 1.0), exponent)

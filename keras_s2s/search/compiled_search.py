@@ -31,8 +31,9 @@ class CompiledSearch:
 
     Example:
 
-    >>> search = CompiledSearch(widths={1, 4}, sizes=[16, 32], most=65)
-    >>> search.widths, search.sizes
+    >>> from keras_s2s.search import CompiledSearch
+    >>> compiled = CompiledSearch(widths={1, 4}, sizes=[16, 32], most=65)
+    >>> compiled.widths, compiled.sizes
     ([1, 4], [16, 32])
     """
 

@@ -113,7 +113,8 @@ def no_constraints(batch: Any) -> ConstraintOptions:
 
     Example:
 
-    >>> no_constraints(2).beam_groups.numpy().tolist()
+    >>> from keras_s2s import search
+    >>> search.no_constraints(2).beam_groups.numpy().tolist()
     [1, 1]
     """
     zeros, real_zeros = tf.zeros([batch], tf.int32), tf.zeros([batch])

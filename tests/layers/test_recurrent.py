@@ -22,7 +22,7 @@ def make_cell(kind, units=4, width=3, **options):
 
 
 def keras_layer(kind, cell, **options):
-    """A Keras layer with the cell's weights; its LSTM has one bias, the forget gate's 1 included."""
+    """A Keras layer with the cell's weights; its LSTM has one bias, with the forget gate's 1."""
     x, h = cell.input_projection, cell.recurrent_projection
     if kind == "gru":
         layer, bias = keras.layers.GRU(cell.units, reset_after=True, **options), [x.bias, h.bias]
