@@ -76,9 +76,8 @@ def group_candidates(
             group_totals, tokens, parents, number, size, has_alternatives, special
         )
         rows = tf.expand_dims(tf.range(batch), 1) + tf.zeros_like(tokens)
-        token_counts = tf.tensor_scatter_nd_add(
-            token_counts, tf.stack([rows, tokens], 2), tf.cast(survives, tf.float32)
-        )
+        index, added = tf.stack([rows, tokens], 2), tf.cast(survives, tf.float32)
+        token_counts = tf.tensor_scatter_nd_add(token_counts, index, added)
         order = tf.cumsum(tf.cast(survives, tf.int32), 1) - 1
         label = tf.where(is_branching, order, number)
         columns = [tf.concat(pair, 1) for pair in zip(columns, (*candidates, label))]
@@ -91,8 +90,7 @@ def group_candidates(
     _, _, columns = tf.while_loop(
         lambda number, *_: number < most, body, variables, shape_invariants=shapes
     )
-    *candidates, labels = columns
-    return Candidates(*candidates), labels
+    return Candidates(*columns[:-1]), columns[-1]
 
 
 def _no_candidates(batch):
