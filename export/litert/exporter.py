@@ -265,7 +265,7 @@ def _entries(translator, graphs, custom):
     special = SpecialIds()
     about = {
         "format": FORMAT,
-        "copies": translator.model.copies,
+        "copies": translator.model.supports_copy,
         "caps": translator.caps,
         "defaults": translator.defaults(),
         "dictionary": translator.dictionary,

@@ -42,7 +42,7 @@ SHAPES = ((1, 5), (3, 4))  # of ids that a file is proved by
 def is_plain(translator) -> bool:
     """Whether a translator's source is ids alone, and its default options a plain search's."""
     defaults, usual = translator.defaults(), TRANSLATE.options()
-    return not translator.model.copies and all(
+    return not translator.model.supports_copy and all(
         name in OPTIONS or defaults[name] == field.default for name, field in usual.items()
     )
 

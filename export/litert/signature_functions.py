@@ -55,7 +55,7 @@ class LiteRTSignatures:
         self.model, self.caps = model, caps
         self._begin = functools.partial(model.begin, loop_backend=LITERT)
         self._next = functools.partial(model.next, loop_backend=LITERT)
-        names = ["ids", "copy_ids"] if model.copies else ["ids"]
+        names = ["ids", "copy_ids"] if model.supports_copy else ["ids"]
         self.source = tensor_specs(dict.fromkeys(names, (INT, "BS")) | {"lengths": (INT, "B")})
 
     def concrete(self, names: Collection[str] | None = None) -> dict[str, Callable]:
@@ -259,7 +259,7 @@ class LiteRTSignatures:
 
     def _num_columns(self, source):
         """Number of ids that a target may contain."""
-        copies = tf.shape(source["mask"])[1] if self.model.copies else 0
+        copies = tf.shape(source["mask"])[1] if self.model.supports_copy else 0
         return self.model.vocabulary_size + copies
 
     def _options(self, inputs):

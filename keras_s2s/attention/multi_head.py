@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from keras_s2s.attention import functions
 from keras_s2s.attention.base import Attention
-from keras_s2s.layers.dense import Dropout, Linear
+from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.dropout import Dropout
 from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 
 
@@ -52,7 +53,7 @@ class CrossAttention(Attention):
     def __init__(self, units, num_heads, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.units, self.num_heads, self.dropout = units, num_heads, dropout
-        self._scale = self._heads_of(units, num_heads)
+        self._scale = self._head_scale(units, num_heads)
         self.query_projection = Linear(units, dtype=self.dtype_policy)
         self.memory_projection = Linear(2 * units, dtype=self.dtype_policy)
         self.output_projection = Linear(units, dtype=self.dtype_policy)
@@ -167,7 +168,7 @@ class SelfAttention(Attention):
         super().__init__(**kwargs)
         self.units, self.num_heads, self.dropout = units, num_heads, dropout
         self.position = position
-        self._scale = self._heads_of(units, num_heads)
+        self._scale = self._head_scale(units, num_heads)
         self.input_projection = Linear(3 * units, dtype=self.dtype_policy)
         self.output_projection = Linear(units, dtype=self.dtype_policy)
         self.weight_dropout = Dropout(dropout, dtype="float32")
@@ -193,7 +194,7 @@ class SelfAttention(Attention):
             outputs, weights = _attend(query, keys, values, mask, self.weight_dropout, training)
         else:
             positions = tf.range(tf.shape(query)[2])
-            keys = self.position.turn(keys, positions)
+            keys = self.position.rotate(keys, positions)
             outputs, weights = self._attend_with_positions(
                 query, keys, values, mask, (positions, positions), training
             )
@@ -201,7 +202,7 @@ class SelfAttention(Attention):
 
     def _attend_with_positions(self, query, keys, values, mask, positions, training=False):
         """Attention over keys that `SelfPosition` has transformed; `positions` are [Q] and [N]."""
-        query = self.position.turn(query, positions[0])
+        query = self.position.rotate(query, positions[0])
         scores = tf.matmul(query, keys, transpose_b=True)
         bias = self.position.bias(query, *positions)
         if bias is not None:
@@ -260,7 +261,7 @@ class SelfAttention(Attention):
         query, keys, values = tf.unstack(projected, num=3, axis=2)  # [B, K, H, 1, d]
         positions = tf.reshape(position, [1])
         if self.position is not None:
-            keys = self.position.turn(keys, positions)
+            keys = self.position.rotate(keys, positions)
         index = None if mask is None else position
         cache = _write(cache, {"keys": keys, "values": values}, index, loop_backend)
         query, memory = query * self._scale, (cache["keys"], cache["values"], mask)

@@ -11,8 +11,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers.dense import Linear, make_norm
+from keras_s2s.layers.dense import Linear
 from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
+from keras_s2s.layers.normalization import make_norm
 
 __all__ = [
     "GRUCell",

@@ -35,12 +35,12 @@ READER = Path(__file__).with_name("session_reader.py")
 def test_keras_file_round_trip(encoder, decoder, head, tmp_path):
     model = models.make(encoder, decoder, head)
     x, ids = models.source(), models.target()
-    expected, _ = models.whole(model, x, ids)
-    log_probs, _ = models.stepped(model, x, tf.expand_dims(ids, 1))
+    expected, _ = models.call_model(model, x, ids)
+    log_probs, _ = models.run_steps(model, x, tf.expand_dims(ids, 1))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(models.whole(loaded, x, ids)[0], expected, atol=1e-6)
-    again, _ = models.stepped(loaded, x, tf.expand_dims(ids, 1))
+    np.testing.assert_allclose(models.call_model(loaded, x, ids)[0], expected, atol=1e-6)
+    again, _ = models.run_steps(loaded, x, tf.expand_dims(ids, 1))
     np.testing.assert_allclose(again, log_probs, atol=1e-6)
     assert loaded.count_params() == model.count_params()
 
@@ -97,7 +97,7 @@ def exported(cases, directory):
     expected = {}
     for case in cases:
         made = models.make(*case)
-        other = Pointers(source) if made.head.points else target
+        other = Pointers(source) if made.head.is_pointer else target
         translator = Translator(made, source, other, Decoding(max_length=9))
         export_translator(translator, directory / "-".join(case))
         given, errors = calls(translator)
@@ -106,7 +106,7 @@ def exported(cases, directory):
             outputs = in_this_process(translator, name, feed)
             found |= {f"{name}/given/{key}": value for key, value in outputs.items()}
             # to a pointer network all words that a source lacks are one
-            if name in errors and not made.head.points:
+            if name in errors and not made.head.is_pointer:
                 came = {i: e.decode() for i, e in enumerate(outputs["error"]) if e}
                 assert came == errors[name]
         defaults = in_this_process(translator, "translate", {"text": given["translate"]["text"]})

@@ -21,10 +21,10 @@ def made(encoder, width=3):
 
 def both_ways(encoder, i, x, length):
     """A layer of a row: outputs [S, width], its states."""
-    layers = [references.read(encoder.cell, encoder.forward_cells[i], x, length)]
+    layers = [references.run_cell(encoder.cell, encoder.forward_cells[i], x, length)]
     if encoder.bidirectional:
         cell = encoder.backward_cells[i]
-        layers.append(references.read(encoder.cell, cell, x, length, reverse=True))
+        layers.append(references.run_cell(encoder.cell, cell, x, length, reverse=True))
     names = encoder.forward_cells[0].state_names
     states = {n: np.concatenate([s[n] for _, s in layers]) for n in names}
     return np.concatenate([outputs for outputs, _ in layers], 1), states
@@ -124,7 +124,7 @@ def test_pyramidal_encoder(bidirectional):
         assert_close((memory.values[b], memory.summary[b]), (values, states["h"]))
         assert memory.mask[b].sum() == length
     np.testing.assert_array_equal(memory.source_index, [[0, 4]] * 4)
-    assert (encoder.width, encoder.shortens) == (8 if bidirectional else 4, True)
+    assert (encoder.width, encoder.has_source_index) == (8 if bidirectional else 4, True)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8])

@@ -13,8 +13,8 @@ from keras_s2s.heads import (
     log_normalizer,
     spread_over_source,
 )
-from keras_s2s.layers.embeddings import TokenEmbedding
 from keras_s2s.layers.loop_backend import LITERT, XLALoopBackend
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from tests import references
 from tests.references import assert_close, linear, normal, randomise, right_padded, run_both
 
@@ -57,7 +57,7 @@ def test_softmax_head():
     head.build(x.shape)
     randomise(head)
     assert_close(run_both(head, x), linear(head.projection, x))
-    assert not head.copies
+    assert not head.supports_copy
     assert not head.needs_attention
 
 

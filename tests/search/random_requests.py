@@ -131,7 +131,7 @@ class ParsedRow:
 
     def __init__(self, text, options, copies):
         self.options = OFF | options
-        self.source, self.copies = text.split(), copies
+        self.source, self.supports_copy = text.split(), copies
         prefix = [self.options["target_prefix"], *self.options["prefix_tokens"]]
         self.prefix = self.read(" ".join(prefix))
         self.constraints = [self.read(phrase) for phrase in self.options["constraints"]]
@@ -141,7 +141,7 @@ class ParsedRow:
         self.shortest, self.longest = self._lengths(len(self.source))
 
     def read(self, words):
-        known = {*TARGET_WORDS, *(self.source if self.copies else ())}
+        known = {*TARGET_WORDS, *(self.source if self.supports_copy else ())}
         return [word if word in known else "<unk>" for word in words.split()]
 
     def _lengths(self, size):

@@ -227,6 +227,6 @@ def test_log_prob_equals_teacher_forcing(decoder, head):
         for row, n in enumerate(result.lengths[:, k].numpy()):
             ids = result.ids[row, k, :n].numpy().tolist()
             one = {name: value[row : row + 1] for name, value in x.items()}
-            log_probs, _ = models.whole(model, one, tf.constant([[START, *ids]]))
+            log_probs, _ = models.call_model(model, one, tf.constant([[START, *ids]]))
             total = sum(log_probs[0, position, token] for position, token in enumerate([*ids, END]))
             assert float(result.log_prob[row, k]) == pytest.approx(total, abs=1e-4)

@@ -111,7 +111,7 @@ def test_options_do_what_they_say(translator):
     for row, text, hypotheses in zip(rows, texts, found):
         prefix = row.get("target_prefix", "").split() or row.get("prefix_tokens", [])
         unknown = "replace_unknown" in row
-        copied = set(text.split()) if translator.model.copies else set()
+        copied = set(text.split()) if translator.model.supports_copy else set()
         outside = set(prefix) - set("abcdefg") - copied
         prefix = ["<unk>" if token in outside else token for token in prefix]
         most = min(row["max_length"], len(prefix) + row.get("max_new_tokens", 99))

@@ -68,7 +68,7 @@ def decodes_alike(model):
     assert check_built_in(content)["WHILE"] >= 1
     run = Interpreter(model_content=content).get_signature_runner("translate_ids")
     for lengths in ((5, 3, 1, 2), (4,), (1,), (1, 5)):
-        x = source(lengths, model.copies)
+        x = source(lengths, model.supports_copy)
         asked = options(len(lengths))
         asked["beam_size"][0] = asked["num_hypotheses"][0] = 1  # greedy beside beams
         wanted = search.Options(**{name: tf.constant(value) for name, value in asked.items()})

@@ -90,7 +90,7 @@ def searched(pair, texts, rows):
 
 def check(pair, texts, rows, found, errors):
     """The promises of each row, and the log-probabilities that `score` finds again."""
-    copies, kept = pair[0].model.copies, 0
+    copies, kept = pair[0].model.supports_copy, 0
     for place, (text, row) in enumerate(zip(texts, rows)):
         asked, at = ParsedRow(text, row, copies), (text, row, errors.get(place))
         if is_rejected(asked):
@@ -186,7 +186,7 @@ def test_every_two_options_of_a_draw_in_one_row(pair):
     process, problems = read(translator.predict("sample", here), len(rows))
     assert errors == problems
     for place, (text, row) in enumerate(zip(texts, rows)):
-        asked, at = ParsedRow(text, row, translator.model.copies), (text, row)
+        asked, at = ParsedRow(text, row, translator.model.supports_copy), (text, row)
         same(found[place], process[place], at)
         if place % 5 == 0:
             single = columns([text], [row], translator.defaults(SAMPLE), SAMPLE)
