@@ -163,7 +163,9 @@ def _graphs(translator, custom):
         text_signatures,
     )
 
-    model = signature_functions.Graphs(translator.model, translator.caps, translator.search_weights)
+    model = signature_functions.LiteRTSignatures(
+        translator.model, translator.caps, translator.search_weights
+    )
     graphs = model.concrete()
     if custom:
         graphs["translate"] = string_signatures.PieceGraph(model, translator).concrete()

@@ -13,11 +13,11 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from keras_s2s.config import SpecialIds
 from keras_s2s.export.litert.buffer_sharing import packed, unpacked
-from keras_s2s.export.litert.signature_functions import OPTIONS, handed
+from keras_s2s.export.litert.signature_functions import copy_output
+from keras_s2s.export.litert.signature_specs import OPTIONS
 from keras_s2s.export.litert.verification import ask_file
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import Probe
-from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import TRANSLATE
 
 __all__ = [
@@ -67,9 +67,8 @@ class ServingGraph:
 
     def concrete(self):
         """The concrete function of ids [B, S], padded by 0 on the right, their end included."""
-        with loop_backend.growing():
-            traced = tf.function(self.translate, autograph=False)
-            return traced.get_concrete_function(ids=tf.TensorSpec([None, None], tf.int32, "ids"))
+        traced = tf.function(self.translate, autograph=False)
+        return traced.get_concrete_function(ids=tf.TensorSpec([None, None], tf.int32, "ids"))
 
     def translate(self, ids):
         """`found` [B, T], `lengths` [B] of these, and their `score` [B]."""
@@ -82,9 +81,9 @@ class ServingGraph:
         lengths = tf.reduce_max(tf.where(tf.equal(ids, SPECIAL.pad), 0, place + 1), 1)
         found = self._search(ids, lengths, **fill_options(self.options, rows))
         return {
-            "found": handed(found["ids"][:asked, 0]),
-            "lengths": handed(found["lengths"][:asked, 0]),
-            "score": handed(found["score"][:asked, 0]),
+            "found": copy_output(found["ids"][:asked, 0]),
+            "lengths": copy_output(found["lengths"][:asked, 0]),
+            "score": copy_output(found["score"][:asked, 0]),
         }
 
 

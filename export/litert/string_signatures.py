@@ -14,7 +14,6 @@ from keras_s2s.export.litert.serving_signatures import default_options, fill_opt
 from keras_s2s.export.litert.verification import ask_file
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import LONG, ODD, Probe, ask
-from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.tokenizers import SPECIAL_PIECES, sentencepiece_model
 
@@ -165,8 +164,7 @@ class PieceGraph:
     def concrete(self):
         """The concrete function of one string [1]."""
         spec = tf.TensorSpec([None], tf.string, "text")
-        with loop_backend.growing():
-            return tf.function(self.translate, autograph=False).get_concrete_function(text=spec)
+        return tf.function(self.translate, autograph=False).get_concrete_function(text=spec)
 
     def translate(self, text):
         """The `text` [1] of the best target, "" of a text that is too long, and `score` [1]."""

@@ -9,11 +9,10 @@ import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
 from keras_s2s.export.litert.serving_signatures import default_options, fill_options, is_plain
-from keras_s2s.export.litert.signature_functions import handed
+from keras_s2s.export.litert.signature_functions import copy_output
 from keras_s2s.export.litert.verification import ask_file
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import Probe, ask
-from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
 
 __all__ = ["TextGraph", "check_texts", "is_offered", "numbers", "text"]
@@ -82,8 +81,7 @@ class TextGraph:
             "text": tf.TensorSpec([None], tf.int32, "text"),
             "length": tf.TensorSpec([None], tf.int32, "length"),
         }
-        with loop_backend.growing():
-            return tf.function(self.translate, autograph=False).get_concrete_function(**specs)
+        return tf.function(self.translate, autograph=False).get_concrete_function(**specs)
 
     def translate(self, text, length):
         """`text` [M], of which `length` [1] are the target's, and its `score` [1]."""
@@ -100,7 +98,9 @@ class TextGraph:
         places = tf.reshape(tf.where(tf.reshape(inside, [-1])), [-1])
         made = tf.gather(tf.reshape(shown, [-1]), places)
         return {
-            "text": handed(tf.concat([made, [0]], 0)),  # one without elements is none to a host
+            "text": copy_output(
+                tf.concat([made, [0]], 0)
+            ),  # one without elements is none to a host
             "length": tf.expand_dims(tf.shape(made)[0], 0),
             "score": tf.where(fits, found["score"][0, :1], none),
         }

@@ -1,15 +1,18 @@
-"""Recurrent cells whose input product runs ahead of the loop, and the loop itself.
+"""Recurrent cells, whose input products run ahead of the loop, and the loop over time.
 
-A cell is two doors: `project` does all that needs no state, for a whole sequence at once; the call
-does the rest, one position at a time. Training projects a sequence once, a decoder's step projects
-one position, and both then run the same code.
+A cell has two entry points. `project` computes everything that needs no state, for a whole sequence
+at once; `call` computes the rest, one position at a time. Training projects a sequence once, a
+decoder's step projects one position, and both run the same code afterwards.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers import loop_backend
 from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 from keras_s2s.layers.normalization import make_norm
 
 __all__ = [
@@ -24,7 +27,7 @@ __all__ = [
 
 
 class _Cell(keras.layers.Layer):
-    """A cell of `units` width: `gates` blocks of input and recurrent products."""
+    """Base class of cells: `gates` blocks of input and of recurrent products, each of `units`."""
 
     gates = 0
     state_names = ()
@@ -45,20 +48,27 @@ class _Cell(keras.layers.Layer):
             if not layer.built:
                 layer.build((None, width))
 
-    def project(self, inputs):
-        """The input's share of the gates: [..., D] -> [..., gates * units]."""
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Computes the input products of the gates: [..., D] -> [..., gates * U]."""
         return self.input_projection(inputs)
 
-    def recur(self, hidden, kept=None):
-        """The state's share of the gates: [N, U], and [N, U] or None -> [N, gates * U]."""
-        return self.recurrent_projection(hidden if kept is None else hidden * kept)
+    def recur(self, hidden: tf.Tensor, recurrent_scale: tf.Tensor | None = None) -> tf.Tensor:
+        """Computes the recurrent products of the gates: [N, U] -> [N, gates * U].
 
-    def initial_states(self, batch):
-        """Zeros: a dict of [B, units] for each of `state_names`."""
+        Args:
+            hidden: float tensor [N, U].
+            recurrent_scale: float tensor [N, U], factors of `hidden`; None for 1.
+        """
+        if recurrent_scale is not None:
+            hidden = hidden * recurrent_scale
+        return self.recurrent_projection(hidden)
+
+    def initial_states(self, batch: Any) -> dict[str, tf.Tensor]:
+        """Returns zeros [B, U] for each of `state_names`."""
         zeros = tf.zeros([batch, self.units], self.compute_dtype)
         return dict.fromkeys(self.state_names, zeros)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "units": self.units}
 
 
@@ -75,10 +85,11 @@ class GRUCell(_Cell):
     Call arguments:
         projected: float tensor [N, 3 U], from `project`.
         states: {"h": float tensor [N, U]}.
-        kept: float tensor [N, U], factors of h in the recurrent product alone; None for 1.
+        recurrent_scale: float tensor [N, U], factors of h in the recurrent product alone; None
+            for 1.
 
     Output:
-        output [N, U] and the new states.
+        The output [N, U] and the new states.
 
     Reference: Cho et al. 2014, arXiv:1406.1078, equations 5 to 8 (reset after the product as in
     cuDNN).
@@ -87,13 +98,13 @@ class GRUCell(_Cell):
     gates = 3
     state_names = ("h",)
 
-    def call(self, projected, states, kept=None):
+    def call(self, projected, states, recurrent_scale=None):
         hidden = states["h"]
-        update_x, reset_x, new_x = tf.split(projected, 3, -1)
-        update_h, reset_h, new_h = tf.split(self.recur(hidden, kept), 3, -1)
+        update_x, reset_x, candidate_x = tf.split(projected, 3, -1)
+        update_h, reset_h, candidate_h = tf.split(self.recur(hidden, recurrent_scale), 3, -1)
         update = tf.sigmoid(update_x + update_h)
-        new = tf.tanh(new_x + tf.sigmoid(reset_x + reset_h) * new_h)
-        hidden = new + update * (hidden - new)
+        candidate = tf.tanh(candidate_x + tf.sigmoid(reset_x + reset_h) * candidate_h)
+        hidden = candidate + update * (hidden - candidate)
         return hidden, {"h": hidden}
 
 
@@ -110,10 +121,11 @@ class LSTMCell(_Cell):
     Call arguments:
         projected: float tensor [N, 4 U], from `project`.
         states: {"h": float tensor [N, U], "c": float tensor [N, U]}.
-        kept: float tensor [N, U], factors of h in the recurrent product alone; None for 1.
+        recurrent_scale: float tensor [N, U], factors of h in the recurrent product alone; None
+            for 1.
 
     Output:
-        output [N, U] and the new states.
+        The output [N, U] and the new states.
 
     Reference: Hochreiter and Schmidhuber 1997; Gers et al. 2000 (forget gate); Jozefowicz et al.
     2015 (its bias of 1).
@@ -122,20 +134,21 @@ class LSTMCell(_Cell):
     gates = 4
     state_names = ("h", "c")
 
-    def call(self, projected, states, kept=None):
-        gates = projected + self.recur(states["h"], kept)
-        enter, forget, new, leave = tf.split(gates, 4, -1)
-        memory = tf.sigmoid(forget + 1.0) * states["c"] + tf.sigmoid(enter) * tf.tanh(new)
-        hidden = tf.sigmoid(leave) * tf.tanh(self.expose(memory))
+    def call(self, projected, states, recurrent_scale=None):
+        gates = projected + self.recur(states["h"], recurrent_scale)
+        input_gate, forget_gate, candidate, output_gate = tf.split(gates, 4, -1)
+        memory = tf.sigmoid(forget_gate + 1.0) * states["c"]
+        memory += tf.sigmoid(input_gate) * tf.tanh(candidate)
+        hidden = tf.sigmoid(output_gate) * tf.tanh(self.expose(memory))
         return hidden, {"h": hidden, "c": memory}
 
-    def expose(self, memory):
-        """What the output gate lets out: [N, U] -> [N, U]."""
+    def expose(self, memory: tf.Tensor) -> tf.Tensor:
+        """Returns the memory as the output gate reads it: [N, U] -> [N, U]."""
         return memory
 
 
 class _LayerNorm(_Cell):
-    """Normalises both products, gate group by gate group, before they are added up."""
+    """Mixin that normalises both products, group of gates by group, before they are added."""
 
     groups = ()  # gates of each group
 
@@ -152,29 +165,30 @@ class _LayerNorm(_Cell):
                 if not norm.built:
                     norm.build((None, count * self.units))
 
-    def project(self, inputs):
-        return self._normalise(super().project(inputs), self.input_norms)
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        return self._normalize(super().project(inputs), self.input_norms)
 
-    def recur(self, hidden, kept=None):
-        return self._normalise(super().recur(hidden, kept), self.recurrent_norms)
+    def recur(self, hidden: tf.Tensor, recurrent_scale: tf.Tensor | None = None) -> tf.Tensor:
+        return self._normalize(super().recur(hidden, recurrent_scale), self.recurrent_norms)
 
-    def _normalise(self, products, norms):
-        parts = tf.split(products, [count * self.units for count in self.groups], -1)
-        return tf.concat([norm(part) for norm, part in zip(norms, parts)], -1)
+    def _normalize(self, products, norms):
+        groups = tf.split(products, [count * self.units for count in self.groups], -1)
+        return tf.concat([norm(group) for norm, group in zip(norms, groups)], -1)
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
 class LayerNormGRUCell(_LayerNorm, GRUCell):
-    """`GRUCell` whose products are normalised: LN(W x) and LN(U h), [z; r] apart from n.
+    """`GRUCell` with layer normalisation of its products: LN(W x) and LN(U h), [z; r] and n apart.
 
     Args:
         units: width U of the state.
 
     Call arguments:
-        projected, states, kept: as for `GRUCell`, float tensors [N, 3 U], [N, U] and [N, U].
+        projected, states, recurrent_scale: as for `GRUCell`, float tensors [N, 3 U], [N, U] and
+            [N, U].
 
     Output:
-        output [N, U] and the new states.
+        The output [N, U] and the new states.
 
     Reference: Ba et al. 2016, arXiv:1607.06450, supplementary material.
     """
@@ -184,7 +198,7 @@ class LayerNormGRUCell(_LayerNorm, GRUCell):
 
 @keras.saving.register_keras_serializable("keras_s2s")
 class LayerNormLSTMCell(_LayerNorm, LSTMCell):
-    """`LSTMCell` whose products are normalised, LN(W x) + LN(U h), and what its memory lets out.
+    """`LSTMCell` with layer normalisation of its products, LN(W x) + LN(U h), and of its memory.
 
     h' = o * tanh(LN(c')).
 
@@ -192,10 +206,11 @@ class LayerNormLSTMCell(_LayerNorm, LSTMCell):
         units: width U of the state.
 
     Call arguments:
-        projected, states, kept: as for `LSTMCell`, float tensors [N, 4 U], [N, U] and [N, U].
+        projected, states, recurrent_scale: as for `LSTMCell`, float tensors [N, 4 U], [N, U] and
+            [N, U].
 
     Output:
-        output [N, U] and the new states.
+        The output [N, U] and the new states.
 
     Reference: Ba et al. 2016, arXiv:1607.06450, supplementary material.
     """
@@ -211,7 +226,7 @@ class LayerNormLSTMCell(_LayerNorm, LSTMCell):
         if not self.memory_norm.built:
             self.memory_norm.build((None, self.units))
 
-    def expose(self, memory):
+    def expose(self, memory: tf.Tensor) -> tf.Tensor:
         return self.memory_norm(memory)
 
 
@@ -223,109 +238,136 @@ CELLS = {
 }
 
 
-def cell(kind, units, **kwargs):
-    """A cell by name.
+def cell(kind: str, units: int, **kwargs: Any) -> keras.layers.Layer:
+    """Creates a cell by name.
 
     Args:
         kind: `"gru"`, `"lstm"`, `"layer_norm_gru"` or `"layer_norm_lstm"`.
-        units: width of its state.
+        units: int, width of its state.
+        **kwargs: as for any layer.
+
+    Returns:
+        A cell that is not built.
 
     Raises:
         ValueError: for another name.
     """
     if kind not in CELLS:
-        raise ValueError(f"cell: expected one of {', '.join(CELLS)}, came {kind!r}")
+        raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {kind!r}")
     return CELLS[kind](units, **kwargs)
 
 
-def unroll(advance, inputs, states, like, reverse=False):
-    """Runs `advance` along the second axis: the one loop over time of the package.
+def unroll(
+    advance: Callable,
+    inputs: Any,
+    states: Any,
+    like: Any,
+    reverse: bool = False,
+    loop_backend: LoopBackend = TENSORFLOW,
+) -> tuple[Any, Any]:
+    """Applies a function to every position of a sequence, in order: the package's loop over time.
 
     Args:
         advance: function (inputs of one position, states) -> (outputs, states).
-        inputs: nest of tensors [B, N, ...]; a graph needs N of 1 at least.
+        inputs: nest of tensors [B, N, ...]; in a graph N is at least 1.
         states: nest of tensors; `advance` keeps their shapes and dtypes.
         like: nest of `tf.TensorSpec`, the outputs of one position.
         reverse: run from the last position to the first; outputs keep the order of the inputs.
+        loop_backend: where the loop stores inputs and outputs.
 
     Returns:
-        outputs, a nest like `like` with the positions as a new second axis, and the final states.
+        The outputs, a nest like `like` with the positions as a new second axis, and the final
+        states.
     """
-    flat = [_columns_first(x) for x in tf.nest.flatten(inputs)]  # [N, B, ...]
+    flat = [_transpose_first_axes(x) for x in tf.nest.flatten(inputs)]  # [N, B, ...]
     length = tf.shape(flat[0])[0]
-    columns = [loop_backend.readable(x) for x in flat]
+    columns = [loop_backend.unstack(x) for x in flat]
 
-    def place(count):
-        return length - 1 - count if reverse else count
+    def position(step):
+        return length - 1 - step if reverse else step
 
-    def go(count, flat_states):
-        here = [loop_backend.read(column, place(count)) for column in columns]
-        here = tf.nest.pack_sequence_as(inputs, here)
-        outputs, new = advance(here, tf.nest.pack_sequence_as(states, flat_states))
-        return tf.nest.flatten(outputs), _same_shapes(tf.nest.flatten(new), flat_states)
+    def advance_flat(step, flat_states):
+        column = [loop_backend.read(elements, position(step)) for elements in columns]
+        column = tf.nest.pack_sequence_as(inputs, column)
+        outputs, new_states = advance(column, tf.nest.pack_sequence_as(states, flat_states))
+        return tf.nest.flatten(outputs), _keep_specs(tf.nest.flatten(new_states), flat_states)
 
-    def body(count, written, flat_states):
-        outputs, new = go(count, flat_states)
+    def body(step, written, flat_states):
+        outputs, new_states = advance_flat(step, flat_states)
         written = [
-            loop_backend.write(array, place(count), output)
-            for array, output in zip(written, outputs)
+            loop_backend.write(elements, position(step), output)
+            for elements, output in zip(written, outputs)
         ]
-        return count + 1, written, new
+        return step + 1, written, new_states
 
-    specs, first = tf.nest.flatten(like), tf.nest.flatten(states)
-    if loop_backend.are_growing():  # only its first element tells the sizes of a tensor
-        outputs, first = go(tf.constant(0), first)
-        written = [loop_backend.started(output, place(0), length) for output in outputs]
-        start = (tf.constant(1), written, first)
-        grown = [tf.TensorShape([None, *spec.shape]) for spec in specs]
-        shapes = (tf.TensorShape([]), grown, [x.shape for x in first])
-    else:
-        written = [tf.TensorArray(s.dtype, length, element_shape=s.shape) for s in specs]
-        start, shapes = (tf.constant(0), written, first), None
+    specs, flat_states = tf.nest.flatten(like), tf.nest.flatten(states)
+    if loop_backend.has_tensor_arrays:
+        written = [loop_backend.new_elements(spec.shape, spec.dtype, length) for spec in specs]
+        variables, shapes = (tf.constant(0), written, flat_states), None
+    else:  # the size of the elements is only known from the first outputs
+        outputs, flat_states = advance_flat(tf.constant(0), flat_states)
+        written = [loop_backend.start_elements(x, position(0), length) for x in outputs]
+        variables = (tf.constant(1), written, flat_states)
+        element_shapes = [tf.TensorShape([None, *spec.shape]) for spec in specs]
+        shapes = (tf.TensorShape([]), element_shapes, [x.shape for x in flat_states])
+    return _finish_loop(body, variables, shapes, length, loop_backend, like, states)
+
+
+def _finish_loop(body, variables, shapes, length, loop_backend, like, states):
+    """Runs the loop of `unroll` and packs its results as `like` and `states`."""
     _, written, final = tf.while_loop(
-        lambda count, *_: count < length,
+        lambda step, *_: step < length,
         body,
-        start,
+        variables,
         shape_invariants=shapes,
         maximum_iterations=length,
     )
-    stacked = [_columns_first(loop_backend.whole(array)) for array in written]  # [B, N, ...]
-    return tf.nest.pack_sequence_as(like, stacked), tf.nest.pack_sequence_as(states, final)
+    outputs = [_transpose_first_axes(loop_backend.stack(x)) for x in written]  # [B, N, ...]
+    return tf.nest.pack_sequence_as(like, outputs), tf.nest.pack_sequence_as(states, final)
 
 
-def _columns_first(x):
-    """A tensor with its first two axes exchanged."""
+def _transpose_first_axes(x):
+    """Exchanges the first two axes of a tensor."""
     return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
 
 
-def _same_shapes(new, old):
-    return [tf.cast(tf.ensure_shape(n, o.shape), o.dtype) for n, o in zip(new, old)]
+def _keep_specs(new_states, states):
+    return [tf.cast(tf.ensure_shape(n, o.shape), o.dtype) for n, o in zip(new_states, states)]
 
 
-def run(cell, inputs, mask, reverse=False, kept=None):
-    """A cell over a batch of sequences; where `mask` is False the states stand still.
+def run(
+    cell: keras.layers.Layer,
+    inputs: tf.Tensor,
+    mask: tf.Tensor,
+    reverse: bool = False,
+    recurrent_scale: tf.Tensor | None = None,
+    loop_backend: LoopBackend = TENSORFLOW,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Runs a cell over a batch of sequences; where `mask` is False the states do not change.
 
     With padding on the right and `reverse` the states stay zero until the last real token.
 
     Args:
-        cell: a cell of this room.
+        cell: a cell of this module.
         inputs: float tensor [B, S, D].
         mask: bool tensor [B, S], True = a real token.
         reverse: read from right to left.
-        kept: float tensor [B, U], factors of h in every recurrent product, which is how
-            variational dropout has it (Gal and Ghahramani 2016, arXiv:1512.05287, section 4).
+        recurrent_scale: float tensor [B, U], factors of h in every recurrent product, as in
+            variational dropout (Gal and Ghahramani 2016, arXiv:1512.05287, section 4).
+        loop_backend: see `unroll`.
 
     Returns:
-        outputs [B, S, U], zero at padding, and the final states, a dict of [B, U].
+        Outputs [B, S, U], zero at padding, and the final states, a dict of [B, U].
     """
     projected = cell.project(inputs)  # [B, S, gates * U]
     states = cell.initial_states(tf.shape(inputs)[0])
 
-    def advance(here, states):
-        projected, real = here
-        outputs, new = cell(projected, states, kept=kept)
-        new = {name: tf.where(real, new[name], states[name]) for name in states}
-        return tf.where(real, outputs, tf.zeros_like(outputs)), new
+    def advance(column, states):
+        projected, is_real = column
+        outputs, new = cell(projected, states, recurrent_scale)
+        new = {name: tf.where(is_real, new[name], states[name]) for name in states}
+        return tf.where(is_real, outputs, tf.zeros_like(outputs)), new
 
     like = tf.TensorSpec([None, cell.units], cell.compute_dtype)
-    return unroll(advance, (projected, tf.expand_dims(mask, 2)), states, like, reverse)
+    columns = (projected, tf.expand_dims(mask, 2))
+    return unroll(advance, columns, states, like, reverse, loop_backend)

@@ -1,25 +1,32 @@
-"""What a search is asked for, row by row, and the small tuples that its parts hand on."""
+"""Options of a search for each row of a batch, and the candidates of a step."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-__all__ = ["LOWEST", "Candidates", "Extras", "Options", "Sampling", "in_use", "no_extras"]
+__all__ = [
+    "NEG_INF",
+    "Candidates",
+    "ConstraintOptions",
+    "Options",
+    "SamplingOptions",
+    "has_constraints",
+    "no_constraints",
+]
 
-LOWEST = -1e9  # what is not there or must not be; finite, so that sums and comparisons stay so
-SPAN = 64  # as many as the slots of the widest beam: a place of an ended hypothesis is one number
+NEG_INF = -1e9  # score of what is absent or forbidden; finite, so that sums and comparisons are too
 
 
 class Options(NamedTuple):
-    """What every search knows of a row.
+    """Options of every search.
 
     Attributes:
         beam_size: int32 [B], live hypotheses, at least 1.
-        num_hypotheses: int32 [B], hypotheses wanted, 1 to `beam_size`.
+        num_hypotheses: int32 [B], hypotheses returned, 1 to `beam_size`.
         length_penalty: float32 [B], exponent of the length penalty.
-        length_offset: float32 [B], its c.
+        length_offset: float32 [B], offset c of the length penalty.
         min_length: int32 [B], fewest tokens of a hypothesis, the end not counted.
-        max_length: int32 [B], most; it wins over `min_length`.
+        max_length: int32 [B], most tokens; it takes precedence over `min_length`.
     """
 
     beam_size: tf.Tensor
@@ -30,8 +37,8 @@ class Options(NamedTuple):
     max_length: tf.Tensor
 
 
-class Extras(NamedTuple):
-    """What only a search with special wishes looks at; `no_extras` has every one off.
+class ConstraintOptions(NamedTuple):
+    """Options of `ConstrainedBeamSearch`; `no_constraints` has each of them off.
 
     Attributes:
         coverage_penalty: float32 [B], weight of the coverage penalty; 0 = off.
@@ -39,14 +46,13 @@ class Extras(NamedTuple):
         repetition_penalty: float32 [B], factor of used tokens' log-probabilities; 1 = off.
         prefix: int32 [B, P], ids that every hypothesis begins with, of which the first
             `prefix_length`, int32 [B], count.
-        disallowed: int32 [B, D, L], sequences of ids that no hypothesis may hold, padded with 0
-            on the right; a row of zeros is none.
-        constraints: int32 [B, C, L], sequences of ids that every hypothesis must hold, padded
+        disallowed: int32 [B, D, L], sequences of ids that no hypothesis may contain, padded with 0
+            on the right; a row of zeros is no sequence.
+        constraints: int32 [B, C, L], sequences of ids that every hypothesis must contain, padded
             alike.
         beam_groups: int32 [B], groups of the beam, a divisor of its size; 1 = off.
-        diversity_penalty: float32 [B], taken from what earlier groups chose.
-        alternatives_at: int32 [B], position at which every live hypothesis goes its own way;
-            -1 = off.
+        diversity_penalty: float32 [B], subtracted from tokens that earlier groups chose.
+        alternatives_at: int32 [B], position at which the live hypotheses branch; -1 = off.
     """
 
     coverage_penalty: tf.Tensor
@@ -61,15 +67,16 @@ class Extras(NamedTuple):
     alternatives_at: tf.Tensor
 
 
-class Sampling(NamedTuple):
-    """How tokens are drawn.
+class SamplingOptions(NamedTuple):
+    """Options of `SamplingOptions`.
 
     Attributes:
         num_samples: int32 [B], targets drawn.
         temperature: float32 [B], divides the log-probabilities.
-        top_k: int32 [B], draw among so many; 0 = all.
-        top_p: float32 [B], among the likeliest that reach this probability; 1 = all.
-        min_p: float32 [B], among those of this share of the likeliest's probability; 0 = all.
+        top_k: int32 [B], draw among this many of the likeliest tokens; 0 = all.
+        top_p: float32 [B], draw among the likeliest tokens that reach this probability; 1 = all.
+        min_p: float32 [B], draw among tokens of at least this share of the likeliest token's
+            probability; 0 = all.
         seed: int32 [B].
     """
 
@@ -82,15 +89,16 @@ class Sampling(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """The M continuations that a step looks at.
+    """The M candidate continuations of a step.
 
     Attributes:
-        totals: float32 [B, M], what hypotheses are ranked by, this token included; at most
-            LOWEST / 2 where there is none.
+        totals: float32 [B, M], ranking scores, this token included; at most NEG_INF / 2 where there
+            is no candidate.
         tokens: int32 [B, M].
-        parents: int32 [B, M], the slots that they continue.
-        ending: bool [B, M], those that join the ended hypotheses.
-        priority: float32 [B, M], the greatest live on in its order; LOWEST where none must.
+        parents: int32 [B, M], the beam slots that they continue.
+        ending: bool [B, M], candidates that join the ended hypotheses.
+        priority: float32 [B, M], those with the greatest stay live, in its order; NEG_INF where a
+            candidate must not.
     """
 
     totals: tf.Tensor
@@ -100,33 +108,40 @@ class Candidates(NamedTuple):
     priority: tf.Tensor
 
 
-def no_extras(batch):
-    """`Extras` of `batch` rows that change nothing."""
-    whole, real = tf.zeros([batch], tf.int32), tf.zeros([batch])
-    return Extras(
-        coverage_penalty=real,
-        no_repeat_ngram=whole,
-        repetition_penalty=real + 1.0,
+def no_constraints(batch: Any) -> ConstraintOptions:
+    """Returns `ConstraintOptions` of `batch` rows with every option off.
+
+    Example:
+
+    >>> from keras_s2s import search
+    >>> search.no_constraints(2).beam_groups.numpy().tolist()
+    [1, 1]
+    """
+    zeros, real_zeros = tf.zeros([batch], tf.int32), tf.zeros([batch])
+    return ConstraintOptions(
+        coverage_penalty=real_zeros,
+        no_repeat_ngram=zeros,
+        repetition_penalty=real_zeros + 1.0,
         prefix=tf.zeros([batch, 0], tf.int32),
-        prefix_length=whole,
+        prefix_length=zeros,
         disallowed=tf.zeros([batch, 0, 0], tf.int32),
         constraints=tf.zeros([batch, 0, 0], tf.int32),
-        beam_groups=whole + 1,
-        diversity_penalty=real,
-        alternatives_at=whole - 1,
+        beam_groups=zeros + 1,
+        diversity_penalty=real_zeros,
+        alternatives_at=zeros - 1,
     )
 
 
-def in_use(extras):
-    """bool scalar: whether any row of `Extras` asks for anything."""
-    found = [
-        tf.reduce_any(extras.coverage_penalty != 0.0),
-        tf.reduce_any(extras.no_repeat_ngram > 0),
-        tf.reduce_any(extras.repetition_penalty != 1.0),
-        tf.reduce_any(extras.prefix_length > 0),
-        tf.reduce_any(extras.disallowed > 0),
-        tf.reduce_any(extras.constraints > 0),
-        tf.reduce_any(extras.beam_groups > 1),
-        tf.reduce_any(extras.alternatives_at >= 0),
+def has_constraints(options: ConstraintOptions) -> tf.Tensor:
+    """Returns a bool scalar: whether any option of any row is on."""
+    is_on = [
+        tf.reduce_any(options.coverage_penalty != 0.0),
+        tf.reduce_any(options.no_repeat_ngram > 0),
+        tf.reduce_any(options.repetition_penalty != 1.0),
+        tf.reduce_any(options.prefix_length > 0),
+        tf.reduce_any(options.disallowed > 0),
+        tf.reduce_any(options.constraints > 0),
+        tf.reduce_any(options.beam_groups > 1),
+        tf.reduce_any(options.alternatives_at >= 0),
     ]
-    return tf.reduce_any(tf.stack(found))
+    return tf.reduce_any(tf.stack(is_on))

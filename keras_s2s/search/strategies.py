@@ -1,274 +1,190 @@
-"""Three ways to go on from a step: the plain beam, the beam with special wishes, drawing.
+"""Search strategies: the interface, and beam search.
 
-A way has `start`, which gives the slots that are alive at first and what it has to remember of
-each hypothesis (a dict, leaves [B, K, ...]), and `look`, which takes the logits of a step and
-gives a `Look`. The loop reorders what is remembered together with the state of the decoder.
+A strategy turns the logits of a step into candidates. `start` returns the slots that are live at
+first and the carry, what the strategy stores for each hypothesis (a dict, leaves [B, K, ...]);
+`select` returns a `StepResult` for the logits of a step; `update_carry` returns the carry of the
+candidates that survive. The loop reorders the decoder's state itself.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from keras_s2s.heads import log_normalizer
-from keras_s2s.layers import loop_backend
-from keras_s2s.search import constraints, logits_processors, sampling
-from keras_s2s.search.diverse_beam import arrange, grouped
-from keras_s2s.search.options import LOWEST, Candidates
-from keras_s2s.search.top_k import barred, best_of_all, best_of_blocks, block_size, plain
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
+from keras_s2s.search.beam_state import Beam, Limits
+from keras_s2s.search.options import Candidates
+from keras_s2s.search.top_k import (
+    beam_candidates,
+    block_size,
+    special_token_bias,
+    top_k,
+    top_k_by_blocks,
+)
 
-__all__ = ["Draws", "Look", "Plain", "Wishes"]
+__all__ = ["BeamSearch", "SearchStrategy", "StepResult", "normalize_logits"]
 
 
-class Look(NamedTuple):
-    """What a way sees in a step's logits.
+class StepResult(NamedTuple):
+    """The candidates of a step and what the search needs to advance with them.
 
     Attributes:
         candidates: `Candidates`, M of them.
         log_probs: float32 [B, M], summed log-probabilities under the model itself.
-        bonus: float32 [B, M], what ending adds to a score, or None.
+        bonus: float32 [B, M], added to the score of a hypothesis that ends, or None.
         finished: bool [B, M], False where a limit forces the end.
-        remember: function of the places int32 [B, K] of the candidates chosen: the new dict.
+        candidate_values: dict of tensors [B, M, ...], parts of the new carry by candidate.
+        slot_values: dict of tensors [B, K, ...], parts of the new carry by parent slot.
     """
 
     candidates: Candidates
     log_probs: tf.Tensor
     bonus: tf.Tensor | None
     finished: tf.Tensor
-    remember: object
+    candidate_values: dict[str, tf.Tensor]
+    slot_values: dict[str, tf.Tensor]
 
 
-class _Way:
-    """What the ways share. Rows that are done are left out: `rows` is all that a way knows of its
-    rows once it has started, a nest of tensors [B, ...] and None, and `with_rows` the way for
-    others. `fixed`: whether no shape may depend on values."""
+class SearchStrategy:
+    """Base class of search strategies.
 
-    def __init__(self, limits, special, fixed=False):
-        self.limits, self.special, self.fixed = limits, special, fixed
+    The search drops rows that are done. `row_tensors` returns everything that a strategy stores by
+    row, a nest of tensors [B, ...] and None, and `with_row_tensors` the strategy for other rows.
 
-    def rows(self):
-        raise NotImplementedError(f"{type(self).__name__} has to define rows")
+    Args:
+        limits: `Limits`.
+        special: `SpecialIds`.
+        loop_backend: `LoopBackend` of the loop that calls the strategy.
+    """
 
-    def with_rows(self, rows):
-        raise NotImplementedError(f"{type(self).__name__} has to define with_rows")
+    def __init__(
+        self, limits: Limits, special: Any, loop_backend: LoopBackend = TENSORFLOW
+    ) -> None:
+        self.limits, self.special, self.loop_backend = limits, special, loop_backend
 
-    def first_slots(self):
-        """bool [B, K], True at the first slot of each row."""
+    def row_tensors(self) -> Any:
+        """Returns a nest of tensors [B, ...] and None."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement row_tensors")
+
+    def with_row_tensors(self, row_tensors: Any) -> "SearchStrategy":
+        """Returns the same strategy with other `row_tensors`."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement with_row_tensors")
+
+    def start(self) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the slots that are live at first, bool [B, K'], and the first carry."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement start")
+
+    def select(
+        self,
+        beam: Beam,
+        logits: tf.Tensor,
+        attention: tf.Tensor | None,
+        position: tf.Tensor,
+        carry: dict[str, tf.Tensor],
+    ) -> StepResult:
+        """Selects the candidates of a step.
+
+        Args:
+            beam: `Beam` before the step.
+            logits: float32 [B, K, V'].
+            attention: float32 [B, K, S], or None.
+            position: int32 scalar.
+            carry: from `start` or the previous `update_carry`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement select")
+
+    def update_carry(
+        self, carry: dict[str, tf.Tensor], result: StepResult, chosen: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Returns the carry after a step.
+
+        Args:
+            carry: the carry before the step.
+            result: `StepResult` of the step.
+            chosen: int32 [B, K], indices of the candidates that survive.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement update_carry")
+
+    def first_slots(self) -> tf.Tensor:
+        """Returns bool [B, K], True at the first slot of each row."""
         return self.limits.own & tf.equal(tf.range(tf.shape(self.limits.own)[1]), 0)
 
-    def bounds(self, position):
-        """Rows whose end must not come yet, and rows where it must: twice bool [B, 1]."""
+    def length_bounds(self, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the rows that must not end yet and the rows that must end: bool [B, 1] each."""
         return position < self.limits.shortest, position >= self.limits.longest
 
-    def bars(self, logits, position):
-        """float32 [B, 1, V'], LOWEST for the special ids that must not follow."""
-        return barred(tf.shape(logits)[2], self.special, *self.bounds(position))
+    def special_bias(self, logits: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        """Returns float32 [B, 1, V'], NEG_INF for the special ids that must not follow."""
+        bounds = self.length_bounds(position)
+        return special_token_bias(tf.shape(logits)[2], self.special, *bounds)
 
-    def finished(self, logits, highest, parents, position):
-        """bool [B, M]: False where the limit forced an end that the model would not have chosen."""
-        likeliest = logits[:, :, self.special.end] >= highest  # [B, K]
-        return tf.gather(likeliest, parents, batch_dims=1) | ~self.bounds(position)[1]
+    def finished(
+        self, logits: tf.Tensor, row_max: tf.Tensor, parents: tf.Tensor, position: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns bool [B, M]: False where the limit forces an end that the model does not choose.
+
+        Args:
+            logits: float32 [B, K, V'].
+            row_max: float32 [B, K], the greatest logit of each slot.
+            parents: int32 [B, M].
+            position: int32 scalar.
+        """
+        is_likeliest = logits[:, :, self.special.end] >= row_max  # [B, K]
+        return tf.gather(is_likeliest, parents, batch_dims=1) | ~self.length_bounds(position)[1]
 
 
-class Plain(_Way):
+class BeamSearch(SearchStrategy):
     """Beam search, and greedy search as a beam of one."""
 
-    def rows(self):
+    def row_tensors(self) -> Limits:
         return self.limits
 
-    def with_rows(self, rows):
-        return Plain(rows, self.special, self.fixed)
+    def with_row_tensors(self, row_tensors: Limits) -> "BeamSearch":
+        return BeamSearch(row_tensors, self.special, self.loop_backend)
 
-    def start(self, source, alignment):
-        """The slots alive at first, bool [B, 1], and the dict to remember."""
+    def start(self) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return self.limits.own[:, :1], {}  # the first step is for one hypothesis of each row
 
-    def look(self, beam, logits, attention, position, memory):
-        """A `Look` at logits [B, K, V'] and, where there is one, attention [B, K, S]."""
-        width = tf.shape(self.limits.own)[1]
+    def select(
+        self,
+        beam: Beam,
+        logits: tf.Tensor,
+        attention: tf.Tensor | None,
+        position: tf.Tensor,
+        carry: dict[str, tf.Tensor],
+    ) -> StepResult:
+        width, size = tf.shape(self.limits.own)[1], None
         # LiteRT's gather refuses the blocks' shapes, and its top_k is one pass over everything.
-        size = None if loop_backend.are_growing() else block_size(logits.shape[2])
+        if self.loop_backend.has_tensorflow_kernels:
+            size = block_size(logits.shape[2])
         peaks = logits
         if size is not None:
             shape = [-1, tf.shape(logits)[1], logits.shape[2] // size, size]
             peaks = tf.reduce_max(tf.reshape(logits, shape), 3)  # [B, K, N]
-        highest = tf.reduce_max(peaks, 2)
-        shift = beam.totals - log_normalizer(logits, highest, self.fixed)  # [B, K]
+        row_max = tf.reduce_max(peaks, 2)
+        shift = beam.totals - log_normalizer(logits, row_max, self.loop_backend)  # [B, K]
         if size is None:
-            bars = self.bars(logits, position)
-            found = best_of_all(logits + tf.expand_dims(shift, 2) + bars, width)
+            bias = self.special_bias(logits, position)
+            continuations = top_k(logits + tf.expand_dims(shift, 2) + bias, width)
         else:
-            bounds = self.bounds(position)
-            found = best_of_blocks(logits, peaks, shift, self.special, *bounds, width)
-        candidates = plain(found, tf.expand_dims(self.limits.size, 1), self.special)
-        finished = self.finished(logits, highest, candidates.parents, position)
-        return Look(candidates, candidates.totals, None, finished, lambda chosen: {})
-
-
-class Wishes(_Way):
-    """Beam search with `Extras`: whatever looks at what a hypothesis holds already."""
-
-    def __init__(self, limits, special, options, extras, mask=None):
-        super().__init__(limits, special)
-        self.options, self.extras, self.mask = options, extras, mask
-        self.constrained = tf.reduce_any(extras.constraints > 0, [1, 2])  # [B]
-        self.apart = (extras.beam_groups > 1) | (extras.alternatives_at >= 0)
-
-    def rows(self):
-        return self.limits, self.options, self.extras, self.mask
-
-    def with_rows(self, rows):
-        limits, *others = rows
-        return Wishes(limits, self.special, *others)
-
-    def start(self, source, alignment):
-        """The slots alive at first, bool [B, K], and the dict to remember."""
-        alive = self.first_slots()
-        shape, width = tf.shape(alive), tf.shape(alive)[1]
-        memory = {
-            "history": tf.zeros(tf.concat([shape, [0]], 0), tf.int32),
-            "log_probs": tf.where(alive, 0.0, LOWEST),
-            "met": constraints.start(shape[0], width, self.extras.constraints),
-            "group": tf.zeros(shape, tf.int32),
-        }
-        if alignment:
-            self.mask = source["mask"]
-            memory["coverage"] = tf.zeros(tf.concat([shape, tf.shape(self.mask)[1:]], 0))
-        return alive, memory
-
-    def look(self, beam, logits, attention, position, memory):
-        """A `Look` at logits [B, K, V'] and, where there is one, attention [B, K, S]."""
-        log_probs, highest = normalized(logits)
-        adjusted = logits_processors.adjust(log_probs, memory["history"], position, self.extras)
-        bars = self.bars(logits, position)
-        totals = tf.expand_dims(beam.totals, 2) + tf.maximum(adjusted + bars, LOWEST)
-        candidates, met, group = self._choose(totals, position, memory)
-        parents, tokens = candidates.parents, candidates.tokens
-        own = tf.gather_nd(log_probs, tf.stack([parents, tokens], 2), batch_dims=1)  # [B, M]
-        own += tf.gather(memory["log_probs"], parents, batch_dims=1)
-        covered = memory["coverage"] + attention if "coverage" in memory else None
-        finished = self.finished(logits, highest, parents, position)
-
-        def remember(chosen):
-            def of(x):
-                return tf.gather(x, chosen, batch_dims=1)
-
-            before, token = of(parents), tf.expand_dims(of(tokens), 2)
-            history = tf.gather(memory["history"], before, batch_dims=1)
-            kept = {
-                "history": tf.concat([history, token], 2),
-                "log_probs": of(own),
-                "met": of(met),
-                "group": of(group),
-            }
-            if covered is not None:
-                kept["coverage"] = tf.gather(covered, before, batch_dims=1)
-            return kept
-
-        return Look(candidates, own, self._bonus(covered, parents), finished, remember)
-
-    def _choose(self, totals, position, memory):
-        """Candidates [B, M], the constraints that each meets, and the group of each."""
-        options, extras, special = self.options, self.extras, self.special
-        met, group = memory["met"], memory["group"]
-
-        def simply():
-            found = plain(best_of_all(totals), tf.expand_dims(self.limits.size, 1), special)
-            return found, tf.gather(met, found.parents, batch_dims=1)
-
-        def bound():
-            return constraints.constrain(
-                totals, memory["history"], met, position, options, extras, special
-            )
-
-        candidates, met = tf.cond(tf.reduce_any(self.constrained), bound, simply)
-
-        def together():
-            return candidates, met, tf.zeros_like(candidates.tokens)
-
-        def separately():
-            arranged = arrange(options, extras, position)
-            others, labels = grouped(
-                totals, group, position, arranged, extras.diversity_penalty, special
-            )
-            return self._either(others, labels, candidates, met)
-
-        return tf.cond(tf.reduce_any(self.apart), separately, together)
-
-    def _either(self, others, labels, candidates, met):
-        """Rows apart take `others`, all others `candidates`; both grow to one number of places."""
-        most = tf.maximum(tf.shape(labels)[1], tf.shape(candidates.tokens)[1])
-
-        def widen(x, fill):
-            missing = [[0, 0], [0, most - tf.shape(x)[1]], *[[0, 0]] * (x.shape.rank - 2)]
-            return tf.pad(x, missing, constant_values=fill)
-
-        fills = (LOWEST, 0, 0, False, LOWEST)
-        apart = tf.expand_dims(self.apart, 1)
-        merged = [
-            tf.where(apart, widen(a, f), widen(b, f)) for a, b, f in zip(others, candidates, fills)
-        ]
-        labels = tf.where(apart, widen(labels, 0), 0)
-        return Candidates(*merged), widen(met, False), labels
-
-    def _bonus(self, covered, parents):
-        weight = self.extras.coverage_penalty
-        if covered is None:
-            return None
-        value = tf.cond(
-            tf.reduce_any(weight != 0.0),
-            lambda: logits_processors.coverage(covered, self.mask, weight),
-            lambda: tf.zeros(tf.shape(covered)[:2]),
+            bounds = self.length_bounds(position)
+            continuations = top_k_by_blocks(logits, peaks, shift, self.special, *bounds, width)
+        candidates = beam_candidates(
+            continuations, tf.expand_dims(self.limits.size, 1), self.special
         )
-        return tf.gather(value, parents, batch_dims=1)
+        finished = self.finished(logits, row_max, candidates.parents, position)
+        return StepResult(candidates, candidates.totals, None, finished, {}, {})
+
+    def update_carry(
+        self, carry: dict[str, tf.Tensor], result: StepResult, chosen: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return {}
 
 
-class Draws(_Way):
-    """Sampling: every slot goes its own way, and a draw is a function of seed and position."""
-
-    def __init__(self, limits, special, extras, sampling):
-        super().__init__(limits, special)
-        self.extras, self.sampling = extras, sampling
-
-    def rows(self):
-        return self.limits, self.extras, self.sampling
-
-    def with_rows(self, rows):
-        limits, *others = rows
-        return Draws(limits, self.special, *others)
-
-    def start(self, source, alignment):
-        """The slots alive at first, bool [B, K], and the dict to remember."""
-        shape = tf.shape(self.limits.own)
-        number = tf.broadcast_to(tf.range(shape[1]), shape)  # of the sample in each slot
-        history = tf.zeros(tf.concat([shape, [0]], 0), tf.int32)
-        return self.limits.own, {"number": number, "history": history}
-
-    def look(self, beam, logits, attention, position, memory):
-        """A `Look` at logits [B, K, V']; each slot has one candidate."""
-        log_probs, highest = normalized(logits)
-        bars = self.bars(logits, position)
-        adjusted = logits_processors.adjust(log_probs, memory["history"], position, self.extras)
-        shares = sampling.truncate(tf.maximum(adjusted + bars, LOWEST), self.sampling)
-        shape = tf.shape(beam.ids)
-        chances = sampling.uniform(self.sampling.seed, position, shape[1])  # [B, K]
-        chances = tf.gather(chances, memory["number"], batch_dims=1)
-        tokens = sampling.draw(shares, chances)
-        slots = tf.broadcast_to(tf.range(shape[1]), shape)
-        totals = beam.totals + tf.gather(log_probs, tokens, batch_dims=2)
-        alive, is_end = beam.totals > LOWEST / 2, tf.equal(tokens, self.special.end)
-        priority = tf.where(alive & ~is_end, -tf.cast(slots, tf.float32), LOWEST)
-        candidates = Candidates(totals, tokens, slots, alive & is_end, priority)
-
-        def remember(chosen):
-            history = tf.concat([memory["history"], tf.expand_dims(tokens, 2)], 2)
-            kept = {"number": memory["number"], "history": history}
-            return {name: tf.gather(x, chosen, batch_dims=1) for name, x in kept.items()}
-
-        finished = self.finished(logits, highest, slots, position)
-        return Look(candidates, totals, None, finished, remember)
-
-
-def normalized(logits, fixed=False):
-    """Log-probabilities [B, K, V'] of logits, and the greatest logit of each slot [B, K]."""
-    highest = tf.reduce_max(logits, 2)
-    return logits - tf.expand_dims(log_normalizer(logits, highest, fixed), 2), highest
+def normalize_logits(
+    logits: tf.Tensor, loop_backend: LoopBackend = TENSORFLOW
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns log-probabilities [B, K, V'] and the greatest logit of each slot [B, K]."""
+    row_max = tf.reduce_max(logits, 2)
+    normalizer = log_normalizer(logits, row_max, loop_backend)
+    return logits - tf.expand_dims(normalizer, 2), row_max

@@ -17,7 +17,14 @@ from keras_s2s.tokenizers import Pointers, train
 from keras_s2s.translator import Translator
 from tests.conformance import models, parts
 from tests.conformance.models import over_models
-from tests.search.mixed_requests import BAD, BAD_SAMPLES, GOOD, SAMPLES, inputs, mixed
+from tests.search.mixed_requests import (
+    INVALID_ROWS,
+    INVALID_SAMPLES,
+    VALID_ROWS,
+    VALID_SAMPLES,
+    mix_rows,
+    request_inputs,
+)
 
 TEXTS = ["a b c", "", "e a a zz", "h", "c b 😀 d e f"]
 BROKEN = "\udcff\udcfe a"  # bytes that are no UTF-8, as surrogateescape writes them
@@ -41,8 +48,8 @@ def test_keras_file_round_trip(encoder, decoder, head, tmp_path):
 def make_requests(translator):
     """For each signature the inputs of a request with every option somewhere: strings, numbers."""
     defaults = {name: translator.defaults(SIGNATURES[name]) for name in SIGNATURES}
-    rows, texts, messages = mixed(GOOD, BAD[:2], 1)
-    drawn, drawn_texts, wrong = mixed(SAMPLES, BAD_SAMPLES[1:3], 1)
+    rows, texts, messages = mix_rows(VALID_ROWS, INVALID_ROWS[:2], 1)
+    drawn, drawn_texts, wrong = mix_rows(VALID_SAMPLES, INVALID_SAMPLES[1:3], 1)
     texts[: len(TEXTS) + 1] = [*TEXTS, BROKEN]
     targets = {
         "text": [*TEXTS, BROKEN, "a b", "c d"],
@@ -52,9 +59,12 @@ def make_requests(translator):
     given = {
         "translate": {
             "text": texts,
-            **inputs(rows, SIGNATURES["translate"], defaults["translate"]),
+            **request_inputs(rows, SIGNATURES["translate"], defaults["translate"]),
         },
-        "sample": {"text": drawn_texts, **inputs(drawn, SIGNATURES["sample"], defaults["sample"])},
+        "sample": {
+            "text": drawn_texts,
+            **request_inputs(drawn, SIGNATURES["sample"], defaults["sample"]),
+        },
         "score": targets,
         "attention": targets,
         "serving_default": {"text": texts},

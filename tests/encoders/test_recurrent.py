@@ -56,7 +56,7 @@ def test_state_dropout_affects_the_recurrent_product_only(kind):
     randomise(cell)
     states = {name: normal(2, 4, seed=i + 1) for i, name in enumerate(cell.state_names)}
     state_mask = np.array([[2, 0, 2, 0], [0, 0, 2, 2]], "float32")
-    _, new = cell(cell.project(normal(2, 3)), states, kept=state_mask)
+    _, new = cell(cell.project(normal(2, 3)), states, recurrent_scale=state_mask)
     kernel = cell.recurrent_projection.kernel
     for b in range(2):
         plain = kernel.numpy()

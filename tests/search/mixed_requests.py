@@ -1,9 +1,9 @@
-"""Rows of requests with every option somewhere, good and bad, to stand side by side."""
+"""Rows of requests that use every option, valid and invalid, to mix in one batch."""
 
 TEXTS = ["a b c", "i h g f e", "zz a", "c", "", "a a b b a", "h zz zz"]
-LONGEST = 6  # what rows that say nothing else get as `max_length`
+LONGEST = 6  # `max_length` of rows without one
 
-GOOD = [
+VALID_ROWS = [
     {},
     {"beam_size": 1},
     {"beam_size": 8, "num_hypotheses": 8},
@@ -57,34 +57,34 @@ GOOD = [
 ]
 
 BYTES = "a " * 9000
-BAD = [
-    ({"beam_size": 0}, "beam_size: expected 1 to 16, came 0"),
-    ({"length_penalty": float("nan")}, "length_penalty: expected -10 to 10, came nan"),
-    ({"coverage_penalty": float("inf")}, "coverage_penalty: expected 0 to 10, came inf"),
-    ({"repetition_penalty": 0.0}, "repetition_penalty: expected 0.01 to 100, came 0"),
-    ({"no_repeat_ngram": 17}, "no_repeat_ngram: expected 0 to 16, came 17"),
-    ({"num_hypotheses": 4, "beam_size": 3}, "num_hypotheses: expected 1 to 3, came 4"),
-    ({"min_length": 4, "max_length": 3}, "min_length: expected at most max_length, 3, came 4"),
+INVALID_ROWS = [
+    ({"beam_size": 0}, "beam_size: expected 1 to 16, got 0"),
+    ({"length_penalty": float("nan")}, "length_penalty: expected -10 to 10, got nan"),
+    ({"coverage_penalty": float("inf")}, "coverage_penalty: expected 0 to 10, got inf"),
+    ({"repetition_penalty": 0.0}, "repetition_penalty: expected 0.01 to 100, got 0"),
+    ({"no_repeat_ngram": 17}, "no_repeat_ngram: expected 0 to 16, got 17"),
+    ({"num_hypotheses": 4, "beam_size": 3}, "num_hypotheses: expected 1 to 3, got 4"),
+    ({"min_length": 4, "max_length": 3}, "min_length: expected at most max_length, 3, got 4"),
     (
         {"prefix_tokens": ["a", "b", "a", "b"], "max_length": 3},
-        "target_prefix: expected at most 3 tokens, the maximum, came 4",
+        "target_prefix: expected at most 3 tokens, the maximum, got 4",
     ),
     (
         {"target_prefix": "a", "prefix_tokens": ["a"]},
         "target_prefix: expected none beside prefix_tokens",
     ),
-    ({"target_prefix": BYTES}, "target_prefix bytes: expected 0 to 16384, came 18000"),
-    ({"prefix_tokens": BYTES.split()}, "prefix_tokens bytes: expected 0 to 16384, came 17999"),
-    ({"constraints": [BYTES]}, "constraints bytes: expected 0 to 16384, came 18000"),
-    ({"disallowed": [BYTES]}, "disallowed bytes: expected 0 to 16384, came 18000"),
-    ({"constraints": ["a"] * 65}, "constraints tokens: expected 0 to 64, came 65"),
+    ({"target_prefix": BYTES}, "target_prefix bytes: expected 0 to 16384, got 18000"),
+    ({"prefix_tokens": BYTES.split()}, "prefix_tokens bytes: expected 0 to 16384, got 17999"),
+    ({"constraints": [BYTES]}, "constraints bytes: expected 0 to 16384, got 18000"),
+    ({"disallowed": [BYTES]}, "disallowed bytes: expected 0 to 16384, got 18000"),
+    ({"constraints": ["a"] * 65}, "constraints tokens: expected 0 to 64, got 65"),
     (
         {"constraints": ["a b", "c d"], "target_prefix": "e e e"},
         "constraints: expected room for 4 tokens below the maximum of 6",
     ),
     (
         {"constraints": ["b", "a q", "r"]},
-        "constraints: expected tokens that a target can hold, came q",
+        "constraints: expected tokens that a target can hold, got q",
     ),
     (
         {"constraints": ["d e f"], "target_prefix": "a d", "max_new_tokens": 1},
@@ -104,11 +104,11 @@ BAD = [
     ),
     (
         {"beam_groups": 2, "beam_size": 5},
-        "beam_groups: expected a divisor of beam_size, 5, came 2",
+        "beam_groups: expected a divisor of beam_size, 5, got 2",
     ),
     (
         {"alternatives_at": 1, "target_prefix": "a b"},
-        "alternatives_at: expected at least the prefix's length, 2, came 1",
+        "alternatives_at: expected at least the prefix's length, 2, got 1",
     ),
     (
         {"alternatives_at": 1, "beam_groups": 5},
@@ -116,7 +116,7 @@ BAD = [
     ),
 ]
 
-SAMPLES = [
+VALID_SAMPLES = [
     {},
     {"num_samples": 5, "seed": 1},
     {"num_samples": 3, "temperature": 0.5, "seed": 2},
@@ -130,45 +130,42 @@ SAMPLES = [
     {"num_samples": 6, "temperature": 1.4, "top_k": 5, "top_p": 0.9, "min_p": 0.05, "seed": 8},
     {"max_length": 0},
 ]
-BAD_SAMPLES = [
-    ({"num_samples": 17}, "num_samples: expected 1 to 16, came 17"),
-    ({"temperature": 0.0}, "temperature: expected 0.01 to 100, came 0"),
-    ({"top_p": float("nan")}, "top_p: expected 0 to 1, came nan"),
-    ({"min_p": 1.5}, "min_p: expected 0 to 1, came 1.5"),
-    ({"top_k": -1}, "top_k: expected 0 to 1073741824, came -1"),
+INVALID_SAMPLES = [
+    ({"num_samples": 17}, "num_samples: expected 1 to 16, got 17"),
+    ({"temperature": 0.0}, "temperature: expected 0.01 to 100, got 0"),
+    ({"top_p": float("nan")}, "top_p: expected 0 to 1, got nan"),
+    ({"min_p": 1.5}, "min_p: expected 0 to 1, got 1.5"),
+    ({"top_k": -1}, "top_k: expected 0 to 1073741824, got -1"),
     (
         {"target_prefix": "a b c", "max_length": 2},
-        "target_prefix: expected at most 2 tokens, the maximum, came 3",
+        "target_prefix: expected at most 2 tokens, the maximum, got 3",
     ),
 ]
 
 
-def mixed(good, bad, times=2):
-    """Options of all rows, a text for each, and {row: message} of the bad ones."""
-    rows = (
-        [(options, "") for options in good]
-        + bad
-        + [(options, "") for options in good] * (times - 1)
-    )
-    messages = {place: message for place, (_, message) in enumerate(rows) if message}
-    texts = [TEXTS[(place + place // len(TEXTS)) % len(TEXTS)] for place in range(len(rows))]
+def mix_rows(valid, invalid, times=2):
+    """Options of all rows, a text for each, and {row: message} of the invalid ones."""
+    rows = [(options, "") for options in valid] + invalid
+    rows += [(options, "") for options in valid] * (times - 1)
+    messages = {number: message for number, (_, message) in enumerate(rows) if message}
+    texts = [TEXTS[(number + number // len(TEXTS)) % len(TEXTS)] for number in range(len(rows))]
     return [{"max_length": LONGEST} | options for options, _ in rows], texts, messages
 
 
-def columns(rows, signature, defaults):
-    """{option: one value a row}, lists of strings as such."""
+def option_columns(rows, signature, defaults):
+    """{option: one value per row}, lists of strings as lists."""
     lists = ("prefix_tokens", "constraints", "disallowed")
-    found = {}
+    columns = {}
     for name in signature.options():
         default = [] if name in lists else defaults[name]
-        found[name] = [row.get(name, default) for row in rows]
-    return found
+        columns[name] = [row.get(name, default) for row in rows]
+    return columns
 
 
-def inputs(rows, signature, defaults):
-    """The same as the strings and numbers of a request."""
-    given = columns(rows, signature, defaults)
+def request_inputs(rows, signature, defaults):
+    """The options of rows as the strings and numbers of a request."""
+    columns = option_columns(rows, signature, defaults)
     return {
         name: ["\n".join(x) if isinstance(x, list) else x for x in column]
-        for name, column in given.items()
+        for name, column in columns.items()
     }

@@ -1,7 +1,7 @@
-"""Requests of any options side by side, and what a translator promises of each of them.
+"""Random requests, and the properties that a translator guarantees for each of them.
 
-`refused` and `broken_promises` say from an option's meaning alone, in Python, which rows a served
-model of the texts in `mixed_rows` has to refuse, and what its hypotheses have to be.
+`is_rejected` and `violations` decide in Python, from the meaning of the options alone, which rows a
+served model of the texts in `mixed_requests` must reject, and what its hypotheses must satisfy.
 """
 
 import itertools
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.search.mixed_requests import TEXTS
 
-KNOWN = "abcdefg"  # words that a target may have; a source has h and i too
+TARGET_WORDS = "abcdefg"  # words of the target vocabulary; that of the source has h and i too
 OFF = {
     "beam_size": 5,
     "num_hypotheses": 1,
@@ -51,7 +51,7 @@ RANGES = {
     "alternatives_at": (-1, 256),
     "max_new_tokens": (0, 256),
 }
-ALONE = [
+SINGLE_OPTIONS = [
     {"beam_size": 1},
     {"beam_size": 16},
     {"num_hypotheses": 4},
@@ -81,16 +81,17 @@ ALONE = [
 ]
 
 
-def pairs():
-    """Every two of `ALONE` in one row, with a text each."""
-    rows = [{"max_length": OFF["max_length"]} | a | b for a, b in itertools.combinations(ALONE, 2)]
-    return rows, [TEXTS[place % len(TEXTS)] for place in range(len(rows))]
+def option_pairs():
+    """Every pair of `SINGLE_OPTIONS` in one row, with a text each."""
+    pairs = itertools.combinations(SINGLE_OPTIONS, 2)
+    rows = [{"max_length": OFF["max_length"]} | a | b for a, b in pairs]
+    return rows, [TEXTS[number % len(TEXTS)] for number in range(len(rows))]
 
 
 @st.composite
-def rows(pick):
+def random_rows(draw):
     """A text and any options, most of them in their ranges."""
-    words = st.lists(st.sampled_from([*KNOWN, "zz", "h", "<unk>"]), min_size=1, max_size=3)
+    words = st.lists(st.sampled_from([*TARGET_WORDS, "zz", "h", "<unk>"]), min_size=1, max_size=3)
     phrases = st.lists(words.map(" ".join), max_size=3)
     values = {
         "beam_size": st.integers(0, 17),
@@ -114,117 +115,127 @@ def rows(pick):
         "replace_unknown": st.just(True),
         "max_new_tokens": st.integers(0, 5),
     }
-    names = pick(st.lists(st.sampled_from(list(values)), max_size=6, unique=True))
-    options = {name: pick(values[name]) for name in names}
-    return pick(st.sampled_from(TEXTS)), {"max_length": OFF["max_length"]} | options
+    names = draw(st.lists(st.sampled_from(list(values)), max_size=6, unique=True))
+    options = {name: draw(values[name]) for name in names}
+    return draw(st.sampled_from(TEXTS)), {"max_length": OFF["max_length"]} | options
 
 
-class Asked:
-    """A row's text and options as a model reads them, that copies or does not."""
+class ParsedRow:
+    """A row's text and options as a model reads them.
+
+    Args:
+        text: the source.
+        options: options that differ from `OFF`.
+        copies: whether the model copies.
+    """
 
     def __init__(self, text, options, copies):
         self.options = OFF | options
         self.source, self.supports_copy = text.split(), copies
-        given = self.options
-        self.prefix = self.read(" ".join([given["target_prefix"], *given["prefix_tokens"]]))
-        self.constraints = [self.read(one) for one in given["constraints"]]
-        words = " ".join(given["constraints"])
-        self.strange = words.split() != self.read(words)
-        self.disallowed = [self.read(one) for one in given["disallowed"]]
+        prefix = [self.options["target_prefix"], *self.options["prefix_tokens"]]
+        self.prefix = self.read(" ".join(prefix))
+        self.constraints = [self.read(phrase) for phrase in self.options["constraints"]]
+        words = " ".join(self.options["constraints"])
+        self.has_unknown = words.split() != self.read(words)
+        self.disallowed = [self.read(phrase) for phrase in self.options["disallowed"]]
         self.shortest, self.longest = self._lengths(len(self.source))
 
     def read(self, words):
-        known = {*KNOWN, *(self.source if self.supports_copy else ())}
+        known = {*TARGET_WORDS, *(self.source if self.supports_copy else ())}
         return [word if word in known else "<unk>" for word in words.split()]
 
     def _lengths(self, size):
-        given, (new, share) = (
-            self.options,
-            (self.options[x] for x in ("max_new_tokens", "max_length_ratio")),
-        )
-        most = [given["max_length"]]
-        most += [len(self.prefix) + new] if new else []
-        most += [math.ceil(share * size)] if share > 0 else []
-        least = max(given["min_length"], math.ceil(given["min_length_ratio"] * size))
-        return min(least, *most), min(most)
+        options = self.options
+        new_tokens, ratio = options["max_new_tokens"], options["max_length_ratio"]
+        longest = [options["max_length"]]
+        longest += [len(self.prefix) + new_tokens] if new_tokens else []
+        longest += [math.ceil(ratio * size)] if ratio > 0 else []
+        shortest = max(options["min_length"], math.ceil(options["min_length_ratio"] * size))
+        return min(shortest, *longest), min(longest)
 
     def needed(self):
-        """Tokens of the constraints that do not stand in the prefix."""
-        left = [one for one in self.constraints if not holds(self.prefix, one)]
-        begun = [n for one in left for n in range(len(one)) if self.prefix[-n:] == one[:n] and n]
-        return sum(map(len, left)) - max(begun, default=0)
+        """Tokens of the constraints that the prefix does not contain."""
+        unmet = [phrase for phrase in self.constraints if not contains(self.prefix, phrase)]
+        begun = [
+            n for phrase in unmet for n in range(1, len(phrase)) if self.prefix[-n:] == phrase[:n]
+        ]
+        return sum(map(len, unmet)) - max(begun, default=0)
 
 
-def holds(tokens, run):
+def contains(tokens, run):
     return any(tokens[i : i + len(run)] == run for i in range(len(tokens) - len(run) + 1))
 
 
-def refused(asked):
+def is_rejected(row):
     """Whether the options contradict each other, or leave their ranges."""
-    given = asked.options
-    if not all(low <= given[name] <= high for name, (low, high) in RANGES.items()):
+    options = row.options
+    if not all(low <= options[name] <= high for name, (low, high) in RANGES.items()):
         return True
-    apart, grouped = given["alternatives_at"] >= 0, given["beam_groups"] > 1
+    has_alternatives, is_grouped = options["alternatives_at"] >= 0, options["beam_groups"] > 1
     return (
-        given["num_hypotheses"] > given["beam_size"]
-        or given["beam_size"] % given["beam_groups"] != 0
-        or given["min_length"] > given["max_length"]
-        or bool(given["target_prefix"] and given["prefix_tokens"])
-        or len(asked.prefix) > asked.longest
-        or (apart and (grouped or given["alternatives_at"] < len(asked.prefix)))
-        or (bool(asked.constraints) and (apart or grouped))
-        or asked.strange
-        or asked.needed() > asked.longest - len(asked.prefix)
-        or any(holds(one, never) for one in asked.constraints for never in asked.disallowed)
+        options["num_hypotheses"] > options["beam_size"]
+        or options["beam_size"] % options["beam_groups"] != 0
+        or options["min_length"] > options["max_length"]
+        or bool(options["target_prefix"] and options["prefix_tokens"])
+        or len(row.prefix) > row.longest
+        or (has_alternatives and (is_grouped or options["alternatives_at"] < len(row.prefix)))
+        or (bool(row.constraints) and (has_alternatives or is_grouped))
+        or row.has_unknown
+        or row.needed() > row.longest - len(row.prefix)
+        or any(contains(phrase, run) for phrase in row.constraints for run in row.disallowed)
     )
 
 
-def broken_promises(asked, hypotheses):
-    """What is wrong with the hypotheses of a row that is not refused, in words."""
-    given, prefix = asked.options, asked.prefix
+def violations(row, hypotheses):
+    """Names of the properties that the hypotheses of a valid row do not have."""
+    options, prefix = row.options, row.prefix
     scores = [h.score for h in hypotheses]
-    if not 0 < len(hypotheses) <= given["num_hypotheses"]:
+    if not 0 < len(hypotheses) <= options["num_hypotheses"]:
         yield "number"
     if scores != sorted(scores, reverse=True):
         yield "order"
-    grouped, plainly = given["beam_groups"] > 1, not given["replace_unknown"]
+    is_grouped, is_literal = options["beam_groups"] > 1, not options["replace_unknown"]
     keys = [tuple(h.tokens) for h in hypotheses]
-    if len(set(keys)) < len(keys) and plainly and not grouped:
-        yield "twice the same"
+    if len(set(keys)) < len(keys) and is_literal and not is_grouped:
+        yield "duplicates"
     for h in hypotheses:
-        yield from _broken(asked, h, prefix if plainly else None)
-    at = given["alternatives_at"]
-    if at >= 0 and plainly:
-        branches = [(*h.tokens, "</s>")[at : at + 1] for h in hypotheses]
-        if len({(*h.tokens,)[:at] for h in hypotheses}) > 1 or len({*branches}) < len(branches):
+        yield from _hypothesis_violations(row, h)
+        if is_literal:  # replaced unknown tokens read otherwise
+            yield from _token_violations(row, h.tokens, prefix)
+    position = options["alternatives_at"]
+    if position >= 0 and is_literal:
+        branches = [(*h.tokens, "</s>")[position : position + 1] for h in hypotheses]
+        stems = {(*h.tokens,)[:position] for h in hypotheses}
+        if len(stems) > 1 or len({*branches}) < len(branches):
             yield "branches"
 
 
-def _broken(asked, h, prefix):
-    given, count = asked.options, len(h.tokens)
-    if not asked.shortest <= count <= asked.longest:
+def _hypothesis_violations(row, h):
+    options, count = row.options, len(h.tokens)
+    if not row.shortest <= count <= row.longest:
         yield "length"
     if abs(sum(h.token_log_probs) - h.log_prob) > 1e-3 or len(h.token_log_probs) != count + 1:
         yield "sum"
     if h.alignment.shape != (count, len(h.source_tokens)):
         yield "alignment"
-    if not h.finished and count < asked.longest:
+    if not h.finished and count < row.longest:
         yield "finished"
-    if given["coverage_penalty"] == 0 and given["repetition_penalty"] == 1:
-        offset = given["length_offset"]
-        penalty = ((offset + count + 1) / (offset + 1)) ** given["length_penalty"]
+    if options["coverage_penalty"] == 0 and options["repetition_penalty"] == 1:
+        offset = options["length_offset"]
+        penalty = ((offset + count + 1) / (offset + 1)) ** options["length_penalty"]
         if abs(h.score - h.log_prob / penalty) > 1e-3 * max(1, abs(h.score)):
             yield "score"
-    if prefix is None:  # what was unknown reads otherwise
-        return
-    if h.tokens[: len(prefix)] != prefix:
+
+
+def _token_violations(row, tokens, prefix):
+    if tokens[: len(prefix)] != prefix:
         yield "prefix"
-    if not all(holds(h.tokens, one) for one in asked.constraints):
+    if not all(contains(tokens, phrase) for phrase in row.constraints):
         yield "constraints"
-    size, behind = given["no_repeat_ngram"], range(len(prefix), count)
-    for end in behind:
-        before, tokens = h.tokens[:end], h.tokens[: end + 1]
-        if size and end + 1 > size and holds(before, tokens[-size:]):
+    size = row.options["no_repeat_ngram"]
+    for end in range(len(prefix), len(tokens)):
+        before, grown = tokens[:end], tokens[: end + 1]
+        if size and end + 1 > size and contains(before, grown[-size:]):
             yield "repeats"
-        if any(tokens[-len(never) :] == never for never in asked.disallowed):
+        if any(grown[-len(run) :] == run for run in row.disallowed):
             yield "disallowed"

@@ -1,28 +1,28 @@
-"""A search compiled by XLA for some sizes is the search, and takes the plain loop where it must."""
+"""Search compiled by XLA for some sizes equals the plain search, which runs where it must."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.search import CompiledSearch, Options, compiled_search, no_extras, search
+from keras_s2s.search import CompiledSearch, Options, compiled_search, no_constraints, search
 from tests.conformance import models
 
-MOST = 8  # steps: a target of seven tokens and its end
+MAX_STEPS = 8  # steps: a target of seven tokens and its end
 MARK = 1000.0
 
 
 @pytest.fixture(scope="module")
-def pair():
-    """The search itself, and one compiled for 4 places and beams of 1 and 3, which marks the
-    scores that come from the plain loop."""
+def searches():
+    """The plain search, and one compiled for 4 positions and beams of 1 and 3, in which the scores
+    of the plain loop are marked."""
     model = models.make("pre", "pre", "tied")
-    compiled = CompiledSearch({1, 3}, [4], MOST)
+    compiled = CompiledSearch({1, 3}, [4], MAX_STEPS)
 
     def marked(*arguments, **options):
-        found = search(*arguments, **options)
-        return found._replace(score=found.score + MARK)
+        hypotheses = search(*arguments, **options)
+        return hypotheses._replace(score=hypotheses.score + MARK)
 
-    def make(function):
+    def trace(function):
         numbers, reals = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
         source = {
             "ids": tf.TensorSpec([None, None], tf.int32),
@@ -32,56 +32,57 @@ def pair():
 
         @tf.function(input_signature=[source, options, numbers], autograph=False)
         def run(source, options, ngram):
-            extras = no_extras(tf.shape(source["mask"])[0])._replace(no_repeat_ngram=ngram)
-            return function(model.begin, model.next, source, options, extras)
+            rows = tf.shape(source["mask"])[0]
+            constraint_options = no_constraints(rows)._replace(no_repeat_ngram=ngram)
+            return function(model.begin, model.next, source, options, constraint_options)
 
         return run.get_concrete_function()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled_search, "search", marked)
-        return make(search), make(compiled)
+        return trace(search), trace(compiled)
 
 
-def ask(function, lengths, beam, wanted=1, longest=MOST - 1, ngram=0):
+def run(function, lengths, beam, num_hypotheses=1, longest=MAX_STEPS - 1, ngram=0):
     source, rows = models.source(lengths, width=max(lengths)), len(lengths)
     del source["copy_ids"]
-    whole, real = np.ones(rows, np.int32), np.ones(rows, np.float32)
+    ones, real_ones = np.ones(rows, np.int32), np.ones(rows, np.float32)
     options = Options(
-        whole * beam, whole * wanted, real * 0.6, real * 5, whole * 2, whole * longest
+        ones * beam, ones * num_hypotheses, real_ones * 0.6, real_ones * 5, ones * 2, ones * longest
     )
-    found = function(source, Options(*map(tf.constant, options)), tf.constant(whole * ngram))
-    return {name: value.numpy() for name, value in found._asdict().items()}
+    result = function(source, Options(*map(tf.constant, options)), tf.constant(ones * ngram))
+    return {name: value.numpy() for name, value in result._asdict().items()}
 
 
 @pytest.mark.parametrize(
-    "request_, plainly",
+    "request_, is_plain",
     [
         ({"lengths": [3], "beam": 1}, False),
-        ({"lengths": [4], "beam": 3, "wanted": 3}, False),
-        ({"lengths": [1], "beam": 2, "wanted": 2}, False),  # the third slot stays empty
+        ({"lengths": [4], "beam": 3, "num_hypotheses": 3}, False),
+        ({"lengths": [1], "beam": 2, "num_hypotheses": 2}, False),  # the third slot stays empty
         ({"lengths": [2], "beam": 3, "longest": 0}, False),
         ({"lengths": [3], "beam": 3, "longest": 2}, False),
         ({"lengths": [5], "beam": 3}, True),
-        ({"lengths": [3], "beam": 4, "wanted": 2}, True),
+        ({"lengths": [3], "beam": 4, "num_hypotheses": 2}, True),
         ({"lengths": [3, 2], "beam": 1}, True),
         ({"lengths": [3], "beam": 3, "ngram": 2}, True),
     ],
 )
-def test_what_fits_is_compiled_and_all_is_equal(pair, request_, plainly):
-    expected, found = (ask(function, **request_) for function in pair)
-    assert (found["score"].max() > MARK / 2) == plainly
-    found["score"] -= MARK * plainly
+def test_requests_that_fit_are_compiled_and_all_results_are_equal(searches, request_, is_plain):
+    expected, actual = (run(function, **request_) for function in searches)
+    assert (actual["score"].max() > MARK / 2) == is_plain
+    actual["score"] -= MARK * is_plain
     for name, value in expected.items():
-        assert value.shape == found[name].shape, name
+        assert value.shape == actual[name].shape, name
         if value.dtype.kind == "f":
-            np.testing.assert_allclose(found[name], value, atol=1e-4, err_msg=name)
+            np.testing.assert_allclose(actual[name], value, atol=1e-4, err_msg=name)
         else:
-            np.testing.assert_array_equal(found[name], value, err_msg=name)
+            np.testing.assert_array_equal(actual[name], value, err_msg=name)
 
 
-def test_a_search_that_has_no_end_goes_on_in_the_plain_loop(pair):
-    model = ask(pair[0], [3], 1, longest=30)
-    found = ask(pair[1], [3], 1, longest=30)
-    assert model["lengths"].max() >= MOST, "the model ends too early to tell"
-    assert found["score"][0, 0] > MARK / 2
-    np.testing.assert_array_equal(model["ids"], found["ids"])
+def test_a_search_that_is_not_final_repeats_in_the_plain_loop(searches):
+    expected = run(searches[0], [3], 1, longest=30)
+    actual = run(searches[1], [3], 1, longest=30)
+    assert expected["lengths"].max() >= MAX_STEPS, "the model ends too early for this test"
+    assert actual["score"][0, 0] > MARK / 2
+    np.testing.assert_array_equal(expected["ids"], actual["ids"])

@@ -1,30 +1,31 @@
-"""What a row's constraints need behind its prefix, and whether they hold what is disallowed."""
+"""Tokens that a row's constraints require after its prefix, and disallowed constraints."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.search import constraints as constraining
-from keras_s2s.search.options import no_extras
-from tests.search import test_constraints as bound
+from keras_s2s.search.constraints import has_disallowed, required_tokens
+from keras_s2s.search.options import no_constraints
+from tests.search.constraint_reference import Case, needed
+from tests.search.test_constraints import options_of
 
 
-def test_needed_behind_a_prefix():
-    random, expected = np.random.default_rng(8), []
+def test_required_tokens_after_a_prefix():
+    random, cases = np.random.default_rng(8), []
     for _ in range(60):
         constraints = random.integers(4, 7, (random.integers(0, 4), random.integers(1, 4)))
         prefix = random.integers(4, 7, random.integers(0, 5)).tolist()
         cut = [tuple(c[: random.integers(1, len(c) + 1)].tolist()) for c in constraints]
-        expected.append(bound.Case(7, 0, 1, 0, cut, prefix))
-    longest = max(len(case.prefix) for case in expected)
+        cases.append(Case(7, 0, 1, 0, cut, prefix))
+    longest = max(len(case.prefix) for case in cases)
     prefixes = np.full([60, longest], 4)  # beyond its length a prefix may be anything
-    for row, case in enumerate(expected):
+    for row, case in enumerate(cases):
         prefixes[row, : len(case.prefix)] = case.prefix
-    extras = bound.settings(expected)[1]._replace(prefix=tf.constant(prefixes, tf.int32))
-    came = constraining.needed(extras).numpy().tolist()
-    assert came == [bound.needed(case, tuple(case.prefix)) for case in expected]
-    assert len(set(came)) > 4
-    assert constraining.needed(no_extras(2)).numpy().tolist() == [0, 0]
+    options = options_of(cases)[1]._replace(prefix=tf.constant(prefixes, tf.int32))
+    actual = required_tokens(options).numpy().tolist()
+    assert actual == [needed(case, tuple(case.prefix)) for case in cases]
+    assert len(set(actual)) > 4
+    assert required_tokens(no_constraints(2)).numpy().tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -39,8 +40,8 @@ def test_needed_behind_a_prefix():
         (np.zeros([0, 0]), False),
     ],
 )
-def test_forbidden(disallowed, expected):
+def test_constraints_that_contain_a_disallowed_sequence(disallowed, expected):
     constraints = tf.constant([[[4, 5, 6], [5, 0, 0]], [[0] * 3] * 2])
     disallowed = tf.constant(np.array([disallowed] * 2, "int32"))
-    extras = no_extras(2)._replace(constraints=constraints, disallowed=disallowed)
-    assert constraining.forbidden(extras).numpy().tolist() == [expected, False]
+    options = no_constraints(2)._replace(constraints=constraints, disallowed=disallowed)
+    assert has_disallowed(options).numpy().tolist() == [expected, False]

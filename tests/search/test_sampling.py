@@ -1,4 +1,4 @@
-"""Draws against plain loops, and their statistics with fixed seeds."""
+"""Token sampling against plain loops, and its statistics with fixed seeds."""
 
 import math
 
@@ -8,13 +8,13 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from keras_s2s.search.options import LOWEST, Sampling
+from keras_s2s.search.options import NEG_INF, SamplingOptions
 from keras_s2s.search.sampling import draw, truncate, uniform
 from tests.search import references
 
 QUICK = settings(deadline=None, max_examples=40, derandomize=True, database=None)
-TYPES = Sampling(tf.int32, tf.float32, tf.int32, tf.float32, tf.float32, tf.int32)
-REAL, WHOLE = tf.TensorSpec([None, None, None]), tf.TensorSpec([], tf.int32)
+DTYPES = SamplingOptions(tf.int32, tf.float32, tf.int32, tf.float32, tf.float32, tf.int32)
+LOG_PROBS, SCALAR = tf.TensorSpec([None, None, None]), tf.TensorSpec([], tf.int32)
 
 
 def traced(function, *signature):
@@ -23,22 +23,24 @@ def traced(function, *signature):
 
 EAGER = {"uniform": uniform, "truncate": truncate, "draw": draw}
 GRAPH = {
-    "uniform": traced(uniform, tf.TensorSpec([None], tf.int32), WHOLE, WHOLE),
-    "truncate": traced(truncate, REAL, Sampling(*(tf.TensorSpec([None], t) for t in TYPES))),
-    "draw": traced(draw, REAL, tf.TensorSpec([None, None])),
+    "uniform": traced(uniform, tf.TensorSpec([None], tf.int32), SCALAR, SCALAR),
+    "truncate": traced(
+        truncate, LOG_PROBS, SamplingOptions(*(tf.TensorSpec([None], t) for t in DTYPES))
+    ),
+    "draw": traced(draw, LOG_PROBS, tf.TensorSpec([None, None])),
 }
 both = pytest.mark.parametrize("way", [EAGER, GRAPH], ids=["eager", "graph"])
 SEEDS = st.integers(-(2**31), 2**31 - 1)
 
 
-def sampling(temperature, top_k, top_p, min_p):
+def sampling_options(temperature, top_k, top_p, min_p):
     rows = len(top_k)
-    given = ([1] * rows, temperature, top_k, top_p, min_p, [0] * rows)
-    return Sampling(*(tf.constant(value, kind) for value, kind in zip(given, TYPES)))
+    values = ([1] * rows, temperature, top_k, top_p, min_p, [0] * rows)
+    return SamplingOptions(*(tf.constant(value, kind) for value, kind in zip(values, DTYPES)))
 
 
 def chi_square(observed, expected):
-    """Pearson's statistic, and what it stays below but once in two thousand (Wilson, Hilferty)."""
+    """Pearson's statistic, and its 1 - 1/2000 quantile (Wilson and Hilferty)."""
     freedom = np.size(observed) - 1
     spread = 2 / (9 * freedom)
     limit = freedom * (1 - spread + 3.29 * math.sqrt(spread)) ** 3
@@ -46,14 +48,14 @@ def chi_square(observed, expected):
 
 
 def assert_fits(observed, expected):
-    came, limit = chi_square(observed, expected)
-    assert came < limit
+    actual, limit = chi_square(observed, expected)
+    assert actual < limit
 
 
-def test_the_hash_is_murmurs():
+def test_the_hash_is_that_of_murmur_hash():
     # MurmurHash3_x86_32 of no bytes is the finaliser of its seed alone.
-    assert references.finaliser(1) == 0x514E28B7
-    assert references.finaliser(0xFFFFFFFF) == 0x81F16F39
+    assert references.fmix32(1) == 0x514E28B7
+    assert references.fmix32(0xFFFFFFFF) == 0x81F16F39
 
 
 @both
@@ -61,9 +63,9 @@ def test_the_hash_is_murmurs():
 @given(seeds=st.lists(SEEDS, max_size=4), step=st.integers(0, 300), count=st.integers(0, 5))
 @example(seeds=[-1, 0, -(2**31), 2**31 - 1], step=0, count=3)
 def test_uniform_is_the_hash_of_its_arguments(way, seeds, step, count):
-    came = way["uniform"](tf.constant(seeds, tf.int32), step, count)
-    assert came.shape == (len(seeds), count)
-    np.testing.assert_array_equal(came, references.uniform(seeds, step, count))
+    actual = way["uniform"](tf.constant(seeds, tf.int32), step, count)
+    assert actual.shape == (len(seeds), count)
+    np.testing.assert_array_equal(actual, references.uniform(seeds, step, count))
 
 
 def test_uniform_numbers_are_uniform():
@@ -77,8 +79,8 @@ def test_uniform_numbers_are_uniform():
 
 
 def assert_independent(first, second, bins=10):
-    found, _, _ = np.histogram2d(first.ravel(), second.ravel(), bins, [(0, 1), (0, 1)])
-    assert_fits(found.ravel(), first.size / bins**2)
+    counts, _, _ = np.histogram2d(first.ravel(), second.ravel(), bins, [(0, 1), (0, 1)])
+    assert_fits(counts.ravel(), first.size / bins**2)
 
 
 def test_seeds_steps_and_samples_are_independent():
@@ -89,33 +91,33 @@ def test_seeds_steps_and_samples_are_independent():
         assert_independent(numbers[:, lag:], numbers[:, :-lag])
     for lag in (1, 2, 4, 8):
         assert_independent(numbers[..., lag:], numbers[..., :-lag])
-    # The same word as another argument: no mirror images.
+    # The same word as another argument: no symmetry.
     off = ~np.eye(16, dtype=bool)
     assert_independent(numbers[:16, :16][:, :, 0][off], numbers[:16, :16, 0].T[off], 4)
     assert_independent(numbers[:16, 5][off], numbers[:16, 5].T[off], 4)
 
 
 @st.composite
-def distributions(pick):
-    """Log-probabilities [B, K, V], some forbidden and some equal, and a `Sampling`."""
-    random = np.random.default_rng(pick(st.integers(0, 2**32 - 1)))
-    rows, width = (pick(st.integers(0, 3)) for _ in range(2))
-    size = pick(st.integers(1, 12))
-    logits = random.normal(0, pick(st.sampled_from([0.5, 3.0])), (rows, width, size))
-    if pick(st.booleans()):
+def distributions(draw):
+    """Log-probabilities [B, K, V], some forbidden and some equal, and a `SamplingOptions`."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows, width = (draw(st.integers(0, 3)) for _ in range(2))
+    size = draw(st.integers(1, 12))
+    logits = random.normal(0, draw(st.sampled_from([0.5, 3.0])), (rows, width, size))
+    if draw(st.booleans()):
         logits = np.round(logits)
     log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    share = pick(st.sampled_from([0.0, 0.3, 1.0]))
-    log_probs[random.random(log_probs.shape) < share] = LOWEST
+    forbidden = draw(st.sampled_from([0.0, 0.3, 1.0]))
+    log_probs[random.random(log_probs.shape) < forbidden] = NEG_INF
 
-    def each(*values):
-        return pick(st.lists(st.sampled_from(values), min_size=rows, max_size=rows))
+    def column(*values):
+        return draw(st.lists(st.sampled_from(values), min_size=rows, max_size=rows))
 
-    options = sampling(
-        each(1.0, 0.01, 0.7, 100.0),
-        each(0, 1, 2, 5, 2**30),
-        each(1.0, 0.0, 0.35, 0.9, 0.999),
-        each(0.0, 0.05, 0.4, 1.0),
+    options = sampling_options(
+        column(1.0, 0.01, 0.7, 100.0),
+        column(0, 1, 2, 5, 2**30),
+        column(1.0, 0.0, 0.35, 0.9, 0.999),
+        column(0.0, 0.05, 0.4, 1.0),
     )
     return tf.constant(log_probs, tf.float32), options
 
@@ -123,31 +125,33 @@ def distributions(pick):
 @both
 @QUICK
 @given(case=distributions())
-def test_truncated_is_what_the_definitions_say(way, case):
+def test_truncate_equals_the_definitions(way, case):
     log_probs, options = case
-    came = way["truncate"](log_probs, options).numpy()
-    assert came.shape == log_probs.shape
-    for b, k in np.ndindex(came.shape[:2]):
-        given = [float(value[b]) for value in options[1:5]]
-        expected = references.truncate(log_probs[b, k].numpy(), *given)
-        np.testing.assert_allclose(came[b, k], expected, rtol=1e-5)
-        np.testing.assert_array_equal(came[b, k] == LOWEST, np.equal(expected, LOWEST))
+    actual = way["truncate"](log_probs, options).numpy()
+    assert actual.shape == log_probs.shape
+    for b, k in np.ndindex(actual.shape[:2]):
+        values = [float(value[b]) for value in options[1:5]]
+        expected = references.truncate(log_probs[b, k].numpy(), *values)
+        np.testing.assert_allclose(actual[b, k], expected, rtol=1e-5)
+        np.testing.assert_array_equal(actual[b, k] == NEG_INF, np.equal(expected, NEG_INF))
 
 
 @QUICK
 @given(case=distributions())
 def test_a_row_does_not_depend_on_its_neighbours(case):
     log_probs, options = case
-    came = GRAPH["truncate"](log_probs, options)
+    actual = GRAPH["truncate"](log_probs, options)
     for row in range(len(log_probs)):
-        one = slice(row, row + 1)
-        alone = GRAPH["truncate"](log_probs[one], Sampling(*(value[one] for value in options)))
-        np.testing.assert_array_equal(alone, came[one])
+        rows = slice(row, row + 1)
+        alone = GRAPH["truncate"](
+            log_probs[rows], SamplingOptions(*(value[rows] for value in options))
+        )
+        np.testing.assert_array_equal(alone, actual[rows])
 
 
 @both
 @pytest.mark.parametrize(
-    "options, kept",
+    "values, expected",
     [
         ((1.0, 0, 1.0, 0.0), {1, 2, 3, 4, 5}),
         ((1.0, 1, 1.0, 0.0), {1}),
@@ -165,23 +169,25 @@ def test_a_row_does_not_depend_on_its_neighbours(case):
         ((2.0, 0, 1.0, 0.3), {1, 2, 3, 4, 5}),
     ],
 )
-def test_truncation_by_hand(way, options, kept):
-    log_probs = np.array([LOWEST, *np.log([0.4, 0.2, 0.2, 0.12, 0.08])], "float32")
-    came = way["truncate"](tf.constant(log_probs[None, None]), sampling(*([x] for x in options)))
-    assert set(np.flatnonzero(came.numpy() > LOWEST).tolist()) == kept
+def test_truncation_by_hand(way, values, expected):
+    log_probs = np.array([NEG_INF, *np.log([0.4, 0.2, 0.2, 0.12, 0.08])], "float32")
+    actual = way["truncate"](
+        tf.constant(log_probs[None, None]), sampling_options(*([x] for x in values))
+    )
+    assert set(np.flatnonzero(actual.numpy() > NEG_INF).tolist()) == expected
 
 
 @both
 @QUICK
 @given(case=distributions(), bits=st.integers(0, 2**32 - 1))
-def test_drawn_is_what_the_definition_says(way, case, bits):
+def test_draw_equals_the_definition(way, case, bits):
     log_probs, _ = case
     random = np.random.default_rng(bits)
     numbers = random.integers(0, 2**24, log_probs.shape[:2]) / 2**24
-    came = way["draw"](log_probs, tf.constant(numbers, tf.float32)).numpy()
-    assert came.shape == numbers.shape
+    actual = way["draw"](log_probs, tf.constant(numbers, tf.float32)).numpy()
+    assert actual.shape == numbers.shape
     for b, k in np.ndindex(numbers.shape):
-        assert came[b, k] == references.draw(log_probs[b, k].numpy(), numbers[b, k])
+        assert actual[b, k] == references.draw(log_probs[b, k].numpy(), numbers[b, k])
 
 
 @both
@@ -189,12 +195,12 @@ def test_drawn_is_what_the_definition_says(way, case, bits):
 def test_drawn_from_a_large_vocabulary(way, size):
     random = np.random.default_rng(size)
     log_probs = np.log(random.dirichlet([0.3] * size, (3, 4))).astype("float32")
-    log_probs[random.random(log_probs.shape) < 0.5] = LOWEST
-    log_probs[0, :, : size - 1] = LOWEST
+    log_probs[random.random(log_probs.shape) < 0.5] = NEG_INF
+    log_probs[0, :, : size - 1] = NEG_INF
     numbers = random.integers(0, 2**24, (3, 4)) / 2**24
-    came = way["draw"](tf.constant(log_probs), tf.constant(numbers, tf.float32)).numpy()
-    for place in np.ndindex(numbers.shape):
-        assert came[place] == references.draw(log_probs[place], numbers[place])
+    actual = way["draw"](tf.constant(log_probs), tf.constant(numbers, tf.float32)).numpy()
+    for index in np.ndindex(numbers.shape):
+        assert actual[index] == references.draw(log_probs[index], numbers[index])
 
 
 @both
@@ -203,41 +209,41 @@ def test_drawn_from_a_large_vocabulary(way, size):
 def test_the_ends_of_the_interval_draw_possible_tokens(way, number, size, share):
     random = np.random.default_rng(0)
     log_probs = random.normal(-3, 2, (50, 8, size)).astype("float32")
-    log_probs[random.random(log_probs.shape) < share] = LOWEST
-    log_probs[..., [0, -1]] = LOWEST
+    log_probs[random.random(log_probs.shape) < share] = NEG_INF
+    log_probs[..., [0, -1]] = NEG_INF
     log_probs[..., size // 2] = -3.0
-    came = way["draw"](tf.constant(log_probs), tf.fill([50, 8], number)).numpy()
-    possible = log_probs > LOWEST
+    actual = way["draw"](tf.constant(log_probs), tf.fill([50, 8], number)).numpy()
+    possible = log_probs > NEG_INF
     ends = possible.argmax(2) if number == 0 else size - 1 - possible[..., ::-1].argmax(2)
-    np.testing.assert_array_equal(came, ends)
+    np.testing.assert_array_equal(actual, ends)
 
 
 @both
 def test_each_number_belongs_to_one_token(way):
     log_probs = tf.fill([1, 5, 4], math.log(0.25))
-    came = way["draw"](log_probs, tf.constant([[0.0, 0.2499, 0.25, 0.5, 0.75]]))
-    np.testing.assert_array_equal(came, [[0, 0, 1, 2, 3]])
+    actual = way["draw"](log_probs, tf.constant([[0.0, 0.2499, 0.25, 0.5, 0.75]]))
+    np.testing.assert_array_equal(actual, [[0, 0, 1, 2, 3]])
 
 
 def test_drawn_tokens_have_their_frequencies():
     truth = np.array([0.0, 0.35, 0.002, 0.0, 0.098, 0.25, 0.3, 0.0])
     with np.errstate(divide="ignore"):
-        log_probs = np.maximum(np.log(truth), LOWEST).astype("float32")
+        log_probs = np.maximum(np.log(truth), NEG_INF).astype("float32")
     draws = 20000
     shared = tf.broadcast_to(tf.constant(log_probs), [draws // 4, 4, 8])
     for step in (0, 3):
-        came = draw(shared, uniform(tf.range(draws // 4) - 100, step, 4))
-        counts = np.bincount(came.numpy().ravel(), minlength=8)
+        actual = draw(shared, uniform(tf.range(draws // 4) - 100, step, 4))
+        counts = np.bincount(actual.numpy().ravel(), minlength=8)
         assert not counts[truth == 0].any()
         assert_fits(counts[truth > 0], draws * truth[truth > 0])
 
 
-def test_truncated_draws_have_the_frequencies_of_what_is_left():
+def test_truncated_draws_have_the_frequencies_of_the_remaining_tokens():
     log_probs = tf.math.log(tf.constant([0.05, 0.5, 0.3, 0.15]))
     shared = tf.broadcast_to(log_probs, [20000, 1, 4])
-    options = sampling([0.5] * 20000, [3] * 20000, [1.0] * 20000, [0.0] * 20000)
-    came = draw(truncate(shared, options), uniform(tf.range(20000), 1, 1))
+    options = sampling_options([0.5] * 20000, [3] * 20000, [1.0] * 20000, [0.0] * 20000)
+    actual = draw(truncate(shared, options), uniform(tf.range(20000), 1, 1))
     squares = np.array([0.5, 0.3, 0.15]) ** 2
-    counts = np.bincount(came.numpy().ravel(), minlength=4)
+    counts = np.bincount(actual.numpy().ravel(), minlength=4)
     assert counts[0] == 0
     assert_fits(counts[1:], 20000 * squares / squares.sum())

@@ -1,4 +1,4 @@
-"""The best continuations found by blocks of a vocabulary are those of a search through all."""
+"""Top-k selection by blocks of a vocabulary against a selection from all of it."""
 
 from functools import partial
 
@@ -8,61 +8,68 @@ import tensorflow as tf
 
 from keras_s2s import search
 from keras_s2s.config import SpecialIds
+from keras_s2s.heads import log_normalizer
 from keras_s2s.search import top_k
-from keras_s2s.search.strategies import log_normalizer
 
-LOW = search.LOWEST
-PLACES = [SpecialIds(), SpecialIds(999, 500, 499, 0), SpecialIds(333, 1, 25, 26), SpecialIds(7)]
+NEG_INF = search.NEG_INF
+SPECIAL_IDS = [
+    SpecialIds(),
+    SpecialIds(999, 500, 499, 0),
+    SpecialIds(333, 1, 25, 26),
+    SpecialIds(7),
+]
 
 
-def both(logits, totals, special, too_short, at_limit):
-    """What the two ways find: totals, tokens and parents."""
+def select_both(logits, totals, special, too_short, at_limit):
+    """`Continuations` of all of the vocabulary and by blocks."""
     size = top_k.block_size(logits.shape[2])
-    highest = tf.reduce_max(logits, 2)
-    normalizer = log_normalizer(logits, highest)
-    bars = top_k.barred(logits.shape[2], special, too_short, at_limit)
+    normalizer = log_normalizer(logits, tf.reduce_max(logits, 2))
+    bias = top_k.special_token_bias(logits.shape[2], special, too_short, at_limit)
     log_probs = logits - normalizer[:, :, None]
-    dense = top_k.best_of_all(totals[:, :, None] + log_probs + bars)
+    dense = top_k.top_k(totals[:, :, None] + log_probs + bias)
     peaks = tf.reduce_max(tf.reshape(logits, [*logits.shape[:2], -1, size]), 3)
     shift = totals - normalizer
-    return dense, top_k.best_of_blocks(
+    return dense, top_k.top_k_by_blocks(
         logits, peaks, shift, special, too_short, at_limit, logits.shape[1]
     )
 
 
-@pytest.mark.parametrize("special", PLACES)
+@pytest.mark.parametrize("special", SPECIAL_IDS)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("size", [1000, 1280, 30_000])
-def test_blocks_find_what_all_of_the_vocabulary_holds(size, seed, special):
+def test_blocks_find_the_best_of_the_whole_vocabulary(size, seed, special):
     random = np.random.default_rng(seed)
     rows, width = 8, 3
     logits = random.normal(0, 2, (rows, width, size)).astype("float32")
-    # The special ids are the likeliest of all, so that a bar that lacks is seen.
+    # The special ids are the likeliest of all, so that a missing bias shows.
     logits[:, :, list(special)] += 12.0
     logits[3] -= 9 * (np.arange(size) > size // 2)  # nearly all of the best in a few blocks
     logits[3, :, 60:70] += 20.0
     totals = random.normal(-4, 1, (rows, width)).astype("float32")
-    totals[2, 1:] = totals[4] = totals[5, 0] = LOW  # slots without a hypothesis
+    totals[2, 1:] = totals[4] = totals[5, 0] = NEG_INF  # slots without a hypothesis
     too_short = tf.constant([[row % 2 == 1] for row in range(rows)])
     at_limit = tf.constant([[row in (5, 6)] for row in range(rows)])
-    given = tf.constant(logits), tf.constant(totals), special, too_short, at_limit
-    dense, blocks = both(*given)
-    there = dense.totals.numpy() > LOW / 2
-    assert there.any(1).tolist() == [row != 4 and row != 5 for row in range(rows)]
-    assert there[6].sum() == width  # the end of each hypothesis, and nothing else
-    np.testing.assert_array_equal(blocks.totals.numpy() > LOW / 2, there)
+    dense, blocks = select_both(
+        tf.constant(logits), tf.constant(totals), special, too_short, at_limit
+    )
+    is_real = dense.totals.numpy() > NEG_INF / 2
+    assert is_real.any(1).tolist() == [row != 4 and row != 5 for row in range(rows)]
+    assert is_real[6].sum() == width  # the end of each hypothesis, and nothing else
+    np.testing.assert_array_equal(blocks.totals.numpy() > NEG_INF / 2, is_real)
     for name in ("tokens", "parents"):
         one, other = (getattr(x, name).numpy() for x in (dense, blocks))
-        np.testing.assert_array_equal(other[there], one[there], err_msg=name)
-    np.testing.assert_allclose(blocks.totals.numpy()[there], dense.totals.numpy()[there], atol=1e-4)
+        np.testing.assert_array_equal(other[is_real], one[is_real], err_msg=name)
+    np.testing.assert_allclose(
+        blocks.totals.numpy()[is_real], dense.totals.numpy()[is_real], atol=1e-4
+    )
     tokens = dense.tokens.numpy()
-    assert not np.isin(tokens[there], [special.pad, special.start]).any()
-    assert (tokens[6][there[6]] == special.end).all()
-    assert special.end not in tokens[1][there[1]]
+    assert not np.isin(tokens[is_real], [special.pad, special.start]).any()
+    assert (tokens[6][is_real[6]] == special.end).all()
+    assert special.end not in tokens[1][is_real[1]]
     assert special.end in tokens[0]
 
 
-def test_which_vocabularies_are_cut():
+def test_vocabularies_that_are_cut_into_blocks():
     assert top_k.block_size(None) is None
     assert top_k.block_size(255) is None
     assert top_k.block_size(1009) is None  # a prime
@@ -72,13 +79,13 @@ def test_which_vocabularies_are_cut():
         assert 1 < size < count
 
 
-class Hashed:
-    """A model whose logits [V] are the row of a matrix that a number made of all tokens picks."""
+class HashedModel:
+    """A model whose logits [V] are the row of a matrix that a hash of all tokens selects."""
 
     def __init__(self, logits):
         self.logits, self.source = logits, {"mask": tf.ones([5, 2], tf.bool)}
 
-    def begin(self, source, width, most=None):
+    def begin(self, source, width, max_length=None):
         return {}, {"code": tf.zeros([tf.shape(source["mask"])[0], width], tf.int32)}
 
     def step(self, ids, position, context, state, maps="alignment", normalize=True):
@@ -87,7 +94,7 @@ class Hashed:
         return tf.gather(self.logits, code), {"code": code}, None
 
 
-@pytest.mark.parametrize("special", PLACES[:3])
+@pytest.mark.parametrize("special", SPECIAL_IDS[:3])
 def test_a_search_over_a_known_and_an_unknown_vocabulary_is_the_same(special):
     random = np.random.default_rng(3)
     logits = random.normal(0, 2, (97, 1000)).astype("float32")
@@ -103,22 +110,22 @@ def test_a_search_over_a_known_and_an_unknown_vocabulary_is_the_same(special):
     )
 
     def run(logits):
-        model = Hashed(logits)
+        model = HashedModel(logits)
         step = partial(search.search, special=special, alignment=False)
         return [x for x in step(model.begin, model.step, model.source, options) if x is not None]
 
-    found = {}
+    results = {}
     for known in (True, False):
         spec = tf.TensorSpec([97, 1000 if known else None], tf.float32)
         traced = tf.function(run, autograph=False, input_signature=[spec]).get_concrete_function()
-        found[known] = [x.numpy() for x in traced(tf.constant(logits))]
-    for one, other in zip(found[True], found[False]):
+        results[known] = [x.numpy() for x in traced(tf.constant(logits))]
+    for one, other in zip(results[True], results[False]):
         if one.dtype == np.float32:
             np.testing.assert_allclose(one, other, atol=1e-4)
         else:
             np.testing.assert_array_equal(one, other)
-    lengths, scores = found[True][1], found[True][2]
+    lengths, scores = results[True][1], results[True][2]
     for row, size in enumerate(sizes):
         count = size if longest[row] else 1
-        assert (scores[row] > LOW / 2).tolist() == [True] * count + [False] * (8 - count)
+        assert (scores[row] > NEG_INF / 2).tolist() == [True] * count + [False] * (8 - count)
         assert set(lengths[row, :count].tolist()) <= set(range(shortest[row], longest[row] + 1))
