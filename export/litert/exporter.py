@@ -14,7 +14,7 @@ from keras_s2s.export.publishing import check_version, publish
 from keras_s2s.export.verification.request_corpus import first_run, material_of, run_pairs
 from keras_s2s.tokenizers import (
     Factors,
-    Frames,
+    Features,
     Multilingual,
     Pointers,
     Sources,
@@ -209,7 +209,7 @@ def _check_texts(translator):
         if kind in (Factors.kind, Sources.kind):
             no = "whose ids a device has no code to make of a text"
             raise UserError(f"format: litert expected a {side} of one text, came {kind}, {no}")
-        if kind in (Frames.kind, Pointers.kind, Multilingual.kind):
+        if kind in (Features.kind, Pointers.kind, Multilingual.kind):
             raise UserError(f"format: litert needs a {side} of texts, came {kind}")
 
 
@@ -305,7 +305,7 @@ def _tokenizer(side, tokenizer):
     files = {f"keras_s2s.{side}.vocabulary": list(tokenizer.vocabulary)}
     if described["model"]:
         described["leading_spaces"] = sentencepiece_model.leading_spaces(
-            sentencepiece_model.read(content)
+            sentencepiece_model.parse_model(content)
         )
         files[f"keras_s2s.{side}.model"] = content
     return described, files

@@ -83,8 +83,8 @@ def _updater(translator, metrics):
 
     def update(sources, references):
         x, y, weight = make_example(
-            source.pieces(sources),
-            target.pieces(references),
+            source.tokenize(sources),
+            target.tokenize(references),
             source,
             target,
             copy=translator.model.copies,

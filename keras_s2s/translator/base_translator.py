@@ -11,7 +11,7 @@ from keras_s2s import models as catalog
 from keras_s2s.config import Config, Decoding, UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.signatures.fields import CAPS, signatures_of
-from keras_s2s.tokenizers import Frames, Shortlist
+from keras_s2s.tokenizers import Features, Shortlist
 from keras_s2s.translator import dictionary as dictionaries
 from keras_s2s.translator import request_batches
 from keras_s2s.translator.signature_functions import Graphs
@@ -51,7 +51,7 @@ class Served:
                 raise ValueError(
                     f"{name}: expected {size} entries, the model's, came {tokenizer.size}"
                 )
-        frames = [isinstance(side, Frames) for side in (source_tokenizer, target_tokenizer)]
+        frames = [isinstance(side, Features) for side in (source_tokenizer, target_tokenizer)]
         if frames[1] != self.of_vectors:
             which = "Translator" if self.of_vectors else "Forecaster"
             raise ValueError(f"target_tokenizer: such a target needs a {which}")

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_s2s import data
 from keras_s2s.config import Config, Corpus, Noise, UserError
-from keras_s2s.data.alignments import token_alignment, word_numbers
+from keras_s2s.data.alignments import token_alignment, word_indices
 from keras_s2s.data.noise import add_noise
 from keras_s2s.tokenizers import Characters, Whitespace, WordPiece
 from tests.references import run_both
@@ -21,7 +21,7 @@ def write(path, text):
 
 
 def numbers(tokenizer, texts):
-    return word_numbers(tokenizer.pieces(tf.constant(texts)), tokenizer).to_list()
+    return word_indices(tokenizer.tokenize(tf.constant(texts)), tokenizer).to_list()
 
 
 def test_word_numbers():
@@ -33,10 +33,10 @@ def test_word_numbers():
 def aligned(sources, targets, links, width, length):
     def make(links):
         pieces = (
-            SOURCE.pieces(tf.constant(sources, tf.string)),
-            TARGET.pieces(tf.constant(targets, tf.string)),
+            SOURCE.tokenize(tf.constant(sources, tf.string)),
+            TARGET.tokenize(tf.constant(targets, tf.string)),
         )
-        words = word_numbers(pieces[0], SOURCE), word_numbers(pieces[1], TARGET)
+        words = word_indices(pieces[0], SOURCE), word_indices(pieces[1], TARGET)
         return token_alignment(links, *words, width, length)
 
     return run_both(make, tf.constant(links))
@@ -92,15 +92,15 @@ def test_batches_hold_the_alignment_of_their_pairs(tmp_path):
 @pytest.mark.parametrize(
     ("links", "message"),
     [
-        ("0-0\n0-\n\n", "links:2: expected links such as 0-0 1-2, came '0-'"),
-        ("0-0\n0-1\n\n", "links:2: expected words below 1 of the target, came 1"),
-        ("0-0\n\n2-0\n", "links:3: expected words below 2 of the source, came 2"),
-        ("0-0\n", "s, .*t and .*links: expected as many lines in all, came 3, 3 and 1"),
+        ("0-0\n0-\n\n", "links:2: expected links such as 0-0 1-2, got '0-'"),
+        ("0-0\n0-1\n\n", "links:2: expected words below 1 of the target, got 1"),
+        ("0-0\n\n2-0\n", "links:3: expected words below 2 of the source, got 2"),
+        ("0-0\n", "s, .*t and .*links: expected as many lines in all, got 3, 3 and 1"),
     ],
 )
 def test_alignments_that_do_not_fit(tmp_path, links, message):
     with pytest.raises(UserError, match=message):
-        data.survey(corpus(tmp_path, links), SOURCE, TARGET, 9)
+        data.scan_corpora(corpus(tmp_path, links), SOURCE, TARGET, 9)
 
 
 def test_configuration():
@@ -122,7 +122,7 @@ TEXTS = [" ".join(f"w{row}.{place}" for place in range(row % 40)) for row in ran
 
 
 def noisy(tokenizer=TARGET, texts=TEXTS, seed=1, **shares):
-    pieces = tokenizer.pieces(tf.constant(texts))
+    pieces = tokenizer.tokenize(tf.constant(texts))
     noise = Noise(**shares)
     made = tf.function(lambda: add_noise(pieces, tokenizer, noise, seed))()
     return pieces.to_list(), made.to_list()

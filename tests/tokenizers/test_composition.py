@@ -18,14 +18,16 @@ def made(kind, lines, *parts, **more):
 
 
 def rows(tokenizer, *texts):
-    return [list(map(bytes.decode, row)) for row in tokenizer.pieces(tf.constant(texts)).to_list()]
+    return [
+        list(map(bytes.decode, row)) for row in tokenizer.tokenize(tf.constant(texts)).to_list()
+    ]
 
 
 def test_ids_of_factors_are_digits():
     tokenizer = made("factors", ["a|X b|Y c|X", "a|X"], WORD, WORD, separator="|")
     words, tags = ({p: i for i, p in enumerate(part.vocabulary)} for part in tokenizer.parts)
     assert (len(words), len(tags), tokenizer.size) == (7, 6, 42)
-    pieces = tokenizer.pieces(tf.constant(["a|X c|Y", "", "b new|X c|new b|Y|more"]))
+    pieces = tokenizer.tokenize(tf.constant(["a|X c|Y", "", "b new|X c|new b|Y|more"]))
     assert pieces.to_list()[0] == [b"a|X", b"c|Y"]
     ids = tokenizer.ids(pieces)
     pairs = [("a", "X"), ("c", "Y"), ("b", None), (None, "X"), ("c", None), ("b", "Y")]
@@ -42,7 +44,7 @@ def test_ids_of_factors_are_digits():
         b"b|Y",
     ]
     assert tokenizer.strings(tf.constant([0, 3, -1])).numpy().tolist() == [b"", b"", b"<unk>"]
-    shown = tokenizer.surface(pieces).to_list()
+    shown = tokenizer.surface_forms(pieces).to_list()
     assert shown == [[b"a", b"c"], [], [b"b", b"new", b"c", b"b"]]
     assert tokenizer.ids(tf.constant([["<unk>"]])).numpy().tolist() == [[1 + 7 * 1]]
 
@@ -56,7 +58,7 @@ def test_a_vocabulary_of_factors_holds_every_piece():
 
 def test_too_many_ids_are_refused():
     parts = [Whitespace([str(n) for n in range(2000)]) for _ in range(3)]
-    with pytest.raises(ValueError, match="2147483647 ids, the product, came 2004 x 2004 x 2004"):
+    with pytest.raises(ValueError, match="2147483647 ids, the product, got 2004 x 2004 x 2004"):
         Factors(parts, "|")
 
 
@@ -68,12 +70,12 @@ def test_sources_stand_one_after_the_other():
         ["b", TAB],
         ["a", TAB],
     ]
-    pieces = tokenizer.pieces(tf.constant(["a c\tzy"]))
+    pieces = tokenizer.tokenize(tf.constant(["a c\tzy"]))
     source = make_source(pieces, tokenizer, tokenizer)
     where = {piece: i for i, piece in enumerate(tokenizer.vocabulary)}
     expected = [where["a"], where["c"], 4, where["\tz"], where["\ty"], 3]
     np.testing.assert_array_equal(source["ids"], [expected])
-    assert tokenizer.surface(pieces).to_list() == [[b"a", b"c", b"", b"z", b"y"]]
+    assert tokenizer.surface_forms(pieces).to_list() == [[b"a", b"c", b"", b"z", b"y"]]
     assert tokenizer.detokenize(tf.constant([["a", "\tz", "c", "\ty"]])).numpy() == [b"a c\tzy"]
 
 
@@ -85,23 +87,23 @@ def test_one_tokenizer_for_all_sources():
         ["a", "b", TAB, "c"],
     ]
     assert tokenizer.size == 4 + 1 + 3
-    pieces = tokenizer.pieces(tf.constant(["a b ||| c a"])).to_tensor()
+    pieces = tokenizer.tokenize(tf.constant(["a b ||| c a"])).to_tensor()
     assert tokenizer.detokenize(pieces).numpy() == [b"a b ||| c a"]
 
 
 def test_rows_of_other_numbers_of_sources_have_an_error():
     tokenizer = made("sources", ["a\tb"], WORD, WORD)
-    ((wrong, said),) = tokenizer.problems(tf.constant(["a\tb", "a", "", "a\tb\tc"]))
+    ((wrong, said),) = tokenizer.input_errors(tf.constant(["a\tb", "a", "", "a\tb\tc"]))
     np.testing.assert_array_equal(wrong, [False, True, True, True])
-    assert said().numpy()[3] == b"text: expected 2 parts set apart by tabs, came 3"
+    assert said().numpy()[3] == b"text: expected 2 parts separated by tabs, got 3"
 
 
 def test_words_of_sources_begin_as_in_the_whole_line():  # for alignments, which number them
     tokenizer = made("sources", ["ab c\txy z"], WORD, {"kind": "characters", "size": None})
-    begins = tokenizer.begins(tokenizer.pieces(tf.constant(["ab c\txy z"])).values)
+    begins = tokenizer.is_word_start(tokenizer.tokenize(tf.constant(["ab c\txy z"])).values)
     np.testing.assert_array_equal(begins, [True, True, True, False, False, True, False])
     tokenizer = made("sources", ["ab\tcd"], {"kind": "characters", "size": None}, count=2)
-    begins = tokenizer.begins(tokenizer.pieces(tf.constant(["ab\tcd"])).values)
+    begins = tokenizer.is_word_start(tokenizer.tokenize(tf.constant(["ab\tcd"])).values)
     np.testing.assert_array_equal(begins, [False, False, True, False, False])
 
 
@@ -110,10 +112,10 @@ def test_files_give_the_same_tokenizer(tmp_path, kind, lines):
     tokenizer = made(kind, lines, WORD, WORD)
     tokenizer.save(tmp_path, "source")
     again = load(tmp_path, "source")
-    assert (type(again), again.size, again.layout) == (
+    assert (type(again), again.size, again.input_size) == (
         type(tokenizer),
         tokenizer.size,
-        tokenizer.layout,
+        tokenizer.input_size,
     )
     assert (again.vocabulary, again.settings()) == (tokenizer.vocabulary, tokenizer.settings())
     assert isinstance(again, Factors if kind == "factors" else Sources)

@@ -21,12 +21,12 @@ def text_of(tensor):
 
 
 def pieces_of(tokenizer, text):
-    return [piece.decode() for piece in tokenizer.pieces(tf.constant([text])).to_list()[0]]
+    return [piece.decode() for piece in tokenizer.tokenize(tf.constant([text])).to_list()[0]]
 
 
 def through_ids(tokenizer, texts):
     """What texts become when they go through ids, as a model's input and output do."""
-    ids = tokenizer.ids(tokenizer.pieces(tf.constant(texts))).to_tensor()
+    ids = tokenizer.ids(tokenizer.tokenize(tf.constant(texts))).to_tensor()
     return text_of(tokenizer.detokenize(tokenizer.strings(ids)))
 
 
@@ -46,7 +46,7 @@ def test_bytes_come_back_from_their_ids():
 def test_bytes_are_named_and_ordered():
     tokenizer = Bytes()
     assert pieces_of(tokenizer, "a é\n~<") == ["a", " ", "<0xC3>", "<0xA9>", "<0x0A>", "~", "<"]
-    ids = tokenizer.ids(tokenizer.pieces(tf.constant(["\0a", ""])))
+    ids = tokenizer.ids(tokenizer.tokenize(tf.constant(["\0a", ""])))
     assert ids.to_list() == [[4, 4 + ord("a")], []]
 
 
@@ -67,7 +67,7 @@ def test_word_pieces_are_the_longest_from_the_left():
 def test_word_pieces_keep_what_they_do_not_know():
     tokenizer = WordPiece(["un", "##a"])
     assert pieces_of(tokenizer, "xuna una中") == ["x", "##u", "##n", "##a", "un", "##a", "##中"]
-    ids = tokenizer.ids(tokenizer.pieces(tf.constant(["una中"])))
+    ids = tokenizer.ids(tokenizer.tokenize(tf.constant(["una中"])))
     assert ids.to_list() == [[4, 5, 1]]
 
 
@@ -111,7 +111,7 @@ def test_special_tokens_are_never_cut(kind):
     text = "<2de>the 🏴 cat<2d>🏴s a.b <2de"
     found = pieces_of(tokenizer, text)
     assert [piece for piece in found if piece in TAGS] == ["<2de>", "🏴", "<2d>", "🏴", "a.b"]
-    ids = tokenizer.ids(tokenizer.pieces(tf.constant([text, "", "<2de>"])))
+    ids = tokenizer.ids(tokenizer.tokenize(tf.constant([text, "", "<2de>"])))
     assert [i for i in ids.to_list()[0] if 4 <= i < 8] == [4, 6, 5, 6, 7]
     assert ids.to_list()[2][-1] == 4
     assert pieces_of(tokenizer, "aXb") != ["a.b"]
@@ -133,7 +133,7 @@ def test_special_tokens_come_back(kind, tmp_path):
     for text in HARD:
         assert pieces_of(again, text) == pieces_of(tokenizer, text)
     mixed = [b"\xff<2de>", "the <2de>\xe4".encode("latin1"), b""]
-    assert tokenizer.pieces(tf.constant(mixed)).nrows() == 3
+    assert tokenizer.tokenize(tf.constant(mixed)).nrows() == 3
 
 
 def test_special_tokens_stand_apart_within_words():
@@ -147,11 +147,11 @@ def test_special_tokens_are_checked():
     for wrong in (["a b"], [""], ["</s>"], ["x", "x"], [3], ["a\u00a0b"]):
         with pytest.raises(UserError, match="special_tokens: expected distinct texts without whi"):
             TokenizerConfig(special_tokens=wrong)
-    with pytest.raises(UserError, match="special_tokens: expected none with ▁, came 'a▁'"):
+    with pytest.raises(UserError, match="special_tokens: expected none with ▁, got 'a▁'"):
         tokenizers.train(TokenizerConfig(special_tokens=["a▁"]), TEXT)
-    with pytest.raises(UserError, match="expected distinct pieces.*, came '<0xC3>'"):
+    with pytest.raises(UserError, match="expected distinct pieces.*, got '<0xC3>'"):
         tokenizers.train(TokenizerConfig("bytes", special_tokens=["<0xC3>"]), TEXT)
-    with pytest.raises(UserError, match="size: expected at least 6 for the special tokens, came 5"):
+    with pytest.raises(UserError, match="size: expected at least 6 for the special tokens, got 5"):
         tokenizers.train(TokenizerConfig("characters", size=5, special_tokens=["x", "y"]), TEXT)
     with pytest.raises(ValueError, match="special_tokens: expected pieces of the vocabulary"):
         Whitespace(["a"], ["b"])
@@ -192,12 +192,12 @@ def test_special_tokens_beside_a_file_come_last(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "content", "line", "problem"),
     [
-        ("words", "a\nb\na\t3\n", 3, "expected a piece once, the first is in line 1, came 'a'"),
+        ("words", "a\nb\na\t3\n", 3, "expected a piece once, the first is in line 1, got 'a'"),
         ("words", "<pad>\nb\n", 1, "expected no line for <pad>, <unk>, <s>, </s>, which have"),
-        ("words", "a\n\nb\n", 2, "expected one word without white space, came ''"),
-        ("words", "a\nnew york\n", 2, "expected one word without white space, came 'new york'"),
-        ("words", b"a\n\xe4\n", 2, "expected UTF-8, came byte 0xe4 at column 1"),
-        ("characters", "a\nbc\n", 2, "expected one character, came 'bc'"),
+        ("words", "a\n\nb\n", 2, "expected one word without white space, got ''"),
+        ("words", "a\nnew york\n", 2, "expected one word without white space, got 'new york'"),
+        ("words", b"a\n\xe4\n", 2, "expected UTF-8, got byte 0xe4 at column 1"),
+        ("characters", "a\nbc\n", 2, "expected one character, got 'bc'"),
         ("wordpiece", "a\n##b\n##b\n", 3, "expected a piece once, the first is in line 2"),
     ],
 )
@@ -209,15 +209,15 @@ def test_vocabulary_files_are_checked(tmp_path, kind, content, line, problem):
 
 def test_a_vocabulary_file_that_is_not_there(tmp_path):
     config = TokenizerConfig("words", file=str(tmp_path / "none.txt"))
-    with pytest.raises(UserError, match=r"none\.txt: expected a vocabulary, came: No such file"):
+    with pytest.raises(UserError, match=r"none\.txt: expected a vocabulary, got: No such file"):
         tokenizers.train(config, ())
 
 
 def test_settings_that_do_not_belong_together():
-    with pytest.raises(UserError, match="file: expected a vocabulary file for words, came none"):
+    with pytest.raises(UserError, match="file: expected a vocabulary file for words, got none"):
         TokenizerConfig("words")
     with pytest.raises(UserError, match="file: expected none for bytes"):
         TokenizerConfig("bytes", file="x")
-    with pytest.raises(UserError, match="size: expected none beside a file, .*, came 500"):
+    with pytest.raises(UserError, match="size: expected none beside a file, .*, got 500"):
         TokenizerConfig("words", file="x", size=500)
     assert TokenizerConfig("words", file="x").size is None

@@ -39,12 +39,12 @@ def text_of(tensor):
 
 
 def pieces_of(tokenizer, texts, sample=False):
-    rows = tokenizer.pieces(tf.constant(texts), sample).to_list()
+    rows = tokenizer.tokenize(tf.constant(texts), sample).to_list()
     return [[piece.decode() for piece in row] for row in rows]
 
 
 def through_ids(tokenizer, texts):
-    ids = tokenizer.ids(tokenizer.pieces(tf.constant(texts))).to_tensor()
+    ids = tokenizer.ids(tokenizer.tokenize(tf.constant(texts))).to_tensor()
     return text_of(tokenizer.detokenize(tokenizer.strings(ids)))
 
 
@@ -65,7 +65,7 @@ def test_models_with_other_ids_get_ours(model_type, ids):
     inner.remove(sp.id_to_piece(sp.unk_id()))
     assert tokenizer.vocabulary == ("<pad>", "<unk>", "<s>", "</s>", *inner)
     assert pieces_of(tokenizer, TEXT + HARD) == [sp.encode(t, out_type=str) for t in TEXT + HARD]
-    found = tokenizer.ids(tokenizer.pieces(tf.constant(TEXT + HARD))).to_list()
+    found = tokenizer.ids(tokenizer.tokenize(tf.constant(TEXT + HARD))).to_list()
     ours = {piece: 4 + place for place, piece in enumerate(inner)}
     expected = [[ours.get(sp.id_to_piece(i), 1) for i in sp.encode(t)] for t in TEXT + HARD]
     assert found == expected
@@ -97,7 +97,7 @@ def test_byte_fallback_goes_round(model_type, spaces):
     assert through_ids(tokenizer, texts) == expected
     if "remove_extra_whitespaces" in spaces:
         assert expected == texts
-    ids = tokenizer.ids(tokenizer.pieces(tf.constant(texts)))
+    ids = tokenizer.ids(tokenizer.tokenize(tf.constant(texts)))
     assert 1 not in ids.values.numpy()
 
 
@@ -139,7 +139,7 @@ def test_models_that_cannot_be_joined_again_are_refused(tmp_path):
     changed.denormalizer_spec.precompiled_charsmap = b"x"
     with pytest.raises(ValueError, match="expected one that does not rewrite what it decodes"):
         SentencePiece(changed.SerializeToString())
-    with pytest.raises(ValueError, match="special_tokens: expected no ▁ and no unknown, came "):
+    with pytest.raises(ValueError, match="special_tokens: expected no ▁ and no unknown, got "):
         SentencePiece(foreign(), ["<unk>"])
     with pytest.raises(ValueError, match="special_tokens: expected none for a word model"):
         SentencePiece(foreign(model_type="word"), ["<2de>"])
@@ -185,7 +185,7 @@ def check_sampling(tokenizer):
     joined = "▁<2de>▁the▁cats▁barked<2de>▁at▁the▁do<2de>gs"
     assert {"".join(row) for row in drawn} == {joined}
     assert all(row.count("<2de>") == 3 for row in drawn)
-    ids = tokenizer.ids(tokenizer.pieces(tf.constant(texts), sample=True))
+    ids = tokenizer.ids(tokenizer.tokenize(tf.constant(texts), sample=True))
     assert 1 not in ids.values.numpy()
     assert pieces_of(tokenizer, texts) == still  # drawing leaves no trace
 
@@ -195,7 +195,7 @@ def test_sampling_draws_anew_in_tf_data(special):
     tokenizer = SentencePiece(foreign(**OURS), special, Sampling(alpha=0.1))
     rows = tf.data.Dataset.from_tensors(TEXT[:1]).repeat(30)
     drawn = rows.map(
-        lambda text: tf.strings.reduce_join(tokenizer.pieces(text, True), -1, separator="|")
+        lambda text: tf.strings.reduce_join(tokenizer.tokenize(text, True), -1, separator="|")
     )
     assert len({row.numpy()[0] for row in drawn}) > 5
 
@@ -205,7 +205,7 @@ def test_what_stands_for_special_tokens_in_sampling_is_no_text():
     (found,) = pieces_of(tokenizer, ["\U0010f000<2de>"], sample=True)
     assert found.count("<2de>") == 1
     for rows in (HARD, BROKEN, []):
-        assert tokenizer.pieces(tf.constant(rows, tf.string), sample=True).nrows() == len(rows)
+        assert tokenizer.tokenize(tf.constant(rows, tf.string), sample=True).nrows() == len(rows)
 
 
 def test_sampling_is_saved(tmp_path):
@@ -215,14 +215,14 @@ def test_sampling_is_saved(tmp_path):
 
 
 def test_sampling_needs_its_model(tmp_path):
-    with pytest.raises(UserError, match="sampling: expected dropout for model bpe, came none"):
+    with pytest.raises(UserError, match="sampling: expected dropout for model bpe, got none"):
         TokenizerConfig(model="bpe", sampling=Sampling(alpha=0.1))
     with pytest.raises(UserError, match="sampling: expected none for characters"):
         TokenizerConfig("characters", sampling=Sampling(alpha=0.1))
     for wrong in ({}, {"alpha": 0.1, "dropout": 0.1}):
-        with pytest.raises(UserError, match=r"expected alpha \(unigram\) or dropout \(bpe\), came"):
+        with pytest.raises(UserError, match=r"expected alpha \(unigram\) or dropout \(bpe\), got"):
             Sampling(**wrong)
-    with pytest.raises(UserError, match="nbest: expected -1 or an integer from 2 to 512, came 1"):
+    with pytest.raises(UserError, match="nbest: expected -1 or an integer from 2 to 512, got 1"):
         Sampling(alpha=0.1, nbest=1)
     for model_type, expected in (("bpe", "expected dropout for a bpe"), ("char", "expected none")):
         (tmp_path / "it.model").write_bytes(foreign(model_type=model_type))
@@ -238,7 +238,7 @@ def test_an_export_holds_the_model_once(tmp_path):
         module = tf.Module()
         module.tokenizer = tokenizer
         spec = [tf.TensorSpec([None], tf.string)]
-        run = tf.function(lambda text, t=tokenizer: t.ids(t.pieces(text)).to_tensor(), spec)
+        run = tf.function(lambda text, t=tokenizer: t.ids(t.tokenize(text)).to_tensor(), spec)
         folder = tmp_path / str(len(sizes))
         tf.saved_model.save(module, str(folder), signatures=run)
         sizes.append((folder / "saved_model.pb").stat().st_size)

@@ -64,14 +64,14 @@ def text_of(tensor):
 
 
 def rejoined(tokenizer, texts):
-    return text_of(tokenizer.detokenize(tokenizer.pieces(tf.constant(texts)).to_tensor("")))
+    return text_of(tokenizer.detokenize(tokenizer.tokenize(tf.constant(texts)).to_tensor("")))
 
 
 def test_characters_go_round():
     tokenizer = tokenizers.train(TokenizerConfig("characters", size=None), ["aab", "b a"])
     assert tokenizer.vocabulary == ("<pad>", "<unk>", "<s>", "</s>", "a", "b", " ")
     assert tokenizer.size == 7
-    pieces = tokenizer.pieces(tf.constant(["a bé", ""]))
+    pieces = tokenizer.tokenize(tf.constant(["a bé", ""]))
     assert pieces.to_list() == [[b"a", b" ", b"b", "é".encode()], []]
     assert tokenizer.ids(pieces).to_list() == [[4, 6, 5, 1], []]
     assert rejoined(tokenizer, HARD) == HARD
@@ -80,7 +80,7 @@ def test_characters_go_round():
 def test_white_space_tokens_go_round():
     tokenizer = tokenizers.train(TokenizerConfig("whitespace", size=None), ["b a", "b\u00a0c b"])
     assert tokenizer.vocabulary[4:] == ("b", "a", "b\u00a0c")
-    pieces = tokenizer.pieces(tf.constant(["  a\t\vb\u00a0c\f", " "]))
+    pieces = tokenizer.tokenize(tf.constant(["  a\t\vb\u00a0c\f", " "]))
     assert tokenizer.ids(pieces).to_list() == [[5, 6], []]
     expected = [b" ".join(text.encode().split()).decode() for text in HARD]
     assert rejoined(tokenizer, HARD) == expected
@@ -99,7 +99,7 @@ def test_size_cuts_off_the_rarest(kind):
 
 def test_sentencepiece_is_the_package(subwords, reference):
     texts = TEXT + HARD
-    pieces = subwords.pieces(tf.constant(texts))
+    pieces = subwords.tokenize(tf.constant(texts))
     assert [[p.decode() for p in row] for row in pieces.to_list()] == [
         reference.encode(text, out_type=str) for text in texts
     ]
@@ -114,7 +114,7 @@ def test_sentencepiece_finds_fewer_pieces_where_there_are_no_more():
 
 def test_byte_pairs_are_the_package_too(pairs, tmp_path):
     sp = package(pairs, tmp_path)
-    pieces = pairs.pieces(tf.constant(TEXT + HARD))
+    pieces = pairs.tokenize(tf.constant(TEXT + HARD))
     assert pairs.ids(pieces).to_list() == sp.encode(TEXT + HARD)
     assert rejoined(pairs, TEXT + HARD) == [
         sp.decode(sp.encode(t, out_type=str)) for t in TEXT + HARD
@@ -142,10 +142,10 @@ def test_sentencepiece_decodes_any_ids_as_the_package_does(subwords, reference):
 
 def test_nothing_in_a_text_becomes_a_special_id(subwords):
     for tokenizer in every_kind(subwords):
-        ids = tokenizer.ids(tokenizer.pieces(tf.constant(HARD))).values.numpy()
+        ids = tokenizer.ids(tokenizer.tokenize(tf.constant(HARD))).values.numpy()
         assert set(ids.tolist()).isdisjoint({0, 2, 3})
     white = every_kind(subwords)[2]
-    assert white.ids(white.pieces(["</s> <unk> <s>"])).to_list() == [[6, 1, 1]]
+    assert white.ids(white.tokenize(["</s> <unk> <s>"])).to_list() == [[6, 1, 1]]
 
 
 def test_strings_of_any_id(subwords):
@@ -161,8 +161,8 @@ def test_strings_of_any_id(subwords):
 def test_broken_text_touches_its_own_row_alone(subwords):
     for tokenizer in every_kind(subwords):
         mixed = [text for broken in BROKEN for text in (broken, b"the cat")]
-        alone = tokenizer.pieces(tf.constant(["the cat"])).to_list()[0]
-        pieces = tokenizer.pieces(tf.constant(mixed)).to_list()
+        alone = tokenizer.tokenize(tf.constant(["the cat"])).to_list()[0]
+        pieces = tokenizer.tokenize(tf.constant(mixed)).to_list()
         assert pieces[1::2] == [alone] * len(BROKEN)
         for text in tokenizer.detokenize(tf.ragged.constant(pieces).to_tensor("")).numpy():
             text.decode()  # what goes out is UTF-8 again
@@ -179,13 +179,13 @@ def test_detokenize_never_fails(subwords):
 
 def test_no_rows_and_no_pieces(subwords):
     for tokenizer in every_kind(subwords):
-        none = tokenizer.pieces(tf.constant([], tf.string))
+        none = tokenizer.tokenize(tf.constant([], tf.string))
         assert none.to_list() == []
         assert tokenizer.ids(none).dtype == tf.int32
         assert tokenizer.detokenize(none.to_tensor("")).shape == [0]
         assert text_of(tokenizer.detokenize(tf.zeros([2, 0], tf.string))) == ["", ""]
         assert tokenizer.detokenize(tf.zeros([2, 3, 4], tf.string)).shape == [2, 3]
-        assert tokenizer.pieces(tf.constant(["", "a"])).to_list()[0] == []
+        assert tokenizer.tokenize(tf.constant(["", "a"])).to_list()[0] == []
 
 
 def test_unknown_is_shown_for_what_it_is(subwords):
@@ -199,8 +199,8 @@ def test_unknown_is_shown_for_what_it_is(subwords):
 def test_tokenizers_run_in_tf_data(subwords):
     for tokenizer in every_kind(subwords):
         rows = tf.data.Dataset.from_tensor_slices(HARD).batch(4)
-        mapped = rows.map(lambda text, t=tokenizer: t.ids(t.pieces(text)).to_tensor())
-        expected = tokenizer.ids(tokenizer.pieces(tf.constant(HARD[:4]))).to_tensor()
+        mapped = rows.map(lambda text, t=tokenizer: t.ids(t.tokenize(text)).to_tensor())
+        expected = tokenizer.ids(tokenizer.tokenize(tf.constant(HARD[:4]))).to_tensor()
         assert next(iter(mapped)).numpy().tolist() == expected.numpy().tolist()
 
 
@@ -264,9 +264,9 @@ def test_vocabularies_are_checked():
     for wrong in (["a", "a"], ["a", ""], ["a", "<unk>"]):
         with pytest.raises(ValueError, match="vocabulary: expected distinct .* as piece 2"):
             Whitespace(wrong)
-    with pytest.raises(ValueError, match="expected pieces without a line feed, came 'b.nc' as pi"):
+    with pytest.raises(ValueError, match="expected pieces without a line feed, got 'b.nc' as pi"):
         Characters(["a", "b\nc"])
-    with pytest.raises(ValueError, match="model: expected a SentencePiece model, came"):
+    with pytest.raises(ValueError, match="model: expected a SentencePiece model, got"):
         SentencePiece(b"no model")
 
 
@@ -277,7 +277,7 @@ def damaged(folder, file, content):
 
 
 def test_damaged_files_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"source\.json: expected a saved tokenizer, came: No such"):
+    with pytest.raises(UserError, match=r"source\.json: expected a saved tokenizer, got: No such"):
         tokenizers.load(tmp_path, "source")
     for content in (b"{", b"[]", b'{"kind": "words"}', b'{"same_as": "it"}', b"\xff"):
         with damaged(tmp_path, "source.json", content):
@@ -289,7 +289,7 @@ def test_damaged_files_are_named(tmp_path):
         with pytest.raises(UserError, match=r"source\.vocab: "):
             tokenizers.load(tmp_path, "source")
     (tmp_path / "source.vocab").unlink()
-    with pytest.raises(UserError, match=r"source\.vocab: expected a vocabulary, came: No such"):
+    with pytest.raises(UserError, match=r"source\.vocab: expected a vocabulary, got: No such"):
         tokenizers.load(tmp_path, "source")
 
 
@@ -313,7 +313,7 @@ print(json.dumps(out))
 
 def endpoint(tokenizer):
     def run(text):
-        ids = tokenizer.ids(tokenizer.pieces(text)).to_tensor()
+        ids = tokenizer.ids(tokenizer.tokenize(text)).to_tensor()
         return {"ids": ids, "again": tokenizer.detokenize(tokenizer.strings(ids))}
 
     return tf.function(run, input_signature=[tf.TensorSpec([None], tf.string, name="text")])
