@@ -1,4 +1,4 @@
-"""Corpora line by line: every ending, every damage, constant memory."""
+"""Corpus readers: line endings, damaged files, formats, weights and constant memory."""
 
 import gzip
 import random
@@ -17,7 +17,7 @@ def write(path, content):
     return str(path)
 
 
-def test_lines_of_every_ending(tmp_path):
+def test_line_endings_and_byte_order_marks(tmp_path):
     content = "\ufeffone\r\n\ufefftwo \x85\u2028\n\nfour\rfour\nlast".encode()
     expected = ["one", "\ufefftwo \x85\u2028", "", "four\rfour", "last"]
     assert list(data.read_lines(write(tmp_path / "plain", content))) == expected
@@ -25,7 +25,7 @@ def test_lines_of_every_ending(tmp_path):
     assert list(data.read_lines(zipped)) == expected
 
 
-def test_pairs_of_both_layouts(tmp_path):
+def test_pairs_of_aligned_and_tabbed_files(tmp_path):
     rows = [("a b", "x"), ("", "y"), ("c", "")]
     aligned = Corpus(
         source=write(tmp_path / "s.txt", "a b\n\nc\n"),
@@ -49,14 +49,14 @@ def test_pairs_of_both_layouts(tmp_path):
         (b"", r"p: expected at least one pair, got an empty corpus$"),
     ],
 )
-def test_bad_pair_files(tmp_path, content, message):
+def test_invalid_pair_files(tmp_path, content, message):
     corpus = Corpus(pairs=write(tmp_path / "p", content))
     with pytest.raises(UserError, match=message):
         list(data.read_pairs(corpus))
 
 
 @pytest.mark.parametrize("counts", [(2, 5), (5, 2), (0, 1), (3000, 2999)])
-def test_unequal_files(tmp_path, counts):
+def test_files_of_different_lengths(tmp_path, counts):
     s, t = (write(tmp_path / f"{n}", "w\n" * count) for n, count in zip("st", counts, strict=True))
     message = f"/s and .*/t: expected as many lines in both, got {counts[0]} and {counts[1]}$"
     with pytest.raises(UserError, match=message):
@@ -83,7 +83,7 @@ def test_damaged_gzip_files(tmp_path):
             list(data.read_lines(path))
 
 
-def test_readers_keep_no_file_in_memory(tmp_path):
+def test_readers_use_constant_memory(tmp_path):
     path = write(tmp_path / "big.gz", gzip.compress(b"some words in a line\tand more\n" * 150_000))
     tracemalloc.start()
     try:
@@ -98,11 +98,11 @@ def test_readers_keep_no_file_in_memory(tmp_path):
 
 
 def weights_of(corpus):
-    rows = corpus_readers.open_corpus(corpus)
+    reader = corpus_readers.open_corpus(corpus)
     try:
-        return rows.read(1000).weights.tolist()
+        return reader.read(1000).weights.tolist()
     finally:
-        rows.close()
+        reader.close()
 
 
 def test_pairs_may_have_weights(tmp_path):
@@ -136,8 +136,8 @@ def test_pairs_may_have_weights(tmp_path):
         ("{}", r"expected the keys source and target, got 'no key'$"),
         ('{"source": 3, "target": "b"}', r"source: expected text, got '3'$"),
         ('{"source": "a", "target": null}', r"target: expected text, got 'null'$"),
-        ('{"source": "\\ud800", "target": ""}', r"source: expected Unicode text, got half a surr"),
-        ("[" * 100_000, r"expected a JSON object, got one too deep$"),
+        ('{"source": "\\ud800", "target": ""}', r"source: expected Unicode text, got a lone surr"),
+        ("[" * 100_000, r"expected a JSON object, got one nested too deeply$"),
         *[
             (
                 f'{{"source": "a", "target": "b", "weight": {weight}}}',
@@ -147,7 +147,7 @@ def test_pairs_may_have_weights(tmp_path):
         ],
     ],
 )
-def test_bad_objects(tmp_path, line, message):
+def test_invalid_json_objects(tmp_path, line, message):
     good = '{"source": "a", "target": "b"}\n'
     corpus = Corpus(pairs=write(tmp_path / "p.jsonl", f"{good}{line}\n{good}"))
     with pytest.raises(UserError, match=rf"p\.jsonl:2: {message}"):
@@ -155,7 +155,7 @@ def test_bad_objects(tmp_path, line, message):
 
 
 @pytest.mark.parametrize("weight", ["-0.1", "heavy", "nan", "inf", "", "1 2"])
-def test_bad_weights(tmp_path, weight):
+def test_invalid_weights(tmp_path, weight):
     table = Corpus(pairs=write(tmp_path / "p", f"a\tx\t1\nb\ty\t{weight}\n"))
     with pytest.raises(UserError, match=r"p:2: third column: expected a weight of at least 0, got"):
         list(data.read_pairs(table))
@@ -172,7 +172,7 @@ def test_bad_weights(tmp_path, weight):
 
 @pytest.mark.parametrize("name", ["p.tsv", "p.tsv.gz"])
 @pytest.mark.parametrize("folder", ["ram://readers", None])
-def test_files_of_other_file_systems_and_their_damage(tmp_path, folder, name):
+def test_files_of_other_file_systems_and_damaged_ones(tmp_path, folder, name):
     path = f"{folder or tmp_path}/{name}"
     content = "\ufeff".encode() + b"a b\tx\r\n" + b"c\td\n" * 3000
     with tf.io.gfile.GFile(path, "wb") as file:
@@ -190,17 +190,17 @@ def test_files_of_other_file_systems_and_their_damage(tmp_path, folder, name):
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_a_reader_goes_back_to_any_pair(tmp_path, zipped):
+def test_a_reader_seeks_to_any_pair(tmp_path, zipped):
     content = "\ufeff".encode() + "".join(f"é{n}\t{n}\n" for n in range(100)).encode()
     path = tmp_path / ("p.gz" if zipped else "p")
-    rows = corpus_readers.open_corpus(
+    reader = corpus_readers.open_corpus(
         Corpus(pairs=write(path, gzip.compress(content) if zipped else content))
     )
-    places = {0: rows.offsets()}
-    while rows.read(7):
-        places[rows.num_read] = rows.offsets()
-    assert rows.sequential == zipped
+    offsets = {0: reader.offsets()}
+    while reader.read(7):
+        offsets[reader.num_read] = reader.offsets()
+    assert reader.sequential == zipped
     for number in (7, 0, 91, 98, 14, 14):
-        rows.seek(places[number], number)
-        assert rows.read(2).targets == [f"{n}".encode() for n in (number, number + 1)]
-    rows.close()
+        reader.seek(offsets[number], number)
+        assert reader.read(2).targets == [f"{n}".encode() for n in (number, number + 1)]
+    reader.close()

@@ -195,7 +195,7 @@ def test_languages_are_those_of_the_code_where_no_file_lists_them(tmp_path):
 
 def test_a_language_without_an_id():
     content, pieces = pieces_model("source")
-    with pytest.raises(ValueError, match="languages: expected pieces of the vocab.* '__xx__'"):
+    with pytest.raises(ValueError, match="languages: expected tokens of the vocab.* '__xx__'"):
         Multilingual(content, pieces, ["__xx__"], "__xx__")
 
 

@@ -1,16 +1,16 @@
-"""Learning a SentencePiece model from more text than fits into memory."""
+"""Training of SentencePiece models on more text than fits into memory."""
 
 import random
 
 from keras_s2s.tokenizers import sentencepiece_training
 
 
-def test_little_text_is_learned_from_whole():
+def test_a_small_text_is_used_completely():
     lines = [f"line {n}" for n in range(100)]
     assert sentencepiece_training._subsample(iter(lines), 1000) == lines
 
 
-def test_of_much_text_a_random_part_in_order_is_kept():
+def test_a_large_text_is_subsampled_in_order():
     numbers = range(100_000)
     kept = [
         int(line)
@@ -25,16 +25,16 @@ def test_of_much_text_a_random_part_in_order_is_kept():
     ]
 
 
-def test_a_line_longer_than_all_that_is_kept_goes():
+def test_a_line_longer_than_the_limit_is_dropped():
     assert sentencepiece_training._subsample(["a" * 100, "b"], 10) in (["b"], [])
     assert sum(map(len, sentencepiece_training._subsample(["a" * 6] * 50, 10))) <= 10
 
 
-def test_a_subsample_corpus_gives_one_model(monkeypatch):
+def test_a_subsampled_text_gives_the_same_model_again(monkeypatch):
     r = random.Random(1)
     lines = [" ".join(r.choices(["one", "two", "three", "four"], k=8)) for _ in range(400)]
     monkeypatch.setattr(sentencepiece_training, "_MAX_CHARACTERS", 2000)
-    made = sentencepiece_training.train_sentencepiece("unigram", 30, iter(lines))
-    assert made == sentencepiece_training.train_sentencepiece("unigram", 30, iter(lines))
+    model = sentencepiece_training.train_sentencepiece("unigram", 30, iter(lines))
+    assert model == sentencepiece_training.train_sentencepiece("unigram", 30, iter(lines))
     monkeypatch.setattr(sentencepiece_training, "_MAX_CHARACTERS", 10**9)
-    assert made != sentencepiece_training.train_sentencepiece("unigram", 30, iter(lines))
+    assert model != sentencepiece_training.train_sentencepiece("unigram", 30, iter(lines))
