@@ -8,8 +8,9 @@ from keras_s2s.config import SpecialIds, UserError
 from keras_s2s.decoders import TransformerDecoder
 from keras_s2s.encoders import TransformerEncoder
 from keras_s2s.heads import SoftmaxHead
-from keras_s2s.layers.embeddings import POSITIONS as SINUSOIDS
-from keras_s2s.layers.embeddings import TokenEmbedding, sinusoidal
+from keras_s2s.layers.positions import SINUSOIDAL_KINDS as SINUSOIDS
+from keras_s2s.layers.positions import sinusoidal_positions
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.tokenizers import RESERVED_TOKENS
 
 __all__ = ["check_parts", "make_spec", "optimize"]
@@ -87,7 +88,7 @@ def make_spec(translator):
         (spec.decoder, model.target, model.decoder),
     ):
         places = tf.range(positions) + stack.first_position
-        signal = sinusoidal(places, stack.units, stack.positions)
+        signal = sinusoidal_positions(places, stack.units, stack.positions)
         own.position_encodings.encodings = signal.numpy()
         own.scale_embeddings = stack.scaled
         _set_stack(own, stack)

@@ -163,7 +163,7 @@ def _graphs(translator, custom):
         text_signatures,
     )
 
-    model = signature_functions.Graphs(translator.model, translator.caps)
+    model = signature_functions.LiteRTSignatures(translator.model, translator.caps)
     graphs = model.concrete()
     if custom:
         graphs["translate"] = string_signatures.PieceGraph(model, translator).concrete()
@@ -264,7 +264,7 @@ def _entries(translator, graphs, custom):
     special = SpecialIds()
     about = {
         "format": FORMAT,
-        "copies": translator.model.copies,
+        "copies": translator.model.supports_copy,
         "caps": translator.caps,
         "defaults": translator.defaults(),
         "dictionary": translator.dictionary,

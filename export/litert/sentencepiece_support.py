@@ -29,7 +29,7 @@ def require(translator) -> None:
     """
     if importlib.util.find_spec("tensorflow_text") is None:
         raise _refused("the package tensorflow-text", "none")
-    if translator.model.copies:
+    if translator.model.supports_copy:
         raise _refused("a model that does not copy", "one that does")
     if not is_plain(translator):
         raise _refused("default options of a plain search", "others in the run's decoding")

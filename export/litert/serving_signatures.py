@@ -13,7 +13,8 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from keras_s2s.config import SpecialIds
 from keras_s2s.export.litert.buffer_sharing import packed, unpacked
-from keras_s2s.export.litert.signature_functions import OPTIONS, handed
+from keras_s2s.export.litert.signature_functions import copy_output
+from keras_s2s.export.litert.signature_specs import OPTIONS
 from keras_s2s.export.litert.verification import ask_file
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import Probe
@@ -42,7 +43,7 @@ SHAPES = ((1, 5), (3, 4))  # of ids that a file is proved by
 def is_plain(translator) -> bool:
     """Whether a translator's source is ids alone, and its default options a plain search's."""
     defaults, usual = translator.defaults(), TRANSLATE.options()
-    return not translator.model.copies and all(
+    return not translator.model.supports_copy and all(
         name in OPTIONS or defaults[name] == field.default for name, field in usual.items()
     )
 
@@ -82,9 +83,9 @@ class ServingGraph:
         lengths = tf.reduce_max(tf.where(tf.equal(ids, SPECIAL.pad), 0, place + 1), 1)
         found = self._search(ids, lengths, **fill_options(self.options, rows))
         return {
-            "found": handed(found["ids"][:asked, 0]),
-            "lengths": handed(found["lengths"][:asked, 0]),
-            "score": handed(found["score"][:asked, 0]),
+            "found": copy_output(found["ids"][:asked, 0]),
+            "lengths": copy_output(found["lengths"][:asked, 0]),
+            "score": copy_output(found["score"][:asked, 0]),
         }
 
 

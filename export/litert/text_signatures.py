@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
 from keras_s2s.export.litert.serving_signatures import default_options, fill_options, is_plain
-from keras_s2s.export.litert.signature_functions import handed
+from keras_s2s.export.litert.signature_functions import copy_output
 from keras_s2s.export.litert.verification import ask_file
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import Probe, ask
@@ -100,7 +100,9 @@ class TextGraph:
         places = tf.reshape(tf.where(tf.reshape(inside, [-1])), [-1])
         made = tf.gather(tf.reshape(shown, [-1]), places)
         return {
-            "text": handed(tf.concat([made, [0]], 0)),  # one without elements is none to a host
+            "text": copy_output(
+                tf.concat([made, [0]], 0)
+            ),  # one without elements is none to a host
             "length": tf.expand_dims(tf.shape(made)[0], 0),
             "score": tf.where(fits, found["score"][0, :1], none),
         }

@@ -110,10 +110,10 @@ def _check_variant(variant, translator):
     if variant.batching and isinstance(translator.source_tokenizer, Features):
         expected = "expected none for a source of frames, whose requests differ in width"
         raise UserError(f"batching: {expected}")
-    if variant.weights and translator.of_vectors:
+    if variant.weights and translator.has_feature_targets:
         expected = "expected none for forecasts, whose drift has no log-probabilities"
         raise UserError(f"weights: {expected}, came {variant.weights}")
-    if variant.xla and translator.of_vectors:
+    if variant.xla and translator.has_feature_targets:
         raise UserError("xla: expected none for forecasts, which search nothing")
 
 

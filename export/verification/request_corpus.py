@@ -44,7 +44,7 @@ def material_of(translator, pairs=()) -> Material:
     sides = translator.source_tokenizer, translator.target_tokenizer
     texts, targets = (_texts(tokenizer) for tokenizer in sides)
     sources, references = zip(*pairs) if pairs else ((), ())
-    if translator.of_vectors:
+    if translator.has_feature_targets:
         return Material((*sources, *texts), (), (), forecasts=True)
     tokens = _spread(translator.target_tokenizer)[:2] or ["a"]
     return Material((*sources, *texts), (*references, *targets), tuple(tokens))

@@ -73,7 +73,7 @@ class Prober:
         seconds = float(np.median(spent[1:] if steps else spent))
         self.points.append((_padded(batch), peak.most()))
         tokens = int(tf.math.count_nonzero(batch[2])) * self.model.batches_per_update
-        loss, made = self.model.vitals.read()
+        loss, made = self.model.update_stats.read()
         return Trial(
             batch_tokens,
             len(batch[1]),
@@ -181,7 +181,7 @@ class _Clock(keras.callbacks.Callback):
         self.began, self.times = time.perf_counter(), []
 
     def on_train_batch_end(self, batch, logs=None):
-        self.model.vitals.read()  # waits for it
+        self.model.update_stats.read()  # waits for it
         self.times.append(time.perf_counter() - self.began)
 
 

@@ -44,7 +44,7 @@ def check_buildable(config: Config) -> None:
     except ValueError as error:
         raise UserError(f"training.objectives.{error}") from None
     noise = config.data.noise
-    if model.head.points and (noise.drop or noise.replace):
+    if model.head.is_pointer and (noise.drop or noise.replace):
         expected = "expected no drop and no replace for a pointer network, which points at words"
         raise UserError(f"data.noise: {expected}, came {noise}")
     del model
@@ -73,7 +73,7 @@ def compiled(config: Config, pair) -> keras.Model:
         policy=training.policy,
     )
     metrics = [MeanAbsoluteError(), RootMeanSquaredError()]
-    metrics = metrics if model.of_vectors else [TokenAccuracy(), Perplexity()]
+    metrics = metrics if model.has_feature_targets else [TokenAccuracy(), Perplexity()]
     _freeze(model, training.freeze or ())
     model.compile(
         _optimizer(training, config.model.decoder["units"]),

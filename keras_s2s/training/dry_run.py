@@ -73,7 +73,7 @@ def _try(session, free):
             *session.tokenizers,
             statistics=session.surveys["train"],
             batch_tokens=batch_tokens,
-            copy=session.model.copies,
+            copy=session.model.supports_copy,
         )
 
     prober = Prober(session.model, read)

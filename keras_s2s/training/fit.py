@@ -100,7 +100,7 @@ def _examples(session, name, **options):
         *session.tokenizers,
         batch_tokens=data.batch_tokens,
         max_length=data.max_length,
-        copy=session.model.copies,
+        copy=session.model.supports_copy,
         statistics=session.surveys[name],
         **options,
     )

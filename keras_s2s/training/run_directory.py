@@ -107,7 +107,7 @@ def _are_made(config, run_dir, directory) -> bool:
 def _points(config) -> bool:
     """Whether the model is a pointer network, whose target has no vocabulary."""
     kind = models.resolve(config.model)["head"]["kind"]
-    return models.KINDS["head"][kind].points
+    return models.KINDS["head"][kind].is_pointer
 
 
 def _has_pointers(directory) -> bool:

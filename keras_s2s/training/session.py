@@ -85,7 +85,7 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
 
 
 def _say_unsmoothed(config, model, say):
-    if config.training.label_smoothing and not (model.smoothing or model.of_vectors):
+    if config.training.label_smoothing and not (model.smoothing or model.has_feature_targets):
         kind, value = config.model.head["kind"], config.training.label_smoothing
         say(f"training.label_smoothing: {value} does not apply to the head {kind}")
 
@@ -151,7 +151,7 @@ def _train_options(config, keep):
 
 
 def _copies(config):
-    return models.KINDS["head"][config.model.head["kind"]].copies
+    return models.KINDS["head"][config.model.head["kind"]].supports_copy
 
 
 class _Counting:

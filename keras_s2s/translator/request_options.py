@@ -202,10 +202,10 @@ def sampling_options(given, lists, source):
     )
     off = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0}
     draws = {name: tf.where(good, given[name], value) for name, value in off.items()}
-    extras = search.no_extras(source.batch)._replace(
+    extras = search.no_constraints(source.batch)._replace(
         prefix=lists.prefix, prefix_length=tf.where(good, lists.prefix_length, 0)
     )
-    return options, search.Sampling(count, **draws), extras, error
+    return options, search.SamplingOptions(count, **draws), extras, error
 
 
 def forecast_steps(given, source):
@@ -241,7 +241,7 @@ def _extras(given, lists, good):
     def kept(value, off):
         return tf.where(tf.reshape(good, [-1] + [1] * (value.shape.rank - 1)), value, off)
 
-    return search.Extras(
+    return search.ConstraintOptions(
         coverage_penalty=kept(given["coverage_penalty"], 0.0),
         no_repeat_ngram=kept(given["no_repeat_ngram"], 0),
         repetition_penalty=kept(given["repetition_penalty"], 1.0),
@@ -319,7 +319,7 @@ def _beam_checks(given, beam, apart, lists):
 def _phrase_checks(given, lists, apart, longest, caps):
     for name in ("constraints", "disallowed"):
         yield beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
-    extras = search.no_extras(tf.shape(apart)[0])._replace(
+    extras = search.no_constraints(tf.shape(apart)[0])._replace(
         constraints=lists.constraints,
         disallowed=lists.disallowed,
         prefix=lists.prefix,
@@ -337,7 +337,7 @@ def _phrase_checks(given, lists, apart, longest, caps):
     yield other, lambda: "constraints: expected none beside beam_groups or alternatives_at"
     needed, barred = tf.cond(
         tf.reduce_any(size > 0),
-        lambda: (search.needed(extras), search.forbidden(extras)),
+        lambda: (search.required_tokens(extras), search.has_disallowed(extras)),
         lambda: (tf.zeros_like(size), tf.zeros_like(other)),
     )
     yield (

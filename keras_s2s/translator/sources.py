@@ -25,7 +25,7 @@ class Source:
     """
 
     def __init__(self, text, tokenizers, copies, caps):
-        self.tokenizers, self.copies, self.caps = tokenizers, copies, caps
+        self.tokenizers, self.supports_copy, self.caps = tokenizers, copies, caps
         self.sizes = tf.strings.length(text)
         self.batch = tf.shape(text)[0]
         text = tf.strings.substr(text, 0, caps["text_bytes"])
@@ -44,7 +44,7 @@ class Source:
 
     def ids(self, pieces):
         """Ragged pieces [B, None] -> int32 target ids of the same shape, copies included."""
-        return target_ids(self.pieces, pieces, self.tokenizers[1], self.copies)
+        return target_ids(self.pieces, pieces, self.tokenizers[1], self.supports_copy)
 
 
 class FrameSource:

@@ -6,8 +6,8 @@ import numpy as np
 from keras_s2s import models as catalog
 from keras_s2s.config import Decoding, ModelConfig, TokenizerConfig
 from keras_s2s.heads import RegressionHead, SoftmaxHead
-from keras_s2s.layers.embeddings import TokenEmbedding
-from keras_s2s.layers.features import VectorProjection
+from keras_s2s.layers.features import FeatureProjection
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models.seq2seq import Seq2Seq
 from keras_s2s.tokenizers import Features, train
 from keras_s2s.translator import Forecaster, Translator
@@ -34,7 +34,7 @@ def make_translator():
     keras.utils.set_random_seed(3)
     target = letters("a b c d e f g")
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH),
+        FeatureProjection(F, models.WIDTH),
         models.ENCODERS["bigru"](),
         TokenEmbedding(target.size, models.WIDTH),
         models.DECODERS["gru"](),
@@ -47,9 +47,9 @@ def make_translator():
 def make_forecaster(loss="gaussian"):
     keras.utils.set_random_seed(3)
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH, norm=True),
+        FeatureProjection(F, models.WIDTH, norm=True),
         models.ENCODERS["pre"](),
-        VectorProjection(G, models.WIDTH),
+        FeatureProjection(G, models.WIDTH),
         models.DECODERS["pre"](),
         RegressionHead(G, loss),
     )

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_s2s.config import SpecialIds, UserError
 from keras_s2s.export.litert import converter
 from keras_s2s.export.litert.serving_signatures import ServingGraph, is_plain
-from keras_s2s.export.litert.signature_functions import Graphs
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from keras_s2s.layers import loop_backend
 from keras_s2s.translator import load_run
 
@@ -24,7 +24,7 @@ def fixed(translator, columns) -> bytes:
     if not is_plain(translator):
         raise UserError("RUN: expected ids alone and options of a plain search, came others")
     found_columns = translator.defaults()["max_length"]
-    search = ServingGraph(Graphs(translator.model, translator.caps), translator)
+    search = ServingGraph(LiteRTSignatures(translator.model, translator.caps), translator)
 
     def translate_fixed(ids):
         given = tf.where(tf.equal(ids[0], SpecialIds().pad), 0, tf.range(1, columns + 1))

@@ -10,7 +10,7 @@ from keras_s2s.config import Decoding, SpecialIds, TokenizerConfig, UserError
 from keras_s2s.export import export_litert
 from keras_s2s.export.litert.converter import check_built_in, convert
 from keras_s2s.export.litert.exporter import export_litert_translator
-from keras_s2s.export.litert.signature_functions import Graphs, _filled
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures, as_outputs
 from keras_s2s.export.litert.verification import FALLS, ask_file, measure
 from keras_s2s.export.model_card import read_card
 from keras_s2s.export.verification.comparison import NotProven
@@ -63,16 +63,16 @@ def test_a_vocabulary_that_keras_searches_by_blocks(monkeypatch):
 
 
 def decodes_alike(model):
-    graphs = Graphs(model, CAPS).concrete(["translate_ids"])
+    graphs = LiteRTSignatures(model, CAPS).concrete(["translate_ids"])
     content = convert(graphs, [weight.value for weight in model.weights])
     assert check_built_in(content)["WHILE"] >= 1
     run = Interpreter(model_content=content).get_signature_runner("translate_ids")
     for lengths in ((5, 3, 1, 2), (4,), (1,), (1, 5)):
-        x = source(lengths, model.copies)
+        x = source(lengths, model.supports_copy)
         asked = options(len(lengths))
         asked["beam_size"][0] = asked["num_hypotheses"][0] = 1  # greedy beside beams
         wanted = search.Options(**{name: tf.constant(value) for name, value in asked.items()})
-        expected = _filled(search.search(model.begin, model.next, x, wanted))
+        expected = as_outputs(search.search(model.begin, model.next, x, wanted))
         found = run(**given_by(x, lengths), **asked)
         for name in ("lengths", "finished"):
             np.testing.assert_array_equal(found[name], expected[name])
@@ -101,7 +101,7 @@ def scored(model, source, ids, length):
 @pytest.fixture(scope="module")
 def run():
     model = models.make("gru", "gru", "softmax")
-    graphs = Graphs(model, CAPS).concrete(["translate_ids"])
+    graphs = LiteRTSignatures(model, CAPS).concrete(["translate_ids"])
     content = convert(graphs, [weight.value for weight in model.weights])
     return Interpreter(model_content=content).get_signature_runner("translate_ids")
 
