@@ -10,7 +10,7 @@ from pathlib import Path
 from keras_s2s import __version__, checkpoints
 from keras_s2s.config import Config
 from keras_s2s.export.verification.request_corpus import first_run
-from keras_s2s.tokenizers import SPECIAL_PIECES
+from keras_s2s.tokenizers import RESERVED_TOKENS
 
 __all__ = [
     "CARD",
@@ -116,7 +116,7 @@ def read_card(path) -> dict | None:
 def _vocabulary(tokenizer):
     """Kind and size of a tokenizer, the digest of its tokens, and some of them."""
     digest = hashlib.sha256("\n".join(tokenizer.vocabulary).encode()).hexdigest()
-    first = list(tokenizer.vocabulary[len(SPECIAL_PIECES) :][:SHOWN])
+    first = list(tokenizer.vocabulary[len(RESERVED_TOKENS) :][:SHOWN])
     return {"kind": tokenizer.kind, "size": tokenizer.size, "sha256": digest, "tokens": first}
 
 

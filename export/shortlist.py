@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import read_lines, read_side
-from keras_s2s.tokenizers import SPECIAL_PIECES, Shortlist, load_pair
+from keras_s2s.tokenizers import RESERVED_TOKENS, Shortlist, load_pair
 
 __all__ = ["frequent", "shortlist_of"]
 
@@ -64,9 +64,9 @@ def frequent(lines, tokenizer, count: int) -> list[str]:
     """
     lines, seen = iter(lines), np.zeros(tokenizer.size, np.int64)
     while block := list(itertools.islice(lines, BLOCK)):
-        ids = tokenizer.ids(tokenizer.pieces(tf.constant(block))).values
+        ids = tokenizer.ids(tokenizer.tokenize(tf.constant(block))).values
         seen += np.bincount(ids, minlength=tokenizer.size)
-    seen[: len(SPECIAL_PIECES)] = 0
+    seen[: len(RESERVED_TOKENS)] = 0
     order = np.argsort(-seen, kind="stable")[:count]
     if not seen.any():
         raise UserError("no token of the vocabulary occurs in it")

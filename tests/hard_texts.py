@@ -1,4 +1,4 @@
-"""Texts that break tokenizers."""
+"""Texts that are hard for tokenizers: Unicode corner cases and invalid UTF-8."""
 
 import unicodedata
 

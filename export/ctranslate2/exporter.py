@@ -52,7 +52,7 @@ def export_ctranslate2(run, directory, *, checkpoint="best", quantization=None) 
     _check(directory, quantization)
     translator = Translator.load(run, checkpoint)
     model_spec.check_parts(translator.model)
-    if translator.target_tokenizer.opening:
+    if translator.target_tokenizer.prefix_tokens:
         expected, came = "expected one that forces no piece", translator.target_tokenizer.kind
         raise UserError(f"target_tokenizer: {expected}, as CTranslate2 does not, came {came}")
     try:

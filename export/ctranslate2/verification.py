@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import UserError
-from keras_s2s.tokenizers import SPECIAL_PIECES
+from keras_s2s.tokenizers import RESERVED_TOKENS
 from keras_s2s.translator import END_MARK, Translator
 
 __all__ = ["Expected", "expect", "prove"]
@@ -60,7 +60,7 @@ def expect(translator):
     for size, penalty in SEARCHES:
         given = plain.decode(texts, beam_size=size, length_penalty=penalty, **options)
         found[size, penalty] = [best for best, *_ in given]
-    pieces = np.array(pair[1].vocabulary[len(SPECIAL_PIECES) :], object)
+    pieces = np.array(pair[1].vocabulary[len(RESERVED_TOKENS) :], object)
     targets = [hypothesis.tokens for hypothesis in found[SEARCHES[1]]]
     targets += [random.choice(pieces, 1 + number).tolist() for number in range(PROBES)]
     sources = [hypothesis.source_tokens[:-1] for hypothesis in found[SEARCHES[0]]]
@@ -104,7 +104,7 @@ def prove(expected, directory, quantization):
 
 def _text(tokenizer, random, size):
     """A text of about so many tokens, mostly of those that stand first, the frequent ones."""
-    pieces = tokenizer.vocabulary[len(SPECIAL_PIECES) :]
+    pieces = tokenizer.vocabulary[len(RESERVED_TOKENS) :]
     drawn = ((len(pieces) + 1) ** random.random(size)).astype(int) - 1
     text = tokenizer.detokenize(tf.constant([[pieces[i] for i in drawn]]))
     return text.numpy()[0].decode("utf-8", "replace") + OUTSIDER

@@ -307,7 +307,7 @@ def _tokenizer(side, tokenizer):
     files = {f"keras_s2s.{side}.vocabulary": list(tokenizer.vocabulary)}
     if described["model"]:
         described["leading_spaces"] = sentencepiece_model.leading_spaces(
-            sentencepiece_model.read(content)
+            sentencepiece_model.parse_model(content)
         )
         files[f"keras_s2s.{side}.model"] = content
     return described, files

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_s2s.config import UserError
 from keras_s2s.export.litert.serving_signatures import is_plain
 from keras_s2s.export.litert.string_signatures import FIRST, ODD_TEXTS, SPACE, Reader
-from keras_s2s.tokenizers import SPECIAL_PIECES, SentencePiece, sentencepiece_model
+from keras_s2s.tokenizers import RESERVED_TOKENS, SentencePiece, sentencepiece_model
 
 __all__ = ["require"]
 
@@ -56,7 +56,7 @@ def _refused(expected, came):
 
 def _differences(tokenizer):
     """Pairs of what is expected of a model and what came."""
-    proto = sentencepiece_model.read(tokenizer.model_file()[1])
+    proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
     kind, rules = sentencepiece_model.model_type(proto), proto.normalizer_spec
     if kind != "unigram":
         yield "of type unigram", kind
@@ -80,7 +80,7 @@ def _odd_pieces(pieces, vocabulary):
     if SPACE not in pieces:
         yield f"with the piece {SPACE}", "one without"
     for piece in sorted(pieces):
-        if "\0" in piece or piece in SPECIAL_PIECES:
+        if "\0" in piece or piece in RESERVED_TOKENS:
             yield "without NUL or special names in a piece", repr(piece)
         if piece.endswith(SPACE) and piece.strip(SPACE):
             yield f"without {SPACE} at the end of a word", repr(piece)

@@ -15,7 +15,7 @@ from keras_s2s.export.litert.verification import ask_file
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.probe_requests import LONG, ODD, Probe, ask
 from keras_s2s.signatures.fields import MISSING_SCORE
-from keras_s2s.tokenizers import SPECIAL_PIECES, sentencepiece_model
+from keras_s2s.tokenizers import RESERVED_TOKENS, sentencepiece_model
 
 __all__ = [
     "FIRST",
@@ -35,7 +35,7 @@ OPERATIONS = (
 )
 PROCESS = "keras_s2s.export.litert.custom_ops_worker"
 SPECIAL = SpecialIds()
-FIRST = len(SPECIAL_PIECES)  # the id of the first piece
+FIRST = len(RESERVED_TOKENS)  # the id of the first piece
 SPACE = sentencepiece_model.SPACE
 WITHIN = range(0x80, 0xC0)  # the bytes of a character of UTF-8 behind its first
 CLOSE = 1e-4  # of scores
@@ -67,7 +67,7 @@ class Reader:
     """
 
     def __init__(self, tokenizer):
-        proto = sentencepiece_model.read(tokenizer.model_file()[1])
+        proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
         kinds = type(proto).SentencePiece.Type
         known = {piece: i for i, piece in enumerate(tokenizer.vocabulary) if i >= FIRST}
         normal = [one.piece if one.type == kinds.Value("NORMAL") else "" for one in proto.pieces]
@@ -121,7 +121,7 @@ class Writer:
     """
 
     def __init__(self, tokenizer):
-        proto = sentencepiece_model.read(tokenizer.model_file()[1])
+        proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
         kinds, known = type(proto).SentencePiece.Type, tokenizer.vocabulary
         pieces = {piece: i for i, piece in enumerate(known) if i >= FIRST} | {"": SPECIAL.pad}
         bare = [

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_s2s.config import UserError
 from keras_s2s.export.verification.probe_requests import ask
 from keras_s2s.search import CompiledSearch
-from keras_s2s.tokenizers import SPECIAL_PIECES, Frames
+from keras_s2s.tokenizers import RESERVED_TOKENS, Features
 
 __all__ = ["ATTRIBUTE", "FLAG", "SEARCHES", "compiled_search", "sized_requests"]
 
@@ -19,7 +19,7 @@ SHORT = 8  # target tokens of a request that is there for its shape
 
 def compiled_search(translator) -> CompiledSearch:
     """The search of a `Translator`'s export: greedy, and up to its default beam size."""
-    caps, framed = translator.caps, isinstance(translator.source_tokenizer, Frames)
+    caps, framed = translator.caps, isinstance(translator.source_tokenizer, Features)
     longest = caps["frames"] if framed else caps["source_length"] + 1
     sizes = [size for size, smaller in zip(SIZES, (0, *SIZES)) if smaller < longest]
     return CompiledSearch({1, translator.decoding.beam_size}, sizes, caps["max_length"] + 1)
@@ -38,11 +38,11 @@ def sized_requests(translator, search) -> list:
 
 def _source(tokenizer, size, smaller):
     """A source that is padded to `size`, for it is longer than `smaller`."""
-    if isinstance(tokenizer, Frames):
+    if isinstance(tokenizer, Features):
         return np.random.default_rng(size).normal(size=(size, tokenizer.size)).astype(np.float32)
-    own = tokenizer.vocabulary[len(SPECIAL_PIECES) :] or ("a",)
+    own = tokenizer.vocabulary[len(RESERVED_TOKENS) :] or ("a",)
     for count in range(size - 1, 0, -1):  # a text of so many pieces may be cut otherwise
         text = tokenizer.detokenize(tf.constant([np.resize(own, count).tolist()]))
-        if smaller < int(tokenizer.pieces(text).row_lengths()[0]) + 1 <= size:
+        if smaller < int(tokenizer.tokenize(text).row_lengths()[0]) + 1 <= size:
             return text.numpy()[0]
     raise UserError(f"xla: expected a vocabulary for texts of {smaller} to {size} tokens")

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.config import UserError
-from keras_s2s.data.line_files import complaint
+from keras_s2s.data.line_files import tensorflow_message
 from keras_s2s.export.model_card import put_card, read_card, run_facts, write_card
 from keras_s2s.export.publishing import check_version, publish
 from keras_s2s.export.saved_model.batching import batched
@@ -27,7 +27,7 @@ from keras_s2s.export.shortlist import shortlist_of
 from keras_s2s.export.variant import WEIGHTS, Variant
 from keras_s2s.export.verification.export_check import prove
 from keras_s2s.export.verification.request_corpus import material_of, run_pairs
-from keras_s2s.tokenizers import Frames
+from keras_s2s.tokenizers import Features
 from keras_s2s.translator import load_run, traced
 
 __all__ = ["export_saved_model", "export_translator"]
@@ -95,7 +95,9 @@ def export_translator(
                 write_requests(path / WARMUP, [*sized, *warmup_requests(material)])
                 write_card(path, translator, about | {"variant": figures})
             except tf.errors.OpError as error:
-                came = complaint(error).rpartition("; ")[2]  # before it stands a path that is gone
+                came = tensorflow_message(error).rpartition("; ")[
+                    2
+                ]  # before it stands a path that is gone
                 raise OSError(0, came) from None
             seconds = prove(translator, path, beside, material, variant.xla)
             if variant.xla:
@@ -105,7 +107,7 @@ def export_translator(
 
 
 def _check_variant(variant, translator):
-    if variant.batching and isinstance(translator.source_tokenizer, Frames):
+    if variant.batching and isinstance(translator.source_tokenizer, Features):
         expected = "expected none for a source of frames, whose requests differ in width"
         raise UserError(f"batching: {expected}")
     if variant.weights and translator.has_feature_targets:

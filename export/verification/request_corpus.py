@@ -9,7 +9,7 @@ from keras_s2s.config import Config, UserError
 from keras_s2s.data import read_pairs
 from keras_s2s.export.verification.feature_requests import random_frames
 from keras_s2s.export.verification.probe_requests import Material
-from keras_s2s.tokenizers import SPECIAL_PIECES, Frames
+from keras_s2s.tokenizers import RESERVED_TOKENS, Features
 
 __all__ = ["material_of", "run_pairs"]
 
@@ -52,7 +52,7 @@ def material_of(translator, pairs=()) -> Material:
 
 def _texts(tokenizer):
     """Two texts of pieces from all parts of the vocabulary; `a` for an empty one; or frames."""
-    if isinstance(tokenizer, Frames):
+    if isinstance(tokenizer, Features):
         return random_frames(tokenizer.size)
     pieces = _spread(tokenizer)
     halves = [half for half in (pieces[0::2], pieces[1::2]) if half]
@@ -60,6 +60,6 @@ def _texts(tokenizer):
 
 
 def _spread(tokenizer):
-    own = tokenizer.vocabulary[len(SPECIAL_PIECES) :]
+    own = tokenizer.vocabulary[len(RESERVED_TOKENS) :]
     step = max(1, len(own) // PIECES)
     return list(own[::step][:PIECES])

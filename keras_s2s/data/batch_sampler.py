@@ -1,12 +1,12 @@
-"""Which pairs make which batch, from the length class of every pair alone: NumPy, no text.
+"""Bucketed batch sampling: the pairs of every batch, from their lengths alone, in NumPy.
 
-An epoch is a list of batches that depends on the corpora, the seed and its number, so the N-th
-batch of training can be found without making the ones before it.
+An epoch is a list of batches that is a function of the corpora, the seed and the epoch number.
+Batch number N of a training can therefore be computed without reading the batches before it.
 """
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -14,26 +14,33 @@ import numpy as np
 
 __all__ = [
     "DROPPED",
-    "Index",
-    "Piles",
+    "BatchPlan",
+    "CorpusIndex",
     "batch_sizes",
     "count_batches",
     "epoch_counts",
+    "epoch_of_batch",
     "length_buckets",
-    "locate",
-    "make_epoch",
+    "plan_epoch",
 ]
 
 DROPPED = 255  # the bucket of a pair that is left out
-_GROWTH = 1.15  # of one bucket's longest pair over the last one's: little padding, few shapes
-_POOL_PAIRS = 1 << 17  # read and shuffled together ...
-_POOL_BYTES = 1 << 25  # ... or fewer of them, where their text is longer than this
+_GROWTH = 1.15  # ratio of consecutive bucket bounds: little padding, few shapes
+_POOL_PAIRS = 1 << 17  # most pairs that are read and shuffled together ...
+_POOL_BYTES = 1 << 25  # ... and most bytes of their text
 
 
 def length_buckets(max_length: int) -> list[int]:
-    """The longest length of each bucket, rising; lengths count the end of a sequence too.
+    """Returns the longest length of each bucket, ascending; lengths include the end token.
 
-    Each is 15 % above the one before, or 1 where that is more; the last is `max_length` + 1.
+    Each bound is 15 % above the previous one, or 1 where that is more. The last one is
+    `max_length` + 1.
+
+    Example:
+
+    >>> from keras_s2s.data import length_buckets
+    >>> length_buckets(9)
+    [4, 5, 6, 7, 8, 9, 10]
     """
     bounds = [min(4, max_length + 1)]
     while bounds[-1] < max_length + 1:
@@ -42,38 +49,38 @@ def length_buckets(max_length: int) -> list[int]:
 
 
 def batch_sizes(buckets: list[int], batch_tokens: int) -> np.ndarray:
-    """Pairs in a batch of each bucket: what fits into `batch_tokens`, and never none."""
+    """Returns the pairs in a batch of each bucket: as many as fit `batch_tokens`, at least 1."""
     return np.maximum(batch_tokens // np.asarray(buckets, np.int64), 1)
 
 
-class Index(NamedTuple):
-    """Where the pairs of one corpus lie and how long they are.
+class CorpusIndex(NamedTuple):
+    """The positions and length buckets of the pairs of one corpus.
 
     Attributes:
         buckets: uint8 [N], the bucket of each pair, or `DROPPED`.
-        places: int64 [blocks + 1, files], where each block of `block` pairs begins in each file.
-        block: pairs in a block; the last one may have fewer.
-        weight: how many times an epoch goes through the pairs that are kept.
-        sequential: whether its blocks can only be read in order.
+        offsets: int64 [blocks + 1, files], the position of each block of pairs in each file.
+        block_size: Pairs in a block; the last block may have fewer.
+        weight: How many times an epoch goes through the pairs that are kept.
+        sequential: Whether the blocks can only be read in order.
     """
 
     buckets: np.ndarray
-    places: np.ndarray
-    block: int
+    offsets: np.ndarray
+    block_size: int
     weight: Fraction
     sequential: bool
 
-    def counts(self, number_of_buckets: int) -> np.ndarray:
-        """How many pairs are kept in each bucket, int64 [buckets]."""
-        return np.bincount(self.buckets, minlength=DROPPED + 1)[:number_of_buckets]
+    def bucket_counts(self, num_buckets: int) -> np.ndarray:
+        """Returns the number of pairs kept in each bucket, int64 [buckets]."""
+        return np.bincount(self.buckets, minlength=DROPPED + 1)[:num_buckets]
 
 
-class Piles(NamedTuple):
-    """How batches are piled up.
+class BatchPlan(NamedTuple):
+    """The sizes of batches and the seed of their order.
 
     Attributes:
         sizes: int64 [buckets], the pairs in a batch of each bucket.
-        seed: of the shuffling, or None to leave the pairs in order.
+        seed: Of the shuffling, or None to keep the pairs in order.
     """
 
     sizes: np.ndarray
@@ -81,104 +88,123 @@ class Piles(NamedTuple):
 
 
 def count_batches(counts: np.ndarray, sizes: np.ndarray) -> int:
-    """Batches of an epoch with `counts` [buckets] pairs: full ones, then what `_pack` makes."""
-    left = np.repeat(np.arange(len(sizes)), counts % sizes)
-    return int(np.sum(counts // sizes)) + len(_packs(left, sizes))
+    """Returns the batches of an epoch with `counts` [buckets] pairs, mixed batches included."""
+    remainder = np.repeat(np.arange(len(sizes)), counts % sizes)
+    return int(np.sum(counts // sizes)) + len(_mixed_batches(remainder, sizes))
 
 
-def epoch_counts(indexes: list[Index], kept: np.ndarray, epoch: int) -> np.ndarray:
-    """Pairs of each bucket in an epoch, int64 [buckets]; `kept` [corpora, buckets] is one pass's.
+def epoch_counts(indexes: list[CorpusIndex], counts: np.ndarray, epoch: int) -> np.ndarray:
+    """Returns the pairs of each bucket in an epoch, int64 [buckets].
 
-    They differ between epochs where a weight is no integer.
+    Epochs differ only where the weight of a corpus is not an integer.
+
+    Args:
+        indexes: One index per corpus.
+        counts: int64 [corpora, buckets], the pairs of one pass over each corpus.
+        epoch: The number of the epoch.
     """
-    drawn = np.zeros(kept.shape[1], np.int64)
-    for index, counts in zip(indexes, kept, strict=True):
-        drawn += _drawn(index, counts, epoch + 1) - _drawn(index, counts, epoch)
-    return drawn
+    total = np.zeros(counts.shape[1], np.int64)
+    for index, per_bucket in zip(indexes, counts, strict=True):
+        total += _drawn_before(index, per_bucket, epoch + 1)
+        total -= _drawn_before(index, per_bucket, epoch)
+    return total
 
 
-def _drawn(index, counts, epoch):
-    """Pairs drawn from each bucket of a corpus before this epoch."""
+def _drawn_before(index, counts, epoch):
+    """Pairs drawn from each bucket of a corpus before an epoch."""
     return counts * epoch * index.weight.numerator // index.weight.denominator
 
 
-def locate(indexes: list[Index], kept: np.ndarray, sizes: np.ndarray, start: int):
-    """(epoch, batches of it to pass over) of batch number `start` of an endless training."""
+def epoch_of_batch(
+    indexes: list[CorpusIndex], counts: np.ndarray, sizes: np.ndarray, number: int
+) -> tuple[int, int]:
+    """Returns the epoch of batch `number` of a training, and its position in that epoch."""
     period = math.lcm(*(index.weight.denominator for index in indexes))
     ends = [0]
-    while ends[-1] <= start and len(ends) <= period:
-        counts = epoch_counts(indexes, kept, len(ends) - 1)
-        ends.append(ends[-1] + count_batches(counts, sizes))
-    # after `period` epochs their numbers of batches come round again
-    rounds, start = divmod(start, ends[-1]) if ends[-1] <= start else (0, start)
-    epoch = int(np.searchsorted(ends, start, side="right")) - 1
-    return rounds * period + epoch, start - ends[epoch]
+    while ends[-1] <= number and len(ends) <= period:
+        drawn = epoch_counts(indexes, counts, len(ends) - 1)
+        ends.append(ends[-1] + count_batches(drawn, sizes))
+    # the numbers of batches repeat after `period` epochs
+    rounds, number = divmod(number, ends[-1]) if ends[-1] <= number else (0, number)
+    epoch = int(np.searchsorted(ends, number, side="right")) - 1
+    return rounds * period + epoch, number - ends[epoch]
 
 
-def make_epoch(
-    indexes: list[Index], kept: np.ndarray, piles: Piles, epoch: int, skip: int = 0
-) -> Iterator[tuple]:
-    """The batches of an epoch from number `skip` on, piled up while ids are read.
+def plan_epoch(
+    indexes: list[CorpusIndex], counts: np.ndarray, plan: BatchPlan, epoch: int, skip: int = 0
+) -> Iterator[tuple[np.ndarray, list[np.ndarray], np.ndarray]]:
+    """Yields the batches of an epoch from number `skip` on, in steps of one pool of pairs.
+
+    The id of a pair is its position in the concatenation of all corpora. A consumer holds a list
+    of ids that starts empty. In each step it appends the new ids, forms the batches, and keeps the
+    remaining ids for the next step.
+
+    Args:
+        indexes: One index per corpus.
+        counts: int64 [corpora, buckets], the pairs of one pass over each corpus.
+        plan: The batch sizes and the seed.
+        epoch: The number of the epoch.
+        skip: Batches to leave out at the start of the epoch.
 
     Yields:
-        (new, batches, left): int64 ids to read, to be put behind the pairs that were left before;
-        the batches that can be made of both, each an array of places in them; and the places of
-        the pairs left for later. An id is a pair's place in all corpora, one after the other.
+        `(new, batches, remaining)`: the int64 ids to append; the batches, each an array of
+        positions in the held ids; the positions of the ids to keep.
     """
-    buckets_of = _finder(indexes)
-    held, read = np.zeros(0, np.int64), 0
-    for ids in itertools.chain(_pools(indexes, kept, piles.seed, epoch), [None]):
+    buckets_of = _bucket_lookup(indexes)
+    held, num_loaded = np.zeros(0, np.int64), 0
+    for ids in itertools.chain(_pools(indexes, counts, plan.seed, epoch), [None]):
         held = held if ids is None else np.concatenate([held, ids])
         buckets = buckets_of(held)
-        if ids is None:
-            batches, left = _shuffled(_packs(buckets, piles.sizes), piles.seed, epoch), held[:0]
+        if ids is None:  # after the last pool
+            batches = _shuffle(_mixed_batches(buckets, plan.sizes), plan.seed, epoch)
+            remaining = held[:0]
         else:
-            batches, left = _cut(buckets, piles.sizes)
+            batches, remaining = _full_batches(buckets, plan.sizes)
         if skip < len(batches):
-            yield held[read:], batches[skip:], left
-            read, skip = len(left), 0
+            yield held[num_loaded:], batches[skip:], remaining
+            num_loaded, skip = len(remaining), 0
         else:
             skip -= len(batches)
-        held = held[left]
+        held = held[remaining]
 
 
-def _finder(indexes):
-    """A function of ids [N] that gives their buckets, uint8 [N]."""
-    starts = _starts(indexes)
+def _bucket_lookup(indexes) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function from ids [N] to their buckets, uint8 [N]."""
+    starts = _first_ids(indexes)
 
-    def find(ids):
-        found = np.empty(len(ids), np.uint8)
-        owners = np.searchsorted(starts, ids, side="right") - 1
+    def lookup(ids):
+        buckets = np.empty(len(ids), np.uint8)
+        corpora = np.searchsorted(starts, ids, side="right") - 1
         for number, index in enumerate(indexes):
-            mine = owners == number
-            found[mine] = index.buckets[ids[mine] - starts[number]]
-        return found
+            selected = corpora == number
+            buckets[selected] = index.buckets[ids[selected] - starts[number]]
+        return buckets
 
-    return find
+    return lookup
 
 
-def _starts(indexes):
-    """The id of each corpus' first pair."""
+def _first_ids(indexes):
+    """The id of the first pair of each corpus."""
     return np.cumsum([0] + [len(index.buckets) for index in indexes[:-1]])
 
 
-def _cut(buckets, sizes):
-    """Full batches of pairs in order, by when they fill up, and the places of what is left."""
+def _full_batches(buckets, sizes):
+    """Full batches, ordered by the position of their last pair, and the remaining positions."""
     order = np.argsort(buckets, kind="stable")
     counts = np.bincount(buckets, minlength=len(sizes))
-    batches, left, first = [], [], 0
+    batches, remaining, first = [], [], 0
     for size, count in zip(sizes, counts, strict=True):
-        mine = order[first : first + count]
-        whole = count - count % size
-        batches += np.split(mine[:whole], range(size, whole, size)) if whole else []
-        left.append(mine[whole:])
+        positions = order[first : first + count]
+        full = count - count % size
+        batches += np.split(positions[:full], range(size, full, size)) if full else []
+        remaining.append(positions[full:])
         first += count
     batches.sort(key=lambda batch: batch[-1])
-    return batches, np.sort(np.concatenate(left))
+    return batches, np.sort(np.concatenate(remaining))
 
 
-def _packs(buckets, sizes):
-    """Batches of pairs that fill no batch of their bucket: the longest together, and so on."""
+def _mixed_batches(buckets, sizes):
+    """Batches of the pairs that fill no batch of their bucket, from the longest pair down."""
     order = np.argsort(-buckets.astype(np.int64), kind="stable")
     batches, first = [], 0
     while first < len(order):
@@ -188,40 +214,40 @@ def _packs(buckets, sizes):
     return batches
 
 
-def _shuffled(batches, seed, epoch):
+def _shuffle(batches, seed, epoch):
     if seed is None:
         return batches
-    return [batches[place] for place in _random(seed, epoch, 1).permutation(len(batches))]
+    return [batches[position] for position in _generator(seed, epoch, 1).permutation(len(batches))]
 
 
-def _random(*numbers):
-    return np.random.default_rng(numbers)
+def _generator(*seeds):
+    return np.random.default_rng(seeds)
 
 
-# What an epoch reads
+# The order in which an epoch reads blocks
 
 
-def _pools(indexes, kept, seed, epoch):
-    """Ids of pairs that are read and shuffled together."""
+def _pools(indexes, counts, seed, epoch):
+    """Ids of the pairs that are read and shuffled together."""
     visits = _visits(indexes, seed, epoch)
-    pick = _picker(indexes, kept, seed, epoch)
+    select = _block_selector(indexes, counts, seed, epoch)
     for number, pool in enumerate(np.split(visits, _pool_ends(indexes, visits)), 2):
-        ids = np.concatenate([pick(*visit) for visit in pool.tolist()])
-        yield ids if seed is None else _random(seed, epoch, number).permutation(ids)
+        ids = np.concatenate([select(*visit) for visit in pool.tolist()])
+        yield ids if seed is None else _generator(seed, epoch, number).permutation(ids)
 
 
 def _visits(indexes, seed, epoch):
-    """The blocks an epoch reads, int64 [visits, (corpus, round, block)]."""
-    every = []
+    """The blocks that an epoch reads, int64 [visits, (corpus, round, block)]."""
+    columns = []
     for corpus, index in enumerate(indexes):
-        blocks = len(index.places) - 1
+        blocks = len(index.offsets) - 1
         for number in _rounds(index.weight, epoch):
-            row = [np.full(blocks, corpus), np.full(blocks, number), np.arange(blocks)]
-            every.append(np.stack(row, axis=1))
-    visits = np.concatenate(every)
+            column = [np.full(blocks, corpus), np.full(blocks, number), np.arange(blocks)]
+            columns.append(np.stack(column, axis=1))
+    visits = np.concatenate(columns)
     if seed is None:
         return visits
-    shuffled = visits[_random(seed, epoch, 0).permutation(len(visits))]
+    shuffled = visits[_generator(seed, epoch, 0).permutation(len(visits))]
     for corpus, index in enumerate(indexes):
         if index.sequential:
             shuffled[shuffled[:, 0] == corpus] = visits[visits[:, 0] == corpus]
@@ -229,7 +255,7 @@ def _visits(indexes, seed, epoch):
 
 
 def _rounds(weight, epoch):
-    """The passes over a corpus, counted from the first epoch, that this one takes part in."""
+    """The passes over a corpus, counted from the first epoch, that overlap an epoch."""
     return range(math.floor(epoch * weight), math.ceil((epoch + 1) * weight))
 
 
@@ -237,60 +263,63 @@ def _pool_ends(indexes, visits):
     ends, pairs, size = [], 0, 0
     for number, (corpus, _, block) in enumerate(visits.tolist()):
         index = indexes[corpus]
-        more = int(np.sum(index.places[block + 1] - index.places[block]))
-        if pairs and (pairs + index.block > _POOL_PAIRS or size + more > _POOL_BYTES):
+        block_bytes = int(np.sum(index.offsets[block + 1] - index.offsets[block]))
+        if pairs and (pairs + index.block_size > _POOL_PAIRS or size + block_bytes > _POOL_BYTES):
             ends.append(number)
             pairs, size = 0, 0
-        pairs, size = pairs + index.block, size + more
+        pairs, size = pairs + index.block_size, size + block_bytes
     return ends
 
 
-def _picker(indexes, kept, seed, epoch):
-    """A function of (corpus, round, block) that gives the ids which the epoch takes from it."""
-    starts = _starts(indexes)
+def _block_selector(indexes, counts, seed, epoch):
+    """Returns a function from (corpus, round, block) to the ids that the epoch uses of it."""
+    starts = _first_ids(indexes)
     shares = [
-        _Share(index, kept[corpus], (seed, corpus), epoch) if index.weight.denominator > 1 else None
+        _EpochShare(index, counts[corpus], (seed, corpus), epoch)
+        if index.weight.denominator > 1
+        else None
         for corpus, index in enumerate(indexes)
     ]
 
-    def pick(corpus, number, block):
+    def select(corpus, number, block):
         index = indexes[corpus]
-        first = block * index.block
-        buckets = index.buckets[first : first + index.block]
-        places = np.flatnonzero(buckets != DROPPED)
+        first = block * index.block_size
+        buckets = index.buckets[first : first + index.block_size]
+        positions = np.flatnonzero(buckets != DROPPED)
         if shares[corpus]:
-            places = places[shares[corpus].takes(number, block, buckets[places])]
-        return starts[corpus] + first + places
+            positions = positions[shares[corpus].selects(number, block, buckets[positions])]
+        return starts[corpus] + first + positions
 
-    return pick
+    return select
 
 
-class _Share:
-    """Which pairs of a corpus an epoch takes from a round that it shares with other epochs.
+class _EpochShare:
+    """The pairs of one pass over a corpus that an epoch uses when epochs share the pass.
 
-    Within its bucket a pair has a rank by its place in the corpus. Each round puts the ranks into
-    an order of its own, and the epochs take one stretch of it after the other: so a round goes
-    through every pair once, and nothing has to be remembered.
+    Within its bucket, a pair has a rank by its position in the corpus. Each pass permutes the
+    ranks, and consecutive epochs use consecutive ranges of the permuted ranks. A pass therefore
+    uses every pair once, and no state has to be kept between epochs.
     """
 
     def __init__(self, index, counts, seed, epoch):
-        self.counts, self.seed, self.step = counts, seed, index.block
-        self.drawn = _drawn(index, counts, epoch), _drawn(index, counts, epoch + 1)
-        blocks = np.array_split(index.buckets, range(index.block, len(index.buckets), index.block))
+        self.counts, self.seed = counts, seed
+        self.drawn = _drawn_before(index, counts, epoch), _drawn_before(index, counts, epoch + 1)
+        ends = range(index.block_size, len(index.buckets), index.block_size)
+        blocks = np.array_split(index.buckets, ends)
         inside = [np.bincount(block, minlength=DROPPED + 1)[: len(counts)] for block in blocks]
         self.before = np.cumsum([np.zeros(len(counts), np.int64), *inside], axis=0)
 
-    def takes(self, number, block, buckets):
-        """Whether each pair of the block is taken, bool [N]."""
+    def selects(self, number, block, buckets):
+        """Whether the epoch uses each pair of the block, bool [N]."""
         low, high = (np.clip(end - number * self.counts, 0, self.counts) for end in self.drawn)
-        factors, shifts = self._order(number)
+        factors, shifts = self._permutation(number)
         ranks = self.before[block][buckets] + _occurrences(buckets)
-        places = (ranks * factors[buckets] + shifts[buckets]) % self.counts[buckets]
-        return (places >= low[buckets]) & (places < high[buckets])
+        ranks = (ranks * factors[buckets] + shifts[buckets]) % self.counts[buckets]
+        return (ranks >= low[buckets]) & (ranks < high[buckets])
 
-    def _order(self, number):
+    def _permutation(self, number):
         """An affine permutation of each bucket's ranks: x -> factor x + shift, modulo the count."""
-        random = _random(*self.seed, number, 1)
+        random = _generator(*self.seed, number, 1)
         factors, shifts = np.ones((2, len(self.counts)), np.int64)
         for bucket, count in enumerate(self.counts.tolist()):
             shifts[bucket] = random.integers(count) if count else 0
@@ -302,10 +331,10 @@ class _Share:
 
 
 def _occurrences(values):
-    """How often each value [N] stands before its place."""
+    """How often each value [N] occurs before its position."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     firsts = np.searchsorted(ordered, ordered, side="left")
-    found = np.empty(len(values), np.int64)
-    found[order] = np.arange(len(values)) - firsts
-    return found
+    counts = np.empty(len(values), np.int64)
+    counts[order] = np.arange(len(values)) - firsts
+    return counts

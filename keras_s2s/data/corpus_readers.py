@@ -1,36 +1,39 @@
-"""Corpora read block by block: constant memory, and every error names the file and the line."""
+"""Block readers of corpora: constant memory, and errors that name the file and the line."""
 
 import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_s2s.config import Corpus, UserError
 from keras_s2s.data.alignments import check_links
-from keras_s2s.data.feature_files import is_frames, open_frames, read_frames, width_of
-from keras_s2s.data.line_files import Lines, is_zipped
-from keras_s2s.tokenizers import Frames
+from keras_s2s.data.feature_files import feature_size, is_frames, open_features, read_features
+from keras_s2s.data.line_files import LineReader
+from keras_s2s.data.text_lines import is_gzipped
+from keras_s2s.tokenizers import Features, Tokenizer
 
 __all__ = [
-    "BLOCK",
-    "Rows",
+    "BLOCK_SIZE",
+    "CorpusReader",
+    "PairBlock",
     "as_list",
     "check_sides",
-    "name",
-    "open_rows",
+    "corpus_name",
+    "open_corpus",
     "read_lines",
     "read_pairs",
     "read_side",
 ]
 
-BLOCK = 1024  # pairs that are read, found again and tokenised at once
+BLOCK_SIZE = 1024  # pairs that are read, located and tokenized together
 
 
-class Rows(NamedTuple):
-    """Pairs that stand one after the other in a corpus; frames as bytes of float32."""
+class PairBlock(NamedTuple):
+    """Consecutive pairs of a corpus; a sequence of features is the bytes of its float32 values."""
 
     sources: list[bytes]
     targets: list[bytes]
@@ -39,252 +42,292 @@ class Rows(NamedTuple):
 
 
 def as_list(corpora: Corpus | Sequence[Corpus]) -> list[Corpus]:
-    """One corpus or several as a list."""
+    """Returns one corpus or several as a list."""
     return [corpora] if isinstance(corpora, Corpus) else list(corpora)
 
 
-def name(corpora: Corpus | Sequence[Corpus]) -> str:
-    """The files of one corpus or several, for a message."""
-    return "; ".join(one.pairs or f"{one.source}, {one.target}" for one in as_list(corpora))
+def corpus_name(corpora: Corpus | Sequence[Corpus]) -> str:
+    """Returns the files of one corpus or several, for a message."""
+    return "; ".join(
+        corpus.pairs or f"{corpus.source}, {corpus.target}" for corpus in as_list(corpora)
+    )
 
 
-def read_lines(path) -> Iterator[str]:
-    """The lines of a UTF-8 text file as `files.Lines` reads them.
+def read_lines(path: Path | str) -> Iterator[str]:
+    """Yields the lines of a UTF-8 text file; see `LineReader`.
 
     Raises:
-        UserError: the file cannot be read, is a damaged `.gz`, or a line of it is not UTF-8.
+        UserError: The file cannot be read, is a damaged `.gz`, or a line is not UTF-8.
+
+    Example:
+
+    >>> import tempfile, pathlib
+    >>> from keras_s2s.data import read_lines
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "text"
+    >>> _ = path.write_text("one\ntwo\n")
+    >>> list(read_lines(path))
+    ['one', 'two']
     """
-    lines = Lines(path)
+    reader = LineReader(path)
     try:
-        while block := lines.take(BLOCK):
+        while block := reader.read(BLOCK_SIZE):
             yield from map(bytes.decode, block)
     finally:
-        lines.close()
+        reader.close()
 
 
 def read_pairs(corpora: Corpus | Sequence[Corpus]) -> Iterator[tuple[str, str]]:
-    """The (source, target) pairs of one corpus or several, in order.
+    """Yields the (source, target) pairs of one corpus or several, in order.
 
-    A side is a text, or of a file of frames an array [S, F].
+    A side is a string, or an array [S, F] where its file holds features.
+
+    Args:
+        corpora: One corpus or several. The first pair is read at once, so that a missing file is
+            reported by the call itself.
 
     Raises:
-        UserError: as `read_lines`; the files of a corpus have different numbers of lines; a line
-            does not hold what its format asks for; or a corpus has no line at all.
+        UserError: As `read_lines`; the files of a corpus have different numbers of lines; a line
+            does not have the expected format; or a corpus is empty.
     """
-    every = itertools.chain.from_iterable(map(_pairs, as_list(corpora)))
-    first = next(every, None)  # what can be wrong at the start is said now
-    return every if first is None else itertools.chain([first], every)
+    pairs = itertools.chain.from_iterable(map(_pairs, as_list(corpora)))
+    first = next(pairs, None)
+    return pairs if first is None else itertools.chain([first], pairs)
 
 
 def read_side(corpora: Corpus | Sequence[Corpus], side: str) -> Iterator[str]:
-    """The lines of one side, `source` or `target`, to train a tokenizer on."""
+    """Yields one side of the pairs, for example to train a tokenizer.
+
+    Args:
+        corpora: One corpus or several.
+        side: `"source"` or `"target"`.
+    """
     if side not in ("source", "target"):
-        raise ValueError(f"side: expected source or target, came {side!r}")
-    return itertools.chain.from_iterable(_side(one, side) for one in as_list(corpora))
+        raise ValueError(f"side: expected source or target, got {side!r}")
+    return itertools.chain.from_iterable(_side(corpus, side) for corpus in as_list(corpora))
 
 
 def _side(corpus, side):
     if corpus.pairs:
         return (pair[side == "target"] for pair in _pairs(corpus))
     path = getattr(corpus, side)
-    return read_frames(path) if is_frames(path) else read_lines(path)
+    return read_features(path) if is_frames(path) else read_lines(path)
 
 
 def _pairs(corpus):
-    rows = open_rows(corpus)
+    reader = open_corpus(corpus)
+    decode_source, decode_target = reader.decoders
     try:
-        while block := rows.take(BLOCK):
+        while block := reader.read(BLOCK_SIZE):
             for source, target in zip(block.sources, block.targets, strict=True):
-                yield rows.values[0](source), rows.values[1](target)
+                yield decode_source(source), decode_target(target)
     finally:
-        rows.close()
+        reader.close()
 
 
-def check_sides(corpus: Corpus, source, target) -> None:
-    """Refuses a corpus whose sides are not what the two tokenizers (or `Frames`) read.
+def check_sides(corpus: Corpus, source: Tokenizer | Features, target: Tokenizer | Features) -> None:
+    """Checks that each side of a corpus is what its tokenizer reads: text or features.
 
     Raises:
-        UserError: naming the file.
+        UserError: A side is not; the message names the file.
     """
-    for path, reader in ((corpus.source, source), (corpus.target, target)):
-        wanted = reader.size if isinstance(reader, Frames) else None
-        came = width_of(path) if path is not None and is_frames(path) else None
-        if came != wanted:
-            kinds = [f"frames of {size} numbers" if size else "text" for size in (wanted, came)]
-            raise UserError(f"{path or corpus.pairs}: expected {kinds[0]}, came {kinds[1]}")
+    for path, tokenizer in ((corpus.source, source), (corpus.target, target)):
+        expected = tokenizer.size if isinstance(tokenizer, Features) else None
+        actual = feature_size(path) if path is not None and is_frames(path) else None
+        if actual != expected:
+            kinds = [f"frames of {size} numbers" if size else "text" for size in (expected, actual)]
+            raise UserError(f"{path or corpus.pairs}: expected {kinds[0]}, got {kinds[1]}")
 
 
-def open_rows(corpus: Corpus) -> "_Reader":
-    """A corpus from its first pair on; see `_Reader`."""
+def open_corpus(corpus: Corpus) -> "CorpusReader":
+    """Returns a reader at the first pair of a corpus, by the format of its files."""
     if not corpus.pairs:
-        return _Aligned(corpus)
+        return _AlignedReader(corpus)
     plain = corpus.pairs.removesuffix(".gz")
-    return _Objects(corpus) if plain.endswith(".jsonl") else _Table(corpus)
+    return _JSONLinesReader(corpus) if plain.endswith(".jsonl") else _TableReader(corpus)
 
 
-class _Reader:
-    """Pairs in order; goes back to where it was once, but for `.gz`, which it reads again.
+class CorpusReader:
+    """Base class of readers that return the pairs of a corpus in blocks.
+
+    A reader returns to a position it had before. For that it reads a `.gz` file from its start.
+
+    Args:
+        corpus: The corpus.
+        *paths: Its files.
 
     Attributes:
-        paths: of its files.
-        number: pairs taken so far.
-        sequential: whether `seek` has to read what lies between.
+        paths: The files.
+        num_read: Number of pairs read so far.
+        sequential: Whether `seek` has to read the pairs in between.
+        decoders: For each side, the function from the bytes of a pair to its string or features.
     """
 
-    def __init__(self, corpus, *paths):
+    def __init__(self, corpus: Corpus, *paths: str):
         self.corpus, self.paths = corpus, paths
-        self.files = [open_frames(p) if is_frames(p) else Lines(p) for p in paths]
-        self.sequential = any(map(is_zipped, paths))
-        self.values = bytes.decode, bytes.decode  # of each side, what a row's bytes stand for
+        self.files = [
+            open_features(path) if is_frames(path) else LineReader(path) for path in paths
+        ]
+        self.sequential = any(map(is_gzipped, paths))
+        self.decoders = bytes.decode, bytes.decode
 
     @property
-    def number(self) -> int:
-        return self.files[0].number
+    def num_read(self) -> int:
+        return self.files[0].num_read
 
-    def place(self) -> tuple[int, ...]:
-        """Where the next pair begins in each file, in bytes of text."""
+    def offsets(self) -> tuple[int, ...]:
+        """Returns the position of the next pair in each file, in bytes of text."""
         return tuple(file.offset for file in self.files)
 
-    def seek(self, place: Sequence[int], number: int) -> None:
-        """Goes to the pair `number` (from 0), which began at `place`."""
+    def seek(self, offsets: Sequence[int], num_read: int) -> None:
+        """Continues with pair `num_read`, counted from 0, which has the positions `offsets`."""
         if not self.sequential:
-            for file, offset in zip(self.files, place, strict=True):
-                file.seek(int(offset), number)
+            for file, offset in zip(self.files, offsets, strict=True):
+                file.seek(int(offset), num_read)
             return
-        if number < self.number:
+        if num_read < self.num_read:
             self.close()
         for file in self.files:
-            while file.number < number:
-                file.take(min(BLOCK, number - file.number))
+            while file.num_read < num_read:
+                file.read(min(BLOCK_SIZE, num_read - file.num_read))
 
-    def take(self, count: int) -> Rows | None:
-        """The next pairs, `count` of them but at the end of the corpus; None after it."""
-        before = self.number
-        rows = self.parse(count, before)
-        if not rows.sources and not before:
+    def read(self, count: int) -> PairBlock | None:
+        """Returns the next `count` pairs, fewer at the end of the corpus, or None after it.
+
+        Raises:
+            UserError: A file cannot be read, a line is invalid, or the corpus is empty.
+        """
+        first = self.num_read
+        block = self._parse(count, first)
+        if not block.sources and not first:
             raise UserError(
-                f"{name(self.corpus)}: expected at least one pair, came an empty corpus"
+                f"{corpus_name(self.corpus)}: expected at least one pair, got an empty corpus"
             )
-        return rows if rows.sources else None
+        return block if block.sources else None
 
-    def parse(self, count, before) -> Rows:
+    def _parse(self, count, first) -> PairBlock:
+        """Reads and parses `count` pairs after the `first` ones."""
         raise NotImplementedError
 
     def close(self) -> None:
+        """Closes the files."""
         for file in self.files:
             file.close()
 
 
-class _Aligned(_Reader):
-    """Files in which the lines of one number belong together."""
+class _AlignedReader(CorpusReader):
+    """Aligned files: line N of each belongs to pair N."""
 
     def __init__(self, corpus):
-        beside = filter(None, (corpus.weights, corpus.alignments))
-        super().__init__(corpus, corpus.source, corpus.target, *beside)
-        self.values = [
-            file.array if is_frames(file.path) else bytes.decode for file in self.files[:2]
+        optional = filter(None, (corpus.weights, corpus.alignments))
+        super().__init__(corpus, corpus.source, corpus.target, *optional)
+        self.decoders = [
+            file.to_array if is_frames(file.path) else bytes.decode for file in self.files[:2]
         ]
 
-    def parse(self, count, before):
-        sources, targets, *rest = blocks = [file.take(count) for file in self.files]
+    def _parse(self, count, first):
+        sources, targets, *optional = blocks = [file.read(count) for file in self.files]
         if len({len(block) for block in blocks}) > 1:
-            self._complain()
+            self._raise_lengths_differ()
         weights = np.ones(len(sources), np.float32)
         if self.corpus.weights:
             path = self.files[2].path
-            for place, text in enumerate(rest.pop(0)):
-                weights[place] = _weight(text, f"{path}:{before + place + 1}")
-        alignments = rest[0] if rest else None
-        for place, line in enumerate(alignments or ()):
-            where = f"{self.files[-1].path}:{before + place + 1}"
-            check_links(line, sources[place], targets[place], where)
-        return Rows(sources, targets, weights, alignments)
+            for row, text in enumerate(optional.pop(0)):
+                weights[row] = _parse_weight(text, f"{path}:{first + row + 1}")
+        alignments = optional[0] if optional else None
+        for row, line in enumerate(alignments or ()):
+            location = f"{self.files[-1].path}:{first + row + 1}"
+            check_links(line, sources[row], targets[row], location)
+        return PairBlock(sources, targets, weights, alignments)
 
-    def _complain(self):
-        *paths, last = [file.path for file in self.files]
-        *counts, least = [file.count() for file in self.files]
+    def _raise_lengths_differ(self):
+        *paths, last_path = [file.path for file in self.files]
+        *counts, last_count = [file.count() for file in self.files]
         every = "all" if len(counts) > 1 else "both"
-        what = "examples" if any(map(is_frames, self.paths)) else "lines"
+        unit = "examples" if any(map(is_frames, self.paths)) else "lines"
         raise UserError(
-            f"{', '.join(paths)} and {last}: expected as many {what} in {every},"
-            f" came {', '.join(map(str, counts))} and {least}"
+            f"{', '.join(paths)} and {last_path}: expected as many {unit} in {every},"
+            f" got {', '.join(map(str, counts))} and {last_count}"
         )
 
 
-class _Table(_Reader):
-    """One file of source<TAB>target lines, some with <TAB>weight."""
+class _TableReader(CorpusReader):
+    """One file of source<TAB>target lines, with an optional third column for the weight."""
 
     def __init__(self, corpus):
         super().__init__(corpus, corpus.pairs)
 
-    def parse(self, count, before):
-        lines = self.files[0].take(count)
-        rows = [line.split(b"\t") for line in lines]
+    def _parse(self, count, first):
+        rows = [line.split(b"\t") for line in self.files[0].read(count)]
         weights = np.ones(len(rows), np.float32)
-        for place, row in enumerate(rows):
+        for number, row in enumerate(rows):
             if len(row) != 2:
-                weights[place] = self._third(row, before + place + 1)
-        return Rows([row[0] for row in rows], [row[1] for row in rows], weights)
+                weights[number] = self._parse_third_column(row, first + number + 1)
+        return PairBlock([row[0] for row in rows], [row[1] for row in rows], weights)
 
-    def _third(self, row, number):
-        place = f"{self.files[0].path}:{number}"
+    def _parse_third_column(self, row, number):
+        location = f"{self.files[0].path}:{number}"
         if len(row) == 3:
-            return _weight(row[2], f"{place}: third column")
-        came = f"{len(row)} columns" if len(row) > 3 else "no tab"
-        raise UserError(f"{place}: expected source<TAB>target, came {came}")
+            return _parse_weight(row[2], f"{location}: third column")
+        columns = f"{len(row)} columns" if len(row) > 3 else "no tab"
+        raise UserError(f"{location}: expected source<TAB>target, got {columns}")
 
 
-class _Objects(_Reader):
-    """One file of JSON objects, one a line, with source, target and, in some, weight."""
+class _JSONLinesReader(CorpusReader):
+    """One file of JSON objects, one per line, with the keys source, target and perhaps weight."""
 
     def __init__(self, corpus):
         super().__init__(corpus, corpus.pairs)
 
-    def parse(self, count, before):
-        lines = self.files[0].take(count)
-        rows = [self._row(line, n) for n, line in enumerate(lines, before + 1)]
+    def _parse(self, count, first):
+        lines = self.files[0].read(count)
+        rows = [self._parse_row(line, number) for number, line in enumerate(lines, first + 1)]
         weights = np.array([row[2] for row in rows], np.float32)
-        return Rows([row[0] for row in rows], [row[1] for row in rows], weights)
+        return PairBlock([row[0] for row in rows], [row[1] for row in rows], weights)
 
-    def _row(self, line, number):
-        place = f"{self.files[0].path}:{number}"
+    def _parse_row(self, line, number):
+        location = f"{self.files[0].path}:{number}"
         try:
-            found = json.loads(line)
+            fields = json.loads(line)
         except RecursionError:
-            raise UserError(f"{place}: expected a JSON object, came one too deep") from None
+            raise UserError(
+                f"{location}: expected a JSON object, got one nested too deeply"
+            ) from None
         except json.JSONDecodeError as error:
-            came = f"{error.msg} at column {error.colno}" if line else "an empty line"
-            raise UserError(f"{place}: expected a JSON object, came: {came}") from None
-        if not isinstance(found, dict):
-            raise UserError(f"{place}: expected a JSON object, came {_short(found)}")
-        weight = _weight(found["weight"], f"{place}: weight") if "weight" in found else 1.0
-        return _text(found, "source", place), _text(found, "target", place), weight
+            problem = f"{error.msg} at column {error.colno}" if line else "an empty line"
+            raise UserError(f"{location}: expected a JSON object, got: {problem}") from None
+        if not isinstance(fields, dict):
+            raise UserError(f"{location}: expected a JSON object, got {_shorten(fields)}")
+        weight = 1.0
+        if "weight" in fields:
+            weight = _parse_weight(fields["weight"], f"{location}: weight")
+        source, target = (_parse_text(fields, key, location) for key in ("source", "target"))
+        return source, target, weight
 
 
-def _text(found, key, place) -> bytes:
-    if key not in found:
-        came = ", ".join(found) or "no key"
-        raise UserError(f"{place}: expected the keys source and target, came {_short(came)}")
-    if not isinstance(found[key], str):
-        raise UserError(f"{place}: {key}: expected text, came {_short(found[key])}")
+def _parse_text(fields, key, location) -> bytes:
+    if key not in fields:
+        keys = _shorten(", ".join(fields) or "no key")
+        raise UserError(f"{location}: expected the keys source and target, got {keys}")
+    if not isinstance(fields[key], str):
+        raise UserError(f"{location}: {key}: expected text, got {_shorten(fields[key])}")
     try:
-        return found[key].encode()
+        return fields[key].encode()
     except UnicodeEncodeError:
-        raise UserError(f"{place}: {key}: expected Unicode text, came half a surrogate") from None
+        raise UserError(f"{location}: {key}: expected Unicode text, got a lone surrogate") from None
 
 
-def _weight(given, place) -> float:
-    """A weight as a number; `given` is text of a file or a value of JSON."""
+def _parse_weight(value, location) -> float:
+    """The weight of a pair, from the bytes of a text file or from a JSON value."""
     try:
-        weight = math.nan if isinstance(given, bool) else float(given)
+        weight = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         weight = math.nan
     if not 0.0 <= weight < math.inf:
-        came = given.decode() if isinstance(given, bytes) else given
-        raise UserError(f"{place}: expected a weight of at least 0, came {_short(came)}")
+        shown = _shorten(value.decode() if isinstance(value, bytes) else value)
+        raise UserError(f"{location}: expected a weight of at least 0, got {shown}")
     return weight
 
 
-def _short(value) -> str:
+def _shorten(value) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return repr(text if len(text) <= 60 else f"{text[:57]}...")

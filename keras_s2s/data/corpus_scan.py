@@ -1,224 +1,297 @@
-"""One pass over corpora that counts, and with a cache keeps, what training will find in them."""
+"""One pass over corpora that computes their statistics and, with a cache, stores their examples."""
 
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import Corpus, UserError
 from keras_s2s.data import example_cache
-from keras_s2s.data.batch_sampler import DROPPED, Index, length_buckets
-from keras_s2s.data.corpus_readers import BLOCK, as_list, check_sides, name, open_rows
-from keras_s2s.data.corpus_statistics import PARTS, REASONS, Counts, Limits, Survey
-from keras_s2s.data.duplicates import find_repeated
+from keras_s2s.data.batch_sampler import DROPPED, CorpusIndex, length_buckets
+from keras_s2s.data.corpus_readers import (
+    BLOCK_SIZE,
+    as_list,
+    check_sides,
+    corpus_name,
+    open_corpus,
+)
+from keras_s2s.data.corpus_statistics import (
+    SKIP_REASONS,
+    WEIGHT_DENOMINATOR,
+    CorpusCounts,
+    CorpusStatistics,
+    PairLimits,
+)
+from keras_s2s.data.duplicates import find_duplicates
 from keras_s2s.data.examples import encode
-from keras_s2s.data.line_files import stamp
+from keras_s2s.data.line_files import file_stamp
 from keras_s2s.tokenizers import Tokenizer
 
-__all__ = ["survey"]
+__all__ = ["ScanOptions", "scan_corpora"]
 
 _SUMS = ("source_tokens", "target_tokens")
-_LONGEST = ("longest_source", "longest_target")
+_MAXIMA = ("longest_source", "longest_target")
 
 
-def survey(
+@dataclass(frozen=True)
+class ScanOptions:
+    """The limits of pairs, and where a scan stores its results.
+
+    Attributes:
+        max_length: Most tokens of a side in training, the end token excluded.
+        min_length: Fewest tokens of a side.
+        max_ratio: Most tokens of the longer side for each token of the shorter one.
+        unique: Whether a pair equal to an earlier one is left out.
+        cache: A directory, on any file system that TensorFlow writes, for tokenized examples.
+        copy: Whether the examples in the cache hold copy ids.
+        keep: A directory for `scan_corpora.npz`, the statistics alone, where there is no `cache`. The
+            file is read again, or replaced, as the cache is.
+    """
+
+    max_length: int
+    min_length: int = 1
+    max_ratio: float | None = None
+    unique: bool = False
+    cache: str | None = None
+    copy: bool = False
+    keep: str | None = None
+
+    @property
+    def limits(self) -> PairLimits:
+        """The limits alone."""
+        return PairLimits(self.max_length, self.min_length, self.max_ratio, self.unique)
+
+
+def scan_corpora(
     corpora: Corpus | Sequence[Corpus],
     source: Tokenizer,
     target: Tokenizer,
     max_length: int,
     progress: Callable[[int], None] | None = None,
-    *,
-    min_length: int = 1,
-    max_ratio: float | None = None,
-    unique: bool = False,
-    cache: str | None = None,
-    copy: bool = False,
-    keep: str | None = None,
-) -> Survey:
-    """Reads corpora once, tokenises them as training does, and counts.
+    **options: Any,
+) -> CorpusStatistics:
+    """Reads corpora once, tokenizes them as training does, and counts.
 
-    With `cache` the tokenised examples are written too, and `batches` reads those. They are found
-    again, and nothing is read, as long as no file (by size and time of change), tokenizer or limit
-    differs; otherwise they are made anew beside the old ones.
+    With `cache`, the tokenized examples are written too, and `batches` reads them instead of the
+    text. A later scan reuses the cache as long as every file (by size and time of change), both
+    tokenizers and the limits are the same. Otherwise it writes new examples beside the old ones.
 
     Args:
-        corpora: one corpus or several.
-        source, target: tokenizers of the two sides.
-        max_length: most pieces of a side in training, the end not counted.
-        progress: called now and then with the number of pairs read.
-        min_length, max_ratio, unique: see `Limits`.
-        cache: a directory on any file system that TensorFlow writes.
-        copy: whether the examples in the cache hold copy ids.
-        keep: a directory for `survey.npz`, the counts alone, where there is no `cache`; read again,
-            or replaced, as the cache is.
+        corpora: One corpus or several.
+        source: The tokenizer of the source.
+        target: The tokenizer of the target.
+        max_length: Most tokens of a side in training, the end token excluded.
+        progress: Called from time to time with the number of pairs read.
+        **options: The other fields of `ScanOptions`.
 
     Raises:
-        UserError: as `read_pairs`, a side is not of the kind or width of its tokenizer, or the
+        UserError: As `read_pairs`; a side is not of the kind or size of its tokenizer; or the
             cache cannot be written.
-        ValueError: a cache for a tokenizer with sampling.
+        ValueError: A cache is given for a tokenizer with sampling.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_s2s import data
+    >>> from keras_s2s.config import Corpus
+    >>> from keras_s2s.tokenizers import Whitespace
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "pairs.tsv"
+    >>> _ = path.write_text("a b\tx\na\t\n")
+    >>> words = Whitespace(["a", "b", "x"])
+    >>> data.scan_corpora(Corpus(pairs=str(path)), words, words, 10).describe()
+    ['2 pairs, 1 target tokens; skipped 1 with an empty side']
     """
+    options = ScanOptions(max_length, **options)
     corpora = as_list(corpora)
-    for one in corpora:
-        check_sides(one, source, target)
-    if cache and any(getattr(side, "sampling", None) for side in (source, target)):
-        raise ValueError(f"cache: expected none for a tokenizer with sampling, came {cache!r}")
-    limits = Limits(max_length, min_length, max_ratio, unique)
-    stamps = tuple(stamp(path) for one in corpora for path in open_rows(one).paths)
-    key, directory = None, keep
-    if cache or keep:
-        key = example_cache.key_of(corpora, source, target, limits, stamps, copy and bool(cache))
-        directory = example_cache.find(f"{cache.rstrip('/')}/{key}") if cache else keep
-        if found := example_cache.load(directory, corpora, key):
-            return found
-    repeated = find_repeated(corpora) if unique else [None] * len(corpora)
-    tallies = [_Tally(*one, limits) for one in zip(corpora, repeated, strict=True)]
-    with contextlib.ExitStack() as after:
-        if cache:
-            for number, tally in enumerate(tallies):
-                tally.writer = example_cache.Writer(directory, number, copy)
-                after.callback(tally.writer.abandon)
-        _measure(tallies, _maker(source, target, max_length, cache, copy), progress)
-        after.pop_all()
-    made = _surveyed(tallies, limits, stamps)
+    for corpus in corpora:
+        check_sides(corpus, source, target)
+    if options.cache and any(getattr(side, "sampling", None) for side in (source, target)):
+        expected = "expected none for a tokenizer with sampling"
+        raise ValueError(f"cache: {expected}, got {options.cache!r}")
+    stamps = tuple(file_stamp(path) for corpus in corpora for path in open_corpus(corpus).paths)
+    key, directory = _storage(corpora, source, target, options, stamps)
+    if directory and (statistics := example_cache.load_statistics(directory, corpora, key)):
+        return statistics
+    statistics = _scan(corpora, source, target, options, stamps, directory, progress)
     if directory:
-        example_cache.save(example_cache.find(directory), made, key)
-    return made
+        example_cache.save_statistics(example_cache.prepare_directory(directory), statistics, key)
+    return statistics
 
 
-def _measure(tallies, make, progress):
-    """Counts corpora, and writes their examples where they have a writer."""
+def _storage(corpora, source, target, options, stamps):
+    """The cache key and the directory of stored results, or None where nothing is stored."""
+    if not options.cache and not options.keep:
+        return None, None
+    copy = options.copy and bool(options.cache)
+    key = example_cache.cache_key(corpora, source, target, options.limits, stamps, copy)
+    if not options.cache:
+        return key, options.keep
+    return key, example_cache.prepare_directory(f"{options.cache.rstrip('/')}/{key}")
+
+
+def _scan(corpora, source, target, options, stamps, directory, progress):
+    """Reads the corpora and returns their statistics; writes their examples with a cache."""
+    repeated = find_duplicates(corpora) if options.unique else [None] * len(corpora)
+    counters = [
+        _CorpusCounter(corpus, mask, options.limits)
+        for corpus, mask in zip(corpora, repeated, strict=True)
+    ]
+    with contextlib.ExitStack() as on_error:
+        if options.cache:
+            for number, counter in enumerate(counters):
+                counter.writer = example_cache.ExampleWriter(directory, number, options.copy)
+                on_error.callback(counter.writer.abandon)
+        _count(counters, _block_encoder(source, target, options), progress)
+        on_error.pop_all()
+    return _statistics(counters, options.limits, stamps)
+
+
+def _count(counters, encode_block, progress):
+    """Counts corpora, and writes the examples of those that have a writer."""
     text = tf.TensorSpec([None], tf.string)
     spec = (tf.TensorSpec([], tf.int64), text, text, tf.TensorSpec([None], tf.float32))
-    failed = []
-    blocks = tf.data.Dataset.from_generator(_reading(tallies, failed), output_signature=spec)
-    measured = blocks.map(make, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
-    done = 0
-    for number, pieces, rows in measured.as_numpy_iterator():
-        tallies[number].add(np.stack(pieces), rows)
-        done += len(pieces[0])
+    errors = []
+    blocks = tf.data.Dataset.from_generator(
+        _block_generator(counters, errors), output_signature=spec
+    )
+    encoded = blocks.map(encode_block, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+    num_pairs = 0
+    for number, lengths, rows in encoded.as_numpy_iterator():
+        counters[number].add(np.stack(lengths), rows)
+        num_pairs += len(lengths[0])
         if progress:
-            progress(done)
-    if failed:  # raised within the pipeline it would be one of TensorFlow's
-        raise failed[0]
+            progress(num_pairs)
+    if errors:  # tf.data would turn it into an error of TensorFlow
+        raise errors[0]
 
 
-def _reading(tallies, failed):
-    """A function that gives blocks of (corpus, sources, targets, weights), up to an error."""
+def _block_generator(counters, errors):
+    """Returns a generator function of (corpus, sources, targets, weights) up to an error."""
 
-    def read():
+    def generate():
         try:
-            for number, tally in enumerate(tallies):
-                yield from ((number, *block[:3]) for block in tally.read())
+            for number, counter in enumerate(counters):
+                yield from ((number, *block[:3]) for block in counter.read())
         except UserError as error:
-            failed.append(error)
+            errors.append(error)
 
-    return read
+    return generate
 
 
-def _maker(source, target, max_length, cache, copy):
-    """A function of a block: its numbers of pieces and, for the cache, the rows that fit."""
+def _block_encoder(source, target, options):
+    """Returns a function from a block to its token counts and, for a cache, its encoded rows."""
 
-    def make(number, sources, targets, weights):
-        left, right = source.pieces(sources), target.pieces(targets)
-        lengths = left.row_lengths(), right.row_lengths()
-        if not cache:
+    def encode_block(number, sources, targets, weights):
+        source_tokens, target_tokens = source.tokenize(sources), target.tokenize(targets)
+        lengths = source_tokens.row_lengths(), target_tokens.row_lengths()
+        if not options.cache:
             return number, lengths, {}
+        # rows beyond the limits go first, so that no other row is padded to their length
         longer, shorter = tf.maximum(*lengths), tf.minimum(*lengths)
-        fits = (shorter > 0) & (longer <= max_length)  # no row is padded to one that does not
-        left, right = tf.ragged.boolean_mask(left, fits), tf.ragged.boolean_mask(right, fits)
-        rows = encode(left, right, source, target, copy)
+        fits = (shorter > 0) & (longer <= options.max_length)
+        source_tokens = tf.ragged.boolean_mask(source_tokens, fits)
+        target_tokens = tf.ragged.boolean_mask(target_tokens, fits)
+        rows = encode(source_tokens, target_tokens, source, target, options.copy)
         return number, lengths, rows | {"weight": tf.boolean_mask(weights, fits), "fits": fits}
 
-    return make
+    return encode_block
 
 
-class _Tally:
+class _CorpusCounter:
     """The running counts of one corpus."""
 
     def __init__(self, corpus, repeated, limits):
         self.corpus, self.repeated, self.limits = corpus, repeated, limits
-        self.rows, self.writer = open_rows(corpus), None
+        self.reader, self.writer = open_corpus(corpus), None
         self.bounds = np.asarray(length_buckets(limits.max_length))
-        self.places, self.buckets = [self.rows.place()], bytearray()
+        self.offsets, self.buckets = [self.reader.offsets()], bytearray()
         self.totals, self.lengths = Counter(), Counter()
         self.longest = np.zeros(2, np.int64)
 
     def read(self):
-        """Blocks of pairs; notes where each ends."""
+        """Yields blocks of pairs and records the offsets of each."""
         try:
-            while block := self.rows.take(BLOCK):
-                self.places.append(self.rows.place())
+            while block := self.reader.read(BLOCK_SIZE):
+                self.offsets.append(self.reader.offsets())
                 yield block
         finally:
-            self.rows.close()
+            self.reader.close()
 
-    def add(self, pieces, rows):
-        """Counts one block's numbers of pieces [2, B], and writes its rows."""
-        kept = self._sort_out(pieces)
-        longer = pieces.max(axis=0) + 1
+    def add(self, lengths, rows):
+        """Counts one block by its numbers of tokens [2, B], and writes its rows."""
+        kept = self._select_kept(lengths)
+        longer = lengths.max(axis=0) + 1
         buckets = np.where(kept, np.searchsorted(self.bounds, longer), DROPPED)
         self.buckets.extend(buckets.astype(np.uint8).tobytes())
-        self.longest = np.maximum(self.longest, pieces.max(axis=1))
-        self.totals.update(dict(zip(_SUMS, pieces[:, kept].sum(axis=1).tolist(), strict=True)))
+        self.longest = np.maximum(self.longest, lengths.max(axis=1))
+        self.totals.update(dict(zip(_SUMS, lengths[:, kept].sum(axis=1).tolist(), strict=True)))
         self.lengths.update(longer[kept].tolist())
         if self.writer:
-            inner = kept[rows.pop("fits")]
-            self.writer.add({key: values[inner] for key, values in rows.items()})
+            kept_rows = kept[rows.pop("fits")]
+            self.writer.add({key: values[kept_rows] for key, values in rows.items()})
 
-    def _sort_out(self, pieces):
-        """Which pairs of a block are kept, bool [B]; counts why the others are not."""
+    def _select_kept(self, lengths):
+        """Which pairs of a block are kept, bool [B]; counts the reasons of the others."""
         first = len(self.buckets)
-        again = None if self.repeated is None else self.repeated[first : first + pieces.shape[1]]
-        reasons = _sort_out(*pieces, self.limits, again)
-        self.totals["pairs"] += pieces.shape[1]
-        self.totals.update({reason: int(found.sum()) for reason, found in reasons.items()})
-        return ~np.any(list(reasons.values()), axis=0)
+        repeated = self.repeated
+        if repeated is not None:
+            repeated = repeated[first : first + lengths.shape[1]]
+        skipped = _skipped_by_reason(*lengths, self.limits, repeated)
+        self.totals["pairs"] += lengths.shape[1]
+        self.totals.update({reason: int(mask.sum()) for reason, mask in skipped.items()})
+        return ~np.any(list(skipped.values()), axis=0)
 
-    def counts(self) -> Counts:
-        totals = {key: self.totals[key] for key in ("pairs", *REASONS, *_SUMS)}
-        longest = dict(zip(_LONGEST, self.longest.tolist(), strict=True))
+    def counts(self) -> CorpusCounts:
+        totals = {key: self.totals[key] for key in ("pairs", *SKIP_REASONS, *_SUMS)}
+        longest = dict(zip(_MAXIMA, self.longest.tolist(), strict=True))
         lengths = dict(sorted(self.lengths.items()))
-        return Counts(name=name(self.corpus), **totals, **longest, lengths=lengths)
+        name = corpus_name(self.corpus)
+        return CorpusCounts(name=name, **totals, **longest, lengths=lengths)
 
-    def index(self) -> Index:
-        weight = Fraction(self.corpus.weight).limit_denominator(PARTS)
-        buckets = np.frombuffer(self.buckets, np.uint8)
-        return Index(buckets, np.array(self.places), BLOCK, weight, self.rows.sequential)
+    def index(self) -> CorpusIndex:
+        weight = Fraction(self.corpus.weight).limit_denominator(WEIGHT_DENOMINATOR)
+        buckets, offsets = np.frombuffer(self.buckets, np.uint8), np.array(self.offsets)
+        return CorpusIndex(buckets, offsets, BLOCK_SIZE, weight, self.reader.sequential)
 
 
-def _sort_out(sources, targets, limits, repeated):
-    """Which of the pairs with these numbers of pieces [B] are skipped, and why: bool [B] each."""
-    longer, shorter = np.maximum(sources, targets), np.minimum(sources, targets)
-    holds = {
+def _skipped_by_reason(source_lengths, target_lengths, limits, repeated):
+    """Which pairs of these lengths [B] are skipped for each reason: bool [B], at most one True."""
+    longer = np.maximum(source_lengths, target_lengths)
+    shorter = np.minimum(source_lengths, target_lengths)
+    applies = {
         "empty": shorter == 0,
         "too_short": shorter < limits.min_length,
         "too_long": longer > limits.max_length,
         "unbalanced": longer / np.maximum(shorter, 1) > (limits.max_ratio or np.inf),
         "duplicates": np.zeros(len(longer), bool) if repeated is None else repeated,
     }
-    before = np.zeros(len(longer), bool)
-    for reason, found in holds.items():
-        holds[reason] = found & ~before
-        before = before | found
-    return holds
+    skipped = np.zeros(len(longer), bool)
+    for reason, mask in applies.items():
+        applies[reason] = mask & ~skipped
+        skipped = skipped | mask
+    return applies
 
 
-def _surveyed(tallies, limits, stamps):
-    parts = tuple(tally.counts() for tally in tallies)
-    summed = {key: sum(getattr(part, key) for part in parts) for key in ("pairs", *REASONS, *_SUMS)}
-    longest = {key: max(getattr(part, key) for part in parts) for key in _LONGEST}
+def _statistics(counters, limits, stamps):
+    parts = tuple(counter.counts() for counter in counters)
+    keys = ("pairs", *SKIP_REASONS, *_SUMS)
+    sums = {key: sum(getattr(part, key) for part in parts) for key in keys}
+    maxima = {key: max(getattr(part, key) for part in parts) for key in _MAXIMA}
     lengths = sum((Counter(part.lengths) for part in parts), Counter())
-    return Survey(
-        name=name([tally.corpus for tally in tallies]),
-        **summed,
-        **longest,
+    cached = counters[0].writer is not None
+    return CorpusStatistics(
+        name=corpus_name([counter.corpus for counter in counters]),
+        **sums,
+        **maxima,
         lengths=dict(sorted(lengths.items())),
         corpora=parts,
         limits=limits,
-        indexes=tuple(tally.index() for tally in tallies),
+        indexes=tuple(counter.index() for counter in counters),
         stamps=stamps,
-        examples=tuple(tally.writer.finish() for tally in tallies) if tallies[0].writer else None,
+        examples=tuple(counter.writer.finish() for counter in counters) if cached else None,
     )

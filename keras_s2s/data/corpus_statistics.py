@@ -1,23 +1,30 @@
-"""What corpora hold: counts for the reader, and where each pair lies for the batches."""
+"""Corpus statistics: the counts of pairs and tokens, and the index that batches are made from."""
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_s2s.data.batch_sampler import (
-    Index,
+    CorpusIndex,
     batch_sizes,
     count_batches,
     epoch_counts,
     length_buckets,
 )
 
-__all__ = ["PARTS", "REASONS", "Counts", "Examples", "Limits", "Survey"]
+__all__ = [
+    "SKIP_REASONS",
+    "WEIGHT_DENOMINATOR",
+    "CachedCorpus",
+    "CorpusCounts",
+    "CorpusStatistics",
+    "PairLimits",
+]
 
-PARTS = 1000  # a corpus' weight is a fraction of at most so many parts
-REASONS = {
+WEIGHT_DENOMINATOR = 1000  # largest denominator of the fraction that a corpus' weight becomes
+SKIP_REASONS = {
     "empty": "with an empty side",
     "too_short": "below {min_length} tokens",
     "too_long": "beyond {max_length} tokens",
@@ -27,13 +34,14 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a pair must be like to be trained on; lengths count pieces without the end.
+class PairLimits:
+    """The limits that a training pair has to meet; lengths exclude the end token.
 
     Attributes:
-        max_length, min_length: most and fewest pieces of a side.
-        max_ratio: most pieces of the longer side for each of the shorter one.
-        unique: whether a pair equal to an earlier one, of any of the corpora, is left out.
+        max_length: Most tokens of a side.
+        min_length: Fewest tokens of a side.
+        max_ratio: Most tokens of the longer side for each token of the shorter one.
+        unique: Whether a pair equal to an earlier one, of any of the corpora, is left out.
     """
 
     max_length: int
@@ -43,21 +51,24 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What a corpus holds; lengths count pieces, and the end of a sequence only in `lengths`.
+class CorpusCounts:
+    """The counts of a corpus. Only `lengths` includes the end token.
 
-    A pair is skipped for the first reason that holds, in the order of the attributes.
+    A skipped pair is counted once, for the first reason that applies, in the order below.
 
     Attributes:
-        name: its files.
-        pairs: pairs read.
-        empty: pairs skipped because a side has no pieces.
-        too_short, too_long: because a side has fewer or more pieces than the limits allow.
-        unbalanced: because one side is too long for the other.
-        duplicates: because the same pair stood before.
-        longest_source, longest_target: most pieces of any pair, skipped ones included.
-        source_tokens, target_tokens: pieces of the pairs kept.
-        lengths: of the pairs kept, how many have this length of the longer side, end included.
+        name: The files.
+        pairs: Pairs read.
+        empty: Pairs skipped because a side has no tokens.
+        too_short: Pairs skipped because a side has fewer tokens than the limit.
+        too_long: Pairs skipped because a side has more tokens than the limit.
+        unbalanced: Pairs skipped because one side is too long for the other.
+        duplicates: Pairs skipped because the same pair occurs earlier.
+        longest_source: Most source tokens of any pair, skipped pairs included.
+        longest_target: Most target tokens of any pair, skipped pairs included.
+        source_tokens: Source tokens of the pairs kept.
+        target_tokens: Target tokens of the pairs kept.
+        lengths: Number of kept pairs by the length of their longer side, end token included.
     """
 
     name: str
@@ -75,18 +86,18 @@ class Counts:
 
     @property
     def kept(self) -> int:
-        """Pairs that are trained on."""
-        return self.pairs - sum(getattr(self, reason) for reason in REASONS)
+        """Number of pairs that are trained on."""
+        return self.pairs - sum(getattr(self, reason) for reason in SKIP_REASONS)
 
 
-class Examples(NamedTuple):
-    """One corpus' tokenised pairs in the cache.
+class CachedCorpus(NamedTuple):
+    """The location of one corpus' tokenized pairs in the cache.
 
     Attributes:
-        path: a TFRecord file, a record for each block of pairs.
-        ends: int64 [blocks + 1], where each record begins, and where the last one ends.
-        sums: [blocks], CRC-32 of each record.
-        copy: whether they hold copy ids.
+        path: A TFRecord file with one record for each block of pairs.
+        ends: int64 [blocks + 1], the start of each record, and the end of the last one.
+        sums: [blocks], the CRC-32 of each record.
+        copy: Whether the examples hold copy ids.
     """
 
     path: str
@@ -96,62 +107,69 @@ class Examples(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Survey(Counts):
-    """All corpora together: their counts, and where each pair lies.
+class CorpusStatistics(CorpusCounts):
+    """The counts of all corpora together, and the index of their pairs.
 
     Attributes:
-        corpora: the counts of each corpus.
-        limits: what it was made with.
-        indexes: of each corpus, for the batches.
+        corpora: The counts of each corpus.
+        limits: The limits that were applied.
+        indexes: The index of each corpus, from which batches are made.
         stamps: (bytes, time of change) of each file when it was read.
-        examples: of each corpus, where the cache holds it.
+        examples: The tokenized pairs of each corpus, where they are in a cache.
     """
 
-    corpora: tuple[Counts, ...]
-    limits: Limits
-    indexes: tuple[Index, ...] = field(repr=False, compare=False)
+    corpora: tuple[CorpusCounts, ...]
+    limits: PairLimits
+    indexes: tuple[CorpusIndex, ...] = field(repr=False, compare=False)
     stamps: tuple = field(repr=False, compare=False)
-    examples: tuple[Examples, ...] | None = field(default=None, repr=False, compare=False)
+    examples: tuple[CachedCorpus, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
     def max_length(self) -> int:
-        """Most pieces of a side, the end not counted."""
+        """Most tokens of a side, the end token excluded."""
         return self.limits.max_length
 
     def count_batches(self, batch_tokens: int, epoch: int | None = 0) -> int:
-        """The number of batches that `batches` makes of an epoch; of one plain pass for None.
+        """Returns the number of batches that `batches` makes of an epoch.
 
-        Epochs differ only where a corpus' weight is no integer.
+        Args:
+            batch_tokens: Most tokens of the longer side in a batch.
+            epoch: The number of the epoch; epochs differ only where the weight of a corpus is not
+                an integer. None means one pass over every corpus, whatever its weight.
         """
         buckets = length_buckets(self.max_length)
-        kept = np.stack([index.counts(len(buckets)) for index in self.indexes])
-        whole = kept.sum(axis=0) if epoch is None else epoch_counts(self.indexes, kept, epoch)
-        return count_batches(whole, batch_sizes(buckets, batch_tokens))
+        counts = np.stack([index.bucket_counts(len(buckets)) for index in self.indexes])
+        total = counts.sum(axis=0) if epoch is None else epoch_counts(self.indexes, counts, epoch)
+        return count_batches(total, batch_sizes(buckets, batch_tokens))
 
-    def reasons(self, counts: Counts | None = None) -> list[str]:
-        """Why pairs were skipped and how many for each reason, of all corpora or one of them."""
+    def skip_reasons(self, counts: CorpusCounts | None = None) -> list[str]:
+        """Returns the number of skipped pairs with each reason that occurs.
+
+        Args:
+            counts: The counts of one of the corpora; all of them by default.
+        """
         limits, counts = dataclasses.asdict(self.limits), counts or self
-        found = {reason: getattr(counts, reason) for reason in REASONS}
-        return [f"{n:,} {REASONS[r].format(**limits)}" for r, n in found.items() if n]
+        skipped = {reason: getattr(counts, reason) for reason in SKIP_REASONS}
+        return [f"{n:,} {SKIP_REASONS[r].format(**limits)}" for r, n in skipped.items() if n]
 
     def describe(self) -> list[str]:
-        """What was found: a line for each corpus by its name, and the last one for all of them."""
+        """Returns the counts as text: a line per corpus with its name, and a line for all."""
         if len(self.corpora) == 1:
-            return [self._found(self)]
-        lines = [f"{counts.name}: {self._found(counts)}" for counts in self.corpora]
-        return [*lines, self._found(self)]
+            return [self._describe(self)]
+        lines = [f"{counts.name}: {self._describe(counts)}" for counts in self.corpora]
+        return [*lines, self._describe(self)]
 
-    def _found(self, counts):
+    def _describe(self, counts):
         text = f"{counts.pairs:,} pairs, {counts.target_tokens:,} target tokens"
-        reasons = " and ".join(self.reasons(counts))
+        reasons = " and ".join(self.skip_reasons(counts))
         return f"{text}; skipped {reasons}" if reasons else text
 
-    def to_dict(self) -> dict:
-        """Every count with its name, for JSON."""
-        made = _plain(self) | {"corpora": [_plain(counts) for counts in self.corpora]}
-        return made | {"limits": dataclasses.asdict(self.limits), "max_length": self.max_length}
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every count by its name, for JSON."""
+        values = _count_values(self) | {"corpora": [_count_values(c) for c in self.corpora]}
+        return values | {"limits": dataclasses.asdict(self.limits), "max_length": self.max_length}
 
 
-def _plain(counts):
-    names = [one.name for one in dataclasses.fields(Counts)]
+def _count_values(counts):
+    names = [attribute.name for attribute in dataclasses.fields(CorpusCounts)]
     return {name: getattr(counts, name) for name in names} | {"kept": counts.kept}

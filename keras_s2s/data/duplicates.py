@@ -1,4 +1,4 @@
-"""Pairs that stood before, in this corpus or an earlier one, by 64 bits of each pair's hash."""
+"""Detection of repeated pairs, by a 64-bit hash of each pair."""
 
 import array
 from collections.abc import Iterator, Sequence
@@ -7,46 +7,46 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import Corpus
-from keras_s2s.data.corpus_readers import BLOCK, open_rows
+from keras_s2s.data.corpus_readers import BLOCK_SIZE, open_corpus
 
-__all__ = ["find_repeated"]
+__all__ = ["find_duplicates"]
 
-_PARTS = 16  # sorted one after the other: less memory at once
+_PARTITIONS = 16  # sorted one after the other, to save memory
 
 
-def find_repeated(corpora: Sequence[Corpus]) -> Iterator[np.ndarray]:
-    """For each corpus, which of its pairs stood before in any of them: bool [N].
+def find_duplicates(corpora: Sequence[Corpus]) -> Iterator[np.ndarray]:
+    """Yields for each corpus which of its pairs occur earlier in any of the corpora: bool [N].
 
-    Both sides have to be equal, byte by byte. Keeps 8 bytes a pair; two different pairs of
-    100 million are taken for equal with a probability of one in 2,000.
+    Two pairs are equal where both sides are, byte by byte. The function holds 8 bytes per pair.
+    Among 100 million pairs, two different ones get the same hash with a probability of 1 in 2,000.
     """
-    keys, counts = array.array("q"), []
+    hashes, counts = array.array("q"), []
     for corpus in corpora:
-        before = len(keys)
-        for block in _keys(corpus):
-            keys.frombytes(block.tobytes())
-        counts.append(len(keys) - before)
-    repeated = _repeated(np.frombuffer(keys, np.int64))
+        before = len(hashes)
+        for block in _hash_blocks(corpus):
+            hashes.frombytes(block.tobytes())
+        counts.append(len(hashes) - before)
+    repeated = _find_repeated(np.frombuffer(hashes, np.int64))
     return iter(np.split(repeated, np.cumsum(counts)[:-1]))
 
 
-def _keys(corpus):
-    rows = open_rows(corpus)
+def _hash_blocks(corpus):
+    reader = open_corpus(corpus)
     try:
-        while block := rows.take(BLOCK):
-            # where one side ends is part of the key, whatever the texts hold
+        while block := reader.read(BLOCK_SIZE):
+            # the length of the source makes the boundary between the sides part of the key
             length = tf.strings.as_string(tf.strings.length(block.sources))
-            both = tf.strings.join([length, block.sources, block.targets], " ")
-            yield tf.strings.to_hash_bucket_fast(both, 2**63 - 1).numpy()
+            keys = tf.strings.join([length, block.sources, block.targets], " ")
+            yield tf.strings.to_hash_bucket_fast(keys, 2**63 - 1).numpy()
     finally:
-        rows.close()
+        reader.close()
 
 
-def _repeated(keys):
-    """Which of the values [N] stood before: bool [N]."""
-    found, parts = np.zeros(len(keys), bool), keys.astype(np.uint8) % _PARTS
-    for part in range(_PARTS):
-        places = np.flatnonzero(parts == part)
-        order = places[np.argsort(keys[places], kind="stable")]
-        found[order[1:]] = keys[order[1:]] == keys[order[:-1]]
-    return found
+def _find_repeated(values):
+    """Which of the values [N] occur earlier: bool [N]."""
+    repeated, partitions = np.zeros(len(values), bool), values.astype(np.uint8) % _PARTITIONS
+    for partition in range(_PARTITIONS):
+        positions = np.flatnonzero(partitions == partition)
+        order = positions[np.argsort(values[positions], kind="stable")]
+        repeated[order[1:]] = values[order[1:]] == values[order[:-1]]
+    return repeated

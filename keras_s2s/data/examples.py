@@ -1,9 +1,9 @@
-"""Pieces to the model's inputs, by ops that tf.data and a served graph run alike."""
+"""Model inputs from tokens, by ops that tf.data and a served graph run alike."""
 
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
-from keras_s2s.tokenizers import UNKNOWN, Frames, Tokenizer
+from keras_s2s.tokenizers import UNKNOWN, Features, Tokenizer
 
 __all__ = [
     "assemble",
@@ -15,163 +15,199 @@ __all__ = [
 ]
 
 _SPECIAL = SpecialIds()
-_ABSENT = tf.int32.max  # what a minimum over no position is
+_ABSENT = tf.int32.max  # the minimum over no positions
 
 
-def make_source(pieces, source: Tokenizer, target: Tokenizer, copy: bool = False) -> dict:
-    """What the encoder takes, from the pieces of B texts.
+def make_source(
+    tokens: tf.RaggedTensor, source: Tokenizer | Features, target: Tokenizer, copy: bool = False
+) -> dict[str, tf.Tensor]:
+    """Makes the encoder's inputs from the tokens of B texts.
 
-    Every row ends with `end`, so that a text without pieces has one position too.
+    Every row ends with the `end` token, so that a text without tokens has one position too.
 
-    A copy id says what copying a position would write (See et al. 2017, arXiv 1704.04368): the
-    target's id of that piece or, where its vocabulary lacks it, V + the first source position
-    of that very string, V being `target.size`; at the end of a row it is `end`.
+    A copy id is the output id that copies a source position (See et al. 2017, arXiv 1704.04368):
+    the target id of its token or, where the target vocabulary lacks it, V + the first source
+    position of that token, with V = `target.size`. At the end of a row it is `end`.
 
     Args:
-        pieces: strings, ragged [B, None]; or frames, float32 ragged [B, None, F].
-        source: gives `ids`; `Frames` where the pieces are frames, whose rows have no end.
-        target: gives `copy_ids`.
-        copy: whether to give `copy_ids`.
+        tokens: Strings, ragged [B, None]; or features, float32 ragged [B, None, F].
+        source: The tokenizer of the source; `Features` where the tokens are features, whose rows
+            have no end token.
+        target: The tokenizer of the target, for `copy_ids`.
+        copy: Whether to add `copy_ids`.
 
     Returns:
-        `{"ids": int32 [B, S], "mask": bool [B, S]}`, and `"copy_ids"` int32 [B, S]; S is the
-        most pieces in a row and one for the end, and padding is `pad`. Of frames it is
-        `{"features": float32 [B, S, F], "mask"}`, padding 0.
+        `{"ids": int32 [B, S], "mask": bool [B, S]}`, and `"copy_ids"` int32 [B, S]. S is the
+        longest row, end token included; padding is `pad`. For features it is
+        `{"features": float32 [B, S, F], "mask": bool [B, S]}`, with padding 0.
+
+    Example:
+
+    >>> from keras_s2s.data import make_source
+    >>> from keras_s2s.tokenizers import Whitespace
+    >>> words = Whitespace(["a", "b"])
+    >>> make_source(words.tokenize(["b a", ""]), words, words)["ids"].numpy().tolist()
+    [[5, 4, 3], [3, 0, 0]]
     """
-    if isinstance(source, Frames):
-        return {"features": _dense(pieces), "mask": _mask(_lengths(pieces))}
-    made = {"ids": _ended(source.ids(pieces)), "mask": _mask(_lengths(pieces) + 1)}
+    if isinstance(source, Features):
+        return {"features": _dense(tokens), "mask": _mask(_lengths(tokens))}
+    inputs = {"ids": _append_end(source.ids(tokens)), "mask": _mask(_lengths(tokens) + 1)}
     if copy:
-        shown = source.surface(pieces)
-        copies = _copy_ids(shown, shown, target)
-        # the end of one of several sources has no text
-        ids = tf.where(tf.equal(shown.values, ""), _SPECIAL.end, copies.values)
-        made["copy_ids"] = _ended(copies.with_values(ids))
-    return made
+        surface = source.surface_forms(tokens)
+        copy_ids = _copy_ids(surface, surface, target)
+        # the separator between several sources has an empty surface form
+        ids = tf.where(tf.equal(surface.values, ""), _SPECIAL.end, copy_ids.values)
+        inputs["copy_ids"] = _append_end(copy_ids.with_values(ids))
+    return inputs
 
 
 def make_example(
-    source_pieces, target_pieces, source, target, copy: bool = False, weights=None
-) -> tuple:
-    """What `fit` takes, from the pieces of B pairs of texts.
+    source_tokens: tf.RaggedTensor,
+    target_tokens: tf.RaggedTensor,
+    source: Tokenizer | Features,
+    target: Tokenizer | Features,
+    copy: bool = False,
+    weights: tf.Tensor | None = None,
+) -> tuple[dict, tf.Tensor, tf.Tensor]:
+    """Makes a batch for `fit` from the tokens of B pairs.
 
     Args:
-        source_pieces, target_pieces: strings, ragged [B, None].
-        source, target: tokenizers.
-        copy: whether a target piece outside the target's vocabulary that stands in the source is
-            its copy id (see `make_source`) instead of `unknown`.
-        weights: float32 [B], what each pair counts in the loss; 1 where it is not given.
+        source_tokens: Strings, ragged [B, None].
+        target_tokens: Strings, ragged [B, None].
+        source: The tokenizer of the source.
+        target: The tokenizer of the target.
+        copy: Whether the label of a target token outside the target vocabulary that occurs in the
+            source is its copy id (see `make_source`) instead of `unknown`.
+        weights: float32 [B], the weight of each pair in the loss; 1 by default.
 
     Returns:
-        (x, y, sample_weight): x is `{"source": make_source(...), "target": int32 [B, T]}`, its
-        target the ids after `start`; y int32 [B, T] the ids and `end`; sample_weight float32
-        [B, T] is the pair's weight at real ids, `end` included, and 0 at padding. Target frames
-        are float32 [B, T, F], zeros in place of `start`, and have no end.
+        `(x, y, sample_weight)`. `x` is `{"source": make_source(...), "target": int32 [B, T]}`,
+        where the target is `start` and the ids. `y`, int32 [B, T], is the ids and `end`.
+        `sample_weight`, float32 [B, T], is the pair's weight at real tokens, `end` included, and 0
+        at padding. Target features are float32 [B, T, F], with zeros instead of `start` and without
+        an end.
     """
-    rows = encode(source_pieces, target_pieces, source, target, copy)
+    rows = encode(source_tokens, target_tokens, source, target, copy)
     return assemble(rows if weights is None else rows | {"weight": weights})
 
 
-def encode(source_pieces, target_pieces, source, target, copy: bool = False) -> dict:
-    """The parts of B examples that do not depend on the rows beside them; see `assemble`.
+def encode(
+    source_tokens: tf.RaggedTensor,
+    target_tokens: tf.RaggedTensor,
+    source: Tokenizer | Features,
+    target: Tokenizer | Features,
+    copy: bool = False,
+) -> dict[str, tf.Tensor]:
+    """Computes the parts of B examples that do not depend on the other rows of their batch.
+
+    The arguments are those of `make_example`. `assemble` makes a batch of the result.
 
     Returns:
-        int32 `ids` and, with `copy`, `copy_ids` [B, S], `labels` [B, T], and
-        `source_length` and `target_length` [B], ends included. Frames are `features` [B, S, F]
-        and float32 `labels` [B, T, F].
+        int32 `ids` and, with `copy`, `copy_ids` [B, S], `labels` [B, T], `source_length` and
+        `target_length` [B], end tokens included. For features, `features` [B, S, F] and float32
+        `labels` [B, T, F].
     """
-    made = make_source(source_pieces, source, target, copy)
-    del made["mask"]
-    if isinstance(target, Frames):
-        labels = _dense(target_pieces)
+    rows = make_source(source_tokens, source, target, copy)
+    del rows["mask"]
+    if isinstance(target, Features):
+        labels = _dense(target_tokens)
     else:
-        shown = source.surface(source_pieces)
-        labels = _ended(target_ids(shown, target_pieces, target, copy))
-    return made | {
+        surface = source.surface_forms(source_tokens)
+        labels = _append_end(target_ids(surface, target_tokens, target, copy))
+    return rows | {
         "labels": labels,
-        "source_length": _lengths(source_pieces) + (not isinstance(source, Frames)),
-        "target_length": _lengths(target_pieces) + (not isinstance(target, Frames)),
+        "source_length": _lengths(source_tokens) + (not isinstance(source, Features)),
+        "target_length": _lengths(target_tokens) + (not isinstance(target, Features)),
     }
 
 
-def assemble(rows: dict) -> tuple:
-    """(x, y, sample_weight) of what `encode` gave, padded no wider than its longest row.
+def assemble(rows: dict[str, tf.Tensor]) -> tuple[dict, tf.Tensor, tf.Tensor]:
+    """Makes `(x, y, sample_weight)` of encoded rows, padded to the longest row of the batch.
 
-    Where `rows` holds `weight`, float32 [B], it is what each real id of a row weighs.
+    Args:
+        rows: The result of `encode`, and optionally `weight`, float32 [B], the weight of each real
+            token of a row.
     """
     mask, real = _mask(rows["source_length"]), _mask(rows["target_length"])
-    s, t = tf.shape(mask)[1], tf.shape(real)[1]
+    source_length, target_length = tf.shape(mask)[1], tf.shape(real)[1]
     name = "features" if "features" in rows else "ids"
-    source = {name: rows[name][:, :s], "mask": mask}
+    source = {name: rows[name][:, :source_length], "mask": mask}
     if "copy_ids" in rows:
-        source["copy_ids"] = rows["copy_ids"][:, :s]
-    y = rows["labels"][:, :t]
+        source["copy_ids"] = rows["copy_ids"][:, :source_length]
+    y = rows["labels"][:, :target_length]
     if y.dtype == tf.float32:
         shifted = tf.pad(y[:, :-1], [[0, 0], [1, 0], [0, 0]])  # [B, T, F]
     else:
-        before = tf.pad(y[:, :-1], [[0, 0], [1, 0]], constant_values=_SPECIAL.start)
-        shifted = tf.where(real, before, _SPECIAL.pad)
+        shifted = tf.pad(y[:, :-1], [[0, 0], [1, 0]], constant_values=_SPECIAL.start)
+        shifted = tf.where(real, shifted, _SPECIAL.pad)  # [B, T]
     weights = tf.cast(real, tf.float32)
     if "weight" in rows:
         weights *= rows["weight"][:, None]
     return {"source": source, "target": shifted}, y, weights
 
 
-def target_ids(source_pieces, target_pieces, target, copy: bool = False):
-    """The ids of target pieces, without an end.
+def target_ids(
+    source_tokens: tf.RaggedTensor,
+    target_tokens: tf.RaggedTensor,
+    target: Tokenizer,
+    copy: bool = False,
+) -> tf.RaggedTensor:
+    """Returns the ids of target tokens, without an end token.
 
     Args:
-        source_pieces, target_pieces: strings, ragged [B, None].
-        target: gives the ids.
-        copy: whether an unknown piece that stands in the source is its copy id, see `make_source`.
+        source_tokens: Strings, ragged [B, None].
+        target_tokens: Strings, ragged [B, None].
+        target: The tokenizer of the target.
+        copy: Whether the id of an unknown token that occurs in the source is its copy id, see
+            `make_source`.
 
     Returns:
         int32, ragged [B, None].
     """
-    return _copy_ids(source_pieces, target_pieces, target) if copy else target.ids(target_pieces)
+    return _copy_ids(source_tokens, target_tokens, target) if copy else target.ids(target_tokens)
 
 
-def target_strings(ids, source_pieces, target: Tokenizer):
-    """The pieces that a model's output ids stand for, copied ones read from the source.
+def target_strings(ids: tf.Tensor, source_tokens: tf.RaggedTensor, target: Tokenizer) -> tf.Tensor:
+    """Returns the tokens of a model's output ids; copied tokens are read from the source.
 
     Args:
         ids: int32 [B, ...]; an id of V and more means source position id - V.
-        source_pieces: strings, ragged [B, None].
-        target: V is its size.
+        source_tokens: Strings, ragged [B, None].
+        target: The tokenizer of the target; V is its size.
 
     Returns:
-        Strings shaped as `ids`: "" for pad, start and end, and what `unknown` gives for an id
+        Strings of the shape of `ids`: "" for pad, start and end, and the `unknown` token for an id
         that neither the vocabulary nor the row's source holds.
     """
-    rows = source_pieces.to_tensor("")
-    rows = tf.pad(rows, [[0, 0], [0, 1]])  # a position to read from, whatever the source
+    rows = source_tokens.to_tensor("")
+    rows = tf.pad(rows, [[0, 0], [0, 1]])  # at least one position, so that gather is valid
     width = tf.shape(rows)[1]
     flat = tf.reshape(ids, [tf.shape(rows)[0], -1])  # [B, N]
     positions = flat - target.size
     inside = tf.clip_by_value(positions, 0, width - 1)
     copied = tf.gather(rows, inside, batch_dims=1)
-    found = (positions < _lengths(source_pieces)[:, None]) & (copied != "")
-    copied = tf.where(found, copied, UNKNOWN)
+    valid = (positions < _lengths(source_tokens)[:, None]) & (copied != "")
+    copied = tf.where(valid, copied, UNKNOWN)
     strings = tf.where(positions >= 0, copied, target.strings(flat))
     return tf.reshape(strings, tf.shape(ids))
 
 
-def _lengths(pieces):
-    return tf.cast(pieces.row_lengths(), tf.int32)
+def _lengths(tokens):
+    return tf.cast(tokens.row_lengths(), tf.int32)
 
 
 def _mask(lengths):
     return tf.sequence_mask(lengths, tf.reduce_max(tf.concat([lengths, [1]], 0)))
 
 
-def _dense(frames):
-    """Ragged frames [B, None, F] -> dense [B, S, F], S at least 1."""
-    dense = frames.to_tensor()
+def _dense(features):
+    """Ragged features [B, None, F] -> dense [B, S, F], S at least 1."""
+    dense = features.to_tensor()
     return tf.pad(dense, [[0, 0], [0, tf.maximum(1 - tf.shape(dense)[1], 0)], [0, 0]])
 
 
-def _ended(ids):
-    """Ragged ids [B, None] with `end` after each row -> dense [B, S]; without rows [0, 1]."""
+def _append_end(ids):
+    """Ragged ids [B, None] -> dense [B, S] with `end` after each row; [0, 1] without rows."""
     end = tf.fill([ids.nrows(), 1], _SPECIAL.end)
     dense = tf.concat([ids, end], axis=1).to_tensor(_SPECIAL.pad)
     missing = tf.maximum(1 - tf.shape(dense)[1], 0)
@@ -179,20 +215,20 @@ def _ended(ids):
 
 
 def _copy_ids(source, queries, target):
-    """The ids of `queries`, ragged [B, None]; unknown ones that `source` holds as copies."""
+    """The ids of `queries`, ragged [B, None]; copy ids for unknown ones that `source` holds."""
     ids = target.ids(queries.values)
     first = _first_positions(source, queries)
     copied = (ids == _SPECIAL.unknown) & (first != _ABSENT)
-    # the sum of an absent position would overflow, though `where` drops it
+    # target.size + _ABSENT would overflow, even though tf.where discards it
     position = tf.where(copied, first, 0)
     return queries.with_values(tf.where(copied, target.size + position, ids))
 
 
 def _first_positions(source, queries):
-    """Where each query [N] first stands in its own row of `source`; _ABSENT where it does not.
+    """The first position of each query [N] in its own row of `source`, or _ABSENT.
 
-    Strings are numbered, then (row, string) is: linear in the number of pieces, where comparing
-    all pairs of positions [B, T, S] would let one long text exhaust the memory.
+    Strings are numbered, then (row, string) pairs are. This is linear in the number of tokens; a
+    comparison of all pairs of positions [B, T, S] could exhaust the memory for one long text.
     """
     strings = tf.concat([source.values, queries.values], axis=0)
     rows = tf.concat([source.value_rowids(), queries.value_rowids()], axis=0)

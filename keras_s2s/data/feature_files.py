@@ -1,243 +1,284 @@
-"""Files of frames, sequences of real vectors: `.npz` archives and TFRecord files.
+"""Files of features, sequences of real-valued frames: `.npz` archives and TFRecord files.
 
-They are read as `files.Lines` reads text: an example is a row, of bytes here, the float32 numbers
-of its frames one after the other.
+They have the interface of `LineReader`: an example is a row of bytes, the concatenated float32
+numbers of its frames.
 """
 
 import contextlib
 import zipfile
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.lib.io.tf_record import tf_record_random_reader
 
 from keras_s2s.config import UserError, is_frames
-from keras_s2s.data.line_files import complaint, open_bytes
+from keras_s2s.data.line_files import open_binary, tensorflow_message
 
-__all__ = ["Arrays", "Records", "is_frames", "open_frames", "read_frames", "width_of"]
+__all__ = [
+    "FeatureFile",
+    "NpzFrames",
+    "TFRecordFrames",
+    "feature_size",
+    "is_frames",
+    "open_features",
+    "read_features",
+]
 
-_PACKED = ("frames", "lengths")  # the arrays of an archive that holds all examples in one
+_PACKED = ("frames", "lengths")  # the arrays of an archive that holds all examples in one array
+_BLOCK_SIZE = 64  # examples
 
 
-def open_frames(path):
-    """A file of frames, `Arrays` or `Records` by its name."""
-    return Arrays(path) if str(path).endswith(".npz") else Records(path)
+def open_features(path: Path | str) -> "FeatureFile":
+    """Returns a reader of a file of features, by the ending of its name."""
+    return NpzFrames(path) if str(path).endswith(".npz") else TFRecordFrames(path)
 
 
-def width_of(path) -> int:
-    """Numbers in a frame of a file, F, known from its first example.
+def feature_size(path: Path | str) -> int:
+    """Returns the size F of a frame of a file, from its first example.
 
     Raises:
-        UserError: the file cannot be read, holds no example or its first one is none.
+        UserError: The file cannot be read, is empty, or its first example is invalid.
     """
-    file = open_frames(path)
+    file = open_features(path)
     try:
-        if not file.take(1):
-            raise UserError(f"{path}: expected at least one example, came none")
-        return file.width
+        if not file.read(1):
+            raise UserError(f"{path}: expected at least one example, got none")
+        return file.size
     finally:
         file.close()
 
 
-def read_frames(path):
-    """The examples of a file, float32 arrays [S, F], one at a time.
+def read_features(path: Path | str) -> Iterator[np.ndarray]:
+    """Yields the examples of a file of features, float32 arrays [S, F].
 
     Raises:
-        UserError: as `width_of`, or naming the example that is none.
+        UserError: The file cannot be read, or an example is invalid; the message names it.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from keras_s2s.data import read_features
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "x.npz"
+    >>> np.savez(path, np.zeros([2, 3]), np.ones([1, 3]))
+    >>> [array.shape for array in read_features(path)]
+    [(2, 3), (1, 3)]
     """
-    file = open_frames(path)
+    file = open_features(path)
     try:
-        while block := file.take(64):
+        while block := file.read(_BLOCK_SIZE):
             for row in block:
-                yield file.array(row)
+                yield file.to_array(row)
     finally:
         file.close()
 
 
-class _Frames:
-    """What both kinds share: rows in order, each checked.
+class FeatureFile:
+    """Base class of readers that check the examples of a file and return them in order.
+
+    Args:
+        path: The file. It is opened by the first `read`.
 
     Attributes:
-        path: the file.
-        number: examples taken so far.
-        offset: where the next one begins.
-        width: numbers in a frame, F; None before the first example.
+        path: The file, as a string.
+        num_read: Number of examples read so far.
+        offset: Position of the next example.
+        size: Numbers in a frame, F; None before the first example.
     """
 
-    def __init__(self, path):
-        self.path, self.number, self.offset, self.width = str(path), 0, 0, None
+    description = ""  # the expected format, for an error message
 
-    def take(self, count: int) -> list[bytes]:
-        """The next examples as bytes, `count` of them but at the end of the file.
+    def __init__(self, path: Path | str):
+        self.path, self.num_read, self.offset, self.size = str(path), 0, 0, None
+
+    def read(self, count: int) -> list[bytes]:
+        """Returns the next `count` examples as bytes, or fewer at the end of the file.
 
         Raises:
-            UserError: the file cannot be read, or naming the example that is none.
+            UserError: The file cannot be read, or an example is invalid.
         """
         rows = []
-        with self._reading():
-            for name, values in self._next(count):
-                rows.append(self._checked(values, name).tobytes())
-                self.number += 1
+        with self._naming_file():
+            for name, values in self._read_arrays(count):
+                rows.append(self._check(values, name).tobytes())
+                self.num_read += 1
         return rows
 
-    def array(self, row: bytes) -> np.ndarray:
-        """The frames [S, F] of a row that `take` gave."""
-        return np.frombuffer(row, "<f4").reshape(-1, self.width)
+    def seek(self, offset: int, num_read: int) -> None:
+        """Continues with the example at `offset`, which is example `num_read` counted from 0."""
+        self.offset, self.num_read = offset, num_read
+
+    def to_array(self, row: bytes) -> np.ndarray:
+        """Returns the features [S, F] of a row that `read` returned."""
+        return np.frombuffer(row, "<f4").reshape(-1, self.size)
 
     def count(self) -> int:
-        """The number of all examples, those taken and those left."""
-        while self.take(64):
+        """Reads to the end and returns the number of examples of the file."""
+        while self.read(_BLOCK_SIZE):
             pass
-        return self.number
+        return self.num_read
 
-    def _next(self, count):
+    def close(self) -> None:
+        """Closes the file; a later `read` starts again at its first example."""
         raise NotImplementedError
 
-    def _checked(self, values, name):
-        place = f"{self.path}: example {self.number + 1}{name}"
+    def _read_arrays(self, count):
+        """Yields (name, array) of the next examples; the name is for an error message."""
+        raise NotImplementedError
+
+    def _check(self, values, name):
+        location = f"{self.path}: example {self.num_read + 1}{name}"
         array = np.asarray(values)
-        expected = f"expected real numbers [S, {self.width or 'F'}]"
+        expected = f"expected real numbers [S, {self.size or 'F'}]"
         if array.ndim != 2 or not array.shape[1] or array.dtype.kind not in "fiub":
-            raise UserError(f"{place}: {expected}, came {array.dtype} {list(array.shape)}")
-        if self.width not in (None, array.shape[1]):
-            raise UserError(f"{place}: {expected}, came {list(array.shape)}")
+            raise UserError(f"{location}: {expected}, got {array.dtype} {list(array.shape)}")
+        if self.size not in (None, array.shape[1]):
+            raise UserError(f"{location}: {expected}, got {list(array.shape)}")
         array = array.astype("<f4")
         if not np.isfinite(array).all():
             frame = int(np.flatnonzero(~np.isfinite(array).all(1))[0])
-            raise UserError(f"{place}: expected finite numbers, came others in frame {frame + 1}")
-        self.width = array.shape[1]
+            raise UserError(
+                f"{location}: expected finite numbers, got infinity or NaN in frame {frame + 1}"
+            )
+        self.size = array.shape[1]
         return np.ascontiguousarray(array)
 
     @contextlib.contextmanager
-    def _reading(self):
+    def _naming_file(self):
+        """Turns the errors of reading the file into a `UserError` with its path."""
         try:
             yield
-        except OSError as error:
-            came = error.strerror or error
-            raise UserError(f"{self.path}: expected {self.what}, came: {came}") from None
+        except UserError:
+            raise
         except tf.errors.OpError as error:
-            came = complaint(error)
-            raise UserError(f"{self.path}: expected {self.what}, came: {came}") from None
+            message = tensorflow_message(error)
+        except OSError as error:
+            message = error.strerror or error
         except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
-            if isinstance(error, UserError):
-                raise
-            came = str(error) or type(error).__name__
-            raise UserError(f"{self.path}: expected {self.what}, came: {came}") from None
+            message = str(error) or type(error).__name__
+        else:
+            return
+        raise UserError(f"{self.path}: expected {self.description}, got: {message}") from None
 
 
-class Arrays(_Frames):
-    """The examples of an `.npz` archive, in the order of the file.
+class NpzFrames(FeatureFile):
+    """The examples of an `.npz` archive, in the order of its arrays.
 
-    Either every array is an example [S, F], or there are two: `frames` [N, F], those of all
-    examples one after the other, and `lengths` [E], how many belong to each.
+    Either every array is an example [S, F], or there are two arrays: `frames` [N, F] with the
+    frames of all examples, and `lengths` [E] with the number of frames of each example.
+
+    Args:
+        path: The archive.
     """
 
-    what = "an .npz archive of arrays [S, F]"
+    description = "an .npz archive of arrays [S, F]"
 
-    def __init__(self, path):
+    def __init__(self, path: Path | str):
         super().__init__(path)
         self._file = self._archive = self._packed = None
 
-    def seek(self, offset: int, number: int) -> None:
-        """Goes to the example `number` (from 0)."""
-        self.number = self.offset = number
+    def seek(self, offset: int, num_read: int) -> None:
+        self.num_read = self.offset = num_read
 
     def close(self) -> None:
-        """Lets go of the file; a later `take` begins again."""
         for file in (self._archive, self._file):
             if file is not None:
                 file.close()
         self._file = self._archive = self._packed = None
-        self.number = self.offset = 0
+        self.num_read = self.offset = 0
 
-    def _next(self, count):
+    def _read_arrays(self, count):
         self._open()
         if self._packed is not None:
             frames, ends = self._packed
-            for number in range(self.number, min(self.number + count, len(ends) - 1)):
+            for number in range(self.num_read, min(self.num_read + count, len(ends) - 1)):
                 yield "", frames[ends[number] : ends[number + 1]]
         else:
-            for name in self._archive.files[self.number : self.number + count]:
+            for name in self._archive.files[self.num_read : self.num_read + count]:
                 yield f" ({name})", self._archive[name]
-        self.offset = self.number
+        self.offset = self.num_read
 
     def _open(self):
         if self._archive is not None:
             return
-        self._file = open_bytes(self.path)
-        found = np.load(self._file, allow_pickle=False)
-        if not isinstance(found, np.lib.npyio.NpzFile):
+        self._file = open_binary(self.path)
+        archive = np.load(self._file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
             raise ValueError("one array")
-        self._archive = found
-        if set(self._archive.files) == set(_PACKED):
-            self._packed = self._unpack(*(self._archive[name] for name in _PACKED))
+        self._archive = archive
+        if set(archive.files) == set(_PACKED):
+            self._packed = self._unpack(*(archive[name] for name in _PACKED))
 
     def _unpack(self, frames, lengths):
-        whole = lengths.ndim == 1 and lengths.dtype.kind in "iu" and (lengths >= 0).all()
-        if not whole or frames.ndim != 2 or lengths.sum() != len(frames):
-            came = f"{list(frames.shape)} and {lengths.dtype} {list(lengths.shape)}"
-            summed = f" of sum {lengths.sum()}" if whole else ""
+        """The frames of all examples and the ends of the examples in them."""
+        valid = lengths.ndim == 1 and lengths.dtype.kind in "iu" and (lengths >= 0).all()
+        if not valid or frames.ndim != 2 or lengths.sum() != len(frames):
+            actual = f"{list(frames.shape)} and {lengths.dtype} {list(lengths.shape)}"
+            total = f" of sum {lengths.sum()}" if valid else ""
             raise UserError(
-                f"{self.path}: expected frames [N, F] and lengths [E] that sum to N, came {came}"
-                f"{summed}"
+                f"{self.path}: expected frames [N, F] and lengths [E] that sum to N, got {actual}"
+                f"{total}"
             )
         return frames, np.concatenate([[0], np.cumsum(lengths)])
 
 
-class Records(_Frames):
+class TFRecordFrames(FeatureFile):
     """The examples of a TFRecord file.
 
     A record is a `tf.train.SequenceExample` whose one feature list (or `values`) has a float_list
     of F numbers for each frame, or a `tf.train.Example` with a float_list `values` of S * F
     numbers and an int64_list `shape` of S and F.
+
+    Args:
+        path: The TFRecord file.
     """
 
-    what = "a TFRecord file of frames"
+    description = "a TFRecord file of frames"
 
-    def __init__(self, path):
+    def __init__(self, path: Path | str):
         super().__init__(path)
         self._file = None
 
-    def seek(self, offset: int, number: int) -> None:
-        """Goes to the record that began at `offset` when `number` had been taken."""
-        self.offset, self.number = offset, number
-
     def close(self) -> None:
-        """Lets go of the file; a later `take` begins again."""
-        self._file, self.number, self.offset = None, 0, 0
+        self._file, self.num_read, self.offset = None, 0, 0
 
-    def _next(self, count):
+    def _read_arrays(self, count):
         if self._file is None:
             self._file = tf_record_random_reader(self.path)
         for _ in range(count):
             try:
-                record, self.offset = self._file.read(self.offset)  # checks its sums
-            except IndexError:  # the end
+                record, self.offset = self._file.read(self.offset)  # verifies the checksums
+            except IndexError:  # end of the file
                 return
-            yield "", self._values(record)
+            yield "", self._parse(record)
 
-    def _values(self, record):
-        place = f"{self.path}: example {self.number + 1}"
+    def _parse(self, record):
+        location = f"{self.path}: example {self.num_read + 1}"
         try:
             sequence = tf.train.SequenceExample.FromString(record)
-        except Exception as error:  # protobuf's own kind
-            raise UserError(f"{place}: expected a tf.train.Example, came: {error}") from None
+        except Exception as error:  # the type depends on the protobuf implementation
+            raise UserError(f"{location}: expected a tf.train.Example, got: {error}") from None
         lists = sequence.feature_lists.feature_list
         if lists:
             name = "values" if "values" in lists or len(lists) > 1 else next(iter(lists))
-            rows = [list(one.float_list.value) for one in lists[name].feature]
-            sizes = {len(row) for row in rows}
-            if len(sizes) > 1:
-                came = f"{min(sizes)} and {max(sizes)}"
-                raise UserError(f"{place}: expected as many numbers in every frame, came {came}")
-            return np.array(rows, "<f4").reshape(len(rows), sizes.pop() if sizes else 1)
-        found = sequence.context.feature
-        values = np.array(found["values"].float_list.value, "<f4")
-        shape = list(found["shape"].int64_list.value)
+            return self._parse_frames(lists[name].feature, location)
+        features = sequence.context.feature
+        values = np.array(features["values"].float_list.value, "<f4")
+        shape = list(features["shape"].int64_list.value)
         if len(shape) != 2 or shape[0] * shape[1] != len(values):
             raise UserError(
-                f"{place}: expected float_list values of S * F numbers and int64_list shape of S"
-                f" and F, came {len(values)} numbers and the shape {shape}"
+                f"{location}: expected float_list values of S * F numbers and int64_list shape of S"
+                f" and F, got {len(values)} numbers and the shape {shape}"
             )
         return values.reshape(shape)
+
+    def _parse_frames(self, features, location):
+        rows = [list(feature.float_list.value) for feature in features]
+        sizes = {len(row) for row in rows}
+        if len(sizes) > 1:
+            actual = f"{min(sizes)} and {max(sizes)}"
+            raise UserError(f"{location}: expected as many numbers in every frame, got {actual}")
+        return np.array(rows, "<f4").reshape(len(rows), sizes.pop() if sizes else 1)

@@ -1,144 +1,142 @@
-"""Files as lines of bytes: plain or gzipped, on a disk or wherever TensorFlow reads."""
+"""Text files read line by line, plain or gzipped, from any file system TensorFlow supports."""
 
 import contextlib
-import gzip
 import io
 import itertools
 import os
 import re
-import zlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import tensorflow as tf
 
 from keras_s2s.config import UserError
+from keras_s2s.data.text_lines import (
+    BUFFER_SIZE,
+    check_utf8,
+    decompress,
+    is_gzipped,
+    naming_file,
+    strip_byte_order_mark,
+    strip_line_ending,
+)
 
-__all__ = ["Lines", "complaint", "is_remote", "is_zipped", "open_bytes", "stamp"]
+__all__ = ["LineReader", "file_stamp", "is_remote", "open_binary", "tensorflow_message"]
 
-_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()  # what editors put at the start of a file
-_BUFFER = 1 << 17
-_NODE = re.compile(r"\{\{\w+ \S+\}\} ?| ?\[Op:\w+\].*")  # where in a graph: no user asks
+_GRAPH_NODE = re.compile(r"\{\{\w+ \S+\}\} ?| ?\[Op:\w+\].*")  # of no use to a user
 
 
-def is_remote(path) -> bool:
-    """Whether TensorFlow has to read it: gs://, s3://, ram:// and the like."""
+def is_remote(path: Path | str) -> bool:
+    """Returns whether TensorFlow has to read a path: gs://, s3://, ram:// and the like."""
     return "://" in str(path)
 
 
-def is_zipped(path) -> bool:
-    """Whether its name says that it is gzipped, and so can be read from its start alone."""
-    return str(path).endswith(".gz")
-
-
-def stamp(path) -> tuple[int, int]:
-    """(bytes, time of the last change in ns) of a file.
+def file_stamp(path: Path | str) -> tuple[int, int]:
+    """Returns the size of a file in bytes and the time of its last change in ns.
 
     Raises:
-        UserError: it is not there, or not to be read.
+        UserError: The file is missing or cannot be read.
     """
-    with _read(path):
+    with _naming_file(path):
         if is_remote(path):
-            found = tf.io.gfile.stat(str(path))
-            return found.length, found.mtime_nsec
-        found = os.stat(path)
-        return found.st_size, found.st_mtime_ns
+            stat = tf.io.gfile.stat(str(path))
+            return stat.length, stat.mtime_nsec
+        stat = os.stat(path)
+        return stat.st_size, stat.st_mtime_ns
 
 
-def complaint(error: tf.errors.OpError) -> str:
-    """The first line of what TensorFlow says; some file systems say nothing."""
+def tensorflow_message(error: tf.errors.OpError) -> str:
+    """Returns the first line of a TensorFlow error without the names of graph nodes."""
+    # some file systems raise errors without a message
     first = (error.message or type(error).__name__).splitlines()[0]
-    return _NODE.sub("", first)
+    return _GRAPH_NODE.sub("", first)
 
 
-def open_bytes(path) -> io.BufferedReader:
-    """A file to read and seek in; what goes wrong is raised as it comes."""
-    raw = _Remote(str(path)) if is_remote(path) else io.FileIO(path)
-    return io.BufferedReader(raw, _BUFFER)
+def open_binary(path: Path | str) -> io.BufferedReader:
+    """Opens a local or remote file for reading and seeking; the caller handles the errors."""
+    raw = _RemoteFile(str(path)) if is_remote(path) else io.FileIO(path)
+    return io.BufferedReader(raw, BUFFER_SIZE)
 
 
-class Lines:
-    r"""The lines of a UTF-8 text file, gunzipped where its name ends in `.gz`.
+class LineReader:
+    r"""Reads the lines of a UTF-8 text file in blocks. A name in `.gz` means gzip.
 
-    Only `\n` ends a line, and the one before the end of the file may lack it; `\r\n` is read as
-    `\n`, and a byte order mark at the start of the file is left out. Damage is named by `take`.
+    Only `\n` ends a line, and the last line may lack it. `\r\n` is read as `\n`, and a byte order
+    mark at the start of the file is removed.
+
+    Args:
+        path: The file. It is opened by the first `read` or `seek`.
 
     Attributes:
-        path: the file.
-        number: lines taken so far.
-        offset: of the next line, in bytes of the gunzipped text.
+        path: The file, as a string.
+        num_read: Number of lines read so far.
+        offset: Position of the next line, in bytes of the decompressed text.
+
+    Example:
+
+    >>> import tempfile, pathlib
+    >>> from keras_s2s.data.line_files import LineReader
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "text"
+    >>> _ = path.write_text("one\ntwo\n")
+    >>> LineReader(path).read(10)
+    [b'one', b'two']
     """
 
-    def __init__(self, path):
-        self.path, self.number, self.offset = str(path), 0, 0
+    def __init__(self, path: Path | str):
+        self.path, self.num_read, self.offset = str(path), 0, 0
         self._file, self._opened = None, []
 
-    def take(self, count: int) -> list[bytes]:
-        """The next lines, `count` of them but at the end of the file.
+    def read(self, count: int) -> list[bytes]:
+        """Returns the next `count` lines, or fewer at the end of the file.
 
         Raises:
-            UserError: the file cannot be read, is a damaged `.gz`, or a line of it is not UTF-8.
+            UserError: The file cannot be read, is a damaged `.gz`, or a line is not UTF-8.
         """
-        with _read(self.path):
+        with _naming_file(self.path):
             self._open()
             lines = list(itertools.islice(self._file, count))
-        self._check(lines)
-        if not self.number and lines:
-            self.offset = len(lines[0]) - len(lines[0].removeprefix(_MARK))
-            lines[0] = lines[0].removeprefix(_MARK)
+        check_utf8(lines, self.path, self.num_read + 1)
         self.offset += sum(map(len, lines))
-        self.number += len(lines)
-        return [line.removesuffix(b"\n").removesuffix(b"\r") for line in lines]
+        if not self.num_read and lines:
+            lines[0] = strip_byte_order_mark(lines[0])
+        self.num_read += len(lines)
+        return [strip_line_ending(line) for line in lines]
 
-    def seek(self, offset: int, number: int) -> None:
-        """Goes to the line that began at `offset` when `number` lines had been taken."""
-        with _read(self.path):
+    def seek(self, offset: int, num_read: int) -> None:
+        """Continues with the line at `offset`, which is line `num_read` counted from 0."""
+        with _naming_file(self.path):
             self._open()
             self._file.seek(offset)
-        self.offset, self.number = offset, number
+        self.offset, self.num_read = offset, num_read
 
     def count(self) -> int:
-        """The number of all lines, those taken and those left."""
-        while self.take(1024):
+        """Reads to the end and returns the number of lines of the file."""
+        while self.read(1024):
             pass
-        return self.number
+        return self.num_read
 
     def close(self) -> None:
-        """Lets go of the file; a later `take` begins again."""
+        """Closes the file; a later `read` starts again at its first line."""
         for file in self._opened:
             file.close()
-        self._file, self._opened, self.number, self.offset = None, [], 0, 0
+        self._file, self._opened, self.num_read, self.offset = None, [], 0, 0
 
     def _open(self):
         if self._file is not None:
             return
-        raw = open_bytes(self.path)
+        raw = open_binary(self.path)
         self._file, self._opened = raw, [raw]
-        if is_zipped(self.path):
-            # the buffer outside gives lines faster than GzipFile does
-            self._file = io.BufferedReader(gzip.GzipFile(fileobj=raw), _BUFFER)
+        if is_gzipped(self.path):
+            self._file = decompress(raw)
             self._opened = [self._file, raw]
 
-    def _check(self, lines):
-        try:
-            b"".join(lines).decode()
-        except UnicodeDecodeError:
-            self._complain(lines)
 
-    def _complain(self, lines):
-        for number, line in enumerate(lines, self.number + 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                came = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
-                place = f"{self.path}:{number}"
-                raise UserError(f"{place}: expected UTF-8, came {came}") from None
-
-
-class _Remote(io.RawIOBase):
-    """A file of TensorFlow's file systems as one of Python's."""
+class _RemoteFile(io.RawIOBase):
+    """Adapter of a `tf.io.gfile.GFile` to the interface of Python's raw files."""
 
     def __init__(self, path):
         self._file = tf.io.gfile.GFile(path, "rb")
-        self._file.size()  # a missing file is known now
+        self._file.size()  # raises for a missing file now, not at the first read
 
     def readable(self):
         return True
@@ -161,14 +159,11 @@ class _Remote(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def _read(path):
-    """Turns what reading a file raises into a user's error that names it."""
-    try:
-        yield
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: expected a whole gzip file, came: {error}") from None
-    except OSError as error:
-        came = error.strerror or error
-        raise UserError(f"{path}: expected a text file, came: {came}") from None
-    except tf.errors.OpError as error:
-        raise UserError(f"{path}: expected a text file, came: {complaint(error)}") from None
+def _naming_file(path) -> Iterator[None]:
+    """As `naming_file`, for the errors of TensorFlow's file systems too."""
+    with naming_file(path):
+        try:
+            yield
+        except tf.errors.OpError as error:
+            message = tensorflow_message(error)
+            raise UserError(f"{path}: expected a text file, got: {message}") from None

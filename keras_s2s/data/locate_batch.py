@@ -1,47 +1,63 @@
-"""Which lines of the corpora one batch of training was made of."""
+"""The corpus lines that one training batch consists of."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from keras_s2s.config import Corpus
-from keras_s2s.data.batch_sampler import Piles, batch_sizes, length_buckets, locate, make_epoch
-from keras_s2s.data.corpus_readers import as_list, name
-from keras_s2s.data.corpus_statistics import Survey
+from keras_s2s.data.batch_sampler import (
+    BatchPlan,
+    batch_sizes,
+    epoch_of_batch,
+    length_buckets,
+    plan_epoch,
+)
+from keras_s2s.data.corpus_readers import as_list, corpus_name
+from keras_s2s.data.corpus_statistics import CorpusStatistics
 
 __all__ = ["find_lines"]
 
 
 def find_lines(
     corpora: Corpus | Sequence[Corpus],
-    surveyed: Survey,
+    statistics: CorpusStatistics,
     number: int,
     *,
     batch_tokens: int,
     seed: int,
 ) -> dict[str, list[int]]:
-    """The line numbers, from 1, of batch `number` of training, by the name of their corpus.
+    """Returns the line numbers of a training batch, by the name of their corpus.
 
-    Found from the order alone: no text is read. Arguments as for `batches`.
+    The lines follow from the order of batches alone: no text is read.
+
+    Args:
+        corpora: One corpus or several.
+        statistics: The statistics of these corpora.
+        number: The number of the batch, from 0 for the first batch of the training.
+        batch_tokens: As for `batches`.
+        seed: As for `batches`.
+
+    Returns:
+        Ascending line numbers, from 1.
     """
-    buckets = length_buckets(surveyed.max_length)
-    piles, indexes = Piles(batch_sizes(buckets, batch_tokens), seed), list(surveyed.indexes)
-    kept = np.stack([index.counts(len(buckets)) for index in indexes])
-    epoch, skip = locate(indexes, kept, piles.sizes, number)
+    buckets = length_buckets(statistics.max_length)
+    plan, indexes = BatchPlan(batch_sizes(buckets, batch_tokens), seed), list(statistics.indexes)
+    counts = np.stack([index.bucket_counts(len(buckets)) for index in indexes])
+    epoch, skip = epoch_of_batch(indexes, counts, plan.sizes, number)
     held = np.zeros(0, np.int64)
-    for new, batches, left in make_epoch(indexes, kept, piles, epoch, skip):
+    for new, batches, remaining in plan_epoch(indexes, counts, plan, epoch, skip):
         held = np.concatenate([held, new])
         if batches:
-            return _by_corpus(as_list(corpora), indexes, held[batches[0]])
-        held = held[left]
-    raise ValueError(f"number: expected a batch of the training, came {number}")
+            return _lines_by_corpus(as_list(corpora), indexes, held[batches[0]])
+        held = held[remaining]
+    raise ValueError(f"number: expected a batch of the training, got {number}")
 
 
-def _by_corpus(corpora, indexes, ids):
-    found, first = {}, 0
+def _lines_by_corpus(corpora, indexes, ids):
+    lines, first = {}, 0
     for corpus, index in zip(corpora, indexes, strict=True):
-        mine = ids[(ids >= first) & (ids < first + len(index.buckets))]
-        if len(mine):
-            found[name(corpus)] = (np.sort(mine) - first + 1).tolist()
+        inside = ids[(ids >= first) & (ids < first + len(index.buckets))]
+        if len(inside):
+            lines[corpus_name(corpus)] = (np.sort(inside) - first + 1).tolist()
         first += len(index.buckets)
-    return found
+    return lines

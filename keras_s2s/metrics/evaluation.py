@@ -111,8 +111,8 @@ def _update_function(translator, metrics):
 
     def update(sources, references):
         x, y, weight = make_example(
-            source.pieces(sources),
-            target.pieces(references),
+            source.tokenize(sources),
+            target.tokenize(references),
             source,
             target,
             copy=translator.model.supports_copy,

@@ -1,146 +1,167 @@
-"""What every tokenizer shares: the vocabulary as two tables in the graph."""
+"""Base class of tokenizers: the vocabulary as two lookup tables in the graph."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import SpecialIds, replace_file
-from keras_s2s.tokenizers.special_tokens import cut_around
+from keras_s2s.config import FactorSizes, PartedSize, SpecialIds, replace_file
+from keras_s2s.tokenizers.special_tokens import split_around
 
-__all__ = ["SPECIAL_PIECES", "UNKNOWN", "UNKNOWN_ID", "Tokenizer"]
+__all__ = ["RESERVED_TOKENS", "UNKNOWN", "UNKNOWN_ID", "Tokenizer"]
 
 UNKNOWN = "<unk>"
-SPECIAL_PIECES = ("<pad>", UNKNOWN, "<s>", "</s>")  # in the order of their ids
+RESERVED_TOKENS = ("<pad>", UNKNOWN, "<s>", "</s>")  # in the order of their ids
 UNKNOWN_ID = SpecialIds().unknown
 
 
 class Tokenizer(tf.Module):
-    """Text <-> pieces <-> ids, by ops that tf.data, tf.function and a served graph can run.
+    """Base class: text <-> tokens <-> ids, by ops for tf.data, tf.function and a served graph.
 
-    Nothing that a text or an id can hold makes an op fail: broken UTF-8 reads as U+FFFD, a piece
-    outside the vocabulary as `unknown`. The names of the special ids are not pieces: a text that
-    holds the characters `</s>` never becomes the end.
+    No text and no id makes an op fail. Invalid UTF-8 is read as U+FFFD, and a token outside the
+    vocabulary has the id `unknown`. The names of the reserved ids are not tokens of a text: a text
+    with the characters `</s>` never gives the end id.
 
-    A kind of tokenizer adds `kind`, `cut` and `detokenize`, and `model_file` where it needs one.
+    A subclass defines `kind`, `split_text` and `detokenize`, and `model_file` where it has one.
 
     Args:
-        vocabulary: the pieces of the ids 4, 5, ...; distinct, neither empty nor `<unk>`.
-        special_tokens: those of `vocabulary` that are one piece wherever they stand in a text.
+        vocabulary: The tokens of the ids 4, 5, ...; distinct, neither empty nor `<unk>`.
+        special_tokens: Tokens of `vocabulary` that are never split, wherever they occur in a text.
 
     Attributes:
-        kind: its name in a configuration file.
-        first: the id of the first piece that is not special.
-        opening: the pieces that every text begins with; of a target they are forced.
-        size: the number V of ids, the four special ones included.
-        vocabulary: the V pieces in the order of their ids, the special ones first.
+        kind: The name of the tokenizer in a configuration file.
+        parts: The tokenizers that this one is composed of.
+        first: The id of the first token that is not reserved.
+        prefix_tokens: The tokens at the start of every text; for a target, search forces them.
+        size: The number V of ids, the four reserved ids included.
+        vocabulary: The V tokens in the order of their ids, the reserved ones first.
 
     Raises:
-        ValueError: a piece of the vocabulary is empty, `<unk>`, or stands twice, or a special token
-            is not one of them.
+        ValueError: A token of the vocabulary is empty, `<unk>`, or occurs twice, or a special token
+            is not in the vocabulary.
     """
 
     kind = ""
-    first = len(SPECIAL_PIECES)
-    opening = ()
+    parts: Sequence["Tokenizer"] = ()
+    first = len(RESERVED_TOKENS)
+    prefix_tokens: tuple[str, ...] = ()
 
     def __init__(self, vocabulary: Sequence[str], special_tokens: Sequence[str] = ()):
         super().__init__()
-        _check(vocabulary, special_tokens)
+        _check_vocabulary(vocabulary, special_tokens)
         self.special_tokens = tuple(special_tokens)
-        self.vocabulary = (*SPECIAL_PIECES, *vocabulary)
+        self.vocabulary = (*RESERVED_TOKENS, *vocabulary)
         self.size = len(self.vocabulary)
         ids = tf.range(self.first, self.size, dtype=tf.int32)
-        known = tf.constant(list(vocabulary), tf.string, shape=[len(vocabulary)])
-        initializer = tf.lookup.KeyValueTensorInitializer(known, ids)
+        tokens = tf.constant(list(vocabulary), tf.string, shape=[len(vocabulary)])
+        initializer = tf.lookup.KeyValueTensorInitializer(tokens, ids)
         self._table = tf.lookup.StaticHashTable(initializer, UNKNOWN_ID)
-        # pad, start and end have no text, so that what is joined needs no further mask
-        self._strings = tf.concat([["", UNKNOWN, "", ""], known], axis=0)
+        # pad, start and end have empty strings, so that joined text needs no mask
+        self._strings = tf.concat([["", UNKNOWN, "", ""], tokens], axis=0)
 
-    def pieces(self, text, sample=False):
-        """Text [B] -> the strings of its pieces, ragged [B, None]; a row without any is empty.
+    def tokenize(self, text: tf.Tensor, sample: bool = False) -> tf.RaggedTensor:
+        """Splits texts into tokens.
 
-        With `sample` a tokenizer that has sampling configured draws one of the ways to cut a
-        text, another at each call; all others cut it as ever. Training examples alone ask for it.
+        Args:
+            text: Strings [B].
+            sample: Whether to draw one of the segmentations of each text, a new one in each call,
+                where the tokenizer has sampling configured. Only training examples are sampled.
+
+        Returns:
+            Strings, ragged [B, None]; a text without tokens is an empty row.
         """
         if not self.special_tokens:
-            return self.cut(text)
-        return cut_around(self.special_tokens, self.cut, text)
+            return self.split_text(text)
+        return split_around(self.special_tokens, self.split_text, text)
 
-    def cut(self, text):
-        """As `pieces`, for text without special tokens; none for ""."""
-        raise NotImplementedError(f"{type(self).__name__} has to define cut")
+    def pieces(self, text: tf.Tensor, sample: bool = False) -> tf.RaggedTensor:
+        """The earlier name of `tokenize`."""
+        return self.tokenize(text, sample)
+
+    def split_text(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """As `tokenize`, for texts [B] without special tokens; no tokens for ""."""
+        raise NotImplementedError(f"{type(self).__name__} has to define split_text")
 
     @property
-    def layout(self):
-        """What `catalog.build` makes the side's embedding for: V, or how ids are composed."""
+    def input_size(self) -> int | FactorSizes | PartedSize:
+        """The size that the model's embedding is built for: V, or the sizes that compose ids."""
         return self.size
 
-    def surface(self, pieces):
-        """Pieces, dense or ragged, as they are shown and copied: without what marks them."""
-        return pieces
+    def surface_forms(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Returns tokens, dense or ragged, as they are shown and copied: without markers."""
+        return tokens
 
-    def problems(self, text):
-        """Checks of texts [B]: pairs of rows bool [B] and a function of their messages [B]."""
+    def input_errors(self, text: tf.Tensor) -> Iterable[tuple[tf.Tensor, Callable]]:
+        """Checks texts [B].
+
+        Returns:
+            Pairs of a bool tensor [B], True for invalid texts, and a function that returns their
+            messages [B].
+        """
         return ()
 
-    def phrases(self, text):
-        """As `pieces`, of texts that stand within others: without the opening."""
-        return self.pieces(text)
+    def tokenize_phrases(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """As `tokenize`, for parts of longer texts [B]: without the prefix tokens."""
+        return self.tokenize(text)
 
-    def detokenize(self, pieces):
-        """Strings of pieces [..., T], padded with "" -> text [...]."""
+    def detokenize(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Joins tokens, strings [..., T] padded with "", to texts [...]."""
         raise NotImplementedError(f"{type(self).__name__} has to define detokenize")
 
-    def begins(self, pieces):
-        """Strings of pieces of any shape -> bool, whether a word begins with each.
+    def is_word_start(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Returns whether a word starts with each token, bool of the shape of `tokens`.
 
-        What stands first in a text begins one in any case.
+        The first token of a text starts a word in any case; a caller has to add that.
         """
-        return tf.ones_like(pieces, tf.bool)
+        return tf.ones_like(tokens, tf.bool)
 
-    def ids(self, pieces):
-        """Strings of pieces, dense or ragged -> int32 ids of the same shape."""
-        return self._table.lookup(pieces)
+    def ids(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Returns the int32 ids of tokens, dense or ragged, in the same shape."""
+        return self._table.lookup(tokens)
 
-    def strings(self, ids):
-        """Int32 ids of any shape -> the strings of their pieces.
+    def strings(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns the tokens of int32 ids of any shape.
 
-        The ids pad, start and end give "", an id outside the vocabulary what `unknown` gives.
+        The ids pad, start and end give "", an id outside the vocabulary the token of `unknown`.
         """
-        known = (ids >= 0) & (ids < self.size)
-        return tf.gather(self._strings, tf.where(known, ids, UNKNOWN_ID))
+        valid = (ids >= 0) & (ids < self.size)
+        return tf.gather(self._strings, tf.where(valid, ids, UNKNOWN_ID))
 
     def model_file(self) -> tuple[str, bytes] | None:
-        """The suffix and the content of the file that `tokenizers.load` makes it from, if any."""
+        """Returns the suffix and the content of the file that `load` reads, or None."""
         return None
 
     def settings(self) -> dict:
-        """What `tokenizers.load` has to know besides, for JSON."""
+        """Returns the other constructor arguments that `load` needs, for JSON."""
         return {"special_tokens": list(self.special_tokens)} if self.special_tokens else {}
 
-    def save(self, directory, name: str):
-        """Writes NAME.vocab or NAME.model into `directory`, then NAME.json, each by renaming."""
+    def save(self, directory: Path | str, name: str) -> None:
+        """Writes NAME.vocab or NAME.model into `directory`, then NAME.json, atomically each.
+
+        The parts of a composed tokenizer are saved first, as NAME.0.*, NAME.1.*, ...
+        """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        described, made = {"kind": self.kind, "size": self.size}, self.model_file()
-        if made:
-            described["file"] = f"{name}.{made[0]}"
-            replace_file(directory / described["file"], made[1])
-        described |= self.settings()
-        replace_file(directory / f"{name}.json", json.dumps(described, indent=2) + "\n")
+        for number, part in enumerate(self.parts):
+            part.save(directory, f"{name}.{number}")
+        description, model = {"kind": self.kind, "size": self.size}, self.model_file()
+        if model:
+            description["file"] = f"{name}.{model[0]}"
+            replace_file(directory / description["file"], model[1])
+        description |= self.settings()
+        replace_file(directory / f"{name}.json", json.dumps(description, indent=2) + "\n")
 
 
-def _check(vocabulary, special_tokens):
+def _check_vocabulary(vocabulary, special_tokens):
     if not vocabulary:
-        raise ValueError("vocabulary: expected at least one piece, came none")
+        raise ValueError("vocabulary: expected at least one token, got none")
     seen = {"", UNKNOWN}
-    for place, piece in enumerate(vocabulary, 1):
-        if piece in seen:
-            expected = f"expected distinct pieces, neither empty nor {UNKNOWN}"
-            raise ValueError(f"vocabulary: {expected}, came {piece!r} as piece {place}")
-        seen.add(piece)
+    for number, token in enumerate(vocabulary, 1):
+        if token in seen:
+            expected = f"expected distinct tokens, neither empty nor {UNKNOWN}"
+            raise ValueError(f"vocabulary: {expected}, got {token!r} as token {number}")
+        seen.add(token)
     for token in special_tokens:
         if token not in seen or token in ("", UNKNOWN):
-            raise ValueError(f"special_tokens: expected pieces of the vocabulary, came {token!r}")
+            raise ValueError(f"special_tokens: expected tokens of the vocabulary, got {token!r}")

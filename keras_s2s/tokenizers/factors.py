@@ -1,38 +1,43 @@
-"""Tokens that carry factors, such as `word￨POS`: one id for all of them, in mixed radix."""
+"""Tokens with factors, such as `word￨POS`: one mixed-radix id for all factors of a token."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
 from keras_s2s.config import FactorSizes
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
-from keras_s2s.tokenizers.parts import save_parts
+from keras_s2s.tokenizers.base import RESERVED_TOKENS, UNKNOWN, UNKNOWN_ID, Tokenizer
 from keras_s2s.tokenizers.words import Whitespace
 
 __all__ = ["Factors"]
 
-_MOST = 2**31 - 1  # what an id may be
+_MAX_SIZE = 2**31 - 1  # of int32
 
 
 class Factors(Whitespace):
-    """White-space tokens of which each is a word and its factors, for a source.
+    """White-space tokens that consist of a word and its factors, for a source.
 
-    A piece is a token as it is written. Its id is id_0 + V_0 * (id_1 + V_1 * (id_2 + ...)), so that
-    all that carries ids carries factors; `FactoredEmbedding` takes it apart. Pad and end have
-    the factors pad. A factor that a token lacks is `unknown`; what stands behind its last one is
-    not read.
+    A token's id is id_0 + V_0 * (id_1 + V_1 * (id_2 + ...)), so that everything that handles ids
+    handles factors; `FactoredEmbedding` takes the id apart. Pad and end have the factor ids of pad.
+    A factor that a token lacks is `unknown`; text behind its last factor is ignored.
 
     Args:
-        parts: a tokenizer of whole tokens for the word and for each factor.
-        separator: what stands between them.
+        parts: Tokenizers of whole tokens, one for the word and one for each factor.
+        separator: The separator between the factors of a token.
 
     Attributes:
-        size: the product of the parts' sizes.
-        vocabulary: the special pieces, and tokens that hold every piece of every part.
+        size: The product of the sizes of the parts.
+        vocabulary: The reserved tokens, and tokens that contain every token of every part.
 
     Raises:
-        ValueError: fewer than two parts, or more ids than int32 holds.
+        ValueError: There are fewer than two parts, or more ids than int32 holds.
+
+    Example:
+
+    >>> from keras_s2s.tokenizers import Factors, Whitespace
+    >>> tokenizer = Factors([Whitespace(["run"]), Whitespace(["NOUN", "VERB"])], "|")
+    >>> tokenizer.ids(tokenizer.tokenize(["run|VERB"])).to_list()  # 4 + 5 * 5
+    [[29]]
     """
 
     kind = "factors"
@@ -40,60 +45,59 @@ class Factors(Whitespace):
     def __init__(self, parts: Sequence[Tokenizer], separator: str):
         tf.Module.__init__(self)
         if len(parts) < 2:
-            raise ValueError(f"parts: expected at least two, came {len(parts)}")
+            raise ValueError(f"parts: expected at least two, got {len(parts)}")
         self.parts, self.separator, self.special_tokens = list(parts), separator, ()
         sizes = [part.size for part in parts]
         self.size = math.prod(sizes)
-        if self.size > _MOST:
+        if self.size > _MAX_SIZE:
             shown = " x ".join(map(str, sizes))
-            raise ValueError(f"size: expected at most {_MOST} ids, the product, came {shown}")
-        self.vocabulary = (*SPECIAL_PIECES, *self._written())
+            raise ValueError(f"size: expected at most {_MAX_SIZE} ids, the product, got {shown}")
+        self.vocabulary = (*RESERVED_TOKENS, *self._sample_tokens())
 
-    def _written(self):
-        own = [part.vocabulary[len(SPECIAL_PIECES) :] for part in self.parts]
-        for place in range(max(map(len, own))):
-            yield self.separator.join(pieces[place % len(pieces)] for pieces in own)
+    def _sample_tokens(self) -> Iterator[str]:
+        """Tokens that together contain every token of every part."""
+        columns = [part.vocabulary[len(RESERVED_TOKENS) :] for part in self.parts]
+        for row in range(max(map(len, columns))):
+            yield self.separator.join(column[row % len(column)] for column in columns)
 
     @property
-    def layout(self):
+    def input_size(self) -> FactorSizes:
         return FactorSizes(tuple(part.size for part in self.parts))
 
-    def _apart(self, pieces):
+    def _split_factors(self, tokens):
         """Strings [N] -> [N, F], "" where a factor is missing."""
-        rows = tf.strings.split(pieces, self.separator)
+        rows = tf.strings.split(tokens, self.separator)
         return rows.to_tensor("", shape=[None, len(self.parts)])
 
-    def surface(self, pieces):
-        """The words alone."""
-        if isinstance(pieces, tf.RaggedTensor):
-            return pieces.with_flat_values(self.surface(pieces.flat_values))
-        words = self._apart(tf.reshape(pieces, [-1]))[:, 0]
-        return tf.reshape(words, tf.shape(pieces))
+    def surface_forms(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Returns the words without their factors."""
+        if isinstance(tokens, tf.RaggedTensor):
+            return tokens.with_flat_values(self.surface_forms(tokens.flat_values))
+        words = self._split_factors(tf.reshape(tokens, [-1]))[:, 0]
+        return tf.reshape(words, tf.shape(tokens))
 
-    def ids(self, pieces):
-        if isinstance(pieces, tf.RaggedTensor):
-            return pieces.with_flat_values(self.ids(pieces.flat_values))
-        columns = tf.unstack(self._apart(tf.reshape(pieces, [-1])), num=len(self.parts), axis=1)
-        found = tf.zeros_like(columns[0], tf.int32)
+    def ids(self, tokens: tf.Tensor) -> tf.Tensor:
+        if isinstance(tokens, tf.RaggedTensor):
+            return tokens.with_flat_values(self.ids(tokens.flat_values))
+        factors = self._split_factors(tf.reshape(tokens, [-1]))
+        columns = tf.unstack(factors, num=len(self.parts), axis=1)
+        ids = tf.zeros_like(columns[0], tf.int32)
         for part, column in reversed(list(zip(self.parts, columns, strict=True))):
-            found = found * part.size + part.ids(column)
-        return tf.reshape(found, tf.shape(pieces))
+            ids = ids * part.size + part.ids(column)
+        return tf.reshape(ids, tf.shape(tokens))
 
-    def strings(self, ids):
-        known = (ids >= 0) & (ids < self.size)
-        rest = tf.where(known, ids, UNKNOWN_ID)
-        word = shown = self.parts[0].strings(rest % self.parts[0].size)
-        for before, part in zip(self.parts, self.parts[1:]):
-            rest //= before.size
-            shown = tf.strings.join([shown, part.strings(rest % part.size)], self.separator)
-        shown = tf.where(tf.equal(word, ""), "", shown)
-        return tf.where(known, shown, UNKNOWN)
+    def strings(self, ids: tf.Tensor) -> tf.Tensor:
+        valid = (ids >= 0) & (ids < self.size)
+        rest = tf.where(valid, ids, UNKNOWN_ID)
+        word = tokens = self.parts[0].strings(rest % self.parts[0].size)
+        for previous, part in zip(self.parts, self.parts[1:]):
+            rest //= previous.size
+            tokens = tf.strings.join([tokens, part.strings(rest % part.size)], self.separator)
+        tokens = tf.where(tf.equal(word, ""), "", tokens)
+        return tf.where(valid, tokens, UNKNOWN)
 
-    def model_file(self):
+    def model_file(self) -> None:
         return None
 
-    def save(self, directory, name: str):
-        save_parts(self, directory, name)
-
-    def settings(self):
+    def settings(self) -> dict:
         return {"parts": len(self.parts), "separator": self.separator}

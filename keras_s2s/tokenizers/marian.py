@@ -1,4 +1,4 @@
-"""Marian's models: SentencePiece cuts the text, a vocabulary of its own numbers the pieces."""
+"""Tokenizer of Marian models: SentencePiece splits the text, a separate vocabulary gives ids."""
 
 from collections.abc import Sequence
 
@@ -13,18 +13,18 @@ _TAG = "(?s)^>>.*?<<"
 
 
 class Marian(SentencePiece):
-    """The tokenizer of an OPUS-MT model: pieces as Hugging Face's `MarianTokenizer` cuts them.
+    """The tokenizer of an OPUS-MT model, equal to Hugging Face's `MarianTokenizer`.
 
-    Each side has a SentencePiece model, and both have one vocabulary, in the order of its own: a
-    piece that the vocabulary lacks is unknown. A tag at the start of a text, such as `>>fra<<`,
-    is one piece, and what follows it a text of its own. `detokenize` leaves out unknown pieces.
+    Each side has a SentencePiece model, and both share one vocabulary with an order of its own. A
+    token that the vocabulary lacks is unknown. A tag at the start of a text, such as `>>fra<<`, is
+    one token, and the text behind it is tokenized separately. `detokenize` omits unknown tokens.
 
     Args:
-        model: the serialised SentencePiece model of this side.
-        vocabulary: the pieces of the ids 4, 5, ..., of both sides where they share them.
+        model: The serialized SentencePiece model of this side.
+        vocabulary: The tokens of the ids 4, 5, ..., of both sides where they share them.
 
     Raises:
-        ValueError: as for `SentencePiece` and `Tokenizer`.
+        ValueError: As `SentencePiece` and `Tokenizer`.
     """
 
     kind = "marian"
@@ -32,20 +32,20 @@ class Marian(SentencePiece):
     def __init__(self, model: bytes, vocabulary: Sequence[str]):
         super().__init__(model, vocabulary=vocabulary)
 
-    def pieces(self, text, sample=False):
+    def tokenize(self, text: tf.Tensor, sample: bool = False) -> tf.RaggedTensor:
         rest = tf.strings.regex_replace(text, _TAG, "", replace_global=False)
         length = tf.strings.length(text) - tf.strings.length(rest)
         tags = tf.strings.substr(text, tf.zeros_like(length), length)
         tags = tf.RaggedTensor.from_tensor(tf.expand_dims(tags, 1), tf.sign(length))  # [B, 0 or 1]
-        return tf.concat([tags, self.cut_rest(rest)], axis=1)
+        return tf.concat([tags, self.tokenize_untagged(rest)], axis=1)
 
-    def cut_rest(self, text):
-        """Text [B] without a tag -> its pieces, ragged [B, None]."""
-        return super().pieces(text)
+    def tokenize_untagged(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """Splits texts [B] without a tag into tokens, ragged [B, None]."""
+        return super().tokenize(text)
 
-    def detokenize(self, pieces):
-        known = tf.where(pieces == UNKNOWN, "", pieces)
-        return tf.strings.strip(super().detokenize(known))
+    def detokenize(self, tokens: tf.Tensor) -> tf.Tensor:
+        tokens = tf.where(tokens == UNKNOWN, "", tokens)
+        return tf.strings.strip(super().detokenize(tokens))
 
-    def settings(self):
+    def settings(self) -> dict:
         return {"vocabulary": list(self.vocabulary[self.first :])}

@@ -1,20 +1,26 @@
-"""The target of a pointer network: text cut as the source's, without a vocabulary."""
+"""Target tokenizer of a pointer network: the source's tokens, without a vocabulary."""
 
 import tensorflow as tf
 
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
+from keras_s2s.tokenizers.base import RESERVED_TOKENS, UNKNOWN, UNKNOWN_ID, Tokenizer
 
 __all__ = ["Pointers"]
 
 
 class Pointers(Tokenizer):
-    """Cuts text as another tokenizer does, and knows none of its pieces.
+    """Splits text as the source's tokenizer does, and has no token in its vocabulary.
 
-    Every piece is `unknown`, and so a copy wherever the source holds it: an id is 4 + its first
-    position there.
+    Every token is `unknown`, and therefore a copy where the source holds it: its id is 4 + its
+    first position in the source.
 
     Args:
-        source: the tokenizer of the other side.
+        source: The tokenizer of the source.
+
+    Example:
+
+    >>> from keras_s2s.tokenizers import Pointers, Whitespace
+    >>> Pointers(Whitespace(["a"])).size
+    4
     """
 
     kind = "pointers"
@@ -22,22 +28,22 @@ class Pointers(Tokenizer):
     def __init__(self, source: Tokenizer):
         tf.Module.__init__(self)
         self.source, self.special_tokens = source, source.special_tokens
-        self.vocabulary, self.size = SPECIAL_PIECES, len(SPECIAL_PIECES)
+        self.vocabulary, self.size = RESERVED_TOKENS, len(RESERVED_TOKENS)
         self._strings = tf.constant(["", UNKNOWN, "", ""])
 
-    def pieces(self, text, sample=False):
-        return self.source.pieces(text, sample=sample)
+    def tokenize(self, text: tf.Tensor, sample: bool = False) -> tf.RaggedTensor:
+        return self.source.tokenize(text, sample=sample)
 
-    def detokenize(self, pieces):
-        return self.source.detokenize(pieces)
+    def detokenize(self, tokens: tf.Tensor) -> tf.Tensor:
+        return self.source.detokenize(tokens)
 
-    def begins(self, pieces):
-        return self.source.begins(pieces)
+    def is_word_start(self, tokens: tf.Tensor) -> tf.Tensor:
+        return self.source.is_word_start(tokens)
 
-    def ids(self, pieces):
-        if isinstance(pieces, tf.RaggedTensor):
-            return pieces.with_flat_values(self.ids(pieces.flat_values))
-        return tf.fill(tf.shape(pieces), UNKNOWN_ID)
+    def ids(self, tokens: tf.Tensor) -> tf.Tensor:
+        if isinstance(tokens, tf.RaggedTensor):
+            return tokens.with_flat_values(self.ids(tokens.flat_values))
+        return tf.fill(tf.shape(tokens), UNKNOWN_ID)
 
-    def settings(self):
+    def settings(self) -> dict:
         return {"of": "source"}

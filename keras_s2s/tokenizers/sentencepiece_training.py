@@ -1,67 +1,71 @@
-"""SentencePiece models from text, by the sentencepiece package."""
+"""Training of SentencePiece models, by the sentencepiece package."""
 
 import io
 import re
 from collections.abc import Iterable, Iterator
 from random import Random
+from typing import Any
 
 from keras_s2s.config import SpecialIds, UserError
 
-__all__ = ["NO_TEXT", "learn"]
+__all__ = ["NO_TEXT", "train_sentencepiece"]
 
-NO_TEXT = "expected text to train a vocabulary on, came no line with any"
-_MOST_TEXT = 20_000_000  # characters; SentencePiece needs some 20 bytes of memory for each
-_LONGEST_SENTENCE = 1 << 16  # bytes; it leaves longer ones out
+NO_TEXT = "expected text to train a vocabulary on, got only empty lines or none"
+_MAX_CHARACTERS = 20_000_000  # SentencePiece needs about 20 bytes of memory for each
+_MAX_LINE_BYTES = 1 << 16  # SentencePiece skips longer lines
 _TOO_SMALL = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
 
 
-def learn(model: str, size: int, lines: Iterable[str], **options) -> bytes:
-    """The serialised model, unigram or bpe, of at most `size` pieces that fits `lines`.
+def train_sentencepiece(model: str, size: int, lines: Iterable[str], **options: Any) -> bytes:
+    """Trains a SentencePiece model.
 
-    Of more than 20 million characters it is learned from a random part, 10 million at least.
+    Of more than 20 million characters, a random part of at least 10 million is used.
 
     Args:
-        model: unigram or bpe.
-        size: most pieces, the special ones included.
-        lines: text, read once.
-        options: of the package's trainer.
+        model: `"unigram"` or `"bpe"`.
+        size: Most pieces, the reserved ones included.
+        lines: Text, read once.
+        **options: Options of the package's trainer.
+
+    Returns:
+        The serialized model.
 
     Raises:
-        UserError: no text, or a size that cannot hold the text's characters. What `lines` itself
-            raises passes through.
+        UserError: There is no text, or the size cannot hold the characters of the text. An error
+            that `lines` raises is passed on.
     """
     import sentencepiece
 
     special = SpecialIds()
-    sentences, written = _Sentences(lines), io.BytesIO()
+    sentences, content = _Sentences(lines), io.BytesIO()
     sentencepiece.set_random_generator_seed(1)
     failure = None
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(sentences),
-            model_writer=written,
+            model_writer=content,
             model_type=model,
             vocab_size=size,
             hard_vocab_limit=False,
             character_coverage=1.0,
-            max_sentence_length=_LONGEST_SENTENCE,
+            max_sentence_length=_MAX_LINE_BYTES,
             pad_id=special.pad,
             unk_id=special.unknown,
             bos_id=special.start,
             eos_id=special.end,
-            num_threads=1,  # more make its sums, and so the pieces, vary
+            num_threads=1,  # with more, the order of sums and therefore the pieces vary
             minloglevel=2,
             **options,
         )
     except RuntimeError as error:
         failure = error
     if sentences.error or failure:
-        raise sentences.error or _complaint(model, size, str(failure)) from None
-    return written.getvalue()
+        raise sentences.error or _user_error(model, size, str(failure)) from None
+    return content.getvalue()
 
 
 class _Sentences:
-    """Hands lines to SentencePiece, which would turn an error of theirs into its own."""
+    """Iterator of lines that keeps their error, which SentencePiece would replace by its own."""
 
     def __init__(self, lines):
         self.lines = lines
@@ -69,32 +73,32 @@ class _Sentences:
 
     def __iter__(self) -> Iterator[str]:
         try:
-            yield from _thinned(self.lines, _MOST_TEXT)
+            yield from _subsample(self.lines, _MAX_CHARACTERS)
         except Exception as error:
             self.error = error
 
 
-def _thinned(lines, most):
-    """All lines, in order, or a random part of them that has `most` characters at most."""
+def _subsample(lines, max_characters):
+    """All lines, in order, or a random part of them with at most `max_characters`."""
     random, share = Random(1), 1.0
     kept, size = [], 0
     for line in lines:
         if share == 1.0 or random.random() < share:
             kept.append(line)
             size += len(line)
-        while size > most and kept:
+        while size > max_characters and kept:
             share /= 2
             kept = [line for line in kept if random.random() < 0.5]
             size = sum(map(len, kept))
     return kept
 
 
-def _complaint(model, size, message) -> UserError:
-    """SentencePiece's error as one of ours."""
-    needed = _TOO_SMALL.search(message)
-    if needed:
+def _user_error(model, size, message) -> UserError:
+    """An error of SentencePiece as a `UserError`."""
+    required = _TOO_SMALL.search(message)
+    if required:
         return UserError(
-            f"size: expected at least {needed[1]}, which the text's characters need, came {size}"
+            f"size: expected at least {required[1]}, which the text's characters need, got {size}"
         )
     if "!sentences_.empty()" in message:
         return UserError(NO_TEXT)

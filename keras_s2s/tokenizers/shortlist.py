@@ -1,53 +1,63 @@
-"""Some of a vocabulary's pieces as a vocabulary of their own, for a search that gives no others."""
+"""A part of a vocabulary as a vocabulary of its own, for a search over fewer tokens."""
 
 from collections.abc import Sequence
 
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, Tokenizer
+import tensorflow as tf
+
+from keras_s2s.tokenizers.base import RESERVED_TOKENS, Tokenizer
 
 __all__ = ["Shortlist"]
 
 
 class Shortlist(Tokenizer):
-    """A tokenizer that numbers some pieces of another one, and cuts and joins as that one does.
+    """A tokenizer with some tokens of another one, which splits and joins text for it.
 
-    The four special ids stay; the others number the pieces in the order of the whole vocabulary. A
-    piece that is not among them is unknown.
+    The reserved ids stay. The other ids number the tokens in the order of the full vocabulary. A
+    token outside the shortlist is unknown.
 
     Args:
-        whole: the `Tokenizer`.
-        pieces: pieces of it, in any order, a special one among them or not.
+        whole: The tokenizer of the full vocabulary.
+        tokens: Tokens of it, in any order; reserved tokens are allowed.
 
     Attributes:
-        whole_ids: for each id the id that `whole` has for its piece.
+        whole_ids: For each id, the id of its token in the full vocabulary.
 
     Raises:
-        ValueError: there are none but special ones, or one that `whole` lacks.
+        ValueError: All tokens are reserved, or one is not in the full vocabulary.
+
+    Example:
+
+    >>> from keras_s2s.tokenizers import Shortlist, Whitespace
+    >>> Shortlist(Whitespace(["a", "b", "c"]), ["c", "a"]).whole_ids
+    (0, 1, 2, 3, 4, 6)
     """
 
-    def __init__(self, whole: Tokenizer, pieces: Sequence[str]):
-        known = {piece: number for number, piece in enumerate(whole.vocabulary)}
-        for piece in pieces:
-            if piece not in known:
-                raise ValueError(f"shortlist: expected pieces of the vocabulary, came {piece!r}")
-        wanted = {known[piece] for piece in (*pieces, *whole.opening)}
-        numbers = sorted(wanted - set(range(self.first)))
-        if not numbers:
-            raise ValueError("shortlist: expected at least one piece that is not special")
-        super().__init__([whole.vocabulary[number] for number in numbers])
-        self.whole_ids = (*range(len(SPECIAL_PIECES)), *numbers)
-        self.whole, self.kind, self.opening = whole, whole.kind, whole.opening
+    def __init__(self, whole: Tokenizer, tokens: Sequence[str]):
+        ids_by_token = {token: number for number, token in enumerate(whole.vocabulary)}
+        for token in tokens:
+            if token not in ids_by_token:
+                raise ValueError(f"shortlist: expected tokens of the vocabulary, got {token!r}")
+        ids = {ids_by_token[token] for token in (*tokens, *whole.prefix_tokens)}
+        ids = sorted(ids - set(range(self.first)))
+        if not ids:
+            raise ValueError(
+                "shortlist: expected at least one token that is not reserved, got none"
+            )
+        super().__init__([whole.vocabulary[number] for number in ids])
+        self.whole_ids = (*range(len(RESERVED_TOKENS)), *ids)
+        self.whole, self.kind, self.prefix_tokens = whole, whole.kind, whole.prefix_tokens
 
-    def pieces(self, text, sample=False):
-        return self.whole.pieces(text, sample)
+    def tokenize(self, text: tf.Tensor, sample: bool = False) -> tf.RaggedTensor:
+        return self.whole.tokenize(text, sample)
 
-    def cut(self, text):
-        return self.whole.cut(text)
+    def split_text(self, text: tf.Tensor) -> tf.RaggedTensor:
+        return self.whole.split_text(text)
 
-    def phrases(self, text):
-        return self.whole.phrases(text)
+    def tokenize_phrases(self, text: tf.Tensor) -> tf.RaggedTensor:
+        return self.whole.tokenize_phrases(text)
 
-    def detokenize(self, pieces):
-        return self.whole.detokenize(pieces)
+    def detokenize(self, tokens: tf.Tensor) -> tf.Tensor:
+        return self.whole.detokenize(tokens)
 
-    def begins(self, pieces):
-        return self.whole.begins(pieces)
+    def is_word_start(self, tokens: tf.Tensor) -> tf.Tensor:
+        return self.whole.is_word_start(tokens)

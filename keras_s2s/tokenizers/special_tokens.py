@@ -1,37 +1,47 @@
-"""Texts that are never cut, such as the language tag `<2de>`: found before anything else is."""
+"""Special tokens, such as the language tag `<2de>`: texts that are split off first, whole."""
 
 import re
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-__all__ = ["cut_around", "pattern"]
+__all__ = ["special_token_pattern", "split_around"]
 
-_APART = "\x1d\0\x1d"  # no text's own; where one holds it, it is no piece
+_SEPARATOR = "\x1d\0\x1d"  # a text that contains it loses it: it becomes part of no token
 
 
-def pattern(tokens: Sequence[str]) -> str:
-    """A regular expression, for Python and for RE2, of any of `tokens`, the longest first."""
+def special_token_pattern(tokens: Sequence[str]) -> str:
+    """Returns a regular expression, for Python and RE2, of any of `tokens`, longest first.
+
+    Example:
+
+    >>> from keras_s2s.tokenizers.special_tokens import special_token_pattern
+    >>> special_token_pattern(["<a>", "<ab>"])
+    '<ab>|<a>'
+    """
     return "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True))
 
 
-def cut_around(tokens: Sequence[str], cut: Callable, text):
-    """Pieces of texts, in which each of `tokens` is one piece wherever it stands.
+def split_around(tokens: Sequence[str], split: Callable, text: tf.Tensor) -> tf.RaggedTensor:
+    """Splits texts so that each special token is one token wherever it occurs.
 
     Args:
-        tokens: the texts that are not cut.
-        cut: gives the pieces, ragged [N, None], of texts [N]; none for "".
-        text: strings [B].
+        tokens: The special tokens.
+        split: Returns the tokens, ragged [N, None], of texts [N] without special tokens; none
+            for "".
+        text: Strings [B].
 
     Returns:
-        strings, ragged [B, None].
+        Strings, ragged [B, None].
     """
-    found = pattern(tokens)
-    # The op of TensorFlow Text that splits so reads no further than a NUL.
-    marked = tf.strings.regex_replace(text, f"({found})", rf"{_APART}\1{_APART}")
-    segments = tf.strings.split(marked, _APART)  # [B, None]
+    pattern = special_token_pattern(tokens)
+    # TensorFlow Text's op for this, regex_split, stops at a NUL character
+    marked = tf.strings.regex_replace(text, f"({pattern})", rf"{_SEPARATOR}\1{_SEPARATOR}")
+    segments = tf.strings.split(marked, _SEPARATOR)  # [B, None]
     values = segments.values  # [N]
-    whole = tf.strings.regex_full_match(values, found)
-    alone = tf.RaggedTensor.from_row_lengths(values[whole], tf.cast(whole, tf.int64))  # [N, 0 or 1]
-    pieces = tf.concat([cut(tf.where(whole, "", values)), alone], axis=1)  # [N, None]
-    return segments.with_values(pieces).merge_dims(1, 2)
+    is_special = tf.strings.regex_full_match(values, pattern)
+    special = tf.RaggedTensor.from_row_lengths(
+        values[is_special], tf.cast(is_special, tf.int64)
+    )  # [N, 0 or 1]
+    others = split(tf.where(is_special, "", values))  # [N, None]
+    return segments.with_values(tf.concat([others, special], axis=1)).merge_dims(1, 2)

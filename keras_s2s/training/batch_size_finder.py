@@ -86,7 +86,7 @@ class Prober:
         )
 
 
-def settle_batch_tokens(config: Config, pair, surveyed, copy: bool, say) -> Config:
+def settle_batch_tokens(config: Config, pair, statistics, copy: bool, say) -> Config:
     """The configuration with a number where `data.batch_tokens` is `auto`.
 
     A model of its own makes updates on the longest pairs at rising sizes, until memory or speed
@@ -107,7 +107,7 @@ def settle_batch_tokens(config: Config, pair, surveyed, copy: bool, say) -> Conf
 
     def read(batch_tokens):
         return longest_batch(
-            config.data.train, *pair, surveyed=surveyed, batch_tokens=batch_tokens, copy=copy
+            config.data.train, *pair, statistics=statistics, batch_tokens=batch_tokens, copy=copy
         )
 
     prober = Prober(compiled(config, pair), read)

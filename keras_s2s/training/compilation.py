@@ -67,7 +67,7 @@ def compiled(config: Config, pair) -> keras.Model:
         raise UserError(f"{shared}, came two vocabularies")
     model = _build(
         config,
-        pair[0].layout,
+        pair[0].input_size,
         pair[1].size,
         label_smoothing=training.label_smoothing,
         policy=training.policy,

@@ -101,7 +101,7 @@ def _examples(session, name, **options):
         batch_tokens=data.batch_tokens,
         max_length=data.max_length,
         copy=session.model.supports_copy,
-        surveyed=session.surveys[name],
+        statistics=session.surveys[name],
         **options,
     )
 

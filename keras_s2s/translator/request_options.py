@@ -82,16 +82,16 @@ def _prefix(text, tokens, source):
         return ids.to_tensor(0), tf.cast(ids.row_lengths(), tf.int32)
 
     def empty():
-        first = tf.reshape(target.ids(tf.constant(target.opening, tf.string)), [1, -1])
-        return tf.tile(first, [source.batch, 1]), tf.fill([source.batch], len(target.opening))
+        first = tf.reshape(target.ids(tf.constant(target.prefix_tokens, tf.string)), [1, -1])
+        return tf.tile(first, [source.batch, 1]), tf.fill([source.batch], len(target.prefix_tokens))
 
     return _when_any(tf.strings.join([text, tokens]), read, empty)
 
 
 def _either(tokenizer, text, tokens):
     """Pieces, ragged [B, None], of texts or, where there are some, the lines of `tokens`."""
-    of_text = tokenizer.pieces(text)
-    if tokenizer.opening:  # the empty text has pieces too
+    of_text = tokenizer.tokenize(text)
+    if tokenizer.prefix_tokens:  # the empty text has pieces too
         alone = tf.repeat(tf.equal(tokens, ""), of_text.row_lengths())
         of_text = tf.ragged.boolean_mask(of_text, of_text.with_values(alone))
     return tf.concat([of_text, _items(tokens)], 1)
@@ -105,7 +105,7 @@ def _within(texts, cap):
 def _phrases(texts, source):
     """Lines of strings [B], ragged [B, None], and pieces and ids of each, [B, None, None]."""
     items = _items(_within(texts, source.caps["list_bytes"]))
-    cut = items.with_values(source.tokenizers[1].phrases(items.values))
+    cut = items.with_values(source.tokenizers[1].tokenize_phrases(items.values))
     return items, cut, cut.with_flat_values(source.ids(cut.merge_dims(1, 2)).values)
 
 

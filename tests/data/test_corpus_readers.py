@@ -1,4 +1,4 @@
-"""Corpora line by line: every ending, every damage, constant memory."""
+"""Corpus readers: line endings, damaged files, formats, weights and constant memory."""
 
 import gzip
 import random
@@ -17,7 +17,7 @@ def write(path, content):
     return str(path)
 
 
-def test_lines_of_every_ending(tmp_path):
+def test_line_endings_and_byte_order_marks(tmp_path):
     content = "\ufeffone\r\n\ufefftwo \x85\u2028\n\nfour\rfour\nlast".encode()
     expected = ["one", "\ufefftwo \x85\u2028", "", "four\rfour", "last"]
     assert list(data.read_lines(write(tmp_path / "plain", content))) == expected
@@ -25,7 +25,7 @@ def test_lines_of_every_ending(tmp_path):
     assert list(data.read_lines(zipped)) == expected
 
 
-def test_pairs_of_both_layouts(tmp_path):
+def test_pairs_of_aligned_and_tabbed_files(tmp_path):
     rows = [("a b", "x"), ("", "y"), ("c", "")]
     aligned = Corpus(
         source=write(tmp_path / "s.txt", "a b\n\nc\n"),
@@ -41,34 +41,34 @@ def test_pairs_of_both_layouts(tmp_path):
 @pytest.mark.parametrize(
     "content,message",
     [
-        (b"a\tb\nno tab\n", r"p:2: expected source<TAB>target, came no tab$"),
-        (b"a\tb\n\n", r"p:2: expected source<TAB>target, came no tab$"),
-        (b"a\tb\t1\tc\n", r"p:1: expected source<TAB>target, came 4 columns$"),
-        (b"a\tb\tc\n", r"p:1: third column: expected a weight of at least 0, came 'c'$"),
-        (b"a\tb\nabc\xff\tb\n", r"p:2: expected UTF-8, came byte 0xff at column 4$"),
-        (b"", r"p: expected at least one pair, came an empty corpus$"),
+        (b"a\tb\nno tab\n", r"p:2: expected source<TAB>target, got no tab$"),
+        (b"a\tb\n\n", r"p:2: expected source<TAB>target, got no tab$"),
+        (b"a\tb\t1\tc\n", r"p:1: expected source<TAB>target, got 4 columns$"),
+        (b"a\tb\tc\n", r"p:1: third column: expected a weight of at least 0, got 'c'$"),
+        (b"a\tb\nabc\xff\tb\n", r"p:2: expected UTF-8, got byte 0xff at column 4$"),
+        (b"", r"p: expected at least one pair, got an empty corpus$"),
     ],
 )
-def test_bad_pair_files(tmp_path, content, message):
+def test_invalid_pair_files(tmp_path, content, message):
     corpus = Corpus(pairs=write(tmp_path / "p", content))
     with pytest.raises(UserError, match=message):
         list(data.read_pairs(corpus))
 
 
 @pytest.mark.parametrize("counts", [(2, 5), (5, 2), (0, 1), (3000, 2999)])
-def test_unequal_files(tmp_path, counts):
+def test_files_of_different_lengths(tmp_path, counts):
     s, t = (write(tmp_path / f"{n}", "w\n" * count) for n, count in zip("st", counts, strict=True))
-    message = f"/s and .*/t: expected as many lines in both, came {counts[0]} and {counts[1]}$"
+    message = f"/s and .*/t: expected as many lines in both, got {counts[0]} and {counts[1]}$"
     with pytest.raises(UserError, match=message):
         list(data.read_pairs(Corpus(source=s, target=t)))
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(UserError, match=r"/none: expected a text file, came: No such file"):
+    with pytest.raises(UserError, match=r"/none: expected a text file, got: No such file"):
         list(data.read_lines(tmp_path / "none"))
-    with pytest.raises(UserError, match=r"expected a text file, came: Is a directory"):
+    with pytest.raises(UserError, match=r"expected a text file, got: Is a directory"):
         list(data.read_lines(tmp_path))
-    with pytest.raises(ValueError, match="side: expected source or target, came 'left'"):
+    with pytest.raises(ValueError, match="side: expected source or target, got 'left'"):
         data.read_side(Corpus(pairs="p"), "left")
 
 
@@ -79,11 +79,11 @@ def test_damaged_gzip_files(tmp_path):
     spoiled[len(whole) // 2] ^= 0xFF
     for content in (b"not gzip\n", whole[: len(whole) // 2], bytes(spoiled), whole[:-8]):
         path = write(tmp_path / "it.gz", content)
-        with pytest.raises(UserError, match=r"/it\.gz: expected a whole gzip file, came: "):
+        with pytest.raises(UserError, match=r"/it\.gz: expected a whole gzip file, got: "):
             list(data.read_lines(path))
 
 
-def test_readers_keep_no_file_in_memory(tmp_path):
+def test_readers_use_constant_memory(tmp_path):
     path = write(tmp_path / "big.gz", gzip.compress(b"some words in a line\tand more\n" * 150_000))
     tracemalloc.start()
     try:
@@ -98,11 +98,11 @@ def test_readers_keep_no_file_in_memory(tmp_path):
 
 
 def weights_of(corpus):
-    rows = corpus_readers.open_rows(corpus)
+    reader = corpus_readers.open_corpus(corpus)
     try:
-        return rows.take(1000).weights.tolist()
+        return reader.read(1000).weights.tolist()
     finally:
-        rows.close()
+        reader.close()
 
 
 def test_pairs_may_have_weights(tmp_path):
@@ -129,15 +129,15 @@ def test_pairs_may_have_weights(tmp_path):
 @pytest.mark.parametrize(
     "line,message",
     [
-        ("{", r"expected a JSON object, came: Expecting property name .* at column 2$"),
-        ("", r"expected a JSON object, came: an empty line$"),
-        ('["a", "b"]', r"""expected a JSON object, came '\["a", "b"\]'$"""),
-        ('{"source": "a", "tgt": "b"}', r"expected the keys source and target, came 'source, tg"),
-        ("{}", r"expected the keys source and target, came 'no key'$"),
-        ('{"source": 3, "target": "b"}', r"source: expected text, came '3'$"),
-        ('{"source": "a", "target": null}', r"target: expected text, came 'null'$"),
-        ('{"source": "\\ud800", "target": ""}', r"source: expected Unicode text, came half a surr"),
-        ("[" * 100_000, r"expected a JSON object, came one too deep$"),
+        ("{", r"expected a JSON object, got: Expecting property name .* at column 2$"),
+        ("", r"expected a JSON object, got: an empty line$"),
+        ('["a", "b"]', r"""expected a JSON object, got '\["a", "b"\]'$"""),
+        ('{"source": "a", "tgt": "b"}', r"expected the keys source and target, got 'source, tg"),
+        ("{}", r"expected the keys source and target, got 'no key'$"),
+        ('{"source": 3, "target": "b"}', r"source: expected text, got '3'$"),
+        ('{"source": "a", "target": null}', r"target: expected text, got 'null'$"),
+        ('{"source": "\\ud800", "target": ""}', r"source: expected Unicode text, got a lone surr"),
+        ("[" * 100_000, r"expected a JSON object, got one nested too deeply$"),
         *[
             (
                 f'{{"source": "a", "target": "b", "weight": {weight}}}',
@@ -147,7 +147,7 @@ def test_pairs_may_have_weights(tmp_path):
         ],
     ],
 )
-def test_bad_objects(tmp_path, line, message):
+def test_invalid_json_objects(tmp_path, line, message):
     good = '{"source": "a", "target": "b"}\n'
     corpus = Corpus(pairs=write(tmp_path / "p.jsonl", f"{good}{line}\n{good}"))
     with pytest.raises(UserError, match=rf"p\.jsonl:2: {message}"):
@@ -155,26 +155,24 @@ def test_bad_objects(tmp_path, line, message):
 
 
 @pytest.mark.parametrize("weight", ["-0.1", "heavy", "nan", "inf", "", "1 2"])
-def test_bad_weights(tmp_path, weight):
+def test_invalid_weights(tmp_path, weight):
     table = Corpus(pairs=write(tmp_path / "p", f"a\tx\t1\nb\ty\t{weight}\n"))
-    with pytest.raises(
-        UserError, match=r"p:2: third column: expected a weight of at least 0, came"
-    ):
+    with pytest.raises(UserError, match=r"p:2: third column: expected a weight of at least 0, got"):
         list(data.read_pairs(table))
     s, t = write(tmp_path / "s", "a\nb\n"), write(tmp_path / "t", "x\ny\n")
     aligned = Corpus(source=s, target=t, weights=write(tmp_path / "w", f"1\n{weight}\n"))
-    with pytest.raises(UserError, match=r"w:2: expected a weight of at least 0, came"):
+    with pytest.raises(UserError, match=r"w:2: expected a weight of at least 0, got"):
         list(data.read_pairs(aligned))
     fewer = Corpus(source=s, target=t, weights=write(tmp_path / "w", "1\n"))
     with pytest.raises(
-        UserError, match="s, .*t and .*w: expected as many lines in all, came 2, 2 a"
+        UserError, match="s, .*t and .*w: expected as many lines in all, got 2, 2 a"
     ):
         list(data.read_pairs(fewer))
 
 
 @pytest.mark.parametrize("name", ["p.tsv", "p.tsv.gz"])
 @pytest.mark.parametrize("folder", ["ram://readers", None])
-def test_files_of_other_file_systems_and_their_damage(tmp_path, folder, name):
+def test_files_of_other_file_systems_and_damaged_ones(tmp_path, folder, name):
     path = f"{folder or tmp_path}/{name}"
     content = "\ufeff".encode() + b"a b\tx\r\n" + b"c\td\n" * 3000
     with tf.io.gfile.GFile(path, "wb") as file:
@@ -184,25 +182,25 @@ def test_files_of_other_file_systems_and_their_damage(tmp_path, folder, name):
     path = f"{folder or tmp_path}/damaged-{name}"
     with tf.io.gfile.GFile(path, "wb") as file:
         file.write(b"a\tb\nc\xff\td\n")
-    expected = "expected a whole gzip file" if name.endswith("gz") else ":2: expected UTF-8, came b"
+    expected = "expected a whole gzip file" if name.endswith("gz") else ":2: expected UTF-8, got b"
     with pytest.raises(UserError, match=expected):
         list(data.read_pairs(Corpus(pairs=path)))
-    with pytest.raises(UserError, match=r"none: expected a text file, came: \S+"):
+    with pytest.raises(UserError, match=r"none: expected a text file, got: \S+"):
         list(data.read_lines(f"{folder or tmp_path}/none"))
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_a_reader_goes_back_to_any_pair(tmp_path, zipped):
+def test_a_reader_seeks_to_any_pair(tmp_path, zipped):
     content = "\ufeff".encode() + "".join(f"é{n}\t{n}\n" for n in range(100)).encode()
     path = tmp_path / ("p.gz" if zipped else "p")
-    rows = corpus_readers.open_rows(
+    reader = corpus_readers.open_corpus(
         Corpus(pairs=write(path, gzip.compress(content) if zipped else content))
     )
-    places = {0: rows.place()}
-    while rows.take(7):
-        places[rows.number] = rows.place()
-    assert rows.sequential == zipped
+    offsets = {0: reader.offsets()}
+    while reader.read(7):
+        offsets[reader.num_read] = reader.offsets()
+    assert reader.sequential == zipped
     for number in (7, 0, 91, 98, 14, 14):
-        rows.seek(places[number], number)
-        assert rows.take(2).targets == [f"{n}".encode() for n in (number, number + 1)]
-    rows.close()
+        reader.seek(offsets[number], number)
+        assert reader.read(2).targets == [f"{n}".encode() for n in (number, number + 1)]
+    reader.close()

@@ -1,4 +1,4 @@
-"""Surveys of several corpora, what they leave out and why, and the weights that batches carry."""
+"""Statistics of several corpora: skipped pairs, duplicates, weights and changed files."""
 
 import gzip
 import json
@@ -18,13 +18,13 @@ WORDS = Whitespace([*"abcdefgh", *(f"{n}" for n in range(100))])
 
 
 def corpus(path, rows, **options):
-    """Rows of (source, target[, weight]) as a table."""
+    """A table of rows (source, target[, weight])."""
     path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
     return Corpus(pairs=str(path), **options)
 
 
-def survey(corpora, max_length=6, **limits):
-    return data.survey(corpora, WORDS, WORDS, max_length, **limits)
+def scan(corpora, max_length=6, **limits):
+    return data.scan_corpora(corpora, WORDS, WORDS, max_length, **limits)
 
 
 def batches(corpora, **options):
@@ -33,7 +33,7 @@ def batches(corpora, **options):
 
 
 def texts_of(dataset):
-    """(source, target, weight) of every row."""
+    """Yields (source, target, weight) of every row."""
     for x, y, weights in dataset:
         sides = [WORDS.detokenize(WORDS.strings(ids)).numpy() for ids in (x["source"]["ids"], y)]
         for source, target, weight in zip(*sides, weights.numpy()[:, 0].tolist(), strict=True):
@@ -68,33 +68,35 @@ ROWS = [
         ),
     ],
 )
-def test_filters_leave_out_what_they_say(tmp_path, limits, expected):
+def test_pairs_are_skipped_for_each_limit(tmp_path, limits, expected):
     only = corpus(tmp_path / "p", ROWS)
-    found = survey(only, **limits)
+    statistics = scan(only, **limits)
     reasons = ("empty", "too_short", "too_long", "unbalanced", "duplicates")
-    assert {name: getattr(found, name) for name in reasons} == dict.fromkeys(reasons, 0) | expected
-    assert found.kept == len(ROWS) - sum(expected.values())
-    made = [row[:2] for row in texts_of(batches(only, surveyed=found))]
-    assert len(made) == found.kept
-    assert found.target_tokens == sum(len(target.split()) for _, target in made)
-    assert Counter(made) <= Counter((s, " ".join(t.split())) for s, t in ROWS)
+    assert {name: getattr(statistics, name) for name in reasons} == dict.fromkeys(
+        reasons, 0
+    ) | expected
+    assert statistics.kept == len(ROWS) - sum(expected.values())
+    pairs = [row[:2] for row in texts_of(batches(only, statistics=statistics))]
+    assert len(pairs) == statistics.kept
+    assert statistics.target_tokens == sum(len(target.split()) for _, target in pairs)
+    assert Counter(pairs) <= Counter((s, " ".join(t.split())) for s, t in ROWS)
 
 
-def test_each_corpus_is_described_by_its_name(tmp_path):
+def test_description_of_each_corpus_and_of_all(tmp_path):
     corpora = [corpus(tmp_path / "p", ROWS), corpus(tmp_path / "q", [("a b", "c d"), ("a", "e")])]
-    found = survey(corpora, unique=True, max_ratio=2, min_length=2)
-    left_out = "with an empty side and 2 below 2 tokens and 1 beyond 6 tokens"
+    statistics = scan(corpora, unique=True, max_ratio=2, min_length=2)
+    skipped = "with an empty side and 2 below 2 tokens and 1 beyond 6 tokens"
     balance = "1 with a side more than 2 times the other and 1 that stood before"
-    assert found.describe() == [
-        f"{tmp_path}/p: 10 pairs, 9 target tokens; skipped 1 {left_out} and {balance}",
+    assert statistics.describe() == [
+        f"{tmp_path}/p: 10 pairs, 9 target tokens; skipped 1 {skipped} and {balance}",
         f"{tmp_path}/q: 2 pairs, 0 target tokens; skipped 1 below 2 tokens and 1 that stood before",
         "12 pairs, 9 target tokens; skipped 1 with an empty side and 3 below 2 tokens and 1 beyond"
         " 6 tokens and 1 with a side more than 2 times the other and 2 that stood before",
     ]
-    assert survey(corpora[1]).describe() == ["2 pairs, 3 target tokens"]
-    plain = json.loads(json.dumps(found.to_dict()))
-    assert plain["duplicates"] == 2
-    assert [one["kept"] for one in plain["corpora"]] == [4, 0]
+    assert scan(corpora[1]).describe() == ["2 pairs, 3 target tokens"]
+    values = json.loads(json.dumps(statistics.to_dict()))
+    assert values["duplicates"] == 2
+    assert [counts["kept"] for counts in values["corpora"]] == [4, 0]
 
 
 def test_duplicates_are_exact(tmp_path):
@@ -102,10 +104,10 @@ def test_duplicates_are_exact(tmp_path):
     rows = [(f"{r.randint(0, 60)}", f"{r.randint(0, 60)}") for _ in range(5000)]
     rows += [("a b", "c"), ("a", "b c"), ("1", "1 2"), ("1 1", "2")]
     corpora = [corpus(tmp_path / "p", rows[:3000]), corpus(tmp_path / "q", rows[3000:])]
-    repeated = np.concatenate(list(duplicates.find_repeated(corpora)))
+    repeated = np.concatenate(list(duplicates.find_duplicates(corpora)))
     seen = set()
-    for row, again in zip(rows, repeated.tolist(), strict=True):
-        assert again == (row in seen)
+    for row, is_repeated in zip(rows, repeated.tolist(), strict=True):
+        assert is_repeated == (row in seen)
         seen.add(row)
 
 
@@ -117,80 +119,80 @@ def test_weights_multiply_the_sample_weights(tmp_path):
     real = y.numpy() != 0
     assert (weights.numpy()[real] == np.repeat(x["source"]["ids"].numpy()[:, 0] - 12, 3) / 4).all()
     assert not weights.numpy()[~real].any()
-    pieces = WORDS.pieces(tf.constant(["a", "b"])), WORDS.pieces(tf.constant(["c d", "e"]))
-    _, _, made = data.make_example(*pieces, WORDS, WORDS, weights=tf.constant([0.5, 3.0]))
-    assert made.numpy().tolist() == [[0.5, 0.5, 0.5], [3.0, 3.0, 0.0]]
+    tokens = WORDS.tokenize(tf.constant(["a", "b"])), WORDS.tokenize(tf.constant(["c d", "e"]))
+    _, _, sample_weight = data.make_example(*tokens, WORDS, WORDS, weights=tf.constant([0.5, 3.0]))
+    assert sample_weight.numpy().tolist() == [[0.5, 0.5, 0.5], [3.0, 3.0, 0.0]]
 
 
-def test_a_corpus_comes_as_often_as_its_weight_says(tmp_path):
-    often = [(f"{n}", "a") for n in range(40)]
-    seldom = [(f"{n}", "b") for n in range(40, 100)]
-    corpora = [corpus(tmp_path / "p", often, weight=2), corpus(tmp_path / "q", seldom, weight=0.5)]
-    found = survey(corpora)
-    counts = [found.count_batches(28, epoch) for epoch in range(4)]
-    stream = batches(corpora, training=True, surveyed=found).take(sum(counts))
-    made = list(texts_of(stream))
-    assert len(made) == 4 * (2 * 40 + 30)
-    assert Counter(made) == Counter(
-        [(*r, 1.0) for r in often * 8] + [(*r, 1.0) for r in seldom * 2]
+def test_the_weight_of_a_corpus_is_its_frequency(tmp_path):
+    frequent = [(f"{n}", "a") for n in range(40)]
+    rare = [(f"{n}", "b") for n in range(40, 100)]
+    corpora = [corpus(tmp_path / "p", frequent, weight=2), corpus(tmp_path / "q", rare, weight=0.5)]
+    statistics = scan(corpora)
+    counts = [statistics.count_batches(28, epoch) for epoch in range(4)]
+    stream = batches(corpora, training=True, statistics=statistics).take(sum(counts))
+    rows = list(texts_of(stream))
+    assert len(rows) == 4 * (2 * 40 + 30)
+    assert Counter(rows) == Counter(
+        [(*r, 1.0) for r in frequent * 8] + [(*r, 1.0) for r in rare * 2]
     )
-    rest = batches(corpora, training=True, surveyed=found, start=counts[0] + counts[1])
+    rest = batches(corpora, training=True, statistics=statistics, start=counts[0] + counts[1])
     half = list(texts_of(rest.take(counts[2] + counts[3])))
-    assert half == made[-len(half) :]
-    # a pass in order knows no weight
+    assert half == rows[-len(half) :]
+    # a pass in order ignores weights
     assert len(list(texts_of(batches(corpora)))) == 100
 
 
-def test_zipped_and_plain_corpora_mix_and_go_on_from_any_batch(tmp_path):
+def test_gzipped_and_plain_corpora_are_mixed_and_resume_at_any_batch(tmp_path):
     r = random.Random(4)
     content = "".join(f"{r.randint(0, 99)}\t{r.choice('abc')}\n" for _ in range(600)).encode()
     (tmp_path / "p.gz").write_bytes(gzip.compress(content))
     corpora = [Corpus(pairs=str(tmp_path / "p.gz"), weight=1.5), corpus(tmp_path / "q", ROWS * 36)]
-    found = survey(corpora)
-    options = {"training": True, "surveyed": found, "batch_tokens": 400}
-    whole = list(texts_of(batches(corpora, **options).take(60)))
+    options = {"training": True, "statistics": scan(corpora), "batch_tokens": 400}
+    rows = list(texts_of(batches(corpora, **options).take(60)))
     rest = list(texts_of(batches(corpora, **options, start=40).take(20)))
-    assert rest == whole[-len(rest) :]
+    assert rest == rows[-len(rest) :]
     assert {target in "abc" for _, target, _ in rest[:500]} == {True, False}
 
 
-def test_the_lines_of_any_batch_can_be_named(tmp_path):
+def test_find_lines_returns_the_lines_of_a_batch(tmp_path):
     rows = [[(f"{n}", f"{side}") for n in range(100)] for side in "ab"]
-    corpora = [corpus(tmp_path / side, of) for side, of in zip("pq", rows, strict=True)]
-    found = survey(corpora)
+    corpora = [corpus(tmp_path / side, table) for side, table in zip("pq", rows, strict=True)]
+    statistics = scan(corpora)
     options = {"batch_tokens": 28, "seed": 4}
-    made = list(batches(corpora, training=True, surveyed=found, **options).take(90))
-    assert found.count_batches(28) < 80
+    dataset = batches(corpora, training=True, statistics=statistics, **options)
+    first = list(dataset.take(90))
+    assert statistics.count_batches(28) < 80
     for number in (0, 7, 60, 89):
-        named = data.find_lines(corpora, found, number, **options)
-        made_of = sorted((side, int(text)) for text, side, _ in texts_of([made[number]]))
+        lines = data.find_lines(corpora, statistics, number, **options)
+        expected = sorted((side, int(text)) for text, side, _ in texts_of([first[number]]))
         sides = {f"{tmp_path}/p": "a", f"{tmp_path}/q": "b"}
-        assert [(sides[file], n - 1) for file in named for n in named[file]] == made_of
+        assert [(sides[file], n - 1) for file in lines for n in lines[file]] == expected
 
 
-def test_a_file_that_changed_since_it_was_counted_is_named(tmp_path):
+def test_a_file_that_changed_after_the_scan_is_reported(tmp_path):
     only = corpus(tmp_path / "p", ROWS)
-    found = survey(only)
+    statistics = scan(only)
     (tmp_path / "p").write_text("a\tb\n")
-    with pytest.raises(UserError, match="/p: expected the file that was counted, came a changed"):
-        batches(only, surveyed=found)
+    with pytest.raises(UserError, match="/p: expected the file that was counted, got a changed"):
+        batches(only, statistics=statistics)
 
 
-def test_bad_input_of_a_later_corpus_is_named(tmp_path):
+def test_invalid_input_of_a_later_corpus_is_reported(tmp_path):
     good, bad = corpus(tmp_path / "p", ROWS), corpus(tmp_path / "q", [("a", "b"), ("a", "b", -1)])
     for unique in (False, True):
         with pytest.raises(UserError, match=r"/q:2: third column: expected a weight of at least 0"):
-            survey([good, bad], unique=unique)
-    with pytest.raises(UserError, match="/none: expected a text file, came: No such file"):
-        survey([good, Corpus(pairs=f"{tmp_path}/none")])
-    with pytest.raises(UserError, match=r"/r: expected at least one pair, came an empty corpus"):
-        survey([good, corpus(tmp_path / "r", [])])
+            scan([good, bad], unique=unique)
+    with pytest.raises(UserError, match="/none: expected a text file, got: No such file"):
+        scan([good, Corpus(pairs=f"{tmp_path}/none")])
+    with pytest.raises(UserError, match=r"/r: expected at least one pair, got an empty corpus"):
+        scan([good, corpus(tmp_path / "r", [])])
 
 
-def test_no_cache_with_sampling(tmp_path):
+def test_a_cache_excludes_sampling(tmp_path):
     sampling = Whitespace(["a"])
     sampling.sampling = Sampling(alpha=0.1)
-    with pytest.raises(
-        ValueError, match="cache: expected none for a tokenizer with sampling, came"
-    ):
-        data.survey(corpus(tmp_path / "p", ROWS), sampling, WORDS, 6, cache=f"{tmp_path}/cache")
+    with pytest.raises(ValueError, match="cache: expected none for a tokenizer with sampling, got"):
+        data.scan_corpora(
+            corpus(tmp_path / "p", ROWS), sampling, WORDS, 6, cache=f"{tmp_path}/cache"
+        )

@@ -1,4 +1,4 @@
-"""The model's inputs, surveys and batches, against plain Python."""
+"""Model inputs, corpus statistics and batches, against plain Python."""
 
 import itertools
 import random
@@ -24,19 +24,19 @@ def pair_file(folder, rows, after=""):
 
 
 def ragged(texts):
-    return SOURCE.pieces(tf.constant(texts, tf.string))
+    return SOURCE.tokenize(tf.constant(texts, tf.string))
 
 
-# The model's inputs
+# Model inputs
 
 
-def plain_ids(tokenizer, pieces):
+def python_ids(tokenizer, pieces):
     names = tokenizer.vocabulary[4:]
     return [4 + names.index(p) if p in names else 1 for p in pieces]
 
 
-def plain_copies(source, pieces):
-    ids = plain_ids(TARGET, pieces)
+def python_copy_ids(source, pieces):
+    ids = python_ids(TARGET, pieces)
     return [
         V + source.index(p) if i == 1 and p in source else i
         for p, i in zip(pieces, ids, strict=True)
@@ -48,33 +48,35 @@ def padded(rows, filler=0):
     return [row + [filler] * (width - len(row)) for row in rows]
 
 
-def made_up_texts(seed, count=40):
+def random_texts(seed, count=40):
     r = random.Random(seed)
     words = ["a", "b", "c", "x", "z", "q", "q\u0301", "<unk>", "</s>", "中"]
     return [" ".join(r.choices(words, k=r.randrange(12))) for _ in range(count)]
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_make_source_equals_plain_python(seed):
-    texts = made_up_texts(seed)
+def test_make_source_equals_python(seed):
+    texts = random_texts(seed)
     rows = [text.split() for text in texts]
-    made = data.make_source(ragged(texts), SOURCE, TARGET, copy=True)
-    assert made["ids"].numpy().tolist() == padded([[*plain_ids(SOURCE, r), 3] for r in rows])
-    assert made["mask"].numpy().tolist() == padded([[True] * (len(r) + 1) for r in rows], False)
-    assert made["copy_ids"].numpy().tolist() == padded([[*plain_copies(r, r), 3] for r in rows])
-    assert [made[k].dtype for k in ("ids", "mask", "copy_ids")] == [tf.int32, tf.bool, tf.int32]
+    result = data.make_source(ragged(texts), SOURCE, TARGET, copy=True)
+    assert result["ids"].numpy().tolist() == padded([[*python_ids(SOURCE, r), 3] for r in rows])
+    assert result["mask"].numpy().tolist() == padded([[True] * (len(r) + 1) for r in rows], False)
+    assert result["copy_ids"].numpy().tolist() == padded(
+        [[*python_copy_ids(r, r), 3] for r in rows]
+    )
+    assert [result[k].dtype for k in ("ids", "mask", "copy_ids")] == [tf.int32, tf.bool, tf.int32]
     plain = data.make_source(ragged(texts), SOURCE, TARGET)
     assert sorted(plain) == ["ids", "mask"]
 
 
 @pytest.mark.parametrize("copy", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_make_example_equals_plain_python(seed, copy):
-    sources, targets = made_up_texts(seed), made_up_texts(seed + 100)
-    made = data.make_example(ragged(sources), ragged(targets), SOURCE, TARGET, copy)
-    (x, y, weight), pairs = made, list(zip(sources, targets, strict=True))
+def test_make_example_equals_python(seed, copy):
+    sources, targets = random_texts(seed), random_texts(seed + 100)
+    result = data.make_example(ragged(sources), ragged(targets), SOURCE, TARGET, copy)
+    (x, y, weight), pairs = result, list(zip(sources, targets, strict=True))
     labels = [
-        plain_copies(s.split(), t.split()) if copy else plain_ids(TARGET, t.split())
+        python_copy_ids(s.split(), t.split()) if copy else python_ids(TARGET, t.split())
         for s, t in pairs
     ]
     assert y.numpy().tolist() == padded([[*row, 3] for row in labels])
@@ -88,10 +90,10 @@ def test_make_example_equals_plain_python(seed, copy):
     assert copy == bool((y.numpy() >= V).any())
 
 
-def test_copies_by_hand():
-    made = data.make_source(ragged(["q b q </s> a"]), SOURCE, TARGET, copy=True)
-    assert made["ids"].numpy().tolist() == [[1, 5, 1, 7, 4, 3]]
-    assert made["copy_ids"].numpy().tolist() == [[V, 4, V, V + 3, V + 4, 3]]
+def test_copy_ids_of_examples_by_hand():
+    result = data.make_source(ragged(["q b q </s> a"]), SOURCE, TARGET, copy=True)
+    assert result["ids"].numpy().tolist() == [[1, 5, 1, 7, 4, 3]]
+    assert result["copy_ids"].numpy().tolist() == [[V, 4, V, V + 3, V + 4, 3]]
     _, y, _ = data.make_example(
         ragged(["a q", "q"]), ragged(["q x r a", "a"]), SOURCE, TARGET, True
     )
@@ -99,12 +101,12 @@ def test_copies_by_hand():
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", ""], ["a", ""]])
-def test_inputs_of_empty_rows_and_no_rows(texts):
-    made = data.make_source(ragged(texts), SOURCE, TARGET, copy=True)
-    b, s = made["ids"].shape
+def test_inputs_of_empty_rows_and_without_rows(texts):
+    result = data.make_source(ragged(texts), SOURCE, TARGET, copy=True)
+    b, s = result["ids"].shape
     assert b == len(texts)
-    assert made["mask"].shape == made["copy_ids"].shape == (b, s)
-    assert made["mask"].numpy().any(axis=1).all()
+    assert result["mask"].shape == result["copy_ids"].shape == (b, s)
+    assert result["mask"].numpy().any(axis=1).all()
     x, y, weight = data.make_example(ragged(texts), ragged(texts), SOURCE, TARGET, True)
     assert x["target"].shape == y.shape == weight.shape == (b, s)
     strings = data.target_strings(tf.fill([b, 2, 3], V), ragged(texts), TARGET)
@@ -117,7 +119,7 @@ def test_inputs_in_a_graph_of_unknown_sizes():
     @tf.function(input_signature=[spec, spec], autograph=False)
     def run(source, target):
         return data.make_example(
-            SOURCE.pieces(source), TARGET.pieces(target), SOURCE, TARGET, copy=True
+            SOURCE.tokenize(source), TARGET.tokenize(target), SOURCE, TARGET, copy=True
         )
 
     x, y, weight = run(tf.constant(["q a", ""]), tf.constant(["q", "b c"]))
@@ -127,24 +129,24 @@ def test_inputs_in_a_graph_of_unknown_sizes():
     assert run(tf.constant([], tf.string), tf.constant([], tf.string))[1].shape[0] == 0
 
 
-def test_a_long_text_needs_no_square_of_its_length():
+def test_memory_is_linear_in_the_length_of_a_text():
     words = [f"w{n}" for n in range(30_000)]
-    made = data.make_source(ragged([" ".join(words + words)]), SOURCE, TARGET, copy=True)
+    result = data.make_source(ragged([" ".join(words + words)]), SOURCE, TARGET, copy=True)
     expected = [V + n for n in range(30_000)] * 2 + [3]
-    assert made["copy_ids"].numpy().tolist() == [expected]
+    assert result["copy_ids"].numpy().tolist() == [expected]
 
 
-def test_target_strings_are_what_was_copied():
-    pieces = ragged(["q b 中", "", "a"])
+def test_target_strings_of_copied_tokens():
+    tokens = ragged(["q b 中", "", "a"])
     ids = tf.constant([[[V, V + 2, 5, 3]], [[V, 2, 0, 1]], [[V, V + 1, -1, 2**31 - 1]]])
-    found = data.target_strings(ids, pieces, TARGET).numpy()
-    assert found.shape == (3, 1, 4)
-    decoded = [[text.decode() for text in row[0]] for row in found]
+    strings = data.target_strings(ids, tokens, TARGET).numpy()
+    assert strings.shape == (3, 1, 4)
+    decoded = [[text.decode() for text in row[0]] for row in strings]
     unknown = "<unk>"
     assert decoded == [["q", "中", "c", ""], [unknown, "", "", unknown], ["a", *[unknown] * 3]]
 
 
-def test_copied_labels_read_back_as_the_target(tmp_path):
+def test_target_strings_of_copied_labels_are_the_target():
     sources = ["q b r", "a 中"]
     _, y, _ = data.make_example(ragged(sources), ragged(["r x q", "中 a"]), SOURCE, TARGET, True)
     strings = data.target_strings(y, ragged(sources), TARGET)
@@ -165,7 +167,7 @@ def test_buckets_cover_every_length_once(max_length):
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    """600 pairs, 40 of them empty on a side and some longer than 12."""
+    """600 pairs: 40 with an empty side, and some longer than 12 tokens."""
     r = random.Random(5)
 
     def text(low, high):
@@ -182,25 +184,25 @@ def lengths_of(corpus):
     return [(len(s.split()), len(t.split())) for s, t in data.read_pairs(corpus)]
 
 
-def test_survey_equals_the_plain_count(corpus):
-    found = data.survey(corpus, SOURCE, TARGET, 12)
+def test_statistics_equal_a_count_in_python(corpus):
+    statistics = data.scan_corpora(corpus, SOURCE, TARGET, 12)
     lengths = lengths_of(corpus)
     kept = [pair for pair in lengths if min(pair) > 0 and max(pair) <= 12]
-    assert (found.pairs, found.empty, found.kept) == (600, 40, len(kept))
-    assert found.too_long == 560 - len(kept) > 0
-    assert found.longest_source == max(s for s, _ in lengths) == 14
-    assert found.longest_target == max(t for _, t in lengths) == 14
-    assert found.source_tokens == sum(s for s, _ in kept)
-    assert found.target_tokens == sum(t for _, t in kept)
-    assert sum(found.lengths.values()) == found.kept
-    assert found.lengths[13] == sum(max(pair) == 12 for pair in kept)
-    assert found.to_dict()["kept"] == len(kept)
+    assert (statistics.pairs, statistics.empty, statistics.kept) == (600, 40, len(kept))
+    assert statistics.too_long == 560 - len(kept) > 0
+    assert statistics.longest_source == max(s for s, _ in lengths) == 14
+    assert statistics.longest_target == max(t for _, t in lengths) == 14
+    assert statistics.source_tokens == sum(s for s, _ in kept)
+    assert statistics.target_tokens == sum(t for _, t in kept)
+    assert sum(statistics.lengths.values()) == statistics.kept
+    assert statistics.lengths[13] == sum(max(pair) == 12 for pair in kept)
+    assert statistics.to_dict()["kept"] == len(kept)
 
 
-def test_survey_tells_how_far_it_is(tmp_path):
+def test_scan_reports_its_progress(tmp_path):
     corpus = pair_file(tmp_path, [("a", "b")] * 2500)
     seen = []
-    data.survey(corpus, SOURCE, TARGET, 5, progress=seen.append)
+    data.scan_corpora(corpus, SOURCE, TARGET, 5, progress=seen.append)
     assert seen == sorted(set(seen))
     assert len(seen) > 1
     assert seen[-1] == 2500
@@ -212,7 +214,7 @@ def one_pass(corpus, **changed):
 
 
 def pairs_of(batch):
-    """The rows of a batch as (source ids, target ids) without end and padding."""
+    """Yields (source ids, target ids) of a batch, without end and padding."""
     x, y, weight = batch
     for ids, mask, labels, real in zip(
         x["source"]["ids"].numpy(),
@@ -227,18 +229,18 @@ def pairs_of(batch):
 def kept_pairs(corpus, most=12):
     rows = [(s.split(), t.split()) for s, t in data.read_pairs(corpus)]
     rows = [(s, t) for s, t in rows if s and t and max(len(s), len(t)) <= most]
-    return [(tuple(plain_ids(SOURCE, s)), tuple(plain_ids(TARGET, t))) for s, t in rows]
+    return [(tuple(python_ids(SOURCE, s)), tuple(python_ids(TARGET, t))) for s, t in rows]
 
 
-def test_one_pass_gives_every_pair_once(corpus):
+def test_one_pass_has_every_pair_once(corpus):
     dataset = one_pass(corpus)
-    made = list(dataset)
-    assert sorted(p for batch in made for p in pairs_of(batch)) == sorted(kept_pairs(corpus))
-    assert int(dataset.cardinality()) == len(made)
-    assert data.survey(corpus, SOURCE, TARGET, 12).count_batches(60) == len(made)
+    result = list(dataset)
+    assert sorted(p for batch in result for p in pairs_of(batch)) == sorted(kept_pairs(corpus))
+    assert int(dataset.cardinality()) == len(result)
+    assert data.scan_corpora(corpus, SOURCE, TARGET, 12).count_batches(60) == len(result)
 
 
-def test_batches_fit_their_tokens_and_waste_none(corpus):
+def test_batches_respect_batch_tokens_and_are_padded_minimally(corpus):
     buckets = data.length_buckets(12)
     for x, y, weight in one_pass(corpus):
         b, longest = len(y), max(x["source"]["ids"].shape[1], y.shape[1])
@@ -249,42 +251,42 @@ def test_batches_fit_their_tokens_and_waste_none(corpus):
         assert int(tf.reduce_max(tf.reduce_sum(mask, 1))) == mask.shape[1]
 
 
-def test_a_batch_is_what_make_example_gives(tmp_path):
+def test_a_batch_equals_make_example(tmp_path):
     rows = [("a q b", "q x y"), ("c c c", "z"), ("q", "a q b"), ("中 b 中", "中 b"), ("b", "x y z")]
     batch = next(iter(one_pass(pair_file(tmp_path, rows), copy=True)))
     sources, targets = map(ragged, zip(*rows, strict=True))
     expected = data.make_example(sources, targets, SOURCE, TARGET, copy=True)
     tf.nest.assert_same_structure(batch, expected)
-    for made, wanted in zip(tf.nest.flatten(batch), tf.nest.flatten(expected), strict=True):
-        assert made.dtype == wanted.dtype
-        assert made.numpy().tolist() == wanted.numpy().tolist()
+    for result, wanted in zip(tf.nest.flatten(batch), tf.nest.flatten(expected), strict=True):
+        assert result.dtype == wanted.dtype
+        assert result.numpy().tolist() == wanted.numpy().tolist()
 
 
-def test_a_pair_longer_than_the_batch_is_a_batch_of_its_own(corpus):
-    made = list(one_pass(corpus, batch_tokens=1))
-    assert {batch[1].shape[0] for batch in made} == {1}
-    assert len(made) == len(kept_pairs(corpus))
+def test_a_pair_longer_than_batch_tokens_is_a_batch_of_its_own(corpus):
+    result = list(one_pass(corpus, batch_tokens=1))
+    assert {batch[1].shape[0] for batch in result} == {1}
+    assert len(result) == len(kept_pairs(corpus))
 
 
 def training_batches(corpus, count, **changed):
     return list(one_pass(corpus, training=True, **changed).take(count))
 
 
-def rows_of(made):
-    return [list(pairs_of(batch)) for batch in made]
+def rows_of(result):
+    return [list(pairs_of(batch)) for batch in result]
 
 
-def test_every_epoch_of_training_has_every_pair_once_in_a_new_order(corpus):
-    kept, surveyed = sorted(kept_pairs(corpus)), data.survey(corpus, SOURCE, TARGET, 12)
-    each = surveyed.count_batches(60)
-    made = rows_of(training_batches(corpus, 3 * each, surveyed=surveyed))
-    epochs = [made[first : first + each] for first in range(0, 3 * each, each)]
+def test_every_training_epoch_has_every_pair_once_in_a_new_order(corpus):
+    kept, statistics = sorted(kept_pairs(corpus)), data.scan_corpora(corpus, SOURCE, TARGET, 12)
+    each = statistics.count_batches(60)
+    result = rows_of(training_batches(corpus, 3 * each, statistics=statistics))
+    epochs = [result[first : first + each] for first in range(0, 3 * each, each)]
     for epoch in epochs:
         assert sorted(pair for batch in epoch for pair in batch) == kept
     assert epochs[0] != epochs[1] != epochs[2]
-    # only what fills no batch of its own bucket is piled up with other lengths
-    full = [batch for batch in made if len(batch) >= 60 // bound(max_length_of(batch))]
-    assert len(full) >= 0.8 * len(made)
+    # only pairs that fill no batch of their bucket are in batches of mixed lengths
+    full = [batch for batch in result if len(batch) >= 60 // bound(max_length_of(batch))]
+    assert len(full) >= 0.8 * len(result)
 
 
 def max_length_of(batch):
@@ -296,20 +298,20 @@ def bound(length):
 
 
 @pytest.mark.parametrize("start", [1, 40, 97, 103, 250])
-def test_training_goes_on_from_any_batch(corpus, start):
-    surveyed = data.survey(corpus, SOURCE, TARGET, 12)
-    whole = training_batches(corpus, start + 12, surveyed=surveyed)
-    rest = training_batches(corpus, 12, surveyed=surveyed, start=start)
-    for made, wanted in zip(rest, whole[start:], strict=True):
-        tf.nest.map_structure(np.testing.assert_array_equal, made, wanted)
+def test_training_resumes_at_any_batch(corpus, start):
+    statistics = data.scan_corpora(corpus, SOURCE, TARGET, 12)
+    expected = training_batches(corpus, start + 12, statistics=statistics)
+    rest = training_batches(corpus, 12, statistics=statistics, start=start)
+    for actual, wanted in zip(rest, expected[start:], strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, actual, wanted)
 
 
-def test_training_depends_on_the_seed_alone(corpus):
-    surveyed = data.survey(corpus, SOURCE, TARGET, 12)
+def test_the_order_of_training_depends_on_the_seed(corpus):
+    statistics = data.scan_corpora(corpus, SOURCE, TARGET, 12)
 
     def run(seed):
-        made = training_batches(corpus, 20, seed=seed, surveyed=surveyed)
-        return [list(pairs_of(batch)) for batch in made]
+        result = training_batches(corpus, 20, seed=seed, statistics=statistics)
+        return [list(pairs_of(batch)) for batch in result]
 
     assert run(1) == run(1)
     assert run(1) != run(2)
@@ -322,7 +324,7 @@ def test_batches_have_static_ranks(corpus, training):
         assert spec.shape.as_list() == [None, None]
 
 
-def test_batches_of_subwords_and_characters(tmp_path):
+def test_batches_of_characters(tmp_path):
     texts = ["straße 😀", "ab", "a b c"] * 10
     corpus = pair_file(tmp_path, [(t, t) for t in texts])
     letters = Characters([*"abc tr"])
@@ -336,20 +338,20 @@ def test_batches_of_subwords_and_characters(tmp_path):
     assert len(back) == 30
 
 
-def test_bad_input_is_reported_before_fit_begins(tmp_path, corpus):
+def test_invalid_input_is_reported_before_fit(tmp_path, corpus):
     late = pair_file(tmp_path, [("a", "b")] * 3000, after="no tab\n")
     with pytest.raises(UserError, match=r"pairs\.tsv:3001: expected source<TAB>target"):
         one_pass(late, training=True)
-    nothing = pair_file(tmp_path, [("", "b"), ("a " * 13, "b"), ("a", "b " * 14)])
+    all_skipped = pair_file(tmp_path, [("", "b"), ("a " * 13, "b"), ("a", "b " * 14)])
     for training in (True, False):
-        with pytest.raises(UserError, match="came 1 with an empty side and 2 beyond 12 tokens"):
-            one_pass(nothing, training=training)
-    with pytest.raises(ValueError, match="batch_tokens: expected at least 1, came 0"):
+        with pytest.raises(UserError, match="got 1 with an empty side and 2 beyond 12 tokens"):
+            one_pass(all_skipped, training=training)
+    with pytest.raises(ValueError, match="batch_tokens: expected at least 1, got 0"):
         one_pass(corpus, batch_tokens=0)
-    with pytest.raises(ValueError, match="max_length: expected at least 1, came 0"):
+    with pytest.raises(ValueError, match="max_length: expected at least 1, got 0"):
         one_pass(corpus, max_length=0)
-    with pytest.raises(ValueError, match="start: expected 0, or more in training, came 3"):
+    with pytest.raises(ValueError, match="start: expected 0, or more in training, got 3"):
         one_pass(corpus, start=3)
-    surveyed = data.survey(corpus, SOURCE, TARGET, 10)
-    with pytest.raises(ValueError, match="surveyed: expected one made with max_length 12, came 10"):
-        one_pass(corpus, surveyed=surveyed)
+    statistics = data.scan_corpora(corpus, SOURCE, TARGET, 10)
+    with pytest.raises(ValueError, match="statistics: expected .* max_length 12, got 10"):
+        one_pass(corpus, statistics=statistics)

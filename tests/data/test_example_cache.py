@@ -1,4 +1,4 @@
-"""The cache: the same batches without the text, made once, remade when anything changed."""
+"""Example cache: equal batches, reuse, invalidation, damage and other file systems."""
 
 import os
 import random
@@ -22,7 +22,7 @@ def text(r, low=1):
 
 @pytest.fixture
 def corpora(tmp_path):
-    """Two corpora, one of them with weights; 2,600 pairs, some empty or long."""
+    """Two corpora of 2,600 pairs in all, some empty or long; the first has weights."""
     r = random.Random(1)
     table = "".join(f"{text(r, 0)}\t{text(r)}\t{r.randint(0, 8) / 4}\n" for _ in range(2300))
     (tmp_path / "one.tsv").write_text(table)
@@ -32,152 +32,161 @@ def corpora(tmp_path):
     return [Corpus(pairs=str(tmp_path / "one.tsv")), two]
 
 
-def surveyed(corpora, cache=None, copy=False, target=TARGET, **limits):
-    return data.survey(corpora, SOURCE, target, 8, cache=cache, copy=copy, **limits)
+def scan(corpora, cache=None, copy=False, target=TARGET, **limits):
+    return data.scan_corpora(corpora, SOURCE, target, 8, cache=cache, copy=copy, **limits)
 
 
-def made(corpora, found, count=60, copy=False, **options):
-    options = {"batch_tokens": 90, "max_length": 8, "surveyed": found, "copy": copy} | options
+def take_batches(corpora, statistics, count=60, copy=False, **options):
+    options = {
+        "batch_tokens": 90,
+        "max_length": 8,
+        "statistics": statistics,
+        "copy": copy,
+    } | options
     return list(data.batches(corpora, SOURCE, TARGET, **options).take(count))
 
 
-def assert_same(ours, theirs):
-    assert len(ours) == len(theirs) > 0
-    for one, other in zip(ours, theirs, strict=True):
-        tf.nest.assert_same_structure(one, other)
-        tf.nest.map_structure(np.testing.assert_array_equal, one, other)
+def assert_equal_batches(first, second):
+    assert len(first) == len(second) > 0
+    for batch, other in zip(first, second, strict=True):
+        tf.nest.assert_same_structure(batch, other)
+        tf.nest.map_structure(np.testing.assert_array_equal, batch, other)
 
 
 @pytest.mark.parametrize("copy", [False, True])
 @pytest.mark.parametrize("start", [0, 290])
-def test_batches_are_those_of_the_text(tmp_path, corpora, copy, start):
+def test_cached_batches_equal_those_of_the_text(tmp_path, corpora, copy, start):
     limits = {"max_ratio": 4.0, "unique": True, "min_length": 2}
-    plain = surveyed(corpora, **limits)
-    cached = surveyed(corpora, f"{tmp_path}/cache", copy, **limits)
+    plain = scan(corpora, **limits)
+    cached = scan(corpora, f"{tmp_path}/cache", copy, **limits)
     assert cached == plain  # every count
     assert plain.examples is None
     options = {"copy": copy, "start": start}
-    assert_same(made(corpora, cached, **options), made(corpora, plain, **options))
+    assert_equal_batches(
+        take_batches(corpora, cached, **options), take_batches(corpora, plain, **options)
+    )
 
 
-def test_a_pass_in_order_is_that_of_the_text(tmp_path, corpora):
-    cached = surveyed(corpora, f"{tmp_path}/cache")
-    plain = surveyed(corpora)
+def test_a_cached_pass_in_order_equals_that_of_the_text(tmp_path, corpora):
+    cached = scan(corpora, f"{tmp_path}/cache")
+    plain = scan(corpora)
     options = {"training": False, "count": -1}
-    assert_same(made(corpora, cached, **options), made(corpora, plain, **options))
+    assert_equal_batches(
+        take_batches(corpora, cached, **options), take_batches(corpora, plain, **options)
+    )
 
 
-def test_the_cache_is_read_again_and_nothing_else(tmp_path, corpora, monkeypatch):
+def test_an_unchanged_cache_is_reused(tmp_path, corpora, monkeypatch):
     cache = f"{tmp_path}/cache"
-    first = surveyed(corpora, cache)
+    first = scan(corpora, cache)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    monkeypatch.setattr(corpus_scan, "_Tally", None)  # no corpus is counted
-    again = surveyed(corpora, cache)
+    monkeypatch.setattr(corpus_scan, "_CorpusCounter", None)  # no corpus is counted
+    again = scan(corpora, cache)
     assert again == first
-    assert_same(made(corpora, again), made(corpora, first))
+    assert_equal_batches(take_batches(corpora, again), take_batches(corpora, first))
     heavier = [corpora[0], Corpus(source=corpora[1].source, target=corpora[1].target, weight=3)]
-    assert surveyed(heavier, cache).indexes[1].weight == 3  # a weight changes no example
+    assert scan(heavier, cache).indexes[1].weight == 3  # the weight does not affect examples
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_the_cache_is_made_anew_when_something_changed(tmp_path, corpora):
+def test_a_change_makes_a_new_cache(tmp_path, corpora):
     cache = tmp_path / "cache"
-    surveyed(corpora, str(cache))
+    scan(corpora, str(cache))
     other = Whitespace(["b", "c", "x", "z"])
     for number, changed in enumerate([{"copy": True}, {"min_length": 2}, {"target": other}], 2):
-        surveyed(corpora, str(cache), **changed)
+        scan(corpora, str(cache), **changed)
         assert len(list(cache.iterdir())) == number
     later = os.stat(corpora[0].pairs).st_mtime_ns + 10**9
     os.utime(corpora[0].pairs, ns=(later, later))
-    surveyed(corpora, str(cache))
+    scan(corpora, str(cache))
     assert len(list(cache.iterdir())) == 5
 
 
-def test_a_survey_is_kept_alone(tmp_path, corpora, monkeypatch):
+def test_statistics_are_kept_without_a_cache(tmp_path, corpora, monkeypatch):
     keep = {"keep": f"{tmp_path}/kept"}
-    first = surveyed(corpora, **keep)
+    first = scan(corpora, **keep)
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["survey.npz"]
-    other = surveyed(corpora, min_length=3, **keep)  # takes its place
+    other = scan(corpora, min_length=3, **keep)  # replaces the file
     assert other.too_short > first.too_short
-    monkeypatch.setattr(corpus_scan, "_Tally", None)  # no corpus is counted
-    assert surveyed(corpora, min_length=3, copy=True, **keep) == other
-    assert_same(made(corpora, other), made(corpora, surveyed(corpora, min_length=3, **keep)))
+    monkeypatch.setattr(corpus_scan, "_CorpusCounter", None)  # no corpus is counted
+    assert scan(corpora, min_length=3, copy=True, **keep) == other
+    assert_equal_batches(
+        take_batches(corpora, other), take_batches(corpora, scan(corpora, min_length=3, **keep))
+    )
     with pytest.raises(TypeError):
-        surveyed(corpora, **keep)
+        scan(corpora, **keep)
 
 
-def test_a_damaged_cache_is_made_anew(tmp_path, corpora):
+def test_a_damaged_cache_is_rebuilt(tmp_path, corpora):
     cache = tmp_path / "cache"
-    whole = made(corpora, surveyed(corpora, str(cache)))
-    (survey,) = cache.glob("*/survey.npz")
+    expected = take_batches(corpora, scan(corpora, str(cache)))
+    (saved,) = cache.glob("*/survey.npz")
     examples = sorted(cache.glob("*/examples-*.tfrecord"))
     assert len(examples) == 2
     for path, content in [
-        (survey, survey.read_bytes()[:-100]),
-        (survey, b""),
-        (survey, None),
+        (saved, saved.read_bytes()[:-100]),
+        (saved, b""),
+        (saved, None),
         (examples[0], examples[0].read_bytes()[:-1]),
         (examples[1], None),
     ]:
         path.unlink() if content is None else path.write_bytes(content)
-        assert_same(made(corpora, surveyed(corpora, str(cache))), whole)
+        assert_equal_batches(take_batches(corpora, scan(corpora, str(cache))), expected)
 
 
-def test_a_damaged_record_is_named(tmp_path, corpora):
+def test_a_damaged_record_is_reported(tmp_path, corpora):
     cache = tmp_path / "cache"
-    found = surveyed(corpora, str(cache))
+    statistics = scan(corpora, str(cache))
     path = next(cache.glob("*/examples-0.tfrecord"))
     content = bytearray(path.read_bytes())
     content[500] ^= 1
     path.write_bytes(content)
-    with pytest.raises(
-        tf.errors.OpError, match=r"examples-0\.tfrecord: .* came a damaged one: del"
-    ):
-        made(corpora, found)
+    with pytest.raises(tf.errors.OpError, match=r"examples-0\.tfrecord: .* got a damaged one: del"):
+        take_batches(corpora, statistics)
 
 
-def test_bad_input_leaves_no_cache(tmp_path, corpora):
+def test_invalid_input_leaves_no_cache(tmp_path, corpora):
     with open(corpora[0].pairs, "a") as file:
         file.write("no tab\n")
     cache = tmp_path / "cache"
     with pytest.raises(UserError, match=r"one\.tsv:2301: expected source<TAB>target"):
-        surveyed(corpora, str(cache))
+        scan(corpora, str(cache))
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
-def test_what_an_interruption_left_is_cleared_away(tmp_path, corpora):
+def test_stale_partial_files_are_removed(tmp_path, corpora):
     cache = tmp_path / "cache"
-    surveyed(corpora, str(cache))
+    scan(corpora, str(cache))
     folder = next(cache.iterdir())
     for name, age in (("survey.npz.1.new", 7200), ("examples-0.1.new", 60)):
         (folder / name).write_text("half")
         when = (folder / "survey.npz").stat().st_mtime - age
         os.utime(folder / name, (when, when))
-    surveyed(corpora, str(cache))
+    scan(corpora, str(cache))
     assert sorted(path.suffix for path in folder.iterdir()) == [".new", ".npz"] + [".tfrecord"] * 2
     assert (folder / "examples-0.1.new").exists()  # another run may be writing it
 
 
-def test_examples_are_records_that_tensorflow_reads(tmp_path, corpora):
-    found = surveyed(corpora, f"{tmp_path}/cache")
-    records = list(tf.data.TFRecordDataset(found.examples[0].path).as_numpy_iterator())
+def test_the_cache_consists_of_tfrecord_files(tmp_path, corpora):
+    statistics = scan(corpora, f"{tmp_path}/cache")
+    records = list(tf.data.TFRecordDataset(statistics.examples[0].path).as_numpy_iterator())
     rows = 0
     for record in records:
         features = tf.train.Example.FromString(record).features.feature
         rows += len(features["weight"].bytes_list.value[0]) // 4
     assert len(records) == 3
-    assert rows == found.corpora[0].kept
+    assert rows == statistics.corpora[0].kept
 
 
-def test_a_cache_that_cannot_be_written_or_does_not_fit(tmp_path, corpora):
+def test_an_unwritable_cache_and_one_with_another_copy(tmp_path, corpora):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file/.*: cannot be written: .*file is not a directory"):
-        surveyed(corpora, f"{tmp_path}/file")
-    found = surveyed(corpora, f"{tmp_path}/cache")
+        scan(corpora, f"{tmp_path}/file")
+    statistics = scan(corpora, f"{tmp_path}/cache")
     with pytest.raises(
-        ValueError, match="surveyed: expected a cache made with copy=True, came the"
+        ValueError, match="statistics: expected a cache made with copy=True, got one"
     ):
-        made(corpora, found, copy=True)
+        take_batches(corpora, statistics, copy=True)
 
 
 def test_corpora_and_cache_on_another_file_system():
@@ -185,7 +194,7 @@ def test_corpora_and_cache_on_another_file_system():
     with tf.io.gfile.GFile("ram://corpus/pairs.tsv", "wb") as file:
         file.write("".join(f"{text(r)}\t{text(r)}\n" for _ in range(1500)))
     corpus = Corpus(pairs="ram://corpus/pairs.tsv")
-    plain, cached = surveyed(corpus), surveyed(corpus, "ram://corpus/cache/")
+    plain, cached = scan(corpus), scan(corpus, "ram://corpus/cache/")
     assert plain.pairs == 1500
-    assert_same(made(corpus, cached), made(corpus, plain))
-    assert surveyed(corpus, "ram://corpus/cache/") == plain
+    assert_equal_batches(take_batches(corpus, cached), take_batches(corpus, plain))
+    assert scan(corpus, "ram://corpus/cache/") == plain

@@ -1,17 +1,24 @@
-"""Files of frames, and the batches that are made of them."""
+"""Feature files, and the batches that are made from them."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_s2s.config import Corpus, TokenizerConfig, UserError
-from keras_s2s.data import batches, longest_batch, read_frames, read_pairs, survey, width_of
-from keras_s2s.tokenizers import Frames, load_pair, save_pair, train
+from keras_s2s.data import (
+    batches,
+    feature_size,
+    longest_batch,
+    read_features,
+    read_pairs,
+    scan_corpora,
+)
+from keras_s2s.tokenizers import Features, load_pair, save_pair, train
 
 F = 3
 
 
-def examples(count=9, width=F, seed=0, dtype="float32"):
+def make_arrays(count=9, width=F, seed=0, dtype="float32"):
     random = np.random.default_rng(seed)
     return [random.normal(size=(1 + i % 4, width)).astype(dtype) for i in range(count)]
 
@@ -31,7 +38,7 @@ def floats(values):
 
 
 def records(path, arrays):
-    """One feature for each frame."""
+    """A record with one feature per frame."""
     with tf.io.TFRecordWriter(str(path)) as file:
         for one in arrays:
             rows = tf.train.FeatureList(feature=[floats(frame) for frame in one])
@@ -41,13 +48,13 @@ def records(path, arrays):
 
 
 def flat_records(path, arrays, shapes=None):
-    """All numbers of an example in one list, and its shape."""
+    """A record with one list of all numbers, and the shape."""
     with tf.io.TFRecordWriter(str(path)) as file:
         for one, shape in zip(arrays, shapes or [one.shape for one in arrays], strict=True):
             sizes = tf.train.Feature(int64_list=tf.train.Int64List(value=shape))
             features = {"values": floats(one.ravel()), "shape": sizes}
-            made = tf.train.Example(features=tf.train.Features(feature=features))
-            file.write(made.SerializeToString())
+            example = tf.train.Example(features=tf.train.Features(feature=features))
+            file.write(example.SerializeToString())
     return str(path)
 
 
@@ -68,11 +75,11 @@ def letters(*rows):
 
 
 @pytest.mark.parametrize("kind", list(WRITERS))
-def test_every_kind_of_file_reads_as_the_same_arrays(tmp_path, kind):
-    arrays = examples()
+def test_every_format_gives_the_same_arrays(tmp_path, kind):
+    arrays = make_arrays()
     path = write(kind, tmp_path, arrays)
-    assert width_of(path) == F
-    for one, two in zip(read_frames(path), arrays, strict=True):
+    assert feature_size(path) == F
+    for one, two in zip(read_features(path), arrays, strict=True):
         np.testing.assert_array_equal(one, two)
     texts = lines(tmp_path / "y.txt", [f"t{i}" for i in range(9)])
     for (frames, text), (i, two) in zip(
@@ -83,18 +90,18 @@ def test_every_kind_of_file_reads_as_the_same_arrays(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", list(WRITERS))
-def test_batches_of_frames_and_texts(tmp_path, kind):
-    arrays = examples()
+def test_batches_of_features_and_texts(tmp_path, kind):
+    arrays = make_arrays()
     corpus = Corpus(
         source=write(kind, tmp_path, arrays), target=lines(tmp_path / "y", ["a b"] * 8 + ["b"])
     )
-    source, target = Frames(F), letters("a b")
-    found = survey(corpus, source, target, 10)
-    assert (found.pairs, found.source_tokens) == (9, sum(map(len, arrays)))
-    made = list(batches(corpus, source, target, batch_tokens=8, max_length=10, training=False))
-    assert len(made) == found.count_batches(8, None) > 2
+    source, target = Features(F), letters("a b")
+    statistics = scan_corpora(corpus, source, target, 10)
+    assert (statistics.pairs, statistics.source_tokens) == (9, sum(map(len, arrays)))
+    dataset = list(batches(corpus, source, target, batch_tokens=8, max_length=10, training=False))
+    assert len(dataset) == statistics.count_batches(8, None) > 2
     seen = 0
-    for x, y, weights in made:
+    for x, y, weights in dataset:
         features, mask = x["source"]["features"].numpy(), x["source"]["mask"].numpy()
         assert features.shape == (*mask.shape, F)
         assert mask.any(1).all()
@@ -106,10 +113,10 @@ def test_batches_of_frames_and_texts(tmp_path, kind):
     assert seen == 9
 
 
-def test_batches_of_frames_and_frames(tmp_path):
-    arrays, targets = examples(), examples(seed=1, width=2)
+def test_batches_of_features_on_both_sides(tmp_path):
+    arrays, targets = make_arrays(), make_arrays(seed=1, width=2)
     corpus = Corpus(source=npz(tmp_path / "x.npz", arrays), target=npz(tmp_path / "y.npz", targets))
-    pair = Frames(F), Frames(2)
+    pair = Features(F), Features(2)
     (x, y, weights), *_ = batches(corpus, *pair, batch_tokens=40, max_length=9, training=False)
     assert y.dtype == tf.float32
     real = weights.numpy() > 0
@@ -120,37 +127,37 @@ def test_batches_of_frames_and_frames(tmp_path):
     shuffled = batches(corpus, *pair, batch_tokens=8, max_length=9, seed=3)
     one, two = (list(shuffled.take(3)) for _ in range(2))
     tf.nest.map_structure(np.testing.assert_array_equal, one, two)
-    surveyed = survey(corpus, *pair, 3)  # examples of 4 frames are skipped
-    assert surveyed.too_long == 2
-    x, y, _ = longest_batch(corpus, *pair, surveyed=surveyed, batch_tokens=80)
+    statistics = scan_corpora(corpus, *pair, 3)  # examples of 4 frames are skipped
+    assert statistics.too_long == 2
+    x, y, _ = longest_batch(corpus, *pair, statistics=statistics, batch_tokens=80)
     assert x["source"]["features"].shape[1] == 3
 
 
-def test_frames_are_kept_in_a_run(tmp_path):
-    save_pair(tmp_path, Frames(5), letters("a"))
+def test_features_are_saved_and_loaded(tmp_path):
+    save_pair(tmp_path, Features(5), letters("a"))
     source, target = load_pair(tmp_path)
     assert (source.kind, source.size, target.kind) == ("frames", 5, "whitespace")
     (tmp_path / "source.json").write_text('{"kind": "frames", "size": 0}')
-    with pytest.raises(UserError, match=r"source\.json: expected a size of at least 1, came 0"):
+    with pytest.raises(UserError, match=r"source\.json: expected a size of at least 1, got 0"):
         load_pair(tmp_path)
     with pytest.raises(ValueError, match="size: expected a positive number"):
-        Frames(0)
+        Features(0)
 
 
-def broken(path, at=20):
+def corrupt(path, at=20):
     content = bytearray(path.read_bytes())
     content[at] ^= 255
     path.write_bytes(content)
     return str(path)
 
 
-def _bad(folder):
-    good, x = examples(3), folder / "x.npz"
+def _invalid_files(folder):
+    good, x = make_arrays(3), folder / "x.npz"
     bad = good[1].copy()
     bad[1, 2] = np.nan
     record = folder / "x.tfrecord"
     yield npz(x, [good[0], good[1][0]]), r"x.npz: example 2 \(arr_1\): expected real .*\[S, 3\]"
-    yield npz(x, [good[0], good[1][:, :2]]), r"example 2 \(arr_1\): .*\[S, 3\], came \[2, 2\]"
+    yield npz(x, [good[0], good[1][:, :2]]), r"example 2 \(arr_1\): .*\[S, 3\], got \[2, 2\]"
     yield npz(x, [good[0], bad]), r"example 2 \(arr_1\): expected finite .* in frame 2"
     yield npz(x, [np.array([["a"]])]), r"example 1 \(arr_0\): expected real numbers \[S, F\]"
     np.savez(x, frames=np.zeros([5, 2]), lengths=[2, 2])
@@ -160,26 +167,26 @@ def _bad(folder):
     yield str(folder / "none.npz"), r"none.npz: expected an .npz archive.*: No such file"
     yield str(folder / "none.tfrecord"), r"none.tfrecord: expected a TFRecord file of frames"
     records(record, good)
-    yield broken(record), r"x.tfrecord: expected a TFRecord file of frames, came: "
+    yield corrupt(record), r"x.tfrecord: expected a TFRecord file of frames, got: "
     yield flat_records(record, good, [(1, 3), (1, 1), (3, 3)]), r"example 2: .* shape \[1, 1\]"
-    yield records(record, [good[0], good[1][:, :2]]), r"x.tfrecord: example 2: .*came \[2, 2\]"
+    yield records(record, [good[0], good[1][:, :2]]), r"x.tfrecord: example 2: .*got \[2, 2\]"
 
 
-def test_what_is_wrong_is_named(tmp_path):
-    for path, message in _bad(tmp_path):
+def test_invalid_files_are_reported(tmp_path):
+    for path, message in _invalid_files(tmp_path):
         with pytest.raises(UserError, match=message):
-            list(read_frames(path))
-    with pytest.raises(UserError, match="expected at least one example, came none"):
-        width_of(npz(tmp_path / "x.npz", []))
+            list(read_features(path))
+    with pytest.raises(UserError, match="expected at least one example, got none"):
+        feature_size(npz(tmp_path / "x.npz", []))
 
 
-def test_corpora_that_do_not_fit_are_refused(tmp_path):
-    x, y = npz(tmp_path / "x.npz", examples(3)), lines(tmp_path / "y", ["a"] * 2)
-    with pytest.raises(UserError, match="expected as many examples in both, came 3 and 2"):
-        survey(Corpus(source=x, target=y), Frames(F), letters("a"), 9)
-    with pytest.raises(UserError, match=r"x.npz: expected frames of 4 numbers, came .* of 3"):
-        survey(Corpus(source=x, target=y), Frames(4), letters("a"), 9)
-    with pytest.raises(UserError, match=r"x.npz: expected text, came frames of 3 numbers"):
-        survey(Corpus(source=x, target=y), letters("a"), letters("a"), 9)
-    with pytest.raises(UserError, match=r"y: expected frames of 3 numbers, came text"):
-        survey(Corpus(source=x, target=y), Frames(F), Frames(F), 9)
+def test_corpora_that_do_not_match_their_tokenizers(tmp_path):
+    x, y = npz(tmp_path / "x.npz", make_arrays(3)), lines(tmp_path / "y", ["a"] * 2)
+    with pytest.raises(UserError, match="expected as many examples in both, got 3 and 2"):
+        scan_corpora(Corpus(source=x, target=y), Features(F), letters("a"), 9)
+    with pytest.raises(UserError, match=r"x.npz: expected frames of 4 numbers, got .* of 3"):
+        scan_corpora(Corpus(source=x, target=y), Features(4), letters("a"), 9)
+    with pytest.raises(UserError, match=r"x.npz: expected text, got frames of 3 numbers"):
+        scan_corpora(Corpus(source=x, target=y), letters("a"), letters("a"), 9)
+    with pytest.raises(UserError, match=r"y: expected frames of 3 numbers, got text"):
+        scan_corpora(Corpus(source=x, target=y), Features(F), Features(F), 9)

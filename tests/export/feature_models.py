@@ -9,7 +9,7 @@ from keras_s2s.heads import RegressionHead, SoftmaxHead
 from keras_s2s.layers.features import FeatureProjection
 from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models.seq2seq import Seq2Seq
-from keras_s2s.tokenizers import Frames, train
+from keras_s2s.tokenizers import Features, train
 from keras_s2s.translator import Forecaster, Translator
 from tests.conformance import models
 
@@ -41,7 +41,7 @@ def make_translator():
         SoftmaxHead(target.size),
     )
     decoding = Decoding(beam_size=2, max_length=6)
-    return Translator(strong(model), Frames(F), target, decoding, {"max_length": 8, "frames": 12})
+    return Translator(strong(model), Features(F), target, decoding, {"max_length": 8, "frames": 12})
 
 
 def make_forecaster(loss="gaussian"):
@@ -53,7 +53,7 @@ def make_forecaster(loss="gaussian"):
         models.DECODERS["pre"](),
         RegressionHead(G, loss),
     )
-    return Forecaster(strong(model), Frames(F), Frames(G), Decoding(steps=4), {"max_length": 8})
+    return Forecaster(strong(model), Features(F), Features(G), Decoding(steps=4), {"max_length": 8})
 
 
 def make_speller():
@@ -64,4 +64,4 @@ def make_speller():
     config = ModelConfig(preset="listen_attend_spell", embedding=8, **sizes)
     model = strong(catalog.build(config, F, target.size, frames=(True, False)))
     decoding = Decoding(beam_size=2, max_length=6)
-    return Translator(model, Frames(F), target, decoding, {"max_length": 8, "frames": 40})
+    return Translator(model, Features(F), target, decoding, {"max_length": 8, "frames": 40})

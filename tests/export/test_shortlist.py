@@ -33,11 +33,11 @@ def test_ids_of_a_shortlist_are_those_of_its_pieces():
     short = Shortlist(whole, KEPT)
     assert short.vocabulary == (*whole.vocabulary[:4], "b", "c", "f")
     assert [whole.vocabulary[i] for i in short.whole_ids] == list(short.vocabulary)
-    cut = short.pieces(tf.constant(["f a b zz"]))
+    cut = short.tokenize(tf.constant(["f a b zz"]))
     assert cut.to_list() == [[b"f", b"a", b"b", b"zz"]]
     assert short.ids(cut).to_list() == [[6, 1, 4, 1]]
     assert short.detokenize(cut.to_tensor()).numpy().tolist() == [b"f a b zz"]
-    for pieces, problem in ((["b", "x"], "came 'x'"), ([], "at least one"), (["<s>"], "not spec")):
+    for pieces, problem in ((["b", "x"], "got 'x'"), ([], "at least one"), (["<s>"], "not reserv")):
         with pytest.raises(ValueError, match=f"shortlist: expected .*{problem}"):
             Shortlist(whole, pieces)
 
@@ -102,7 +102,7 @@ def test_the_most_frequent_tokens_and_those_of_a_file(tmp_path):
     assert shortlist_of(run, str(tmp_path / "list")) == ["f", "b"]
     (tmp_path / "list").write_text("f\nq\n")
     for given, problem in (
-        (tmp_path / "list", "list: shortlist: expected pieces of the vocabulary, came 'q'"),
+        (tmp_path / "list", "list: shortlist: expected tokens of the vocabulary, got 'q'"),
         (tmp_path / "none", "none"),
         (0, "shortlist: expected a file or at least 1 token, came 0"),
         (5, "shortlist: expected a file, for .* names no training data .*; came 5"),

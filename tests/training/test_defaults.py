@@ -49,7 +49,7 @@ def test_bad_input_is_named_before_anything_is_written(tmp_path, corpora):
 
 def test_corpora_that_leave_no_pair_are_named_before_the_model_is_built(tmp_path, corpora):
     config = changed(configuration(corpora), data__max_length=1)
-    with pytest.raises(UserError, match=r"expected a pair of 1 to 1 pieces a side, came .* beyond"):
+    with pytest.raises(UserError, match=r"expected a pair of 1 to 1 tokens a side, got .* beyond"):
         train(config, tmp_path / "run", stream=io.StringIO())
     assert not (tmp_path / "run" / "config.yml").exists()
 

@@ -101,6 +101,6 @@ def test_what_is_wrong_has_its_key(folder):
     with pytest.raises(UserError, match=r"^data\.source_tokenizer\.size: expected at least 6 for"):
         train_tokenizers(config(folder, source_tokenizer=wrong), folder / "run")
     (folder / "words.txt").write_text("a\na\n")
-    with pytest.raises(UserError, match=r"^\S+/words\.txt:2: expected a piece once, the first is"):
+    with pytest.raises(UserError, match=r"^\S+/words\.txt:2: expected a token once, the first is"):
         train_tokenizers(config(folder, tokenizer=settings(folder, "words")), folder / "run")
     assert not (folder / "run" / "tokenizers" / "target.json").exists()

@@ -2,10 +2,10 @@
 
     python tools/bench/data.py [--megabytes 20 2000] [--seconds 60] [--cache] [--kind characters]
 
-Makes corpora of made-up sentences in a temporary directory and, for each, starts a process of its
-own that surveys it, streams training batches and goes on from a batch in the middle of the first
-epoch. Prints tokens a second, the target's alone and both sides' together, and the process' peak
-resident memory.
+Writes corpora of random sentences to a temporary directory. For each corpus a separate process
+scans it, streams training batches, and resumes from a batch in the middle of the first epoch.
+Prints tokens per second, of the target and of both sides, and the peak resident memory of the
+process.
 """
 
 import argparse
@@ -19,28 +19,29 @@ import tempfile
 import time
 from pathlib import Path
 
-SENTENCES = 40_000  # different ones; a corpus repeats them in another order each time
+SENTENCES = 40_000  # distinct ones; a corpus repeats them in a new order each time
 BATCH_TOKENS, MAX_LENGTH = 4096, 100
 
 
 def main():
-    """Measures every size in a process of its own."""
-    options = _arguments()
+    """Measures each corpus size in a separate process."""
+    options = _parse_arguments()
     if options.corpus:
         print(json.dumps(_measure(options)))
         return
-    first = None
+    baseline = None
     for size in options.megabytes:
         with tempfile.TemporaryDirectory() as folder:
-            began = time.monotonic()
-            _write(Path(folder), size)
-            print(f"{size:,} MB of text, made in {time.monotonic() - began:.0f} s", flush=True)
-            found = _measured(options, folder)
-        first = first or found
-        print(_describe(found, first), flush=True)
+            start = time.monotonic()
+            _write_corpus(Path(folder), size)
+            seconds = time.monotonic() - start
+            print(f"{size:,} MB of text, written in {seconds:.0f} s", flush=True)
+            figures = _measure_in_process(options, folder)
+        baseline = baseline or figures
+        print(_describe(figures, baseline), flush=True)
 
 
-def _arguments():
+def _parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=int, nargs="+", default=[20, 2000])
     parser.add_argument("--seconds", type=float, default=60.0, help="of streaming")
@@ -51,8 +52,8 @@ def _arguments():
     return parser.parse_args()
 
 
-def _write(folder, megabytes):
-    """Two aligned files of made-up sentences, each a half of `megabytes`."""
+def _write_corpus(folder, megabytes):
+    """Writes two aligned files of random sentences, each half of `megabytes`."""
     r = random.Random(1)
     letters = "etaoinshrdlucmfwypvbgkjqxz"
     weights = [1 / (n + 1) for n in range(26)]
@@ -69,19 +70,19 @@ def _write(folder, megabytes):
         while source.tell() + target.tell() < megabytes * 1e6:
             order = r.sample(range(SENTENCES), SENTENCES)
             for file, lines in zip((source, target), sides, strict=True):
-                file.write("".join(f"{lines[place]}\n" for place in order))
+                file.write("".join(f"{lines[number]}\n" for number in order))
 
 
-def _measured(options, folder):
+def _measure_in_process(options, folder):
     command = [sys.executable, __file__, "--corpus", folder, "--seconds", str(options.seconds)]
     command += ["--kind", options.kind]
     command += [f"--{name}" for name in ("cache", "unique") if getattr(options, name)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    completed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(completed.stdout.splitlines()[-1])
 
 
 def _measure(options):
-    """What the process of one corpus finds."""
+    """The figures of one corpus, measured in this process."""
     from keras_s2s import data, tokenizers
     from keras_s2s.config import Corpus, TokenizerConfig
 
@@ -90,57 +91,58 @@ def _measure(options):
     lines = (line for line, _ in zip(data.read_side(corpus, "source"), range(20_000), strict=False))
     tokenizer = tokenizers.train(TokenizerConfig(kind=options.kind), lines)
     cache = f"{folder}/cache" if options.cache else None
-    found = {}
-    began = time.monotonic()
-    surveyed = data.survey(
+    start = time.monotonic()
+    statistics = data.scan_corpora(
         corpus, tokenizer, tokenizer, MAX_LENGTH, unique=options.unique, cache=cache
     )
-    found["survey"] = time.monotonic() - began
-    found["pairs"] = surveyed.pairs
-    found["survey_memory"] = _memory()
+    figures = {"scan": time.monotonic() - start, "pairs": statistics.pairs}
+    figures["scan_memory"] = _peak_memory()
 
-    def stream(start=0):
+    def open_stream(first_batch=0):
         return data.batches(
             corpus,
             tokenizer,
             tokenizer,
             batch_tokens=BATCH_TOKENS,
             max_length=MAX_LENGTH,
-            surveyed=surveyed,
-            start=start,
+            statistics=statistics,
+            start=first_batch,
         )
 
-    found |= _streamed(stream(), options.seconds)
-    began = time.monotonic()
-    next(iter(stream(surveyed.count_batches(BATCH_TOKENS) // 2)))
-    return found | {"middle": time.monotonic() - began, "memory": _memory()}
+    figures |= _measure_stream(open_stream(), options.seconds)
+    start = time.monotonic()
+    next(iter(open_stream(statistics.count_batches(BATCH_TOKENS) // 2)))
+    return figures | {"middle": time.monotonic() - start, "memory": _peak_memory()}
 
 
-def _streamed(batches, seconds):
-    began = time.monotonic()
-    targets, both, count, first = 0, 0, 0, None
+def _measure_stream(batches, seconds):
+    start = time.monotonic()
+    target_tokens, all_tokens, count, first = 0, 0, 0, None
     for (x, _, weights), count in zip(batches, range(1, 1 << 62), strict=False):  # noqa: B007
-        first = first or time.monotonic() - began
-        mine = int((weights.numpy() > 0).sum())
-        targets, both = targets + mine, both + mine + int(x["source"]["mask"].numpy().sum())
-        if time.monotonic() - began > seconds:
+        first = first or time.monotonic() - start
+        batch_tokens = int((weights.numpy() > 0).sum())
+        target_tokens += batch_tokens
+        all_tokens += batch_tokens + int(x["source"]["mask"].numpy().sum())
+        if time.monotonic() - start > seconds:
             break
-    spent = time.monotonic() - began
-    return {"batches": count, "first": first, "target": targets / spent, "both": both / spent}
+    elapsed = time.monotonic() - start
+    speeds = {"target": target_tokens / elapsed, "both": all_tokens / elapsed}
+    return {"batches": count, "first": first, **speeds}
 
 
-def _memory():
+def _peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
 
 
-def _describe(found, first):
-    speed = f"{found['target']:,.0f} target tokens/s ({found['both']:,.0f} of both sides)"
-    memory = f"{found['memory']:,.0f} MB at most ({found['memory'] - first['memory']:+,.0f};"
+def _describe(figures, baseline):
+    speed = f"{figures['target']:,.0f} target tokens/s ({figures['both']:,.0f} of both sides)"
+    growth = f"{figures['memory'] - baseline['memory']:+,.0f}"
+    memory = f"{figures['memory']:,.0f} MB peak ({growth};"
     return (
-        f"  {found['pairs']:,} pairs surveyed in {found['survey']:.1f} s\n"
-        f"  {speed} over {found['batches']:,} batches, the first after {found['first']:.2f} s\n"
-        f"  a stream from the middle of the epoch begins after {found['middle']:.2f} s\n"
-        f"  {memory} {found['survey_memory']:,.0f} after the survey)"
+        f"  {figures['pairs']:,} pairs scanned in {figures['scan']:.1f} s\n"
+        f"  {speed} over {figures['batches']:,} batches, the first after {figures['first']:.2f} s\n"
+        f"  a stream from the middle of the epoch starts after {figures['middle']:.2f} s\n"
+        f"  {memory} {figures['scan_memory']:,.0f} after the scan)"
     )
 
 

@@ -29,7 +29,7 @@ from keras_s2s.export.verification.probe_requests import LONG
 from keras_s2s.serving import EdgeTranslator
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.tokenizers import Bytes, SentencePiece, sentencepiece_model, train
-from keras_s2s.tokenizers.sentencepiece_training import learn
+from keras_s2s.tokenizers.sentencepiece_training import train_sentencepiece
 from keras_s2s.translator import Translator
 from tests.conformance import models
 from tests.export.tiny_models import tokenizers
@@ -72,7 +72,7 @@ def unigram():
 
 def changed(tokenizer, change):
     """The tokenizer of a model that `change` has been at."""
-    proto = sentencepiece_model.read(tokenizer.model_file()[1])
+    proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
     change(proto)
     return SentencePiece(proto.SerializeToString())
 
@@ -284,13 +284,13 @@ def test_unusual_pieces_and_rules_are_refused(side, change, expected, tmp_path):
 
 
 def test_byte_fallback_and_bpe_are_refused(side, tmp_path):
-    target = SentencePiece(learn("unigram", 400, LINES, byte_fallback=True))
+    target = SentencePiece(train_sentencepiece("unigram", 400, LINES, byte_fallback=True))
     refuse(
         "a target model of normal pieces alone, came byte '<0x00>'",
         translator_of(side, target),
         tmp_path,
     )
-    source = SentencePiece(learn("bpe", 120, LINES))
+    source = SentencePiece(train_sentencepiece("bpe", 120, LINES))
     refuse("a source model of type unigram, came bpe", translator_of(source, side), tmp_path)
 
 
