@@ -321,7 +321,10 @@ def endpoint(tokenizer):
 
 def test_an_export_answers_in_a_session_of_a_process_without_us(subwords, tmp_path):
     made = {tokenizer.kind: tokenizer for tokenizer in every_kind(subwords)}
-    assert set(made) == set(TOKENIZERS) - {"factors", "sources"}  # see export/test_composed.py
+    assert set(made) == set(TOKENIZERS) - {
+        "factors",
+        "sources",
+    }  # see test_composite_sources.py
     archive = keras.export.ExportArchive()
     for kind, tokenizer in made.items():
         archive.track(tokenizer)

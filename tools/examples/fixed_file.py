@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_s2s.config import SpecialIds, UserError
 from keras_s2s.export.litert import converter
-from keras_s2s.export.litert.serving_signatures import ServingGraph, is_plain
+from keras_s2s.export.litert.default_search import DefaultSearch, has_plain_search
 from keras_s2s.export.litert.signature_functions import Graphs
 from keras_s2s.layers import loop_backend
 from keras_s2s.translator import load_run
@@ -21,36 +21,39 @@ from keras_s2s.translator import load_run
 
 def fixed(translator, columns) -> bytes:
     """The file of a `Translator` for sources of so many ids, their end included."""
-    if not is_plain(translator):
-        raise UserError("RUN: expected ids alone and options of a plain search, came others")
-    found_columns = translator.defaults()["max_length"]
-    search = ServingGraph(Graphs(translator.model, translator.caps), translator)
+    if not has_plain_search(translator):
+        raise UserError("RUN: expected ids alone and options of a plain search, got others")
+    max_length = translator.defaults()["max_length"]
+    search = DefaultSearch(Graphs(translator.model, translator.caps), translator)
 
     def translate_fixed(ids):
-        given = tf.where(tf.equal(ids[0], SpecialIds().pad), 0, tf.range(1, columns + 1))
-        size = tf.maximum(tf.reduce_max(given), 1)
-        # Sizes that are known only when it runs, one of rows too: loops may grow in the file.
-        rows = tf.minimum(size, 1)
-        made = search.translate(tf.reshape(ids[0, :size], tf.stack([rows, size])))
-        more = found_columns - tf.shape(made["found"])[1]
+        positions = tf.where(tf.equal(ids[0], SpecialIds().pad), 0, tf.range(1, columns + 1))
+        length = tf.reduce_max(positions)
+        width = tf.maximum(length, 1)
+        # Sizes that are not constant, the batch size too: loops may grow tensors in the file.
+        rows = tf.minimum(width, 1)
+        source = tf.reshape(ids[0, :width], tf.stack([rows, width]))
+        found = search(source, tf.fill([rows], length))
+        best = found["ids"][:, 0]  # [1, T]
+        missing = max_length - tf.shape(best)[1]
         return {
-            "found": tf.reshape(tf.pad(made["found"], [[0, 0], [0, more]]), [1, found_columns]),
-            "lengths": tf.reshape(made["lengths"], [1]),
-            "score": tf.reshape(made["score"], [1]),
+            "found": tf.reshape(tf.pad(best, [[0, 0], [0, missing]]), [1, max_length]),
+            "lengths": tf.reshape(found["lengths"][:, 0], [1]),
+            "score": tf.reshape(found["score"][:, 0], [1]),
         }
 
     with loop_backend.growing():
         ids = tf.TensorSpec([1, columns], tf.int32, "ids")
         graph = tf.function(translate_fixed, autograph=False).get_concrete_function(ids=ids)
     content = converter.convert({"translate_fixed": graph}, translator.variables())
-    converter.check_built_in(content)
+    converter.check_operations(content)
     return content
 
 
 def main(run, path, columns="64"):
     """Writes the file of a run's best checkpoint."""
     if not columns.isdecimal() or int(columns) < 1:
-        raise UserError(f"COLUMNS: expected a positive integer, came {columns}")
+        raise UserError(f"COLUMNS: expected a positive integer, got {columns}")
     Path(path).write_bytes(fixed(load_run(run, prepare=False), int(columns)))
 
 

@@ -67,7 +67,7 @@ class Case:
         pair = PAIR if case[2] != "all" else PAIR[:1] * 2
         options = Decoding(beam_size=2, num_hypotheses=2, disallowed=["A", "a"], min_length=3)
         Translator(make(*case, pair), *pair, options).save(root / "run")
-        self.run, self.expect, self.known = root / "run", verification.expect, []
+        self.run, self.expect, self.known = root / "run", verification.compute_expected, []
         self.load, self.loaded = Translator.load, None
         with pytest.MonkeyPatch.context() as patch:
             self.remember(patch)
@@ -245,7 +245,7 @@ def test_a_model_that_is_not_the_run_is_not_published(first, tmp_path, monkeypat
 
     monkeypatch.setattr(model_spec, "make_spec", wrong)
     message = r"other results than the run: log-probability of token \d+, '.*', for '.*': "
-    with pytest.raises(UserError, match=message + r"expected -\d.*, came (-\d|nan)"):
+    with pytest.raises(UserError, match=message + r"expected -\d.*, got (-\d|nan)"):
         export_ctranslate2(first.run, tmp_path / "model", quantization="int8")
     assert os.listdir(tmp_path) == []
 
@@ -260,7 +260,7 @@ def test_rounding_that_goes_too_far_is_not_published(first, tmp_path, monkeypatc
 
     monkeypatch.setattr(model_spec, "optimize", wrong)
     message = "quantization: expected int8 to move log-probabilities by at most 0.3 in the mean, "
-    with pytest.raises(UserError, match=message + r"came \d"):
+    with pytest.raises(UserError, match=message + r"got \d"):
         export_ctranslate2(first.run, tmp_path / "model", quantization="int8")
     assert os.listdir(tmp_path) == []
 
@@ -276,17 +276,17 @@ def test_other_tokens_are_a_difference_unless_the_run_likes_them_as_much(
     found[search] = list(found[search])
     found[search][place] = type(best)(**{**vars(best), "tokens": wrong})
     expected = first.expected._replace(found=found)
-    tokens = f"expected {wrong[-1]!r}, came {best.tokens[-1]!r}"
+    tokens = f"expected {wrong[-1]!r}, got {best.tokens[-1]!r}"
     message = rf"other results .*: token {len(wrong)} by a beam of {beam_size} for '.*': {tokens}"
     with pytest.raises(UserError, match=message):
-        verification.prove(expected, first.path, "float32")
+        verification.verify_model(expected, first.path, "float32")
     # Where CTranslate2 may stop too early, it may find less than the run, and nothing better.
     near, pair = verification._near, (best.tokens, wrong)
     assert near(expected, text, pair, search) == (beam_size > 1)
     assert not near(expected, text, pair[::-1], search)
     assert not near(expected, text, pair, (5, 0.0))
     monkeypatch.setattr(verification, "TIE", 100.0)
-    verification.prove(expected, first.path, "float32")
+    verification.verify_model(expected, first.path, "float32")
 
 
 @pytest.mark.parametrize("name", ["gelu", "silu", "tanh", "sigmoid"])
@@ -323,7 +323,7 @@ def test_a_piece_may_spell_like_a_special_token():
 def test_two_epsilons_are_refused():
     model = make("pre", "pre", "none", PAIR)
     model.decoder.epsilon = 0.1
-    with pytest.raises(UserError, match=r"model\.decoder\.epsilon: expected .* 1e-06, .* came 0.1"):
+    with pytest.raises(UserError, match=r"model\.decoder\.epsilon: expected .* 1e-06, .* got 0.1"):
         model_spec.check_parts(model)
 
 
@@ -333,7 +333,7 @@ def test_two_epsilons_are_refused():
         (("gru", "pre", "softmax"), r"model\.encoder: expected TransformerEncoder, .*RecurrentEnc"),
         (("pre", "gru", "softmax"), r"model\.decoder: expected TransformerDecoder, .*RecurrentDec"),
         (("rotary", "pre", "softmax"), r"model\.encoder\.positions: expected one of .* 'rotary'"),
-        (("pre", "pre", "pointer"), r"model\.head: expected SoftmaxHead, .* came PointerGenerator"),
+        (("pre", "pre", "pointer"), r"model\.head: expected SoftmaxHead, .* got PointerGenerator"),
     ],
 )
 def test_parts_that_it_cannot_run_are_named(parts, message):
@@ -344,10 +344,10 @@ def test_parts_that_it_cannot_run_are_named(parts, message):
 def test_other_activations_and_ensembles_are_refused():
     model = make("pre", "pre", "none", PAIR, activation="elu")
     known = "gelu, relu, sigmoid, silu, tanh"
-    message = rf"model\.encoder\.activation: expected one of {known}, which .* came 'elu'"
+    message = rf"model\.encoder\.activation: expected one of {known}, which .* got 'elu'"
     with pytest.raises(UserError, match=message):
         model_spec.check_parts(model)
-    with pytest.raises(UserError, match="model: expected one Transformer, came Ensemble"):
+    with pytest.raises(UserError, match="model: expected one Transformer, got Ensemble"):
         model_spec.check_parts(Ensemble([model, model]))
 
 
@@ -361,11 +361,11 @@ def test_a_run_that_it_cannot_run_leaves_nothing(tmp_path):
 
 def test_arguments_that_do_not_do_are_named(tmp_path):
     for quantization in ("int4", "INT8", 8):
-        with pytest.raises(UserError, match="quantization: expected one of int8, .*, came .?[iI8]"):
+        with pytest.raises(UserError, match="quantization: expected one of int8, .*, got .?[iI8]"):
             export_ctranslate2(tmp_path / "run", tmp_path / "model", quantization=quantization)
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for taken in (tmp_path, tmp_path / "link"):
-        with pytest.raises(UserError, match="directory .*: expected a free name, came one that ex"):
+        with pytest.raises(UserError, match="directory .*: expected a free name, got one that ex"):
             export_ctranslate2(tmp_path / "run", taken)
     with pytest.raises(UserError, match="run: expected a run directory"):
         export_ctranslate2(tmp_path / "run", tmp_path / "model", checkpoint="last")
@@ -393,7 +393,7 @@ def test_what_cannot_be_written_is_named_and_nothing_stays(first, tmp_path):
 
 
 def test_a_directory_that_appears_meanwhile_is_not_overwritten(first, tmp_path, monkeypatch):
-    prove = verification.prove
+    prove = verification.verify_model
 
     def slow(*arguments):
         prove(*arguments)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from keras_s2s.config import Decoding
-from keras_s2s.export.litert import converter, exporter
+from keras_s2s.export.litert import converter
+from keras_s2s.export.litert.metadata import build_metadata
 from keras_s2s.export.litert.signature_functions import Graphs
 from keras_s2s.serving import EdgeTranslator
 from tests.export.tiny_models import make_translator
@@ -29,7 +30,7 @@ def made(tmp_path_factory):
     graphs = Graphs(translator.model, translator.caps).concrete(["translate_ids"])
     content = converter.convert(graphs, translator.variables())
     path = tmp_path_factory.mktemp("edge") / "model.tflite"
-    path.write_bytes(converter.with_metadata(content, exporter._entries(translator, graphs, {})))
+    path.write_bytes(converter.add_metadata(content, build_metadata(translator, graphs, {})))
     return translator, path
 
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s.config import Decoding, UserError
-from keras_s2s.export.litert.serving_signatures import ServingGraph
+from keras_s2s.export.litert.default_search import DefaultSearch
 from keras_s2s.export.litert.signature_functions import Graphs
 from tests.export.tiny_models import make_translator
 from tests.tensorboard.page.browser import chromium, until
@@ -66,13 +66,14 @@ def ids_of(translator, text):
 @pytest.fixture(scope="module")
 def same(translator):
     """Compares an answer with the model's search, run eagerly: tracing it takes seconds."""
-    search = ServingGraph(Graphs(translator.model, translator.caps), translator)
+    search = DefaultSearch(Graphs(translator.model, translator.caps), translator)
 
     def compare(text, ids, score):
-        expected = search.translate(tf.constant([ids_of(translator, text)]))
-        length = int(expected["lengths"][0])
-        assert [int(number) for number in ids] == expected["found"][0, :length].numpy().tolist()
-        assert float(score) == pytest.approx(float(expected["score"][0]), abs=1e-4)
+        source = ids_of(translator, text)
+        expected = search(tf.constant([source]), tf.constant([len(source)]))
+        length = int(expected["lengths"][0, 0])
+        assert [int(number) for number in ids] == expected["ids"][0, 0, :length].numpy().tolist()
+        assert float(score) == pytest.approx(float(expected["score"][0, 0]), abs=1e-4)
         assert length > 1
 
     return compare
@@ -90,7 +91,7 @@ def test_the_file_finds_what_the_run_finds(translator, path, same):
 
 
 def test_wrong_arguments_are_named(translator, tmp_path):
-    with pytest.raises(UserError, match="COLUMNS: expected a positive integer, came 0"):
+    with pytest.raises(UserError, match="COLUMNS: expected a positive integer, got 0"):
         fixed_file.main("run", tmp_path / "file", "0")
     wishes = make_translator(Decoding(beam_size=3, no_repeat_ngram=2))
     with pytest.raises(UserError, match="RUN: expected ids alone and options of a plain search"):
