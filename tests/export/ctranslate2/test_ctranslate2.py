@@ -1,4 +1,4 @@
-"""CTranslate2 gives what the run gives, or nothing is published."""
+"""Export to CTranslate2: results equal those of the run, or nothing is published."""
 
 import importlib.util
 import json
@@ -30,12 +30,15 @@ from tests.references import MARIAN, held_by_processor
 LETTERS = TokenizerConfig(kind="whitespace", size=None)
 PAIR = tokenizers.train(LETTERS, ["a b c d e f g h i"]), tokenizers.train(LETTERS, ["A B C D E"])
 TEXTS = ["a b c", "c", "i h g f e d c b a", "zz a"]
-# Encoder's norm, decoder's norm, tie. The parts differ in what they can differ in.
-CASES = [("pre", "pre", "none"), ("post", "post", "all")]  # others below, without a search
+# Encoder's norm, decoder's norm, tie. Encoder and decoder differ in size where they may.
+CASES = [
+    ("pre", "pre", "none"),
+    ("post", "post", "all"),
+]  # others are tested below, without a search
 
 
 def make(encoder, decoder, tie, pair, spread=0.7, **more):
-    """A random model that has learnt what every trained one has: no padding, no start, an end."""
+    """A random model that, like trained ones, emits no padding and no start token, but an end."""
     keras.utils.set_random_seed(3)
     width = 8 if tie == "all" else 12
     source, target = (side.size for side in pair)
@@ -52,7 +55,7 @@ def make(encoder, decoder, tie, pair, spread=0.7, **more):
     for weight in model.trainable_variables:
         centre, own = weight.path.endswith("gamma"), spread if len(weight.shape) > 1 else 0.3
         weight.assign(random.normal(centre, own, weight.shape))
-    # Signs that differ: a tied head else likes the token best that came before.
+    # Gains of both signs: otherwise a tied head prefers the previous token.
     last = model.decoder.final_norm or model.decoder.layers[-1].feed_norm
     last.gamma.assign(random.normal(0, 1.5, last.gamma.shape))
     bias = model.head.bias if model.head.tied else model.head.projection.bias
@@ -61,33 +64,34 @@ def make(encoder, decoder, tie, pair, spread=0.7, **more):
 
 
 class Case:
-    """A run with options of its own, what it gives for the probes, and the published model."""
+    """A run with its own decoding options, its expected results, and the published model."""
 
     def __init__(self, case, root):
         pair = PAIR if case[2] != "all" else PAIR[:1] * 2
         options = Decoding(beam_size=2, num_hypotheses=2, disallowed=["A", "a"], min_length=3)
         Translator(make(*case, pair), *pair, options).save(root / "run")
-        self.run, self.expect, self.known = root / "run", verification.compute_expected, []
+        self.run, self.compute_expected = root / "run", verification.compute_expected
+        self.results = []
         self.load, self.loaded = Translator.load, None
         with pytest.MonkeyPatch.context() as patch:
-            self.remember(patch)
+            self.reuse_results(patch)
             self.path = export_ctranslate2(self.run, root / "new" / "model")
-        self.expected, self.pair = self.known[0], pair
+        self.expected, self.pair = self.results[0], pair
         self.translator = self.expected.translator
         self.engine = ctranslate2.Translator(str(self.path), intra_threads=1)
 
-    def remember(self, patch):
-        """Spares further exports the reading of the run and the tracing of graphs."""
+    def reuse_results(self, patch):
+        """Lets further exports skip loading the run and tracing graphs."""
 
-        def expect(translator):
-            self.known = self.known or [self.expect(translator)]
-            return self.known[0]
+        def compute_expected(translator):
+            self.results = self.results or [self.compute_expected(translator)]
+            return self.results[0]
 
         def load(run, checkpoint):
             self.loaded = self.loaded or self.load(run, checkpoint)
             return self.loaded
 
-        patch.setattr(verification, "expect", expect)
+        patch.setattr(verification, "compute_expected", compute_expected)
         patch.setattr(Translator, "load", load)
 
 
@@ -110,15 +114,15 @@ def case(request, cases):
 
 @pytest.fixture
 def first(cases, monkeypatch):
-    """The first case, whose probes the run does not decode again."""
-    found = cases(CASES[0])
-    found.remember(monkeypatch)
-    return found
+    """The first case, with the results of the run computed once."""
+    case = cases(CASES[0])
+    case.reuse_results(monkeypatch)
+    return case
 
 
 @pytest.mark.parametrize("beam_size", [1, 5])
 def test_tokens_and_alignments_are_those_of_the_run(case, beam_size):
-    # CTranslate2 stops when enough have ended, the run when none that lives can win.
+    # CTranslate2 stops when enough hypotheses have ended, the run when no live one can win.
     penalty = 1.0 if beam_size == 1 else 0.0
     found = case.translator.decode(
         TEXTS, beam_size=beam_size, length_penalty=penalty, length_offset=0.0, max_length=40
@@ -131,12 +135,12 @@ def test_tokens_and_alignments_are_those_of_the_run(case, beam_size):
         min_decoding_length=0,
         return_attention=True,
         patience=20,
-        max_batch_size=1,  # in a batch it gives the first token's attention of its first row to all
+        max_batch_size=1,  # in a batch CTranslate2 returns the first row's attention for all rows
     )
     compared = 0
     for (ours,), theirs in zip(found, given, strict=True):
         if beam_size > 1 and max(len(ours.tokens), len(theirs.hypotheses[0])) >= 40:
-            continue  # cut at the limit, which a beam can be in two ways
+            continue  # cut at the limit, where the two beams differ
         compared += 1
         assert theirs.hypotheses[0] == ours.tokens
         kept = ours.alignment[:, :-1]  # CTranslate2 leaves out the column of the source's end
@@ -152,18 +156,18 @@ def test_log_probabilities_are_those_of_the_run(case):
         np.testing.assert_allclose(theirs.log_probs, ours.token_log_probs, atol=2e-5)
 
 
-def test_the_probes_reach_everything(case):
+def test_verification_texts_cover_the_vocabularies(case):
     expected = case.expected
     used = {token for tokens in expected.sources for token in tokens}
     assert used >= set(case.pair[0].vocabulary[4:])
-    assert not used <= set(case.pair[0].vocabulary)  # the unknown
+    assert not used <= set(case.pair[0].vocabulary)  # unknown tokens too
     used = {token for tokens in expected.targets for token in tokens}
     assert used >= set(case.pair[1].vocabulary[4:])
-    for hypotheses in expected.found.values():
+    for hypotheses in expected.hypotheses.values():
         assert any(hypothesis.finished for hypothesis in hypotheses)
 
 
-def test_the_directory_holds_what_is_needed_and_stands_alone(case):
+def test_directory_is_complete(case):
     shared = case.pair[0] is case.pair[1]
     sides = ["shared"] if shared else ["source", "target"]
     names = [f"{side}_vocabulary.json" for side in sides]
@@ -178,7 +182,7 @@ def test_the_directory_holds_what_is_needed_and_stands_alone(case):
 
 
 @pytest.mark.parametrize("quantization", held_by_processor(ACCEPTED_MODEL_TYPES))
-def test_weights_of_other_types(first, tmp_path, quantization):
+def test_quantized_weights(first, tmp_path, quantization):
     path = export_ctranslate2(first.run, tmp_path / "model", quantization=quantization)
     sizes = [(one / "model.bin").stat().st_size for one in (path, first.path)]
     assert (sizes[0] < sizes[1]) == (quantization != "float32")
@@ -235,7 +239,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_model_that_is_not_the_run_is_not_published(first, tmp_path, monkeypatch, mistake):
+def test_model_that_differs_from_the_run_is_not_published(first, tmp_path, monkeypatch, mistake):
     make_spec = model_spec.make_spec
 
     def wrong(translator):
@@ -250,7 +254,7 @@ def test_a_model_that_is_not_the_run_is_not_published(first, tmp_path, monkeypat
     assert os.listdir(tmp_path) == []
 
 
-def test_rounding_that_goes_too_far_is_not_published(first, tmp_path, monkeypatch):
+def test_inaccurate_quantization_is_not_published(first, tmp_path, monkeypatch):
     optimize = model_spec.optimize
 
     def wrong(spec, quantization):
@@ -266,38 +270,40 @@ def test_rounding_that_goes_too_far_is_not_published(first, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("search", verification.SEARCHES[:2])
-def test_other_tokens_are_a_difference_unless_the_run_likes_them_as_much(
+def test_other_tokens_are_a_difference_unless_the_run_rates_them_equally(
     first, monkeypatch, search
 ):
-    found, beam_size = dict(first.expected.found), search[0]
-    place = next(i for i, one in enumerate(found[search]) if one.tokens and one.finished)
-    best, text = found[search][place], first.expected.texts[place]
+    hypotheses, beam_size = dict(first.expected.hypotheses), search[0]
+    row = next(i for i, x in enumerate(hypotheses[search]) if x.tokens and x.finished)
+    best, text = hypotheses[search][row], first.expected.texts[row]
     wrong = [*best.tokens[:-1], "A" if best.tokens[-1] != "A" else "B"]
-    found[search] = list(found[search])
-    found[search][place] = type(best)(**{**vars(best), "tokens": wrong})
-    expected = first.expected._replace(found=found)
+    hypotheses[search] = list(hypotheses[search])
+    hypotheses[search][row] = type(best)(**{**vars(best), "tokens": wrong})
+    expected = first.expected._replace(hypotheses=hypotheses)
     tokens = f"expected {wrong[-1]!r}, got {best.tokens[-1]!r}"
     message = rf"other results .*: token {len(wrong)} by a beam of {beam_size} for '.*': {tokens}"
     with pytest.raises(UserError, match=message):
         verification.verify_model(expected, first.path, "float32")
-    # Where CTranslate2 may stop too early, it may find less than the run, and nothing better.
-    near, pair = verification._near, (best.tokens, wrong)
-    assert near(expected, text, pair, search) == (beam_size > 1)
-    assert not near(expected, text, pair[::-1], search)
-    assert not near(expected, text, pair, (5, 0.0))
+    # Where CTranslate2 may stop too early, its result may rank lower than the run's, not higher.
+    is_acceptable, pair = verification._is_acceptable, (best.tokens, wrong)
+    assert is_acceptable(expected, text, pair, search) == (beam_size > 1)
+    assert not is_acceptable(expected, text, pair[::-1], search)
+    assert not is_acceptable(expected, text, pair, (5, 0.0))
     monkeypatch.setattr(verification, "TIE", 100.0)
     verification.verify_model(expected, first.path, "float32")
 
 
 @pytest.mark.parametrize("name", ["gelu", "silu", "tanh", "sigmoid"])
-def test_activations_a_tied_head_two_norms_and_a_long_source(tmp_path, name):
+def test_activations_with_a_tied_head_two_norms_and_a_long_source(tmp_path, name):
     more = {"silu": MARIAN, "tanh": {"first_position": 1}}.get(name, {})
     model = make("pre", "post", "output", PAIR, 0.3, activation=name, **more)
     model.encoder.source_end = name != "sigmoid"
     spec = model_spec.make_spec(Translator(model, *PAIR))
     model_spec.optimize(spec, "float32")
     spec.save(str(tmp_path))
-    source = np.random.default_rng(1).integers(4, 13, [1, 1300])  # beyond what it reads of itself
+    source = np.random.default_rng(1).integers(
+        4, 13, [1, 1300]
+    )  # more than CTranslate2 reads by default
     x = {"ids": tf.constant(np.append(source, [[3]], 1), tf.int32)}
     x["mask"] = tf.ones_like(x["ids"], tf.bool)
     log_probs, _ = models.whole(model, x, tf.constant([[2, 5, 4]]))
@@ -309,7 +315,7 @@ def test_activations_a_tied_head_two_norms_and_a_long_source(tmp_path, name):
     np.testing.assert_allclose(given.log_probs, expected, atol=2e-5)
 
 
-def test_a_piece_may_spell_like_a_special_token():
+def test_tokens_spelled_like_special_tokens():
     pair = tokenizers.train(LETTERS, ["a </s> b"]), tokenizers.train(LETTERS, ["A <s> <<s>>"])
     spec = model_spec.make_spec(Translator(make("pre", "pre", "none", pair), *pair))
     special = ["<pad>", "<unk>", "<<<s>>>", "<</s>>"]
@@ -320,7 +326,7 @@ def test_a_piece_may_spell_like_a_special_token():
     assert (config["eos_token"], config["unk_token"]) == ("<</s>>", "<unk>")
 
 
-def test_two_epsilons_are_refused():
+def test_different_epsilons_are_refused():
     model = make("pre", "pre", "none", PAIR)
     model.decoder.epsilon = 0.1
     with pytest.raises(UserError, match=r"model\.decoder\.epsilon: expected .* 1e-06, .* got 0.1"):
@@ -336,12 +342,12 @@ def test_two_epsilons_are_refused():
         (("pre", "pre", "pointer"), r"model\.head: expected SoftmaxHead, .* got PointerGenerator"),
     ],
 )
-def test_parts_that_it_cannot_run_are_named(parts, message):
+def test_unsupported_parts_are_named(parts, message):
     with pytest.raises(UserError, match=message):
         model_spec.check_parts(models.make(*parts))
 
 
-def test_other_activations_and_ensembles_are_refused():
+def test_unsupported_activations_and_ensembles_are_refused():
     model = make("pre", "pre", "none", PAIR, activation="elu")
     known = "gelu, relu, sigmoid, silu, tanh"
     message = rf"model\.encoder\.activation: expected one of {known}, which .* got 'elu'"
@@ -351,7 +357,7 @@ def test_other_activations_and_ensembles_are_refused():
         model_spec.check_parts(Ensemble([model, model]))
 
 
-def test_a_run_that_it_cannot_run_leaves_nothing(tmp_path):
+def test_unsupported_run_leaves_nothing(tmp_path):
     pair = PAIR[0], tokenizers.train(LETTERS, ["A B C D E F G"])
     Translator(models.make("gru", "gru", "softmax"), *pair).save(tmp_path / "run")
     with pytest.raises(UserError, match=r"model\.encoder: expected TransformerEncoder"):
@@ -359,7 +365,7 @@ def test_a_run_that_it_cannot_run_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == ["run"]
 
 
-def test_arguments_that_do_not_do_are_named(tmp_path):
+def test_invalid_arguments_are_named(tmp_path):
     for quantization in ("int4", "INT8", 8):
         with pytest.raises(UserError, match="quantization: expected one of int8, .*, got .?[iI8]"):
             export_ctranslate2(tmp_path / "run", tmp_path / "model", quantization=quantization)
@@ -372,13 +378,13 @@ def test_arguments_that_do_not_do_are_named(tmp_path):
     assert os.listdir(tmp_path) == ["link"]
 
 
-def test_a_missing_package_is_named(tmp_path, monkeypatch):
+def test_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"ctranslate2: .* pip install 'keras-s2s\[ctranslate2\]'"):
         export_ctranslate2(tmp_path / "run", tmp_path / "model")
 
 
-def test_what_cannot_be_written_is_named_and_nothing_stays(first, tmp_path):
+def test_full_disk_is_reported_and_leaves_nothing(first, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20000, before[1]))
     try:
@@ -392,14 +398,14 @@ def test_what_cannot_be_written_is_named_and_nothing_stays(first, tmp_path):
         export_ctranslate2(first.run, tmp_path / "file" / "model")
 
 
-def test_a_directory_that_appears_meanwhile_is_not_overwritten(first, tmp_path, monkeypatch):
-    prove = verification.verify_model
+def test_directory_that_appears_during_the_export_is_not_overwritten(first, tmp_path, monkeypatch):
+    verify_model = verification.verify_model
 
     def slow(*arguments):
-        prove(*arguments)
+        verify_model(*arguments)
         (tmp_path / "model").mkdir()
 
-    monkeypatch.setattr(verification, "prove", slow)
+    monkeypatch.setattr(verification, "verify_model", slow)
     with pytest.raises(UserError, match="directory .*: expected a free name"):
         export_ctranslate2(first.run, tmp_path / "model")
     assert os.listdir(tmp_path) == ["model"]

@@ -169,10 +169,11 @@ def test_missing_quantizer_is_reported(kind):
         (["--format", "litert", "--batching"], "--batching: expected none with --format litert"),
         (["--format", "litert", "--weights", "int8"], "--weights: expected none with --format"),
         (["--format", "ctranslate2", "--version", "3"], "--version: expected none with --format"),
+        (["--frozen"], "--frozen: removed; export without it"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_options_of_another_format_are_refused(words, named, tmp_path, capsys):
+def test_removed_options_and_those_of_another_format_are_refused(words, named, tmp_path, capsys):
     assert cli.main(["export", str(tmp_path), str(tmp_path / "out"), *words]) == 2
     assert named in capsys.readouterr().err
 
