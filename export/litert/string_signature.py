@@ -90,13 +90,13 @@ class StringSignature:
         fits = (tf.shape(ids) <= max_length) & (num_bytes <= self._caps["text_bytes"])
         ids = tf.concat([ids[:max_length], [SPECIAL.end]], 0)
         ids = tf.reshape(ids, tf.stack([batch_size, tf.shape(ids)[0]]))
-        found = self._search(ids, tf.fill([batch_size], tf.shape(ids)[1]))
-        length = tf.where(fits, found["lengths"][0, :1], 0)
+        outputs = self._search(ids, tf.fill([batch_size], tf.shape(ids)[1]))
+        length = tf.where(fits, outputs["lengths"][0, :1], 0)
         # Not a constant in float16, which cannot hold it.
         missing = tf.cast(tf.fill([batch_size], int(MISSING_SCORE)), tf.float32)
         return {
-            "text": self._detokenize(found["ids"][0, 0, : length[0]]),
-            "score": tf.where(fits, found["score"][0, :1], missing),
+            "text": self._detokenize(outputs["ids"][0, 0, : length[0]]),
+            "score": tf.where(fits, outputs["score"][0, :1], missing),
         }
 
 

@@ -111,10 +111,10 @@ class TextSignature:
         # The batch size, always 1, must not be a constant: the search is traced for any size.
         batch_size = tf.shape(length)[0]
         ids = tf.reshape(self._tokenize(text[: size[0]]), tf.stack([batch_size, size[0] + 1]))
-        found = self._search(ids, size + 1)
+        outputs = self._search(ids, size + 1)
         fits = length <= self._max_length
-        target_length = tf.where(fits, found["lengths"][0, :1], 0)
-        codes = tf.gather(tf.constant(self._target_codes), found["ids"][0, 0])  # [T, codes]
+        target_length = tf.where(fits, outputs["lengths"][0, :1], 0)
+        codes = tf.gather(tf.constant(self._target_codes), outputs["ids"][0, 0])  # [T, codes]
         positions = tf.expand_dims(tf.range(tf.shape(codes)[0]), 1)
         is_text = (positions < target_length) & (codes >= 0)
         # Not a constant in float16, which cannot hold it.
@@ -124,7 +124,7 @@ class TextSignature:
         return {
             "text": handed(tf.concat([target, [0]], 0)),  # a host gets no tensor of size 0
             "length": tf.expand_dims(tf.shape(target)[0], 0),
-            "score": tf.where(fits, found["score"][0, :1], missing),
+            "score": tf.where(fits, outputs["score"][0, :1], missing),
         }
 
     def _tokenize(self, text: tf.Tensor) -> tf.Tensor:

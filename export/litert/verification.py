@@ -66,7 +66,9 @@ def run_file(
     Raises:
         VerificationError: the process fails, dies or takes too long.
     """
-    requests_path, outcome_path = (Path(exchange) / x for x in ("asked.pickle", "outcome.pickle"))
+    requests_path, outcome_path = (
+        Path(exchange) / x for x in ("requests.pickle", "outcome.pickle")
+    )
     pairs = [(request.signature, request.inputs) for request in requests]
     requests_path.write_bytes(pickle.dumps(pairs))
     outcome_path.unlink(missing_ok=True)
