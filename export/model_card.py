@@ -12,7 +12,7 @@ from typing import Any
 from keras_s2s import __version__, checkpoints
 from keras_s2s.config import Config
 from keras_s2s.export.verification.request_corpus import first_run_directory
-from keras_s2s.tokenizers import SPECIAL_PIECES, Tokenizer
+from keras_s2s.tokenizers import RESERVED_TOKENS, Tokenizer
 from keras_s2s.translator import Translator
 
 __all__ = [
@@ -165,7 +165,7 @@ def flatten_values(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[s
 def _describe_vocabulary(tokenizer: Tokenizer) -> dict[str, Any]:
     """Kind and size of a tokenizer, a digest of its tokens, and the first of them."""
     digest = hashlib.sha256("\n".join(tokenizer.vocabulary).encode()).hexdigest()
-    tokens = list(tokenizer.vocabulary[len(SPECIAL_PIECES) :][:SAMPLE_TOKENS])
+    tokens = list(tokenizer.vocabulary[len(RESERVED_TOKENS) :][:SAMPLE_TOKENS])
     return {"kind": tokenizer.kind, "size": tokenizer.size, "sha256": digest, "tokens": tokens}
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import read_lines, read_side
-from keras_s2s.tokenizers import SPECIAL_PIECES, Shortlist, Tokenizer, load_pair
+from keras_s2s.tokenizers import RESERVED_TOKENS, Shortlist, Tokenizer, load_pair
 
 __all__ = ["load_shortlist", "most_frequent_tokens"]
 
@@ -72,9 +72,9 @@ def most_frequent_tokens(lines: Iterable[str], tokenizer: Tokenizer, count: int)
     """
     lines, counts = iter(lines), np.zeros(tokenizer.size, np.int64)
     while batch := list(itertools.islice(lines, LINES_PER_BATCH)):
-        ids = tokenizer.ids(tokenizer.pieces(tf.constant(batch))).values
+        ids = tokenizer.ids(tokenizer.tokenize(tf.constant(batch))).values
         counts += np.bincount(ids, minlength=tokenizer.size)
-    counts[: len(SPECIAL_PIECES)] = 0
+    counts[: len(RESERVED_TOKENS)] = 0
     if not counts.any():
         raise UserError("no token of the vocabulary occurs in it")
     order = np.argsort(-counts, kind="stable")[:count]

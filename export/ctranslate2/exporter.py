@@ -58,7 +58,7 @@ def export_ctranslate2(
     _check_arguments(directory, quantization)
     translator = Translator.load(run, checkpoint)
     model_spec.check_parts(translator.model)
-    if translator.target_tokenizer.opening:
+    if translator.target_tokenizer.prefix_tokens:
         kind = translator.target_tokenizer.kind
         expected = "expected one that forces no piece, as CTranslate2 does not"
         raise UserError(f"target_tokenizer: {expected}, got {kind}")

@@ -11,9 +11,10 @@ from keras_s2s.config import SpecialIds, UserError
 from keras_s2s.decoders import TransformerDecoder
 from keras_s2s.encoders import TransformerEncoder
 from keras_s2s.heads import SoftmaxHead
-from keras_s2s.layers.embeddings import POSITIONS as SINUSOIDS
-from keras_s2s.layers.embeddings import TokenEmbedding, sinusoidal
-from keras_s2s.tokenizers import SPECIAL_PIECES
+from keras_s2s.layers.positions import SINUSOIDAL_KINDS as SINUSOIDS
+from keras_s2s.layers.positions import sinusoidal_positions
+from keras_s2s.layers.token_embedding import TokenEmbedding
+from keras_s2s.tokenizers import RESERVED_TOKENS
 from keras_s2s.translator import Translator
 
 __all__ = ["check_parts", "make_spec", "optimize"]
@@ -97,7 +98,7 @@ def make_spec(translator: Translator) -> Any:
         (spec.decoder, model.target, model.decoder),
     ):
         positions = tf.range(num_positions) + stack.first_position
-        encodings = sinusoidal(positions, stack.units, stack.positions)
+        encodings = sinusoidal_positions(positions, stack.units, stack.positions)
         part.position_encodings.encodings = encodings.numpy()
         part.scale_embeddings = stack.scaled
         _set_stack(part, stack)
@@ -167,11 +168,11 @@ def _activation(part: str, stack: keras.layers.Layer) -> Any:
 def _set_config(spec: Any, translator: Translator) -> None:
     """Sets the vocabularies and config.json."""
     vocabularies = [
-        list(tokenizer.vocabulary[len(SPECIAL_PIECES) :])
+        list(tokenizer.vocabulary[len(RESERVED_TOKENS) :])
         for tokenizer in (translator.source_tokenizer, translator.target_tokenizer)
     ]
     used, special = {*vocabularies[0], *vocabularies[1]}, SpecialIds()
-    names = [_unused_name(name, used) for name in SPECIAL_PIECES]
+    names = [_unused_name(name, used) for name in RESERVED_TOKENS]
     spec.register_source_vocabulary(names + vocabularies[0])
     spec.register_target_vocabulary(names + vocabularies[1])
     config = spec.config

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import UserError
-from keras_s2s.tokenizers import SPECIAL_PIECES, Tokenizer
+from keras_s2s.tokenizers import RESERVED_TOKENS, Tokenizer
 from keras_s2s.translator import END_MARK, Translator
 
 __all__ = ["ExpectedResults", "compute_expected", "verify_model"]
@@ -66,7 +66,7 @@ def compute_expected(translator: Translator) -> ExpectedResults:
     for beam_size, penalty in SEARCHES:
         rows = plain.decode(texts, beam_size=beam_size, length_penalty=penalty, **options)
         hypotheses[beam_size, penalty] = [best for best, *_ in rows]
-    tokens = np.array(tokenizers[1].vocabulary[len(SPECIAL_PIECES) :], object)
+    tokens = np.array(tokenizers[1].vocabulary[len(RESERVED_TOKENS) :], object)
     targets = [hypothesis.tokens for hypothesis in hypotheses[SEARCHES[1]]]
     targets += [random.choice(tokens, 1 + index).tolist() for index in range(NUM_TEXTS)]
     sources = [hypothesis.source_tokens[:-1] for hypothesis in hypotheses[SEARCHES[0]]]
@@ -111,7 +111,7 @@ def verify_model(expected: ExpectedResults, directory: Path | str, quantization:
 
 def _random_text(tokenizer: Tokenizer, random: np.random.Generator, size: int) -> str:
     """A text of about `size` tokens, mostly from the start of the vocabulary, the frequent ones."""
-    tokens = tokenizer.vocabulary[len(SPECIAL_PIECES) :]
+    tokens = tokenizer.vocabulary[len(RESERVED_TOKENS) :]
     indices = ((len(tokens) + 1) ** random.random(size)).astype(int) - 1
     text = tokenizer.detokenize(tf.constant([[tokens[i] for i in indices]]))
     return text.numpy()[0].decode("utf-8", "replace") + UNKNOWN_TEXT

@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from keras_s2s.export.litert.signature_functions import OPTIONS, Graphs
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures
+from keras_s2s.export.litert.signature_specs import OPTIONS
 from keras_s2s.signatures.fields import TRANSLATE
 from keras_s2s.translator import Translator
 
@@ -16,7 +17,7 @@ def has_plain_search(translator: Translator) -> bool:
     neutral value by default.
     """
     defaults = translator.defaults()
-    return not translator.model.copies and all(
+    return not translator.model.supports_copy and all(
         name in OPTIONS or defaults[name] == field.default
         for name, field in TRANSLATE.options().items()
     )
@@ -30,7 +31,7 @@ class DefaultSearch:
         translator: a translator that passes `has_plain_search`.
     """
 
-    def __init__(self, graphs: Graphs, translator: Translator) -> None:
+    def __init__(self, graphs: LiteRTSignatures, translator: Translator) -> None:
         self._search = graphs.translate_ids
         defaults = translator.defaults() | {"num_hypotheses": 1}
         self.options = {name: defaults[name] for name in OPTIONS}

@@ -18,7 +18,7 @@ from keras_s2s.export.verification.request_corpus import (
     first_run_directory,
     load_validation_pairs,
 )
-from keras_s2s.tokenizers import Factors, Frames, Multilingual, Pointers, Sources
+from keras_s2s.tokenizers import Factors, Features, Multilingual, Pointers, Sources
 from keras_s2s.translator import Translator, load_run
 
 __all__ = ["FILE", "export_litert", "export_litert_translator"]
@@ -169,7 +169,7 @@ def _trace_signatures(translator: Translator, custom: dict) -> dict[str, Any]:
     """The concrete function of each signature, by name."""
     from keras_s2s.export.litert import signature_functions, string_signature, text_signature
 
-    functions = signature_functions.Graphs(translator.model, translator.caps)
+    functions = signature_functions.LiteRTSignatures(translator.model, translator.caps)
     graphs = functions.concrete()
     if custom:
         graphs["translate"] = string_signature.StringSignature(functions, translator).concrete()
@@ -211,7 +211,7 @@ def _check_tokenizers(translator: Translator) -> None:
         if kind in (Factors.kind, Sources.kind):
             reason = "which devices have no tokenizer for"
             raise UserError(f"format: litert expected a {side} of one text, got {kind}, {reason}")
-        if kind in (Frames.kind, Pointers.kind, Multilingual.kind):
+        if kind in (Features.kind, Pointers.kind, Multilingual.kind):
             raise UserError(f"format: litert needs a {side} of texts, got {kind}")
 
 

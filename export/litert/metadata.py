@@ -30,7 +30,7 @@ def build_metadata(
     special = SpecialIds()
     description = {
         "format": FORMAT,
-        "copies": translator.model.copies,
+        "copies": translator.model.supports_copy,
         "caps": translator.caps,
         "defaults": translator.defaults(),
         "dictionary": translator.dictionary,
@@ -69,7 +69,7 @@ def describe_tokenizer(side: str, tokenizer: Tokenizer) -> tuple[dict[str, Any],
     files = {f"keras_s2s.{side}.vocabulary": list(tokenizer.vocabulary)}
     if description["model"]:
         description["leading_spaces"] = sentencepiece_model.leading_spaces(
-            sentencepiece_model.read(content)
+            sentencepiece_model.parse_model(content)
         )
         files[f"keras_s2s.{side}.model"] = content
     return description, files

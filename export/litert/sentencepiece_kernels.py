@@ -10,12 +10,12 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from keras_s2s.config import SpecialIds
-from keras_s2s.tokenizers import SPECIAL_PIECES, SentencePiece, sentencepiece_model
+from keras_s2s.tokenizers import RESERVED_TOKENS, SentencePiece, sentencepiece_model
 
 __all__ = ["FIRST", "SPACE", "KernelDetokenizer", "KernelTokenizer"]
 
 SPECIAL = SpecialIds()
-FIRST = len(SPECIAL_PIECES)  # id of the first subword
+FIRST = len(RESERVED_TOKENS)  # id of the first subword
 SPACE = sentencepiece_model.SPACE
 CONTINUATION_BYTES = range(0x80, 0xC0)  # bytes of a UTF-8 character after its first byte
 
@@ -33,7 +33,7 @@ class KernelTokenizer:
     """
 
     def __init__(self, tokenizer: SentencePiece) -> None:
-        proto = sentencepiece_model.read(tokenizer.model_file()[1])
+        proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
         types = type(proto).SentencePiece.Type
         known = {piece: i for i, piece in enumerate(tokenizer.vocabulary) if i >= FIRST}
         normal = [x.piece if x.type == types.Value("NORMAL") else "" for x in proto.pieces]
@@ -93,7 +93,7 @@ class KernelDetokenizer:
     """
 
     def __init__(self, tokenizer: SentencePiece) -> None:
-        proto = sentencepiece_model.read(tokenizer.model_file()[1])
+        proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
         types, known = type(proto).SentencePiece.Type, tokenizer.vocabulary
         pieces = {piece: i for i, piece in enumerate(known) if i >= FIRST} | {"": SPECIAL.pad}
         stripped = [

@@ -13,7 +13,7 @@ from keras_s2s.config import UserError
 from keras_s2s.export.litert.default_search import has_plain_search
 from keras_s2s.export.litert.sentencepiece_kernels import FIRST, SPACE, KernelTokenizer
 from keras_s2s.export.litert.string_signature import ODD_TEXTS
-from keras_s2s.tokenizers import SPECIAL_PIECES, SentencePiece, sentencepiece_model
+from keras_s2s.tokenizers import RESERVED_TOKENS, SentencePiece, sentencepiece_model
 from keras_s2s.translator import Translator
 
 __all__ = ["require"]
@@ -35,7 +35,7 @@ def require(translator: Translator) -> None:
     """
     if importlib.util.find_spec("tensorflow_text") is None:
         raise _unsupported("the package tensorflow-text", "none")
-    if translator.model.copies:
+    if translator.model.supports_copy:
         raise _unsupported("a model that does not copy", "one that does")
     if not has_plain_search(translator):
         raise _unsupported("default options of a plain search", "others in the run's decoding")
@@ -62,7 +62,7 @@ def _unsupported(expected: str, actual: str) -> UserError:
 
 def _find_problems(tokenizer: SentencePiece) -> Iterator[tuple[str, str]]:
     """(expected, actual) for each unsupported property of a SentencePiece model."""
-    proto = sentencepiece_model.read(tokenizer.model_file()[1])
+    proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
     model_type, normalizer = sentencepiece_model.model_type(proto), proto.normalizer_spec
     if model_type != "unigram":
         yield "of type unigram", model_type
@@ -88,7 +88,7 @@ def _find_odd_pieces(
     if SPACE not in pieces:
         yield f"with the piece {SPACE}", "one without"
     for piece in sorted(pieces):
-        if "\0" in piece or piece in SPECIAL_PIECES:
+        if "\0" in piece or piece in RESERVED_TOKENS:
             yield "without NUL or special names in a piece", repr(piece)
         if piece.endswith(SPACE) and piece.strip(SPACE):
             yield f"without {SPACE} at the end of a word", repr(piece)

@@ -19,7 +19,7 @@ from keras_s2s.export.litert.sentencepiece_kernels import (
     KernelDetokenizer,
     KernelTokenizer,
 )
-from keras_s2s.export.litert.signature_functions import Graphs
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from keras_s2s.export.litert.verification import run_file
 from keras_s2s.export.verification.comparison import VerificationError
 from keras_s2s.export.verification.probe_requests import LONG, ODD, ProbeRequest, build_request
@@ -61,7 +61,7 @@ class StringSignature:
         translator: a translator that passes `sentencepiece_support.require`.
     """
 
-    def __init__(self, graphs: Graphs, translator: Translator) -> None:
+    def __init__(self, graphs: LiteRTSignatures, translator: Translator) -> None:
         self._search, self._caps = DefaultSearch(graphs, translator), translator.caps
         self._tokenize = KernelTokenizer(translator.source_tokenizer)
         self._detokenize = KernelDetokenizer(translator.target_tokenizer)

@@ -13,13 +13,13 @@ import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
 from keras_s2s.export.litert.default_search import DefaultSearch, has_plain_search
-from keras_s2s.export.litert.signature_functions import Graphs, handed
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures, copy_output
 from keras_s2s.export.litert.verification import run_file
 from keras_s2s.export.verification.comparison import VerificationError
 from keras_s2s.export.verification.probe_requests import ProbeRequest, build_request
 from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
-from keras_s2s.tokenizers import SPECIAL_PIECES, Tokenizer
+from keras_s2s.tokenizers import RESERVED_TOKENS, Tokenizer
 from keras_s2s.translator import Translator
 
 __all__ = [
@@ -34,7 +34,7 @@ SPECIAL = SpecialIds()
 KINDS = ("bytes", "characters")
 REQUEST_NAME = "numbers"  # of the signature in requests to the worker process
 NO_CODE = -1
-FIRST = len(SPECIAL_PIECES)  # id of the first token
+FIRST = len(RESERVED_TOKENS)  # id of the first token
 
 
 def supports_text_signature(translator: Translator) -> bool:
@@ -76,7 +76,7 @@ class TextSignature:
         translator: a translator that passes `supports_text_signature`.
     """
 
-    def __init__(self, graphs: Graphs, translator: Translator) -> None:
+    def __init__(self, graphs: LiteRTSignatures, translator: Translator) -> None:
         self._search = DefaultSearch(graphs, translator)
         self._max_length = translator.caps["source_length"]
         tokenizers = translator.source_tokenizer, translator.target_tokenizer
@@ -122,7 +122,7 @@ class TextSignature:
         indices = tf.reshape(tf.where(tf.reshape(is_text, [-1])), [-1])
         target = tf.gather(tf.reshape(codes, [-1]), indices)  # [M]
         return {
-            "text": handed(tf.concat([target, [0]], 0)),  # a host gets no tensor of size 0
+            "text": copy_output(tf.concat([target, [0]], 0)),  # a host gets no tensor of size 0
             "length": tf.expand_dims(tf.shape(target)[0], 0),
             "score": tf.where(fits, outputs["score"][0, :1], missing),
         }

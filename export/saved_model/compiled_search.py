@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_s2s.config import UserError
 from keras_s2s.export.verification.probe_requests import ProbeRequest, build_request
 from keras_s2s.search import CompiledSearch
-from keras_s2s.tokenizers import SPECIAL_PIECES, Frames, Tokenizer
+from keras_s2s.tokenizers import RESERVED_TOKENS, Features, Tokenizer
 from keras_s2s.translator import Translator
 
 __all__ = [
@@ -30,7 +30,7 @@ def build_compiled_search(translator: Translator) -> CompiledSearch:
     Args:
         translator: the exported `Translator`.
     """
-    caps, has_features = translator.caps, isinstance(translator.source_tokenizer, Frames)
+    caps, has_features = translator.caps, isinstance(translator.source_tokenizer, Features)
     longest = caps["frames"] if has_features else caps["source_length"] + 1
     sizes = [size for size, smaller in zip(SIZES, (0, *SIZES)) if smaller < longest]
     return CompiledSearch({1, translator.decoding.beam_size}, sizes, caps["max_length"] + 1)
@@ -52,13 +52,13 @@ def compilation_requests(translator: Translator, search: CompiledSearch) -> list
     return requests
 
 
-def _make_source(tokenizer: Tokenizer | Frames, size: int, smaller: int) -> bytes | np.ndarray:
+def _make_source(tokenizer: Tokenizer | Features, size: int, smaller: int) -> bytes | np.ndarray:
     """A source longer than `smaller` and at most `size`, so that it is padded to `size`."""
-    if isinstance(tokenizer, Frames):
+    if isinstance(tokenizer, Features):
         return np.random.default_rng(size).normal(size=(size, tokenizer.size)).astype(np.float32)
-    tokens = tokenizer.vocabulary[len(SPECIAL_PIECES) :] or ("a",)
+    tokens = tokenizer.vocabulary[len(RESERVED_TOKENS) :] or ("a",)
     for count in range(size - 1, 0, -1):  # the tokenizer may split the text in another way
         text = tokenizer.detokenize(tf.constant([np.resize(tokens, count).tolist()]))
-        if smaller < int(tokenizer.pieces(text).row_lengths()[0]) + 1 <= size:
+        if smaller < int(tokenizer.tokenize(text).row_lengths()[0]) + 1 <= size:
             return text.numpy()[0]
     raise UserError(f"xla: expected a vocabulary for texts of {smaller} to {size} tokens")

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from keras_s2s.config import UserError
-from keras_s2s.data.line_files import complaint
+from keras_s2s.data.line_files import tensorflow_message
 from keras_s2s.export.model_card import describe_training_run, read_card, save_card, write_card
 from keras_s2s.export.publishing import check_version, publish
 from keras_s2s.export.saved_model.batching import batch_requests
@@ -36,7 +36,7 @@ from keras_s2s.export.variant import WEIGHT_TYPES, Variant
 from keras_s2s.export.verification.probe_requests import RequestCorpus
 from keras_s2s.export.verification.request_corpus import build_corpus, load_validation_pairs
 from keras_s2s.search import CompiledSearch
-from keras_s2s.tokenizers import Frames
+from keras_s2s.tokenizers import Features
 from keras_s2s.translator import Translator, load_run, traced
 
 __all__ = ["export_saved_model", "export_translator"]
@@ -123,7 +123,7 @@ def export_translator(
                 write_card(path, translator, (about or {}) | {"variant": figures})
             except tf.errors.OpError as error:
                 # The part before the semicolon names a file in the staging directory.
-                raise OSError(0, complaint(error).rpartition("; ")[2]) from None
+                raise OSError(0, tensorflow_message(error).rpartition("; ")[2]) from None
             seconds = verify_export(translator, path, scratch, corpus, variant.xla)
             if variant.xla:
                 _add_xla_to_card(path, search, sum(seconds[: len(to_compile)]))
@@ -132,14 +132,14 @@ def export_translator(
 
 
 def _check_variant(variant: Variant, translator: Translator) -> None:
-    if variant.batching and isinstance(translator.source_tokenizer, Frames):
+    if variant.batching and isinstance(translator.source_tokenizer, Features):
         raise UserError(
             "batching: expected none for a source of frames, whose requests differ in width"
         )
-    if variant.weights and translator.of_vectors:
+    if variant.weights and translator.has_feature_targets:
         expected = "expected none for forecasts, whose drift has no log-probabilities"
         raise UserError(f"weights: {expected}, got {variant.weights}")
-    if variant.xla and translator.of_vectors:
+    if variant.xla and translator.has_feature_targets:
         raise UserError("xla: expected none for forecasts, which search nothing")
 
 

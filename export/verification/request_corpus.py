@@ -10,7 +10,7 @@ from keras_s2s.config import Config, UserError
 from keras_s2s.data import read_pairs
 from keras_s2s.export.verification.feature_requests import random_frames
 from keras_s2s.export.verification.probe_requests import RequestCorpus
-from keras_s2s.tokenizers import SPECIAL_PIECES, Frames, Tokenizer
+from keras_s2s.tokenizers import RESERVED_TOKENS, Features, Tokenizer
 from keras_s2s.translator import Translator
 
 __all__ = ["build_corpus", "first_run_directory", "load_validation_pairs"]
@@ -60,18 +60,18 @@ def build_corpus(translator: Translator, pairs: Sequence[tuple[str, str]] = ()) 
     tokenizers = translator.source_tokenizer, translator.target_tokenizer
     texts, targets = (_sample_texts(tokenizer) for tokenizer in tokenizers)
     sources, references = zip(*pairs) if pairs else ((), ())
-    if translator.of_vectors:
+    if translator.has_feature_targets:
         return RequestCorpus((*sources, *texts), (), (), forecasts=True)
     tokens = _sample_tokens(translator.target_tokenizer)[:2] or ["a"]
     return RequestCorpus((*sources, *texts), (*references, *targets), tuple(tokens))
 
 
-def _sample_texts(tokenizer: Tokenizer | Frames) -> tuple:
+def _sample_texts(tokenizer: Tokenizer | Features) -> tuple:
     """Two texts of tokens from all parts of the vocabulary, or random features.
 
     The text of an empty vocabulary is `a`.
     """
-    if isinstance(tokenizer, Frames):
+    if isinstance(tokenizer, Features):
         return random_frames(tokenizer.size)
     tokens = _sample_tokens(tokenizer)
     halves = [half for half in (tokens[0::2], tokens[1::2]) if half]
@@ -79,6 +79,6 @@ def _sample_texts(tokenizer: Tokenizer | Frames) -> tuple:
 
 
 def _sample_tokens(tokenizer: Tokenizer) -> list[str]:
-    tokens = tokenizer.vocabulary[len(SPECIAL_PIECES) :]
+    tokens = tokenizer.vocabulary[len(RESERVED_TOKENS) :]
     step = max(1, len(tokens) // MAX_TOKENS)
     return list(tokens[::step][:MAX_TOKENS])

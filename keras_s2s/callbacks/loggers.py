@@ -70,7 +70,7 @@ class Summaries(keras.callbacks.Callback):
         super().set_model(model)
         replicas = model.distribute_strategy.num_replicas_in_sync
         able = hasattr(model, "configure_updates") and replicas == 1 and not model.run_eagerly
-        if able and model.vitals is None and model.optimizer is not None:
+        if able and model.update_stats is None and model.optimizer is not None:
             model.configure_updates()
 
     def on_train_batch_end(self, batch, logs=None):

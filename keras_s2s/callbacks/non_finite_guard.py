@@ -55,7 +55,7 @@ class Guard(keras.callbacks.Callback):
         self._mean, self._best = None, math.inf
 
     def on_train_batch_end(self, batch, logs=None):
-        loss, made = self.model.vitals.read()
+        loss, made = self.model.update_stats.read()
         if made:
             self._skipped = 0
             self._follow(loss)

@@ -110,7 +110,7 @@ def _vocabulary_axes(model, config, sides):
     # one more entry on a side moves just the shapes that depend on it
     plain, axes = dict.fromkeys(sides, 8), {}
     probes = {"target": sides} if config.tie == "all" else {side: (side,) for side in sides}
-    framed = model.source.reads == "features", model.of_vectors
+    framed = model.source.input_key == "features", model.has_feature_targets
     shapes = _shapes(config, plain, framed)
     for side, growing in probes.items():
         grown = _shapes(config, plain | dict.fromkeys(growing, 9), framed)

@@ -73,7 +73,7 @@ class Prober:
         seconds = float(np.median(spent[1:] if steps else spent))
         self.points.append((_padded(batch), peak.most()))
         tokens = int(tf.math.count_nonzero(batch[2])) * self.model.batches_per_update
-        loss, made = self.model.vitals.read()
+        loss, made = self.model.update_stats.read()
         return Trial(
             batch_tokens,
             len(batch[1]),
@@ -86,7 +86,7 @@ class Prober:
         )
 
 
-def settle_batch_tokens(config: Config, pair, surveyed, copy: bool, say) -> Config:
+def settle_batch_tokens(config: Config, pair, statistics, copy: bool, say) -> Config:
     """The configuration with a number where `data.batch_tokens` is `auto`.
 
     A model of its own makes updates on the longest pairs at rising sizes, until memory or speed
@@ -107,7 +107,7 @@ def settle_batch_tokens(config: Config, pair, surveyed, copy: bool, say) -> Conf
 
     def read(batch_tokens):
         return longest_batch(
-            config.data.train, *pair, surveyed=surveyed, batch_tokens=batch_tokens, copy=copy
+            config.data.train, *pair, statistics=statistics, batch_tokens=batch_tokens, copy=copy
         )
 
     prober = Prober(compiled(config, pair), read)
@@ -181,7 +181,7 @@ class _Clock(keras.callbacks.Callback):
         self.began, self.times = time.perf_counter(), []
 
     def on_train_batch_end(self, batch, logs=None):
-        self.model.vitals.read()  # waits for it
+        self.model.update_stats.read()  # waits for it
         self.times.append(time.perf_counter() - self.began)
 
 

@@ -44,7 +44,7 @@ def check_buildable(config: Config) -> None:
     except ValueError as error:
         raise UserError(f"training.objectives.{error}") from None
     noise = config.data.noise
-    if model.head.points and (noise.drop or noise.replace):
+    if model.head.is_pointer and (noise.drop or noise.replace):
         expected = "expected no drop and no replace for a pointer network, which points at words"
         raise UserError(f"data.noise: {expected}, came {noise}")
     del model
@@ -67,13 +67,13 @@ def compiled(config: Config, pair) -> keras.Model:
         raise UserError(f"{shared}, came two vocabularies")
     model = _build(
         config,
-        pair[0].layout,
+        pair[0].input_size,
         pair[1].size,
         label_smoothing=training.label_smoothing,
         policy=training.policy,
     )
     metrics = [MeanAbsoluteError(), RootMeanSquaredError()]
-    metrics = metrics if model.of_vectors else [TokenAccuracy(), Perplexity()]
+    metrics = metrics if model.has_feature_targets else [TokenAccuracy(), Perplexity()]
     _freeze(model, training.freeze or ())
     model.compile(
         _optimizer(training, config.model.decoder["units"]),

@@ -71,9 +71,9 @@ def _try(session, free):
         return longest_batch(
             data.train,
             *session.tokenizers,
-            surveyed=session.surveys["train"],
+            statistics=session.surveys["train"],
             batch_tokens=batch_tokens,
-            copy=session.model.copies,
+            copy=session.model.supports_copy,
         )
 
     prober = Prober(session.model, read)

@@ -31,10 +31,10 @@ def guard(session) -> Guard:
 def _hopeless(session):
     """A loss that only a model that went astray has; infinite where losses may be of any size."""
     model, length = session.model, session.config.data.max_length
-    if model.of_vectors or model.criterion is not None:
+    if model.has_feature_targets or model.criterion is not None:
         return math.inf
     # A guess among all V tokens costs ln V.
-    return 2 * math.log(model.vocabulary_size + length * model.head.points)
+    return 2 * math.log(model.vocabulary_size + length * model.head.is_pointer)
 
 
 def _roll_back(session, last):

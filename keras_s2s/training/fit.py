@@ -100,8 +100,8 @@ def _examples(session, name, **options):
         *session.tokenizers,
         batch_tokens=data.batch_tokens,
         max_length=data.max_length,
-        copy=session.model.copies,
-        surveyed=session.surveys[name],
+        copy=session.model.supports_copy,
+        statistics=session.surveys[name],
         **options,
     )
 

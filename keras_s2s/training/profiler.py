@@ -74,7 +74,7 @@ class Profile(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self._made += 1
         if self._running:
-            self.model.vitals.read()  # waits for the update
+            self.model.update_stats.read()  # waits for the update
             self._traced += 1
             if self._traced == COUNT:
                 self.close()

@@ -11,7 +11,7 @@ import yaml
 
 from keras_s2s import checkpoints, models, tokenizers
 from keras_s2s.config import Config, ModelConfig, UserError, replace_file
-from keras_s2s.data import read_pairs, read_side, width_of
+from keras_s2s.data import feature_size, read_pairs, read_side
 
 __all__ = [
     "adopt",
@@ -107,7 +107,7 @@ def _are_made(config, run_dir, directory) -> bool:
 def _points(config) -> bool:
     """Whether the model is a pointer network, whose target has no vocabulary."""
     kind = models.resolve(config.model)["head"]["kind"]
-    return models.KINDS["head"][kind].points
+    return models.KINDS["head"][kind].is_pointer
 
 
 def _has_pointers(directory) -> bool:
@@ -149,7 +149,7 @@ def _side(config, corpus, side, framed):
     """What reads one side where one of the two is frames."""
     if framed:
         first = corpus[0] if isinstance(corpus, list) else corpus
-        return tokenizers.Frames(width_of(getattr(first, side)))
+        return tokenizers.Features(feature_size(getattr(first, side)))
     name = f"{side}_tokenizer" if getattr(config.data, f"{side}_tokenizer") else "tokenizer"
     own = config.data.tokenizers()[side == "target"]
     return _trained(f"data.{name}", own, read_side(corpus, side))
@@ -258,11 +258,11 @@ def check_corpora(config: Config, run_dir, surveys: dict) -> None:
         )
 
 
-def fingerprint(surveyed) -> int:
+def fingerprint(statistics) -> int:
     """A number that two corpora hardly share, of their tokens and the length of every pair."""
-    tokens = [surveyed.source_tokens, surveyed.target_tokens]
-    found = zlib.crc32(json.dumps([*tokens, *(str(i.weight) for i in surveyed.indexes)]).encode())
-    for index in surveyed.indexes:
+    tokens = [statistics.source_tokens, statistics.target_tokens]
+    found = zlib.crc32(json.dumps([*tokens, *(str(i.weight) for i in statistics.indexes)]).encode())
+    for index in statistics.indexes:
         found = zlib.crc32(index.buckets.tobytes(), found)
     return found
 

@@ -10,7 +10,7 @@ import keras
 from keras_s2s import checkpoints, models
 from keras_s2s.callbacks import Course, Progress
 from keras_s2s.config import Config
-from keras_s2s.data import Survey, survey
+from keras_s2s.data import CorpusStatistics, scan_corpora
 from keras_s2s.data.batching import require_pairs
 from keras_s2s.metrics import SCORERS
 from keras_s2s.training.batch_size_finder import settle_batch_tokens
@@ -37,7 +37,7 @@ class Session:
     config: Config
     run_dir: Path
     tokenizers: tuple
-    surveys: dict[str, Survey]
+    surveys: dict[str, CorpusStatistics]
     model: keras.Model
     course: Course
     progress: Progress
@@ -85,16 +85,16 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
 
 
 def _say_unsmoothed(config, model, say):
-    if config.training.label_smoothing and not (model.smoothing or model.of_vectors):
+    if config.training.label_smoothing and not (model.smoothing or model.has_feature_targets):
         kind, value = config.model.head["kind"], config.training.label_smoothing
         say(f"training.label_smoothing: {value} does not apply to the head {kind}")
 
 
-def _with_steps(config, surveyed):
+def _with_steps(config, statistics):
     """As many steps of a forecast as the longest target has, where nobody said how many."""
     if not config.data.frames()[1] or config.decoding.steps is not None:
         return config
-    steps = min(surveyed.longest_target, config.data.max_length, config.export.max_length)
+    steps = min(statistics.longest_target, config.data.max_length, config.export.max_length)
     return replace(config, decoding=replace(config.decoding, steps=steps))
 
 
@@ -135,7 +135,7 @@ def _surveys(config, pair, keep, say):
         if corpus is not None:
             counting = _Counting(f"data.{name}", say)
             options = _train_options(config, keep) if name == "train" else {}
-            found[name] = survey(corpus, *pair, config.data.max_length, counting, **options)
+            found[name] = scan_corpora(corpus, *pair, config.data.max_length, counting, **options)
             for line in found[name].describe():
                 say(f"data.{name}: {line}")
             require_pairs(corpus, found[name])
@@ -151,7 +151,7 @@ def _train_options(config, keep):
 
 
 def _copies(config):
-    return models.KINDS["head"][config.model.head["kind"]].copies
+    return models.KINDS["head"][config.model.head["kind"]].supports_copy
 
 
 class _Counting:

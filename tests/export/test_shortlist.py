@@ -33,7 +33,7 @@ def test_ids_of_a_shortlist():
     short = Shortlist(full, LISTED)
     assert short.vocabulary == (*full.vocabulary[:4], "b", "c", "f")
     assert [full.vocabulary[i] for i in short.whole_ids] == list(short.vocabulary)
-    cut = short.pieces(tf.constant(["f a b zz"]))
+    cut = short.tokenize(tf.constant(["f a b zz"]))
     assert cut.to_list() == [[b"f", b"a", b"b", b"zz"]]
     assert short.ids(cut).to_list() == [[6, 1, 4, 1]]
     assert short.detokenize(cut.to_tensor()).numpy().tolist() == [b"f a b zz"]

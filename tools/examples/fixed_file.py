@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_s2s.config import SpecialIds, UserError
 from keras_s2s.export.litert import converter
 from keras_s2s.export.litert.default_search import DefaultSearch, has_plain_search
-from keras_s2s.export.litert.signature_functions import Graphs
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from keras_s2s.layers import loop_backend
 from keras_s2s.translator import load_run
 
@@ -24,7 +24,7 @@ def fixed(translator, columns) -> bytes:
     if not has_plain_search(translator):
         raise UserError("RUN: expected ids alone and options of a plain search, got others")
     max_length = translator.defaults()["max_length"]
-    search = DefaultSearch(Graphs(translator.model, translator.caps), translator)
+    search = DefaultSearch(LiteRTSignatures(translator.model, translator.caps), translator)
 
     def translate_fixed(ids):
         positions = tf.where(tf.equal(ids[0], SpecialIds().pad), 0, tf.range(1, columns + 1))

@@ -28,7 +28,7 @@ def test_activations_with_a_tied_head_two_norms_and_a_long_source(tmp_path, name
     )  # more than CTranslate2 reads by default
     x = {"ids": tf.constant(np.append(source, [[3]], 1), tf.int32)}
     x["mask"] = tf.ones_like(x["ids"], tf.bool)
-    log_probs, _ = models.whole(model, x, tf.constant([[2, 5, 4]]))
+    log_probs, _ = models.call_model(model, x, tf.constant([[2, 5, 4]]))
     names = [side.vocabulary for side in PAIR]
     engine = ctranslate2.Translator(str(tmp_path), intra_threads=1)
     texts = [[names[0][i] for i in source[0]]], [[names[1][i] for i in (5, 4)]]

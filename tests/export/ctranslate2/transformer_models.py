@@ -8,7 +8,7 @@ from keras_s2s.config import TokenizerConfig
 from keras_s2s.decoders import TransformerDecoder
 from keras_s2s.encoders import TransformerEncoder
 from keras_s2s.heads import SoftmaxHead
-from keras_s2s.layers.embeddings import TokenEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models.seq2seq import Seq2Seq
 
 LETTERS = TokenizerConfig(kind="whitespace", size=None)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_s2s.config import Decoding
 from keras_s2s.export.litert.default_search import DefaultSearch, has_plain_search
-from keras_s2s.export.litert.signature_functions import Graphs
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from keras_s2s.serving.edge.edge_file import EdgeFile
 from tests.export.tiny_models import make_translator
 
@@ -25,7 +25,7 @@ def test_ids_are_translated_as_texts_are(translator):
     ids = np.zeros([3, 5], np.int32)
     for padded, row in zip(ids, rows, strict=True):
         padded[: len(row)] = row
-    search = DefaultSearch(Graphs(translator.model, translator.caps), translator)
+    search = DefaultSearch(LiteRTSignatures(translator.model, translator.caps), translator)
     found = search(tf.constant(ids), tf.constant([len(row) for row in rows]))
     assert found["ids"].shape[:2] == (3, 1)
     names = translator.target_tokenizer.vocabulary

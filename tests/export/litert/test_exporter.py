@@ -10,7 +10,7 @@ from keras_s2s.config import Decoding, SpecialIds, TokenizerConfig, UserError
 from keras_s2s.export import export_litert
 from keras_s2s.export.litert.converter import check_operations, convert
 from keras_s2s.export.litert.exporter import export_litert_translator
-from keras_s2s.export.litert.signature_functions import Graphs, _filled
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures, as_outputs
 from keras_s2s.export.litert.verification import QUANTIZATION_LIMITS, measure_quantization, run_file
 from keras_s2s.export.model_card import read_card
 from keras_s2s.export.verification.comparison import VerificationError
@@ -63,17 +63,17 @@ def test_vocabulary_that_keras_searches_by_blocks(monkeypatch):
 
 
 def check_search(model):
-    graphs = Graphs(model, CAPS).concrete(["translate_ids"])
+    graphs = LiteRTSignatures(model, CAPS).concrete(["translate_ids"])
     content = convert(graphs, [weight.value for weight in model.weights])
     assert check_operations(content)["WHILE"] >= 1
     run = Interpreter(model_content=content).get_signature_runner("translate_ids")
     for lengths in ((5, 3, 1, 2), (4,), (1,), (1, 5)):
-        x = source(lengths, model.copies)
+        x = source(lengths, model.supports_copy)
         request = options(len(lengths))
         request["beam_size"][0] = request["num_hypotheses"][0] = 1  # greedy and beam search
         columns = {name: tf.constant(value) for name, value in request.items()}
         expected = search.search(model.begin, model.next, x, search.Options(**columns))
-        expected = _filled(expected)
+        expected = as_outputs(expected)
         found = run(**given_by(x, lengths), **request)
         for name in ("lengths", "finished"):
             np.testing.assert_array_equal(found[name], expected[name])
@@ -102,7 +102,7 @@ def scored(model, source, ids, length):
 @pytest.fixture(scope="module")
 def run():
     model = models.make("gru", "gru", "softmax")
-    graphs = Graphs(model, CAPS).concrete(["translate_ids"])
+    graphs = LiteRTSignatures(model, CAPS).concrete(["translate_ids"])
     content = convert(graphs, [weight.value for weight in model.weights])
     return Interpreter(model_content=content).get_signature_runner("translate_ids")
 

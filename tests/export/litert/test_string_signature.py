@@ -28,7 +28,7 @@ from keras_s2s.export.verification.probe_requests import LONG
 from keras_s2s.serving import EdgeTranslator
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.tokenizers import Bytes, SentencePiece, sentencepiece_model, train
-from keras_s2s.tokenizers.sentencepiece_training import learn
+from keras_s2s.tokenizers.sentencepiece_training import train_sentencepiece
 from keras_s2s.translator import Translator
 from tests.conformance import models
 from tests.export.tiny_models import tokenizers
@@ -71,7 +71,7 @@ def unigram():
 
 def changed(tokenizer, change):
     """The tokenizer after `change` has edited its model."""
-    proto = sentencepiece_model.read(tokenizer.model_file()[1])
+    proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
     change(proto)
     return SentencePiece(proto.SerializeToString())
 
@@ -289,13 +289,13 @@ def test_unusual_pieces_and_normalizations_are_refused(side, change, expected, t
 
 
 def test_byte_fallback_and_bpe_are_refused(side, tmp_path):
-    target = SentencePiece(learn("unigram", 400, LINES, byte_fallback=True))
+    target = SentencePiece(train_sentencepiece("unigram", 400, LINES, byte_fallback=True))
     refuse(
         "a target model of normal pieces alone, got byte '<0x00>'",
         translator_of(side, target),
         tmp_path,
     )
-    source = SentencePiece(learn("bpe", 120, LINES))
+    source = SentencePiece(train_sentencepiece("bpe", 120, LINES))
     refuse("a source model of type unigram, got bpe", translator_of(source, side), tmp_path)
 
 

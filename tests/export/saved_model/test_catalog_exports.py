@@ -35,4 +35,4 @@ def test_preset_is_exported_and_verified(preset, tmp_path, capsys):
     with LocalModel(base) as served:  # the target's vocabulary lacks h
         found = served.translate(["a h b", "a b"], prefix_tokens=["h"], max_length=4)
     first = [hypotheses[0].tokens[0] for hypotheses in found]
-    assert first == ["h" if model.copies else "<unk>", "<unk>"]
+    assert first == ["h" if model.supports_copy else "<unk>", "<unk>"]

@@ -46,7 +46,7 @@ def translator(kind):
         head=HEADS[kind],
         decoder={**GRU, "bridge": "zero"},
     )
-    model = randomize(models.build(model, source.layout, target.size))
+    model = randomize(models.build(model, source.input_size, target.size))
     return Translator(model, source, target, Decoding(beam_size=2, max_length=6), {"max_length": 8})
 
 
@@ -153,7 +153,7 @@ def test_widths_of_factors():
 def test_several_sources_need_as_many_encoders(encoder):
     model = ModelConfig(embedding=8, encoder=encoder, decoder={**GRU, "bridge": "zero"})
     with pytest.raises(UserError, match="model.encoder: expected kind parallel, 2 encoders"):
-        models.build(model, tokenizer("sources").layout, 9)
+        models.build(model, tokenizer("sources").input_size, 9)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s.config import Decoding, UserError
 from keras_s2s.export.litert.default_search import DefaultSearch
-from keras_s2s.export.litert.signature_functions import Graphs
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from tests.export.tiny_models import make_translator
 from tests.tensorboard.page.browser import chromium, until
 from tools.examples import fixed_file
@@ -66,7 +66,7 @@ def ids_of(translator, text):
 @pytest.fixture(scope="module")
 def same(translator):
     """Compares an answer with the model's search, run eagerly: tracing it takes seconds."""
-    search = DefaultSearch(Graphs(translator.model, translator.caps), translator)
+    search = DefaultSearch(LiteRTSignatures(translator.model, translator.caps), translator)
 
     def compare(text, ids, score):
         source = ids_of(translator, text)
