@@ -1,13 +1,15 @@
-"""From a trained run to what a server or a device runs.
+"""Export of trained runs: SavedModels, LiteRT files and CTranslate2 models.
 
-Names are loaded when they are first asked for: publishing alone needs no TensorFlow.
+Names are imported on first access: `keep_newest` alone does not import TensorFlow.
 """
 
 import importlib
+from typing import Any
 
-_ROOMS = {
-    "NotProven": "verification.comparison",
+_LAZY = {
+    "VerificationError": "verification.comparison",
     "Variant": "variant",
+    "VerificationError": "verification.comparison",
     "export_ctranslate2": "ctranslate2.exporter",
     "export_litert": "litert.exporter",
     "export_litert_translator": "litert.exporter",
@@ -16,16 +18,16 @@ _ROOMS = {
     "keep_newest": "publishing",
 }
 
-__all__ = sorted(_ROOMS)
+__all__ = sorted(_LAZY)
 
 
-def __getattr__(name):
-    if name not in _ROOMS:
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     globals()[name] = value
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

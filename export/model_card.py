@@ -1,29 +1,32 @@
-"""The model card of an export: what it was made from, how large it is and how good it was."""
+"""Model cards of exports: origin, size, vocabularies, training scores and defaults."""
 
 import datetime
 import hashlib
 import json
 import platform
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from keras_s2s import __version__, checkpoints
 from keras_s2s.config import Config
-from keras_s2s.export.verification.request_corpus import first_run
-from keras_s2s.tokenizers import RESERVED_TOKENS
+from keras_s2s.export.verification.request_corpus import first_run_directory
+from keras_s2s.tokenizers import RESERVED_TOKENS, Tokenizer
+from keras_s2s.translator import Translator
 
 __all__ = [
     "CARD",
-    "as_rows",
-    "make_card",
-    "put_card",
+    "build_card",
+    "describe_training_run",
+    "flatten_values",
     "read_card",
-    "run_facts",
+    "save_card",
     "write_card",
 ]
 
 CARD = "assets.extra/model_card.json"
-TEXT = "assets.extra/model_card.md"
+MARKDOWN = "assets.extra/model_card.md"
 SECTIONS = (
     "variant",
     "litert",
@@ -36,17 +39,24 @@ SECTIONS = (
     "versions",
     "configuration",
 )
-SHOWN = 8  # tokens of a vocabulary
+SAMPLE_TOKENS = 8  # tokens of a vocabulary that the card lists
 PACKAGES = ("tensorflow", "keras", "tensorflow-text", "numpy")
 
 
-def run_facts(run, checkpoint: str) -> dict:
-    """What a run directory tells of its checkpoint, as JSON values.
+def describe_training_run(run: Path | str | list, checkpoint: str) -> dict[str, Any]:
+    """Training facts of a run's checkpoint, as JSON values.
+
+    Args:
+        run: run directory, or the list of an ensemble, whose first run is described.
+        checkpoint: `"best"` or `"last"`.
+
+    Returns:
+        A dict with `name`, `data`, `training` and `configuration`.
 
     Raises:
-        UserError: no run directory, or no such checkpoint in it.
+        UserError: `run` is not a run directory or has no such checkpoint.
     """
-    run = first_run(run)
+    run = first_run_directory(run)
     config, (_, state) = Config.of_run(run).to_dict(), checkpoints.load(run / checkpoint)
     training = {
         "checkpoint": checkpoint,
@@ -67,26 +77,42 @@ def run_facts(run, checkpoint: str) -> dict:
     }
 
 
-def write_card(path, translator, about: dict) -> None:
-    """Writes the card of the export in the directory `path`: JSON, and Markdown for people."""
+def write_card(path: Path | str, translator: Translator, description: dict[str, Any]) -> None:
+    """Builds the card of the export in the directory `path` and saves it there.
+
+    Args:
+        path: directory of the export, with all files in place.
+        translator: the exported translator.
+        description: further sections, see `describe_training_run`.
+    """
     path = Path(path)
-    files = [one for one in path.rglob("*") if one.is_file()]
-    put_card(path, make_card(translator, about, sum(one.stat().st_size for one in files)))
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    save_card(path, build_card(translator, description, size))
 
 
-def make_card(translator, about: dict, size: int) -> dict:
-    """The card of an export of so many bytes, as JSON values."""
+def build_card(translator: Translator, description: dict[str, Any], size: int) -> dict[str, Any]:
+    """Builds a model card as JSON values.
+
+    Args:
+        translator: the exported translator.
+        description: further sections, see `describe_training_run`.
+        size: bytes of the export.
+
+    Returns:
+        The sections of the card by name.
+    """
     parameters = sum(int(weight.value.shape.num_elements()) for weight in translator.model.weights)
-    return about | {
+    tokenizers = {
+        "source": translator.source_tokenizer,
+        "target": translator.target_tokenizer,
+        "shortlist": translator.shortlist,
+    }
+    return description | {
         "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "sizes": {"parameters": parameters, "bytes": size},
         "vocabularies": {
-            side: _vocabulary(tokenizer)
-            for side, tokenizer in (
-                ("source", translator.source_tokenizer),
-                ("target", translator.target_tokenizer),
-                ("shortlist", translator.shortlist),
-            )
+            name: _describe_vocabulary(tokenizer)
+            for name, tokenizer in tokenizers.items()
             if tokenizer is not None
         },
         "defaults": translator.defaults(),
@@ -96,16 +122,16 @@ def make_card(translator, about: dict, size: int) -> dict:
     }
 
 
-def put_card(path, card: dict) -> None:
-    """Writes a card that is made into the directory `path`."""
+def save_card(path: Path | str, card: dict[str, Any]) -> None:
+    """Writes a card into the directory `path`, as JSON and as Markdown."""
     path = Path(path)
     (path / CARD).parent.mkdir(exist_ok=True)
     (path / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    (path / TEXT).write_text(_markdown(card), "utf-8")
+    (path / MARKDOWN).write_text(_to_markdown(card), "utf-8")
 
 
-def read_card(path) -> dict | None:
-    """The card of an export's directory; None where there is none that can be read."""
+def read_card(path: Path | str) -> dict[str, Any] | None:
+    """Reads the card of an export's directory; None if there is no readable card."""
     try:
         card = json.loads((Path(path) / CARD).read_text("utf-8"))
     except (OSError, ValueError):
@@ -113,36 +139,49 @@ def read_card(path) -> dict | None:
     return card if isinstance(card, dict) else None
 
 
-def _vocabulary(tokenizer):
-    """Kind and size of a tokenizer, the digest of its tokens, and some of them."""
+def flatten_values(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Flattens a nested dict.
+
+    Args:
+        values: JSON values.
+        prefix: prepended to every name.
+
+    Yields:
+        (name with dots between the levels, text) of each value that is not empty.
+
+    Example:
+        >>> from keras_s2s.export.model_card import flatten_values
+        >>> list(flatten_values({"sizes": {"bytes": 3}, "data": {}}))
+        [('sizes.bytes', '3')]
+    """
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from flatten_values(value, f"{prefix}{name}.")
+        elif value not in (None, "", [], {}):
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield prefix + name, text
+
+
+def _describe_vocabulary(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Kind and size of a tokenizer, a digest of its tokens, and the first of them."""
     digest = hashlib.sha256("\n".join(tokenizer.vocabulary).encode()).hexdigest()
-    first = list(tokenizer.vocabulary[len(RESERVED_TOKENS) :][:SHOWN])
-    return {"kind": tokenizer.kind, "size": tokenizer.size, "sha256": digest, "tokens": first}
+    tokens = list(tokenizer.vocabulary[len(RESERVED_TOKENS) :][:SAMPLE_TOKENS])
+    return {"kind": tokenizer.kind, "size": tokenizer.size, "sha256": digest, "tokens": tokens}
 
 
-def _markdown(card):
+def _to_markdown(card):
     sections = [f"# {card.get('name', 'A sequence-to-sequence model')}\n"]
     sections.append(f"Exported {card['exported']} by keras_s2s {card['versions']['keras_s2s']}.\n")
     for title in SECTIONS:
         if card.get(title):
-            sections.append(f"## {title.capitalize()}\n\n{_table(card[title])}")
+            sections.append(f"## {title.capitalize()}\n\n{_to_table(card[title])}")
     return "\n".join(sections)
 
 
-def _table(values):
-    rows = [f"| {name} | {_cell(value)} |" for name, value in as_rows(values)]
+def _to_table(values):
+    rows = [f"| {name} | {_escape(text)} |" for name, text in flatten_values(values)]
     return "\n".join(["| | |", "| --- | --- |", *rows]) + "\n"
 
 
-def as_rows(values: dict, before: str = ""):
-    """(name with dots between, text) of what is in a nested dict, without what is empty."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from as_rows(value, f"{before}{name}.")
-        elif value not in (None, "", [], {}):
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            yield before + name, text
-
-
-def _cell(text):
+def _escape(text):
     return text.replace("|", "\\|").replace("\n", " ")

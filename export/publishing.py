@@ -1,8 +1,8 @@
-"""A directory that a server watches gets a new version whole, or not at all.
+"""Atomic publication of model versions in a directory that a server watches.
 
-What is not finished lies in a folder `.export-...`, which is no number, so that a server does not
-see it. Its maker holds a lock on it; one that no longer does was killed, and the next export
-clears its folder away.
+A version is written to a staging directory `.export-...` beside the published versions. The name
+is no number, so a server ignores it. The exporting process holds a lock on its staging directory;
+a staging directory without a lock belongs to a killed process, and the next export removes it.
 """
 
 import contextlib
@@ -11,141 +11,181 @@ import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from keras_s2s.config import UserError
 
-__all__ = ["check_version", "keep_newest", "publish", "versions"]
+__all__ = ["check_version", "keep_newest", "list_versions", "publish"]
 
-MAX_VERSION = 2**63 - 1  # TensorFlow Serving does not see a directory of a greater number
+MAX_VERSION = 2**63 - 1  # TensorFlow Serving ignores a directory with a larger number
 PREFIX = ".export-"
 
 
-def publish(directory, version, write) -> Path:
-    """Publishes a version, once it is complete and on the disk.
+def publish(
+    directory: Path | str, version: int | None, write: Callable[[Path, Path], None]
+) -> Path:
+    """Writes a version and publishes it with one rename, after its files are on the disk.
 
     Args:
         directory: base path of the served model; its sub-directories are the versions.
         version: positive integer; the next free one when None.
-        write: `write(path, beside)` fills the new directory `path`; `beside` is an empty one for
-            whatever is not published. What it raises is raised here, and nothing stays.
+        write: `write(path, scratch)` fills the new directory `path`. `scratch` is an empty
+            directory for temporary files. An exception that it raises is raised here, and both
+            directories are removed.
 
     Returns:
         The path of the published version.
 
     Raises:
-        UserError: a version that is none or exists already, a directory that cannot be written.
+        UserError: an invalid version, a version that exists already, or a directory that cannot
+            be written.
     """
     check_version(directory, version)
     directory = Path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _clear(directory)
-        with _workplace(directory) as place:
-            made, beside = place / "version", place / "beside"
-            made.mkdir()
-            beside.mkdir()
-            write(made, beside)
-            _flush(made)
-            return _move(made, directory, version)
+        _remove_abandoned(directory)
+        with _staging_directory(directory) as staging:
+            path, scratch = staging / "version", staging / "scratch"
+            path.mkdir()
+            scratch.mkdir()
+            write(path, scratch)
+            _sync_to_disk(path)
+            return _rename_into_place(path, directory, version)
     except OSError as error:
-        came = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise UserError(f"directory {directory}: cannot be written: {came}") from None
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise UserError(f"directory {directory}: cannot be written: {reason}") from None
 
 
-def check_version(directory, version) -> None:
-    """Refuses, by a UserError, a `version` that is no positive integer or is in `directory`."""
+def check_version(directory: Path | str, version: int | None) -> None:
+    """Checks that a version number is valid and not in use.
+
+    Args:
+        directory: base path of the served model.
+        version: the number; None passes.
+
+    Raises:
+        UserError: `version` is not a positive integer, is too large, or exists in `directory`.
+    """
     if version is None:
         return
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise UserError(f"version: expected a positive integer, came {version!r}")
+        raise UserError(f"version: expected a positive integer, got {version!r}")
     if version > MAX_VERSION:
-        raise UserError(f"version: expected at most {MAX_VERSION}, came {version}")
-    if version in versions(directory):
-        raise UserError(f"version: expected one that is free, came {version}: {directory} has it")
+        raise UserError(f"version: expected at most {MAX_VERSION}, got {version}")
+    if version in list_versions(directory):
+        raise UserError(f"version: expected one that is free, got {version}: {directory} has it")
 
 
-def versions(directory) -> dict[int, Path]:
-    """The versions that a server would see, by number: 007 is 7."""
+def list_versions(directory: Path | str) -> dict[int, Path]:
+    """Paths of the versions that a server would load, by ascending number; `007` is 7."""
     directory = Path(directory)
     paths = directory.iterdir() if directory.is_dir() else []
-    found = {int(path.name): path for path in paths if path.name.isdecimal()}
-    return {number: found[number] for number in sorted(found) if number <= MAX_VERSION}
+    versions = {int(path.name): path for path in paths if path.name.isdecimal()}
+    return {number: versions[number] for number in sorted(versions) if number <= MAX_VERSION}
 
 
-def keep_newest(directory, count) -> None:
-    """Removes all but the `count` versions of the highest numbers, each of them at once."""
+def keep_newest(directory: Path | str, count: int) -> None:
+    """Removes all versions except those with the `count` highest numbers.
+
+    Each version disappears with one rename, so that a server never sees a part of it.
+
+    Args:
+        directory: base path of the served model.
+        count: how many versions to keep.
+
+    Example:
+        >>> import os, tempfile
+        >>> from keras_s2s.export import keep_newest
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     for version in ("1", "2", "10"):
+        ...         os.mkdir(os.path.join(directory, version))
+        ...     keep_newest(directory, 2)
+        ...     sorted(os.listdir(directory))
+        ['10', '2']
+    """
     directory = Path(directory)
-    for path in list(versions(directory).values())[:-count]:
-        with _workplace(directory) as place, contextlib.suppress(FileNotFoundError):
-            os.rename(path, place / "version")
+    for path in list(list_versions(directory).values())[:-count]:
+        with (
+            _staging_directory(directory) as staging,
+            contextlib.suppress(FileNotFoundError),
+        ):
+            os.rename(path, staging / "version")
 
 
 @contextlib.contextmanager
-def _workplace(directory):
-    place, held = _locked(directory)
+def _staging_directory(directory: Path) -> Iterator[Path]:
+    """A new locked directory, removed at the end of the block."""
+    staging, lock = _create_locked(directory)
     try:
-        yield place
+        yield staging
     finally:
-        shutil.rmtree(place, ignore_errors=True)
-        os.close(held)
+        shutil.rmtree(staging, ignore_errors=True)
+        os.close(lock)
 
 
-def _locked(directory):
-    """A new folder and the descriptor that holds its lock."""
+def _create_locked(directory: Path) -> tuple[Path, int]:
+    """A new staging directory and the file descriptor that holds its lock."""
     while True:
-        place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=directory))
-        held = _lock(place, always=True)
-        if held is not None and place.exists():
-            return place, held
-        if held is not None:  # cleared away by another export before it was locked
-            os.close(held)
+        staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=directory))
+        lock = _lock(staging, required=False)
+        if lock is not None and staging.exists():
+            return staging, lock
+        if lock is not None:  # another export removed the directory before it was locked
+            os.close(lock)
 
 
-def _lock(place, always=False):
-    """A descriptor of the folder with a lock on it; None if another has it, or it is gone.
+def _lock(staging: Path, required: bool = True) -> int | None:
+    """Locks a directory without waiting.
 
-    With `always` also one without a lock, where the file system has none.
+    Args:
+        staging: the directory.
+        required: whether a file system without locks counts as a failure. If not, the descriptor
+            is returned without a lock there.
+
+    Returns:
+        An open file descriptor; None if another process has the lock or the directory is gone.
     """
     try:
-        held = os.open(place, os.O_RDONLY)
+        descriptor = os.open(staging, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if isinstance(error, BlockingIOError) or not always:
-            os.close(held)
+        if isinstance(error, BlockingIOError) or required:
+            os.close(descriptor)
             return None
-    return held
+    return descriptor
 
 
-def _clear(directory):
-    """Removes what killed exports left."""
-    for place in directory.glob(f"{PREFIX}*"):
-        held = _lock(place)
-        if held is not None:
-            shutil.rmtree(place, ignore_errors=True)
-            os.close(held)
+def _remove_abandoned(directory: Path) -> None:
+    """Removes the staging directories of killed exports."""
+    for staging in directory.glob(f"{PREFIX}*"):
+        lock = _lock(staging)
+        if lock is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+            os.close(lock)
 
 
-def _flush(path):
-    """To the disk: a machine that stops must not leave a version of empty files."""
-    for one in [*path.rglob("*"), path]:
-        held = os.open(one, os.O_RDONLY)
+def _sync_to_disk(directory: Path) -> None:
+    """Flushes all files: a power failure must not leave a version of empty files."""
+    for path in [*directory.rglob("*"), directory]:
+        descriptor = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(held)
+            os.fsync(descriptor)
         finally:
-            os.close(held)
+            os.close(descriptor)
 
 
-def _move(made, directory, version):
-    """Renames the finished version into place, under the next number when none was asked for."""
+def _rename_into_place(staged: Path, directory: Path, version: int | None) -> Path:
+    """Renames a finished version to its number, or to the next free one."""
     while True:
-        number = version or max(versions(directory), default=0) + 1
+        number = version or max(list_versions(directory), default=0) + 1
         path = directory / str(number)
         try:
-            os.rename(made, path)
+            os.rename(staged, path)
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise UserError(f"{path}: cannot be published: {error.strerror}") from None

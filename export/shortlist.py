@@ -1,6 +1,7 @@
-"""The target tokens that an export's searches may give: those of a file, or the most frequent."""
+"""Vocabulary shortlists: the target tokens that the searches of an export may emit."""
 
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,66 +9,73 @@ import tensorflow as tf
 
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import read_lines, read_side
-from keras_s2s.tokenizers import RESERVED_TOKENS, Shortlist, load_pair
+from keras_s2s.tokenizers import RESERVED_TOKENS, Shortlist, Tokenizer, load_pair
 
-__all__ = ["frequent", "shortlist_of"]
+__all__ = ["load_shortlist", "most_frequent_tokens"]
 
-BLOCK = 1024  # lines that are cut at once
+LINES_PER_BATCH = 1024
 
 
-def shortlist_of(run, given: str) -> list[str]:
-    """The tokens that `given` names, checked against the target's vocabulary of a run.
+def load_shortlist(run: Path | str, shortlist: str) -> list[str]:
+    """Reads or counts the tokens of a shortlist and checks them against a run's vocabulary.
 
     Args:
         run: run directory.
-        given: a number, for so many tokens, the most frequent ones of the run's training data; or
-            else a file with one token a line.
+        shortlist: a number N, for the N most frequent tokens of the run's training data; or the
+            path of a file with one token a line.
+
+    Returns:
+        The tokens.
 
     Raises:
-        UserError: no such file, a line that is no token, or no training data to count in.
+        UserError: the file is missing, a line is not a token of the target's vocabulary, or there
+            is no training data to count tokens in.
     """
-    target = load_pair(Path(run) / "tokenizers")[1]
-    if given.isdecimal():
-        return _counted(run, target, int(given))
-    tokens = [line for line in read_lines(given) if line]
+    tokenizer = load_pair(Path(run) / "tokenizers")[1]
+    if shortlist.isdecimal():
+        return _count_training_tokens(run, tokenizer, int(shortlist))
+    tokens = [line for line in read_lines(shortlist) if line]
     try:
-        Shortlist(target, tokens)
+        Shortlist(tokenizer, tokens)
     except ValueError as error:
-        raise UserError(f"{given}: {error}") from None
+        raise UserError(f"{shortlist}: {error}") from None
     return tokens
 
 
-def _counted(run, target, count):
+def _count_training_tokens(run: Path | str, tokenizer: Tokenizer, count: int) -> list[str]:
     if count < 1:
-        raise UserError(f"shortlist: expected a file or at least 1 token, came {count}")
+        raise UserError(f"shortlist: expected a file or at least 1 token, got {count}")
     corpora = Config.of_run(run).data.train
     if corpora is None:
-        expected = f"expected a file, for {run} names no training data to count tokens in"
-        raise UserError(f"shortlist: {expected}; came {count}")
+        reason = f"{run} names no training data to count tokens in"
+        raise UserError(f"shortlist: expected a file because {reason}, got {count}")
     try:
-        return frequent(read_side(corpora, "target"), target, count)
+        return most_frequent_tokens(read_side(corpora, "target"), tokenizer, count)
     except UserError as error:
-        why = f"the training data of {run} cannot be read: {error}"
-        raise UserError(f"shortlist: expected a file, for {why}; came {count}") from None
+        reason = f"the training data of {run} cannot be read: {error}"
+        raise UserError(f"shortlist: expected a file because {reason}; got {count}") from None
 
 
-def frequent(lines, tokenizer, count: int) -> list[str]:
-    """The tokens that occur most often in lines of text.
+def most_frequent_tokens(lines: Iterable[str], tokenizer: Tokenizer, count: int) -> list[str]:
+    """Counts tokens in lines of text.
 
     Args:
-        lines: iterable of strings.
-        tokenizer: cuts them.
-        count: how many; fewer when fewer occur. Special ones are not counted.
+        lines: the text.
+        tokenizer: the tokenizer that splits them.
+        count: how many tokens to return; fewer if fewer occur. Special tokens are not counted.
+
+    Returns:
+        The most frequent tokens, in descending order of frequency.
 
     Raises:
         UserError: no token of the vocabulary occurs.
     """
-    lines, seen = iter(lines), np.zeros(tokenizer.size, np.int64)
-    while block := list(itertools.islice(lines, BLOCK)):
-        ids = tokenizer.ids(tokenizer.tokenize(tf.constant(block))).values
-        seen += np.bincount(ids, minlength=tokenizer.size)
-    seen[: len(RESERVED_TOKENS)] = 0
-    order = np.argsort(-seen, kind="stable")[:count]
-    if not seen.any():
+    lines, counts = iter(lines), np.zeros(tokenizer.size, np.int64)
+    while batch := list(itertools.islice(lines, LINES_PER_BATCH)):
+        ids = tokenizer.ids(tokenizer.tokenize(tf.constant(batch))).values
+        counts += np.bincount(ids, minlength=tokenizer.size)
+    counts[: len(RESERVED_TOKENS)] = 0
+    if not counts.any():
         raise UserError("no token of the vocabulary occurs in it")
-    return [tokenizer.vocabulary[number] for number in order if seen[number]]
+    order = np.argsort(-counts, kind="stable")[:count]
+    return [tokenizer.vocabulary[index] for index in order if counts[index]]

@@ -1,4 +1,7 @@
-"""A Transformer's weights in the order and under the names that CTranslate2 gives them."""
+"""CTranslate2 specification of a Transformer: its weights under CTranslate2's names."""
+
+from collections.abc import Collection
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +14,8 @@ from keras_s2s.heads import SoftmaxHead
 from keras_s2s.layers.positions import SINUSOIDAL_KINDS as SINUSOIDS
 from keras_s2s.layers.positions import sinusoidal_positions
 from keras_s2s.layers.token_embedding import TokenEmbedding
-from keras_s2s.tokenizers import SPECIAL_PIECES
+from keras_s2s.tokenizers import RESERVED_TOKENS
+from keras_s2s.translator import Translator
 
 __all__ = ["check_parts", "make_spec", "optimize"]
 
@@ -22,8 +26,8 @@ PARTS = {
     "decoder": TransformerDecoder,
     "head": SoftmaxHead,
 }
-# Keras's name of an activation -> the member of CTranslate2's `Activation`. Its GELU is the exact
-# one, as is Keras's unless asked otherwise, which no configuration can.
+# Keras' name of an activation -> the member of CTranslate2's `Activation`. CTranslate2's GELU is
+# the exact one, as is Keras' default, which no configuration can change.
 ACTIVATIONS = {
     "gelu": "GELU",
     "relu": "RELU",
@@ -31,84 +35,90 @@ ACTIVATIONS = {
     "silu": "SWISH",
     "tanh": "Tanh",
 }
-# Positions are written out: ours begin at 0, the ones that it computes by itself at 1.
-POSITIONS = 2048  # twice what CTranslate2 reads of a source unless told otherwise
+# Position encodings are stored: ours begin at 0, those that CTranslate2 computes begin at 1.
+POSITIONS = 2048  # twice the number of source tokens that CTranslate2 reads by default
 
 
-def check_parts(model):
-    """Refuses a model that CTranslate2 cannot run.
+def check_parts(model: keras.Model) -> None:
+    """Checks that CTranslate2 can run a model.
 
     Args:
         model: a `Seq2Seq` or an `Ensemble`.
 
     Raises:
-        UserError: naming the part.
+        UserError: naming the part that it cannot run.
     """
     if not all(hasattr(model, part) for part in PARTS):
-        raise UserError(f"model: expected one Transformer, came {type(model).__name__}")
+        raise UserError(f"model: expected one Transformer, got {type(model).__name__}")
     for part, kind in PARTS.items():
-        came = type(getattr(model, part))
-        if came is not kind:
+        actual = type(getattr(model, part))
+        if actual is not kind:
             raise UserError(
                 f"model.{part}: expected {kind.__name__}, which CTranslate2 can run,"
-                f" came {came.__name__}"
+                f" got {actual.__name__}"
             )
     for part in ("encoder", "decoder"):
         _activation(part, getattr(model, part))
-        came = getattr(model, part).positions
-        if came not in SINUSOIDS:
+        positions = getattr(model, part).positions
+        if positions not in SINUSOIDS:
             raise UserError(
                 f"model.{part}.positions: expected one of {', '.join(SINUSOIDS)}, which the export"
-                f" to CTranslate2 knows, came {came!r}"
+                f" to CTranslate2 supports, got {positions!r}"
             )
-    one, other = (getattr(model, part).epsilon for part in ("encoder", "decoder"))
-    if one != other:
+    encoder_epsilon, decoder_epsilon = (
+        getattr(model, part).epsilon for part in ("encoder", "decoder")
+    )
+    if encoder_epsilon != decoder_epsilon:
         raise UserError(
-            f"model.decoder.epsilon: expected the encoder's, {one}, as CTranslate2 has only one,"
-            f" came {other}"
+            f"model.decoder.epsilon: expected the encoder's, {encoder_epsilon}, as CTranslate2 has"
+            f" only one, got {decoder_epsilon}"
         )
 
 
-def make_spec(translator):
-    """The model of a `Translator` as a `ctranslate2.specs.TransformerSpec`, complete and checked.
+def make_spec(translator: Translator) -> Any:
+    """Builds the specification of a translator's model, with weights and vocabularies.
 
-    It adds the end to every source by itself, as `data.make_source` does, if the encoder reads it.
+    CTranslate2 adds the end token to every source, as `data.make_source` does, if the encoder
+    reads it.
 
     Args:
-        translator: a `Translator` of a model that `check_parts` lets pass.
+        translator: a `Translator` whose model passes `check_parts`.
+
+    Returns:
+        A complete and validated `ctranslate2.specs.TransformerSpec`.
     """
     from ctranslate2 import specs
 
     model, caps = translator.model, translator.caps
-    spec = specs.TransformerSpec(_empty(model, "encoder"), _empty(model, "decoder"))
-    _describe(spec, translator)
-    positions = max(POSITIONS, caps["source_length"] + 1, caps["max_length"] + 1)
-    for own, table, stack in (
+    spec = specs.TransformerSpec(_empty_spec(model, "encoder"), _empty_spec(model, "decoder"))
+    _set_config(spec, translator)
+    num_positions = max(POSITIONS, caps["source_length"] + 1, caps["max_length"] + 1)
+    for part, table, stack in (
         (spec.encoder, model.source, model.encoder),
         (spec.decoder, model.target, model.decoder),
     ):
-        places = tf.range(positions) + stack.first_position
-        signal = sinusoidal_positions(places, stack.units, stack.positions)
-        own.position_encodings.encodings = signal.numpy()
-        own.scale_embeddings = stack.scaled
-        _set_stack(own, stack)
-        embeddings = own.embeddings[0] if isinstance(own.embeddings, list) else own.embeddings
-        embeddings.weight = _read(table.table)
+        positions = tf.range(num_positions) + stack.first_position
+        encodings = sinusoidal_positions(positions, stack.units, stack.positions)
+        part.position_encodings.encodings = encodings.numpy()
+        part.scale_embeddings = stack.scaled
+        _set_stack(part, stack)
+        embeddings = part.embeddings[0] if isinstance(part.embeddings, list) else part.embeddings
+        embeddings.weight = _to_numpy(table.table)
     _set_head(spec.decoder.projection, model)
     spec.validate()
     return spec
 
 
-def optimize(spec, quantization):
+def optimize(spec: Any, quantization: str) -> None:
     """Stores equal tables once, and weights in another type.
 
     Args:
-        spec: from `make_spec`; changed in place.
-        quantization: one of CTranslate2's names of types.
+        spec: specification from `make_spec`; changed in place.
+        quantization: one of CTranslate2's type names.
     """
     from ctranslate2.specs import model_spec
 
-    def narrow(owner, name, value):
+    def to_bfloat16(owner, name, value):
         name = name.rpartition("/")[2]
         if hasattr(owner, f"{name}_scale") and quantization != "bfloat16":
             return  # becomes integers
@@ -116,55 +126,55 @@ def optimize(spec, quantization):
             array = value.numpy().astype(tf.bfloat16.as_numpy_dtype)
             setattr(owner, name, model_spec.NumpyVariable(array))
 
-    if quantization.endswith("bfloat16"):  # which its own code does by PyTorch
-        model_spec.visit_spec(spec, narrow)
+    if quantization.endswith("bfloat16"):  # CTranslate2's own conversion needs PyTorch
+        model_spec.visit_spec(spec, to_bfloat16)
     spec.optimize(quantization=quantization)
 
 
-def _empty(model, part):
-    """The specification of a stack of layers, without weights."""
+def _empty_spec(model: keras.Model, part: str) -> Any:
+    """The specification of the encoder or decoder, without weights."""
     from ctranslate2 import specs
 
     stack = getattr(model, part)
     kind = {"encoder": specs.TransformerEncoderSpec, "decoder": specs.TransformerDecoderSpec}[part]
-    # Attention that it gives out: the mean over the heads, 0 for all, of the alignment's layer.
-    more = {"alignment_layer": max(stack.num_layers - 2, 0), "alignment_heads": 0}
+    # CTranslate2 returns the attention of one layer, the alignment's; 0 heads: the mean of all.
+    options = {"alignment_layer": max(stack.num_layers - 2, 0), "alignment_heads": 0}
     return kind(
         stack.num_layers,
         stack.num_heads,
         pre_norm=stack.norm == "pre",
         activation=_activation(part, stack),
-        **more if part == "decoder" else {},
+        **options if part == "decoder" else {},
     )
 
 
-def _activation(part, stack):
+def _activation(part: str, stack: keras.layers.Layer) -> Any:
     from ctranslate2.specs import common_spec
 
     name = keras.activations.serialize(stack.layers[0].feed_forward.inner.activation)
-    known = {
-        ours: theirs
-        for ours, theirs in ACTIVATIONS.items()
-        if hasattr(common_spec.Activation, theirs)
+    supported = {
+        keras_name: member
+        for keras_name, member in ACTIVATIONS.items()
+        if hasattr(common_spec.Activation, member)
     }
-    if name not in list(known):
+    if name not in list(supported):
         raise UserError(
-            f"model.{part}.activation: expected one of {', '.join(known)}, which CTranslate2 knows,"
-            f" came {stack.activation!r}"
+            f"model.{part}.activation: expected one of {', '.join(supported)}, which CTranslate2"
+            f" supports, got {stack.activation!r}"
         )
-    return common_spec.Activation[known[name]]
+    return common_spec.Activation[supported[name]]
 
 
-def _describe(spec, translator):
-    """Vocabularies and config.json."""
-    pieces = [
-        list(tokenizer.vocabulary[len(SPECIAL_PIECES) :])
+def _set_config(spec: Any, translator: Translator) -> None:
+    """Sets the vocabularies and config.json."""
+    vocabularies = [
+        list(tokenizer.vocabulary[len(RESERVED_TOKENS) :])
         for tokenizer in (translator.source_tokenizer, translator.target_tokenizer)
     ]
-    taken, special = {*pieces[0], *pieces[1]}, SpecialIds()
-    names = [_free(name, taken) for name in SPECIAL_PIECES]
-    spec.register_source_vocabulary(names + pieces[0])
-    spec.register_target_vocabulary(names + pieces[1])
+    used, special = {*vocabularies[0], *vocabularies[1]}, SpecialIds()
+    names = [_unused_name(name, used) for name in RESERVED_TOKENS]
+    spec.register_source_vocabulary(names + vocabularies[0])
+    spec.register_target_vocabulary(names + vocabularies[1])
     config = spec.config
     config.unk_token, config.eos_token = names[special.unknown], names[special.end]
     config.bos_token = config.decoder_start_token = names[special.start]
@@ -172,47 +182,49 @@ def _describe(spec, translator):
     config.layer_norm_epsilon = translator.model.encoder.epsilon
 
 
-def _free(name, taken):
-    """A special token has a name of its own, though a piece of text may spell like it."""
-    while name in taken:
+def _unused_name(name: str, used: Collection[str]) -> str:
+    """A name for a special token that differs from all tokens of text."""
+    while name in used:
         name = f"<{name}>"
     return name
 
 
-def _set_stack(spec, stack):
-    for own, layer in zip(spec.layer, stack.layers, strict=True):
-        attention = layer.self_attention
-        parts = [attention.input_projection, attention.output_projection]
-        _set_part(own.self_attention, layer.self_norm, own.self_attention.linear, parts)
+def _set_stack(spec: Any, stack: keras.layers.Layer) -> None:
+    for layer_spec, layer in zip(spec.layer, stack.layers, strict=True):
+        attention, attention_spec = layer.self_attention, layer_spec.self_attention
+        dense = [attention.input_projection, attention.output_projection]
+        _set_sublayer(attention_spec, layer.self_norm, attention_spec.linear, dense)
         if layer.cross:
-            attention = layer.cross_attention
-            parts = [attention.query_projection, attention.memory_projection]
-            parts += [attention.output_projection]
-            _set_part(own.attention, layer.cross_norm, own.attention.linear, parts)
-        parts = [layer.feed_forward.inner, layer.feed_forward.outer]
-        _set_part(own.ffn, layer.feed_norm, [own.ffn.linear_0, own.ffn.linear_1], parts)
+            attention, attention_spec = layer.cross_attention, layer_spec.attention
+            dense = [attention.query_projection, attention.memory_projection]
+            dense += [attention.output_projection]
+            _set_sublayer(attention_spec, layer.cross_norm, attention_spec.linear, dense)
+        dense = [layer.feed_forward.inner, layer.feed_forward.outer]
+        linear_specs = [layer_spec.ffn.linear_0, layer_spec.ffn.linear_1]
+        _set_sublayer(layer_spec.ffn, layer.feed_norm, linear_specs, dense)
     if stack.final_norm:
         _set_norm(spec.layer_norm, stack.final_norm)
 
 
-def _set_part(spec, norm, linears, layers):
-    """A residual's norm and its dense layers: queries, keys and values fused as ours are."""
+def _set_sublayer(spec, norm, linear_specs, dense):
+    """Sets a normalization and dense layers; both sides fuse queries, keys and values."""
     _set_norm(spec.layer_norm, norm)
-    for own, layer in zip(linears, layers, strict=True):
-        own.weight, own.bias = _read(layer.kernel).T, _read(layer.bias)
+    for linear_spec, layer in zip(linear_specs, dense, strict=True):
+        linear_spec.weight, linear_spec.bias = _to_numpy(layer.kernel).T, _to_numpy(layer.bias)
 
 
 def _set_norm(spec, norm):
-    spec.gamma, spec.beta = _read(norm.gamma), _read(norm.beta)
+    spec.gamma, spec.beta = _to_numpy(norm.gamma), _to_numpy(norm.beta)
 
 
 def _set_head(spec, model):
     head = model.head
     if head.tied:
-        spec.weight, spec.bias = _read(model.target.table), _read(head.bias)
+        spec.weight, spec.bias = _to_numpy(model.target.table), _to_numpy(head.bias)
     else:
-        spec.weight, spec.bias = _read(head.projection.kernel).T, _read(head.projection.bias)
+        spec.weight = _to_numpy(head.projection.kernel).T
+        spec.bias = _to_numpy(head.projection.bias)
 
 
-def _read(variable):
+def _to_numpy(variable: Any) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(variable), "float32")

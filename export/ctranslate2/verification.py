@@ -1,84 +1,90 @@
-"""Whether CTranslate2, run on a written model, gives what the run itself gives."""
+"""Verification of a CTranslate2 model against the run that it was exported from."""
 
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import UserError
-from keras_s2s.tokenizers import RESERVED_TOKENS
+from keras_s2s.tokenizers import RESERVED_TOKENS, Tokenizer
 from keras_s2s.translator import END_MARK, Translator
 
-__all__ = ["Expected", "expect", "prove"]
+__all__ = ["ExpectedResults", "compute_expected", "verify_model"]
 
-PROBES = 16
-LONGEST = 64  # target tokens of a probe
-# Beam size and length penalty. CTranslate2 stops when so many have ended, the run when no live
-# hypothesis is ahead: what the run then finds may rank higher, never lower. Without a penalty both
-# stop at the best of all, if CTranslate2 is patient.
+NUM_TEXTS = 16
+MAX_LENGTH = 64  # target tokens
+# Beam size and length penalty. CTranslate2 stops when as many hypotheses as the beam size have
+# ended, the run when no live hypothesis is ahead: the run's result may rank higher, never lower.
+# Without a penalty both stop at the best of all, if the patience of CTranslate2 is high.
 SEARCHES = ((1, 0.6), (5, 0.6), (5, 0.0))
 PATIENCE = 20
-OUTSIDER = " \ue000"  # a character that vocabularies lack: the unknown token is probed too
-# The most that the log-probability of a token may differ in float32. Measured: 1.3e-5 on trained
+UNKNOWN_TEXT = " \ue000"  # a character that vocabularies lack, to test the unknown token
+# The largest difference of a token's log-probability in float32. Measured: 1.3e-5 on trained
 # Transformers and on random ones of usual weights, 1.5e-4 on random ones of large weights.
-EXACT = 5e-4
+FLOAT32_TOLERANCE = 5e-4
 TIE = 1e-4  # by how much the run may prefer its own tokens to those of CTranslate2
-# The most for rounded weights, in the mean over tokens. Measured, in this order, up to 0.0022,
+# The largest mean difference over tokens for other types. Measured, in this order, up to 0.0022,
 # 0.012, 0.008 and 0.08; single tokens differed by up to 0.009, 0.058, 0.052 and 0.29.
-ROUNDED = {"float16": 0.01, "bfloat16": 0.05, "int16": 0.05, "int8": 0.3}
+MEAN_TOLERANCES = {"float16": 0.01, "bfloat16": 0.05, "int16": 0.05, "int8": 0.3}
 
 
-class Expected(NamedTuple):
-    """What a run gives for some probes.
+class ExpectedResults(NamedTuple):
+    """Results of a run for texts of its vocabularies.
 
     Attributes:
-        translator: `Translator` under the default options, to score other hypotheses.
+        translator: `Translator` with the default options, for scoring other hypotheses.
         texts: list of N strings.
-        sources: their tokens, without the end.
-        found: {(beam size, length penalty): list of N `Hypothesis`}.
-        targets: list of 2 N lists of tokens: hypotheses, and tokens drawn from the vocabulary.
-        scores: list of 2 N `Score`, of `targets` for `texts` twice over.
+        sources: their tokens, without the end token.
+        hypotheses: {(beam size, length penalty): list of N `Hypothesis`}.
+        targets: list of 2 N lists of tokens: the hypotheses of one search, and random tokens.
+        scores: list of 2 N `Score`, of `targets` given `texts` twice.
     """
 
     translator: Translator
     texts: list
     sources: list
-    found: dict
+    hypotheses: dict
     targets: list
     scores: list
 
 
-def expect(translator):
-    """What a `Translator` gives for probes drawn from its vocabularies, as an `Expected`."""
-    pair = translator.source_tokenizer, translator.target_tokenizer
-    plain = Translator(translator.model, *pair)  # not under the options of the run
-    random = np.random.default_rng(1)
-    texts = [_text(pair[0], random, 1 + 2 * number) for number in range(PROBES)]
-    options = {"length_offset": 0.0, "max_length": LONGEST}
-    found = {}
-    for size, penalty in SEARCHES:
-        given = plain.decode(texts, beam_size=size, length_penalty=penalty, **options)
-        found[size, penalty] = [best for best, *_ in given]
-    pieces = np.array(pair[1].vocabulary[len(RESERVED_TOKENS) :], object)
-    targets = [hypothesis.tokens for hypothesis in found[SEARCHES[1]]]
-    targets += [random.choice(pieces, 1 + number).tolist() for number in range(PROBES)]
-    sources = [hypothesis.source_tokens[:-1] for hypothesis in found[SEARCHES[0]]]
-    scores = plain.score(texts * 2, target_tokens=targets)
-    return Expected(plain, texts, sources, found, targets, scores)
-
-
-def prove(expected, directory, quantization):
-    """Compares a written model with the run.
-
-    In float32 every log-probability has to be that of the run, and so do the tokens, found
-    greedily and by a beam, but for those that rank lower than the run's own; rounded
-    weights have to give log-probabilities near by.
+def compute_expected(translator: Translator) -> ExpectedResults:
+    """Computes a run's results for random texts of its vocabularies.
 
     Args:
-        expected: from `expect`.
-        directory: a CTranslate2 model.
-        quantization: its type.
+        translator: the run's translator; its default options are not used.
+    """
+    tokenizers = translator.source_tokenizer, translator.target_tokenizer
+    plain = Translator(translator.model, *tokenizers)
+    random = np.random.default_rng(1)
+    texts = [_random_text(tokenizers[0], random, 1 + 2 * index) for index in range(NUM_TEXTS)]
+    options = {"length_offset": 0.0, "max_length": MAX_LENGTH}
+    hypotheses = {}
+    for beam_size, penalty in SEARCHES:
+        rows = plain.decode(texts, beam_size=beam_size, length_penalty=penalty, **options)
+        hypotheses[beam_size, penalty] = [best for best, *_ in rows]
+    tokens = np.array(tokenizers[1].vocabulary[len(RESERVED_TOKENS) :], object)
+    targets = [hypothesis.tokens for hypothesis in hypotheses[SEARCHES[1]]]
+    targets += [random.choice(tokens, 1 + index).tolist() for index in range(NUM_TEXTS)]
+    sources = [hypothesis.source_tokens[:-1] for hypothesis in hypotheses[SEARCHES[0]]]
+    scores = plain.score(texts * 2, target_tokens=targets)
+    return ExpectedResults(plain, texts, sources, hypotheses, targets, scores)
+
+
+def verify_model(expected: ExpectedResults, directory: Path | str, quantization: str) -> None:
+    """Compares a CTranslate2 model with the run.
+
+    In float32 every log-probability has to be equal, and so have the tokens of greedy and beam
+    search, except for hypotheses that rank lower than the run's. With quantized weights the mean
+    difference of log-probabilities is limited.
+
+    Args:
+        expected: results of the run.
+        directory: the CTranslate2 model.
+        quantization: type of its weights.
 
     Raises:
         UserError: with the first difference.
@@ -86,86 +92,106 @@ def prove(expected, directory, quantization):
     from ctranslate2 import Translator, get_supported_compute_types
 
     kind = quantization.partition("_")[0]
-    runs = kind in get_supported_compute_types("cpu")
-    engine = Translator(str(directory), compute_type=kind if runs else "float32", intra_threads=1)
-    if kind in ROUNDED:
+    is_supported = kind in get_supported_compute_types("cpu")
+    compute_type = kind if is_supported else "float32"
+    engine = Translator(str(directory), compute_type=compute_type, intra_threads=1)
+    if kind in MEAN_TOLERANCES:
         _compare_mean(expected, engine, kind)
         return
-    for row, text, ours, theirs in _scores(expected, engine):
-        wrong = np.flatnonzero(~(row <= EXACT))  # a NaN too
+    for differences, text, reference, result in _compare_scores(expected, engine):
+        wrong = np.flatnonzero(~(differences <= FLOAT32_TOLERANCE))  # NaN is wrong too
         if wrong.size:
-            place = wrong[0]
-            what = f"log-probability of token {place + 1}, {ours.tokens[place]!r},"
-            came = f"{theirs.log_probs[place]:.5f}"
-            _refuse(what, text, f"{ours.token_log_probs[place]:.5f}", came)
+            index = wrong[0]
+            what = f"log-probability of token {index + 1}, {reference.tokens[index]!r},"
+            log_probs = reference.token_log_probs[index], result.log_probs[index]
+            _refuse(what, text, *(f"{value:.5f}" for value in log_probs))
     for search in SEARCHES:
         _compare_tokens(expected, engine, *search)
 
 
-def _text(tokenizer, random, size):
-    """A text of about so many tokens, mostly of those that stand first, the frequent ones."""
-    pieces = tokenizer.vocabulary[len(RESERVED_TOKENS) :]
-    drawn = ((len(pieces) + 1) ** random.random(size)).astype(int) - 1
-    text = tokenizer.detokenize(tf.constant([[pieces[i] for i in drawn]]))
-    return text.numpy()[0].decode("utf-8", "replace") + OUTSIDER
+def _random_text(tokenizer: Tokenizer, random: np.random.Generator, size: int) -> str:
+    """A text of about `size` tokens, mostly from the start of the vocabulary, the frequent ones."""
+    tokens = tokenizer.vocabulary[len(RESERVED_TOKENS) :]
+    indices = ((len(tokens) + 1) ** random.random(size)).astype(int) - 1
+    text = tokenizer.detokenize(tf.constant([[tokens[i] for i in indices]]))
+    return text.numpy()[0].decode("utf-8", "replace") + UNKNOWN_TEXT
 
 
-def _scores(expected, engine):
-    """For each target: how far its log-probabilities are apart, the text, and both scores."""
-    given = engine.score_batch(expected.sources * 2, expected.targets, max_input_length=0)
-    for text, ours, theirs in zip(expected.texts * 2, expected.scores, given, strict=True):
-        yield np.abs(np.subtract(theirs.log_probs, ours.token_log_probs)), text, ours, theirs
+def _compare_scores(expected: ExpectedResults, engine: Any) -> Iterator[tuple]:
+    """(differences of log-probabilities, text, the run's score, CTranslate2's) of each target."""
+    results = engine.score_batch(expected.sources * 2, expected.targets, max_input_length=0)
+    rows = zip(expected.texts * 2, expected.scores, results, strict=True)
+    for text, reference, result in rows:
+        differences = np.abs(np.subtract(result.log_probs, reference.token_log_probs))
+        yield differences, text, reference, result
 
 
 def _compare_mean(expected, engine, kind):
-    mean = np.concatenate([row for row, *_ in _scores(expected, engine)]).mean()
-    if not mean <= ROUNDED[kind]:
-        most = f"expected {kind} to move log-probabilities by at most {ROUNDED[kind]}"
-        raise UserError(f"quantization: {most} in the mean, came {mean:.3g}")
+    differences = [differences for differences, *_ in _compare_scores(expected, engine)]
+    mean, limit = np.concatenate(differences).mean(), MEAN_TOLERANCES[kind]
+    if not mean <= limit:
+        limit = f"expected {kind} to move log-probabilities by at most {limit}"
+        raise UserError(f"quantization: {limit} in the mean, got {mean:.3g}")
 
 
 def _compare_tokens(expected, engine, beam_size, penalty):
-    given = engine.translate_batch(
+    results = engine.translate_batch(
         expected.sources,
         beam_size=beam_size,
         length_penalty=penalty,
         min_decoding_length=0,
-        max_decoding_length=LONGEST,
+        max_decoding_length=MAX_LENGTH,
         max_input_length=0,
         patience=1 if penalty else PATIENCE,
     )
-    found = expected.found[beam_size, penalty]
-    for text, ours, theirs in zip(expected.texts, found, given, strict=True):
-        pair = ours.tokens, theirs.hypotheses[0]
-        # At the limit each of the two cuts hypotheses in its own way; a greedy one is just cut.
-        cut = beam_size > 1 and max(map(len, pair)) >= LONGEST
-        if pair[0] != pair[1] and not cut and not _near(expected, text, pair, (beam_size, penalty)):
-            place, *tokens = _first_difference(*pair)
-            what = f"token {place + 1} by a beam of {beam_size}"
+    hypotheses = expected.hypotheses[beam_size, penalty]
+    for text, hypothesis, result in zip(expected.texts, hypotheses, results, strict=True):
+        pair = hypothesis.tokens, result.hypotheses[0]
+        # At the limit the two beams end in different ways; greedy search is just cut.
+        is_cut = beam_size > 1 and max(map(len, pair)) >= MAX_LENGTH
+        if pair[0] == pair[1] or is_cut:
+            continue
+        if not _is_acceptable(expected, text, pair, (beam_size, penalty)):
+            index, *tokens = _first_difference(*pair)
+            what = f"token {index + 1} by a beam of {beam_size}"
             _refuse(what, text, *map(repr, tokens))
 
 
-def _near(expected, text, pair, search):
-    """Whether the run itself hardly prefers its own tokens to those of CTranslate2, or, where
-    CTranslate2 may have stopped too early, whether it does not prefer CTranslate2's."""
+def _is_acceptable(
+    expected: ExpectedResults,
+    text: str,
+    pair: tuple[Sequence[str], Sequence[str]],
+    search: tuple[int, float],
+) -> bool:
+    """Whether CTranslate2's tokens are as good as the run's.
+
+    The run may rate both nearly the same. Where CTranslate2 may have stopped too early, its tokens
+    may also rank lower.
+
+    Args:
+        expected: results of the run.
+        text: the source.
+        pair: the tokens of the run, and of CTranslate2.
+        search: beam size and length penalty.
+    """
     scores, (beam_size, penalty) = expected.translator.score([text] * 2, target_tokens=pair), search
     if beam_size > 1:
         ranks = [score.log_prob / len(score.tokens) ** penalty for score in scores]
     else:
-        place, *_ = _first_difference(*pair)
-        ranks = [score.token_log_probs[place] for score in scores]
-    better = ranks[0] - ranks[1]
-    return abs(better) <= TIE or (beam_size > 1 and penalty > 0 and better > 0)
+        index, *_ = _first_difference(*pair)
+        ranks = [score.token_log_probs[index] for score in scores]
+    advantage = ranks[0] - ranks[1]
+    return abs(advantage) <= TIE or (beam_size > 1 and penalty > 0 and advantage > 0)
 
 
-def _first_difference(ours, theirs):
-    """Where two lists of tokens part, and the token of each there."""
-    rows = enumerate(zip_longest(ours, theirs, fillvalue=END_MARK))
-    return next((place, *pair) for place, pair in rows if pair[0] != pair[1])
+def _first_difference(first: Sequence[str], second: Sequence[str]) -> tuple[int, str, str]:
+    """Index of the first difference of two lists of tokens, and both tokens there."""
+    rows = enumerate(zip_longest(first, second, fillvalue=END_MARK))
+    return next((index, *pair) for index, pair in rows if pair[0] != pair[1])
 
 
-def _refuse(what, text, expected, came):
+def _refuse(what: str, text: str, expected: str, actual: str) -> None:
     raise UserError(
         f"CTranslate2 gives other results than the run: {what} for {text!r}:"
-        f" expected {expected}, came {came}"
+        f" expected {expected}, got {actual}"
     )

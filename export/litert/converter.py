@@ -1,106 +1,129 @@
-"""A LiteRT file from concrete functions, and what is written into it beside the model."""
+"""Conversion of concrete functions to a LiteRT file, and metadata of the file."""
 
 import contextlib
 import json
 import sys
 import tempfile
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_s2s.config import UserError
-from keras_s2s.export.litert.buffer_sharing import packed, unpacked
-from keras_s2s.export.litert.embedding_tables import narrow_tables, share_tables
+from keras_s2s.export.litert.embedding_quantization import (
+    quantize_embeddings,
+    share_tied_embeddings,
+)
+from keras_s2s.export.litert.model_serialization import parse_model, serialize_model
 from keras_s2s.export.variant import QUANTIZATIONS
 
-__all__ = ["BUILT_IN_ONLY", "check_built_in", "convert", "with_metadata"]
+__all__ = ["BUILT_IN_ONLY", "add_metadata", "check_operations", "convert"]
 
 BUILT_IN_ONLY = [tf.lite.OpsSet.TFLITE_BUILTINS]
 _RECIPES = {"weight_int8": "weight_only_wi8_afp32", "int4": "dynamic_wi4_afp32"}
 
 
-def convert(functions, variables, quantization="none", custom=False) -> bytes:
-    """The content of a LiteRT file of built-in operations.
+def convert(
+    functions: dict[str, Any],
+    variables: Sequence[tf.Variable],
+    quantization: str = "none",
+    custom: bool = False,
+) -> bytes:
+    """Converts functions to a LiteRT file of built-in operations.
 
     Args:
-        functions: concrete functions by the names of their signatures.
-        variables: every `tf.Variable` that they read.
-        quantization: of `QUANTIZATIONS`.
-        custom: whether it may have others beside; see `check_built_in` for which.
+        functions: concrete functions by signature name.
+        variables: every `tf.Variable` that the functions read.
+        quantization: one of `QUANTIZATIONS`.
+        custom: whether other operations are allowed, see `check_operations`.
+
+    Returns:
+        The content of the file.
 
     Raises:
-        UserError: naming the quantisation that needs a package which is not there, or the
-            operations that LiteRT lacks.
+        UserError: the quantization needs a package that is not installed, or LiteRT lacks an
+            operation.
     """
-    recipe = _recipe(quantization)
+    quantize = _load_quantizer(quantization)
     module = tf.Module()
-    module.all = list(variables)  # a Keras variable's wrapper would be a second one
-    with tempfile.TemporaryDirectory() as place:
-        tf.saved_model.save(module, place, signatures=functions)
-        converter = tf.lite.TFLiteConverter.from_saved_model(place, signature_keys=list(functions))
+    module.all = list(variables)  # plain variables: a Keras wrapper would be stored a second time
+    with tempfile.TemporaryDirectory() as directory:
+        tf.saved_model.save(module, directory, signatures=functions)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            directory, signature_keys=list(functions)
+        )
         converter.target_spec.supported_ops = BUILT_IN_ONLY
         converter.allow_custom_ops = custom
         if quantization in ("float16", "dynamic_int8"):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantization == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        try:
-            content = converter.convert()
-        except Exception as error:  # the converter's own class is no public name
-            if type(error).__name__ != "ConverterError":
-                raise
-            raise UserError(f"format: LiteRT cannot run this model: {_complaint(error)}") from None
-        made = unpacked(recipe(content))  # the quantizer wants the names that `packed` drops
-        if quantization == "dynamic_int8":
-            share_tables(made)
-        elif quantization in _RECIPES:
-            narrow_tables(made)
-        return packed(made)
+        content = _run_converter(converter)
+    model = parse_model(quantize(content))  # the quantizer needs names that `serialize_model` drops
+    if quantization == "dynamic_int8":
+        share_tied_embeddings(model)
+    elif quantization in _RECIPES:
+        quantize_embeddings(model)
+    return serialize_model(model)
 
 
-def _recipe(quantization):
+def _run_converter(converter: tf.lite.TFLiteConverter) -> bytes:
+    try:
+        return converter.convert()
+    except Exception as error:  # the converter's exception class is not public
+        if type(error).__name__ != "ConverterError":
+            raise
+        lines = [line.strip() for line in str(error).splitlines() if "error:" in line]
+        message = lines[0] if lines else str(error)
+        raise UserError(f"format: LiteRT cannot run this model: {message[-300:]}") from None
+
+
+def _load_quantizer(quantization: str) -> Callable[[bytes], bytes]:
+    """The function that quantizes a converted file; it does nothing where the converter does."""
     if quantization not in QUANTIZATIONS:
         expected = f"quantize: expected one of {', '.join(QUANTIZATIONS)}"
-        raise UserError(f"{expected}, came {quantization!r}")
+        raise UserError(f"{expected}, got {quantization!r}")
     if quantization not in _RECIPES:
         return lambda content: content
     try:
         from ai_edge_quantizer import quantizer, recipe
     except ImportError:
         raise UserError(
-            f"quantize: {quantization} needs the package ai-edge-quantizer, came none;"
-            " float16 and dynamic_int8 need no further one; pip install 'keras-s2s[quantize]'"
+            f"quantize: {quantization} needs the package ai-edge-quantizer, got none;"
+            " float16 and dynamic_int8 need no additional package;"
+            " pip install 'keras-s2s[quantize]'"
         ) from None
 
-    def run(content):
-        made = quantizer.Quantizer(bytearray(content), getattr(recipe, _RECIPES[quantization])())
-        with contextlib.redirect_stdout(sys.stderr):  # it tells of its progress
-            return bytes(made.quantize().quantized_model)
+    def quantize(content: bytes) -> bytes:
+        settings = getattr(recipe, _RECIPES[quantization])()
+        with contextlib.redirect_stdout(sys.stderr):  # the quantizer prints its progress
+            result = quantizer.Quantizer(bytearray(content), settings).quantize()
+            return bytes(result.quantized_model)
 
-    return run
-
-
-def _complaint(error):
-    lines = [line.strip() for line in str(error).splitlines() if "error:" in line]
-    return lines[0][-300:] if lines else str(error)[-300:]
+    return quantize
 
 
-def check_built_in(content, allowed=()) -> dict:
-    """How often a LiteRT file has each operation, by its built-in code, `CUSTOM` of any other.
+def check_operations(content: bytes, allowed: Collection[str] = ()) -> dict[str, int]:
+    """Counts the operations of a LiteRT file and refuses unexpected custom operations.
 
     Args:
-        allowed: names of operations that it may have beside.
+        content: the file.
+        allowed: names of custom operations that the file may contain.
+
+    Returns:
+        Number of nodes by the name of the built-in operation; `CUSTOM` for custom operations.
 
     Raises:
-        UserError: naming operations that are none of LiteRT's own, nor allowed.
+        UserError: the file contains other custom operations; the message names them.
     """
     model = schema.Model.GetRootAs(content)
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
     custom = {code.CustomCode().decode() for code in codes if code.CustomCode()}
     custom = sorted(custom - {*allowed})
     if custom:
-        raise UserError(f"format: expected built-in operations alone, came {', '.join(custom)}")
+        raise UserError(f"format: expected built-in operations alone, got {', '.join(custom)}")
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
     counts = {}
     for i in range(model.SubgraphsLength()):
@@ -112,14 +135,17 @@ def check_built_in(content, allowed=()) -> dict:
     return counts
 
 
-def with_metadata(content, entries: dict) -> bytes:
-    """A LiteRT file with further entries of metadata.
+def add_metadata(content: bytes, entries: dict[str, Any]) -> bytes:
+    """Adds metadata entries to a LiteRT file.
 
     Args:
         content: the file.
-        entries: by name, bytes, or what is written as JSON.
+        entries: by name, bytes, or values that are written as JSON.
+
+    Returns:
+        The content of the new file.
     """
-    model = unpacked(content)
+    model = parse_model(content)
     model.metadata = model.metadata or []
     for name, value in entries.items():
         entry, buffer = schema.MetadataT(), schema.BufferT()
@@ -129,4 +155,4 @@ def with_metadata(content, entries: dict) -> bytes:
         entry.name, entry.buffer = name, len(model.buffers)
         model.buffers.append(buffer)
         model.metadata.append(entry)
-    return packed(model)
+    return serialize_model(model)

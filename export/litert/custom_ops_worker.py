@@ -1,6 +1,6 @@
-"""A process of its own in which a LiteRT file answers with tf.text's operations linked in.
+"""Worker process that runs a LiteRT file with tf.text's custom operations linked in.
 
-python -m keras_s2s.export.litert_process FILE ASKED OUTCOME
+python -m keras_s2s.export.litert.custom_ops_worker FILE REQUESTS OUTCOME
 """
 
 import pickle
@@ -12,27 +12,27 @@ from ai_edge_litert.interpreter import InterpreterWithCustomOps
 __all__ = ["main"]
 
 
-def main(path, asked, outcome) -> None:
-    """Answers what is pickled in a file: a list of (signature, inputs).
+def main(path: str, requests_path: str, outcome_path: str) -> None:
+    """Runs requests and writes their responses.
 
     Args:
         path: the LiteRT file.
-        asked: the file of requests.
-        outcome: the file to write: a dict of `answers` and `failure`.
+        requests_path: a pickled list of (signature, inputs).
+        outcome_path: the file to write: a pickled dict with `answers` and `failure`.
     """
-    with open(asked, "rb") as file:
+    with open(requests_path, "rb") as file:
         requests = pickle.load(file)
-    made = {"answers": [], "failure": None}
+    outcome = {"answers": [], "failure": None}
     try:
         interpreter = InterpreterWithCustomOps(
             model_path=path, custom_op_registerers=tf_text.tflite_registrar.SELECT_TFTEXT_OPS
         )
         for signature, inputs in requests:
-            made["answers"].append(interpreter.get_signature_runner(signature)(**inputs))
-    except Exception as error:  # whatever it is, the other process has to say it
-        made["failure"] = f"{type(error).__name__}: {error}"
-    with open(outcome, "wb") as file:
-        pickle.dump(made, file)
+            outcome["answers"].append(interpreter.get_signature_runner(signature)(**inputs))
+    except Exception as error:  # the parent process reports every failure
+        outcome["failure"] = f"{type(error).__name__}: {error}"
+    with open(outcome_path, "wb") as file:
+        pickle.dump(outcome, file)
 
 
 if __name__ == "__main__":

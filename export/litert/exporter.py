@@ -1,313 +1,259 @@
-"""A run -> one LiteRT file that holds all that a device needs, published as `DIR/<version>/`."""
+"""Export of runs and translators as LiteRT files for devices."""
 
 import dataclasses
 import importlib.util
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import tensorflow as tf
-
-from keras_s2s.config import Config, SpecialIds, UserError
+from keras_s2s.config import Config, UserError
 from keras_s2s.data import read_pairs
-from keras_s2s.export.model_card import make_card, put_card, run_facts
+from keras_s2s.export.litert.metadata import build_metadata
+from keras_s2s.export.model_card import build_card, describe_training_run, save_card
 from keras_s2s.export.publishing import check_version, publish
-from keras_s2s.export.verification.request_corpus import first_run, material_of, run_pairs
-from keras_s2s.tokenizers import (
-    Factors,
-    Frames,
-    Multilingual,
-    Pointers,
-    Sources,
-    sentencepiece_model,
+from keras_s2s.export.verification.probe_requests import RequestCorpus
+from keras_s2s.export.verification.request_corpus import (
+    build_corpus,
+    first_run_directory,
+    load_validation_pairs,
 )
+from keras_s2s.tokenizers import Factors, Features, Multilingual, Pointers, Sources
 from keras_s2s.translator import Translator, load_run
 
 __all__ = ["FILE", "export_litert", "export_litert_translator"]
 
 FILE = "model.tflite"  # the name that TensorFlow Serving looks for
-FORMAT = 1
-LINES = 200  # of the validation data, to measure a quantised file by
+MAX_LINES = 200  # of the validation data, for measuring a quantized file
 
 
 def export_litert(
-    run,
-    directory,
+    run: Path | str | Sequence,
+    directory: Path | str,
     *,
-    version=None,
-    checkpoint="best",
-    quantization="none",
-    beam=None,
-    max_length=None,
-    text_operations=False,
+    version: int | None = None,
+    checkpoint: str = "best",
+    quantization: str = "none",
+    beam: int | None = None,
+    max_length: int | None = None,
+    text_operations: bool = False,
 ) -> Path:
     """Exports a run's checkpoint as `model.tflite`.
 
-    Built-in operations alone, with batches and lengths of any size; the tokenizers, the default
-    options and the model card lie in its metadata. Signatures: `translate_ids`, a whole search;
-    `encode`, `step`, `advance`, `wish`, `advance_wishes` and `trace`, the same search by steps;
-    `score`; for texts of bytes or characters `translate`, text to text as numbers.
-    `keras_s2s.serving.EdgeTranslator` makes text to text of any.
+    The file consists of built-in operations only and takes batches and lengths of any size. Its
+    metadata holds the tokenizers, the default options and the model card. Its signatures are
+    `translate_ids`, a whole search; the signatures of the same search step by step, see
+    `signature_functions`; `score`; and `translate`, from text to text as numbers, for texts of
+    bytes or characters. `keras_s2s.serving.EdgeTranslator` translates any text with them.
 
-    Before it is published it answers, in a process without TensorFlow, the probes of every export:
-    in float32 as the run does, to the id; quantised it may lose no more than
-    `litert_proof.FALLS` says, on the run's validation data.
+    Before it is published, the file answers the probe requests in a process without TensorFlow.
+    Its answers have to be those of the run if it is float32. If it is quantized, its quality on
+    the run's validation data has to stay within `verification.QUANTIZATION_LIMITS`.
 
     Args:
-        run: run directory, or several for their ensemble.
+        run: run directory, or a list of them for their ensemble.
         directory: base path; its sub-directories are the versions.
         version: positive integer; the next free one when None.
         checkpoint: `"best"` or `"last"`.
         quantization: `"none"`, `"float16"`, `"dynamic_int8"`, `"weight_int8"` or `"int4"`.
-        beam: widest beam that may be asked for; the run's cap when None.
-        max_length: most target tokens; the run's cap when None.
-        text_operations: for SentencePiece unigram models, `translate` from string to string, one
-            at a time. It runs only where tf.text's operations are linked in; the other
-            signatures run anywhere.
+        beam: largest beam size of a request; the run's cap when None.
+        max_length: largest number of target tokens; the run's cap when None.
+        text_operations: for SentencePiece unigram models, makes `translate` a signature from
+            string to string, one text a call. It runs only where tf.text's operations are linked
+            in; the other signatures run anywhere.
 
     Returns:
-        The path of the published version. Until it is complete and proved it does not exist.
+        The path of the published version.
 
     Raises:
-        UserError: naming the argument or file; a `NotProven` with the first difference between the
-            file and the run, or where quantisation costs too much.
+        UserError: an argument or file is invalid; the message names it.
+        VerificationError: the file differs from the run, or quantization costs too much quality.
+            The message shows the first difference.
     """
     _check_package()
     check_version(directory, version)
-    about, translator = run_facts(run, checkpoint), load_run(run, checkpoint, prepare=False)
-    _check_texts(translator)
-    translator = _capped(translator, beam, max_length)
+    description = describe_training_run(run, checkpoint)
+    translator = load_run(run, checkpoint, prepare=False)
+    _check_tokenizers(translator)
     return export_litert_translator(
-        translator,
+        _with_caps(translator, beam, max_length),
         directory,
         version=version,
         quantization=quantization,
-        about=about,
-        pairs=run_pairs(run),
-        lines=_lines(run),
-        metric=_metric(about),
+        about=description,
+        pairs=load_validation_pairs(run),
+        lines=_load_lines(run),
+        metric=_select_metric(description),
         text_operations=text_operations,
     )
 
 
 def export_litert_translator(
-    translator,
-    directory,
+    translator: Translator,
+    directory: Path | str,
     *,
-    version=None,
-    quantization="none",
-    about=None,
-    pairs=(),
-    lines=(),
-    metric=None,
-    text_operations=False,
+    version: int | None = None,
+    quantization: str = "none",
+    about: dict[str, Any] | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
+    lines: Sequence[tuple[str, str]] = (),
+    metric: str | None = None,
+    text_operations: bool = False,
 ) -> Path:
-    """Exports a `Translator` that is not prepared; result and errors as for `export_litert`.
+    """Exports a translator as `model.tflite`.
 
     Args:
-        about: JSON values for the model card, see `cards.run_facts`.
-        pairs: (source, target) texts to prove it by, beside odd ones.
-        lines: (source, target) texts to measure a quantised file by.
-        metric: of `lines`, one of `metrics.SCORERS`; None has the log-probabilities alone bound.
-        text_operations: as for `export_litert`.
+        translator: a `Translator` that is not prepared.
+        directory, version, quantization, text_operations: as for `export_litert`.
+        about: JSON values for the model card, see `model_card.describe_training_run`.
+        pairs: (source, target) texts for the verification requests.
+        lines: (source, target) texts for measuring a quantized file.
+        metric: metric of `lines`, one of `metrics.SCORERS`; None limits the drift of
+            log-probabilities only.
+
+    Returns:
+        The path of the published version.
+
+    Raises:
+        UserError, VerificationError: as for `export_litert`.
     """
     _check_package()
-    _check_texts(translator)
-    from keras_s2s.export.litert import converter, serving_signatures, verification
+    _check_tokenizers(translator)
+    from keras_s2s.export.litert import converter
 
-    custom = _custom(translator) if text_operations else {}
-    graphs = _graphs(translator, custom)
+    custom = _custom_operations(translator) if text_operations else {}
+    graphs = _trace_signatures(translator, custom)
     content = converter.convert(graphs, translator.variables(), quantization, bool(custom))
-    operations = converter.check_built_in(content, sum(custom.values(), ()))
-    entries = _entries(translator, graphs, custom)
-    if serving_signatures.NAME in graphs:
-        content, entries[serving_signatures.ENTRY] = serving_signatures.put_first(content)
-    material = _material(translator, pairs, custom)
+    operations = converter.check_operations(content, sum(custom.values(), ()))
+    metadata = build_metadata(translator, graphs, custom)
+    corpus = _build_corpus(translator, pairs, custom)
 
-    def write(path, beside):
-        plain = beside / FILE
-        plain.write_bytes(converter.with_metadata(content, entries))
-        _check_whole(translator, plain, beside, graphs, custom, material.texts)
+    def write(path: Path, scratch: Path) -> None:
+        file = scratch / FILE
+        file.write_bytes(converter.add_metadata(content, metadata))
+        _verify_translate(translator, file, scratch, graphs, custom, corpus.texts)
         figures = {"quantization": quantization, "operations": sum(operations.values())}
         figures |= {"custom_operations": custom} if custom else {}
-        if quantization == "none":
-            figures["proved_by"] = verification.prove_exact(translator, plain, beside, material)
-        else:
-            known = list(lines) or list(zip(material.texts, material.targets))
-            known = [tuple(map(_text, pair)) for pair in known]
-            figures |= verification.measure(
-                translator, plain, beside, known, metric if lines else None, quantization
-            )
-        card = make_card(translator, (about or {}) | {"litert": figures}, len(content))
-        made = converter.with_metadata(content, entries | {"keras_s2s.card": card})
-        (path / FILE).write_bytes(made)
+        figures |= _verify(translator, file, scratch, corpus, lines, metric, quantization)
+        card = build_card(translator, (about or {}) | {"litert": figures}, len(content))
+        entries = metadata | {"keras_s2s.card": card}
+        (path / FILE).write_bytes(converter.add_metadata(content, entries))
         path.chmod(0o755)
-        put_card(path, card)
+        save_card(path, card)
 
     return publish(directory, version, write)
 
 
-def _custom(translator):
-    """The operations that are none of LiteRT's own, by signature."""
-    from keras_s2s.export.litert import sentencepiece_support, string_signatures
+def _verify(translator, file, scratch, corpus, lines, metric, quantization):
+    """Verifies a file with its metadata; figures for the model card."""
+    from keras_s2s.export.litert import verification
+
+    if quantization == "none":
+        count = verification.verify_float32(translator, file, scratch, corpus)
+        return {"proved_by": count}
+    pairs = list(lines) or list(zip(corpus.texts, corpus.targets))
+    pairs = [tuple(map(_decode, pair)) for pair in pairs]
+    metric = metric if lines else None
+    return verification.measure_quantization(translator, file, scratch, pairs, metric, quantization)
+
+
+def _custom_operations(translator: Translator) -> dict[str, tuple[str, ...]]:
+    """Names of operations that LiteRT does not have built in, by signature."""
+    from keras_s2s.export.litert import sentencepiece_support, string_signature
 
     sentencepiece_support.require(translator)
-    return {"translate": string_signatures.OPERATIONS}
+    return {"translate": string_signature.OPERATIONS}
 
 
-def _graphs(translator, custom):
+def _trace_signatures(translator: Translator, custom: dict) -> dict[str, Any]:
     """The concrete function of each signature, by name."""
-    from keras_s2s.export.litert import (
-        serving_signatures,
-        signature_functions,
-        string_signatures,
-        text_signatures,
-    )
+    from keras_s2s.export.litert import signature_functions, string_signature, text_signature
 
-    model = signature_functions.LiteRTSignatures(
-        translator.model, translator.caps, translator.search_weights
-    )
-    graphs = model.concrete()
+    functions = signature_functions.LiteRTSignatures(translator.model, translator.caps)
+    graphs = functions.concrete()
     if custom:
-        graphs["translate"] = string_signatures.PieceGraph(model, translator).concrete()
-    elif text_signatures.is_offered(translator):
-        graphs["translate"] = text_signatures.TextGraph(model, translator).concrete()
-    if serving_signatures.is_plain(translator):
-        graphs[serving_signatures.NAME] = serving_signatures.ServingGraph(
-            model, translator
-        ).concrete()
+        graphs["translate"] = string_signature.StringSignature(functions, translator).concrete()
+    elif text_signature.supports_text_signature(translator):
+        graphs["translate"] = text_signature.TextSignature(functions, translator).concrete()
     return graphs
 
 
-def _material(translator, pairs, custom):
-    from keras_s2s.export.litert.string_signatures import ODD_TEXTS
+def _build_corpus(translator: Translator, pairs: Sequence, custom: dict) -> RequestCorpus:
+    from keras_s2s.export.litert.string_signature import ODD_TEXTS
 
-    made = material_of(translator, pairs)
-    return dataclasses.replace(made, texts=(*made.texts, *ODD_TEXTS)) if custom else made
+    corpus = build_corpus(translator, pairs)
+    if not custom:
+        return corpus
+    return dataclasses.replace(corpus, texts=(*corpus.texts, *ODD_TEXTS))
 
 
-def _check_whole(translator, path, place, graphs, custom, texts):
-    """Compares signatures that are a whole search with what they are made of."""
-    from keras_s2s.export.litert import serving_signatures, string_signatures, text_signatures
+def _verify_translate(translator, path, scratch, graphs, custom, texts):
+    """Compares the signature `translate` with the signatures that it is composed of."""
+    from keras_s2s.export.litert import string_signature, text_signature
 
     if custom:
-        string_signatures.check_pieces(path, place, texts)
+        string_signature.verify_string_signature(path, scratch, texts)
     elif "translate" in graphs:
-        text_signatures.check_texts(translator, path, place, texts)
-    if serving_signatures.NAME in graphs:
-        serving_signatures.check_serving(translator, path, place)
+        text_signature.verify_text_signature(translator, path, scratch, texts)
 
 
-def _check_package():
+def _check_package() -> None:
     if importlib.util.find_spec("ai_edge_litert") is None:
         raise UserError(
-            "format: litert needs the package ai-edge-litert, came none;"
+            "format: litert needs the package ai-edge-litert, got none;"
             " pip install 'keras-s2s[litert]'"
         )
 
 
-def _check_texts(translator):
+def _check_tokenizers(translator: Translator) -> None:
     for side in ("source", "target"):
         kind = getattr(translator, f"{side}_tokenizer").kind
         if kind in (Factors.kind, Sources.kind):
-            no = "whose ids a device has no code to make of a text"
-            raise UserError(f"format: litert expected a {side} of one text, came {kind}, {no}")
-        if kind in (Frames.kind, Pointers.kind, Multilingual.kind):
-            raise UserError(f"format: litert needs a {side} of texts, came {kind}")
+            reason = "which devices have no tokenizer for"
+            raise UserError(f"format: litert expected a {side} of one text, got {kind}, {reason}")
+        if kind in (Features.kind, Pointers.kind, Multilingual.kind):
+            raise UserError(f"format: litert needs a {side} of texts, got {kind}")
 
 
-def _capped(translator, beam, max_length):
-    """The translator under other caps, and defaults within them."""
+def _with_caps(translator: Translator, beam: int | None, max_length: int | None) -> Translator:
+    """The translator with other caps, and with defaults within them."""
     caps = dict(translator.caps)
     caps |= {"beam_size": beam} if beam else {}
     caps |= {"max_length": max_length} if max_length else {}
-    names = ("beam_size", "num_hypotheses", "max_length")
-    most = {
+    limits = {
         "beam_size": caps["beam_size"],
         "num_hypotheses": caps["beam_size"],
         "max_length": caps["max_length"],
     }
-    old = translator.decoding
-    new = {name: min(getattr(old, name), most[name]) for name in names}
+    decoding = translator.decoding
+    defaults = {name: min(getattr(decoding, name), limit) for name, limit in limits.items()}
     return Translator(
         translator.model,
         translator.source_tokenizer,
         translator.target_tokenizer,
-        dataclasses.replace(old, **new),
+        dataclasses.replace(decoding, **defaults),
         caps,
         translator.dictionary,
     )
 
 
-def _lines(run):
-    """The first pairs of a run's validation data; none where they are gone."""
-    corpus = Config.of_run(first_run(run)).data.valid
+def _load_lines(run: Path | str | Sequence) -> list[tuple[str, str]]:
+    """The first pairs of a run's validation data; an empty list if it is not available."""
+    corpus = Config.of_run(first_run_directory(run)).data.valid
     try:
-        return list(itertools.islice(read_pairs(corpus), LINES)) if corpus else []
+        return list(itertools.islice(read_pairs(corpus), MAX_LINES)) if corpus else []
     except UserError:
         return []
 
 
-def _metric(about):
-    """The metric that a run was chosen by, if it is one of texts, or the first that it reports."""
+def _select_metric(description: dict[str, Any]) -> str:
+    """The metric that selected the best checkpoint, if it scores texts, or the first reported."""
     from keras_s2s.metrics import SCORERS
 
-    reported = about["configuration"]["training"].get("scores") or []
-    names = [about.get("training", {}).get("metric"), *reported, "bleu"]
+    reported = description["configuration"]["training"].get("scores") or []
+    names = [description.get("training", {}).get("metric"), *reported, "bleu"]
     return next(name for name in names if name in SCORERS)
 
 
-def _text(value):
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _entries(translator, graphs, custom):
-    """What the file's metadata holds, by name."""
-    pair = translator.source_tokenizer, translator.target_tokenizer
-    special = SpecialIds()
-    about = {
-        "format": FORMAT,
-        "copies": translator.model.supports_copy,
-        "caps": translator.caps,
-        "defaults": translator.defaults(),
-        "dictionary": translator.dictionary,
-        "special_ids": {n: getattr(special, n) for n in ("pad", "unknown", "start", "end")},
-        "signatures": {name: _described(graph) for name, graph in graphs.items()},
-    }
-    for name, operations in custom.items():
-        about["signatures"][name]["operations"] = operations
-    entries = {}
-    for side, tokenizer in zip(("source", "target"), pair):
-        if side == "target" and pair[0] is pair[1]:
-            about[side] = {"same_as": "source"}
-            continue
-        about[side], files = _tokenizer(side, tokenizer)
-        entries |= files
-    return {"keras_s2s": about} | entries
-
-
-def _described(graph):
-    """Types and ranks of a concrete function's inputs and outputs."""
-    given = tf.nest.flatten(graph.structured_input_signature)
-    inputs = {spec.name: spec for spec in given if isinstance(spec, tf.TensorSpec)}
-    parts = {"inputs": inputs, "outputs": graph.structured_outputs}
-    return {
-        part: {name: [x.dtype.name, x.shape.rank] for name, x in tensors.items()}
-        for part, tensors in parts.items()
-    }
-
-
-def _tokenizer(side, tokenizer):
-    suffix, content = tokenizer.model_file() or ("", b"")
-    described = {
-        "kind": tokenizer.kind,
-        "size": tokenizer.size,
-        "special_tokens": list(tokenizer.special_tokens),
-        "model": suffix == "model",
-    }
-    files = {f"keras_s2s.{side}.vocabulary": list(tokenizer.vocabulary)}
-    if described["model"]:
-        described["leading_spaces"] = sentencepiece_model.leading_spaces(
-            sentencepiece_model.parse_model(content)
-        )
-        files[f"keras_s2s.{side}.model"] = content
-    return described, files
+def _decode(text: bytes | str) -> str:
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else text

@@ -1,29 +1,44 @@
-"""A LiteRT file is proved before it is published: by a process without TensorFlow."""
+"""Verification of a LiteRT file in a process without TensorFlow, before it is published."""
 
 import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import keras_s2s
-from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.export_check import PATIENCE, in_process
-from keras_s2s.export.verification.probe_requests import ask, probes
-from keras_s2s.export.verification.rounding_ties import difference
+from keras_s2s.export.verification.comparison import VerificationError
+from keras_s2s.export.verification.probe_requests import (
+    ProbeRequest,
+    RequestCorpus,
+    build_probe_requests,
+    build_request,
+)
+from keras_s2s.export.verification.request_runner import TIMEOUT, run_request, run_requests
+from keras_s2s.export.verification.rounding_ties import find_difference
 from keras_s2s.metrics import higher_is_better, score
 from keras_s2s.metrics.evaluation import evaluate
+from keras_s2s.signatures.fields import MISSING_SCORE
+from keras_s2s.translator import Translator
 
-__all__ = ["FALLS", "SIGNATURES", "ask_file", "measure", "prove_exact"]
+__all__ = [
+    "QUANTIZATION_LIMITS",
+    "SIGNATURES",
+    "measure_quantization",
+    "run_file",
+    "verify_float32",
+]
 
 SIGNATURES = ("serving_default", "translate", "score")
-PROCESS = "keras_s2s.serving.edge.worker"
+WORKER = "keras_s2s.serving.edge.worker"  # TensorFlow cannot be imported in it
 NAMES = "this process", "the LiteRT file"
-# How many points of its metric a quantised model may lose on the validation data, and how far
-# the mean log-probability of its targets' tokens may move, in nats.
-FALLS = {
+# For each quantization, how many points of its metric a model may lose on the validation data, and
+# by how much the mean log-probability of the targets' tokens may change, in nats.
+QUANTIZATION_LIMITS = {
     "float16": (0.5, 0.005),
     "dynamic_int8": (1.0, 0.1),
     "weight_int8": (1.0, 0.1),
@@ -31,126 +46,160 @@ FALLS = {
 }
 
 
-def ask_file(path, place, asked, process=PROCESS) -> list[dict]:
-    """What a LiteRT file answers in a process of its own, in which TensorFlow cannot be imported.
+def run_file(
+    path: Path | str,
+    exchange: Path | str,
+    requests: list[ProbeRequest],
+    worker: str = WORKER,
+) -> list[dict[str, np.ndarray]]:
+    """Runs requests on a LiteRT file in a separate process.
 
     Args:
         path: the file.
-        place: a directory for what the two processes tell each other.
-        asked: list of `probes.Probe`.
-        process: the module that it runs.
+        exchange: a directory for the files that the two processes exchange.
+        requests: the requests.
+        worker: the module that the process runs.
 
     Returns:
-        For each probe arrays by output.
+        For each request arrays by output name.
 
     Raises:
-        NotProven: it fails, dies or takes too long.
+        VerificationError: the process fails, dies or takes too long.
     """
-    place = Path(place)
-    requests, outcome = place / "asked.pickle", place / "outcome.pickle"
-    requests.write_bytes(pickle.dumps([(probe.signature, probe.inputs) for probe in asked]))
-    outcome.unlink(missing_ok=True)
+    requests_path, outcome_path = (
+        Path(exchange) / x for x in ("requests.pickle", "outcome.pickle")
+    )
+    pairs = [(request.signature, request.inputs) for request in requests]
+    requests_path.write_bytes(pickle.dumps(pairs))
+    outcome_path.unlink(missing_ok=True)
+    stderr, status = _run_worker(worker, path, requests_path, outcome_path)
+    if not outcome_path.exists():
+        last_line = " ".join(stderr.strip().splitlines()[-1:])
+        raise VerificationError(
+            f"the process of {NAMES[1]} ended with status {status}: {last_line}"
+        )
+    outcome = pickle.loads(outcome_path.read_bytes())
+    responses = outcome["answers"]
+    if outcome["failure"] is not None:
+        signature = requests[min(len(responses), len(requests) - 1)].signature
+        raise VerificationError(f"{NAMES[1]} fails at signature {signature}: {outcome['failure']}")
+    return [
+        {name: response[name] for name in request.outputs or response}
+        for request, response in zip(requests, responses, strict=True)
+    ]
+
+
+def _run_worker(worker, *paths):
     root = Path(keras_s2s.__file__).parent.parent
-    command = [sys.executable, "-P", "-m", process, *map(str, (path, requests, outcome))]
+    timeout = 10 * TIMEOUT
     try:
-        done = subprocess.run(
-            command,
+        process = subprocess.run(
+            [sys.executable, "-P", "-m", worker, *map(str, paths)],
             env=os.environ | {"PYTHONPATH": str(root)},
             capture_output=True,
             text=True,
             errors="replace",
             stdin=subprocess.DEVNULL,
-            timeout=10 * PATIENCE,
+            timeout=timeout,
         )
     except subprocess.TimeoutExpired:
-        raise NotProven(f"{NAMES[1]} did not answer within {10 * PATIENCE} s") from None
-    if not outcome.exists():
-        last = " ".join(done.stderr.strip().splitlines()[-1:])
-        raise NotProven(f"the process of {NAMES[1]} ended by {done.returncode}: {last}")
-    made = pickle.loads(outcome.read_bytes())
-    if made["failure"] is not None:
-        number = min(len(made["answers"]), len(asked) - 1)
-        signature = asked[number].signature
-        raise NotProven(f"{NAMES[1]} fails at signature {signature}: {made['failure']}")
-    return [
-        {name: answer[name] for name in probe.outputs or answer}
-        for probe, answer in zip(asked, made["answers"], strict=True)
-    ]
+        raise VerificationError(f"{NAMES[1]} did not answer within {timeout} s") from None
+    return process.stderr, process.returncode
 
 
-def prove_exact(translator, path, place, material) -> int:
-    """Compares a float32 file with the translator that it was made from.
+def verify_float32(
+    translator: Translator, path: Path | str, exchange: Path | str, corpus: RequestCorpus
+) -> int:
+    """Compares a float32 file with the translator that it was exported from.
 
-    Strings, ids and lengths have to be equal (see `ties`), float values to 1e-4, over the
-    `probes` of all signatures that both have.
+    Strings, ids and lengths have to be equal (see `rounding_ties`), floating-point values to 1e-4,
+    for the probe requests of all signatures that both have.
+
+    Args:
+        translator: the exported `Translator`.
+        path, exchange: as for `run_file`.
+        corpus: texts for the requests.
 
     Returns:
         The number of requests.
 
     Raises:
-        NotProven: with the first difference.
+        VerificationError: with the first difference.
     """
 
-    def answers(probes):
-        return [in_process(translator, probe) for probe in probes]
+    def run(requests: list[ProbeRequest]) -> list[dict[str, np.ndarray]]:
+        return run_requests(translator, requests)
 
-    asked = [probe for probe in probes(material) if probe.signature in SIGNATURES]
-    theirs = ask_file(path, place, asked)
-    for probe, one, two in zip(asked, answers(asked), theirs, strict=True):
-        found = difference(probe, one, two, answers)
-        if found:
-            raise NotProven(found.between(*NAMES))
-    return len(asked)
+    requests = [r for r in build_probe_requests(corpus) if r.signature in SIGNATURES]
+    responses = run_file(path, exchange, requests)
+    for request, reference, response in zip(requests, run(requests), responses, strict=True):
+        difference = find_difference(request, reference, response, run)
+        if difference:
+            raise VerificationError(difference.describe(*NAMES))
+    return len(requests)
 
 
-def measure(translator, path, place, pairs, metric, quantization) -> dict:
-    """How far a quantised file is from the translator that it was made from.
+def measure_quantization(
+    translator: Translator,
+    path: Path | str,
+    exchange: Path | str,
+    pairs: Sequence[tuple[str, str]],
+    metric: str | None,
+    quantization: str,
+) -> dict[str, Any]:
+    """Measures how far a quantized file is from the translator that it was exported from.
 
     Args:
+        translator: the exported `Translator`.
+        path, exchange: as for `run_file`.
         pairs: (source, reference) texts, at least one.
-        metric: name of one of `metrics.SCORERS`; None compares no texts with references.
-        quantization: that of the file.
+        metric: one of `metrics.SCORERS`; None does not compare texts with references.
+        quantization: quantization of the file.
 
     Returns:
         Figures for the model card.
 
     Raises:
-        NotProven: the file falls by more than `FALLS` allows.
+        VerificationError: the file exceeds a limit of `QUANTIZATION_LIMITS`.
     """
     sources, references = map(list, zip(*pairs, strict=True))
     targets = [{"target": reference} for reference in references]
-    asked = [ask("serving_default", sources), ask("score", sources, targets)]
-    texts, scores = ask_file(path, place, asked)
-    theirs = [text.decode("utf-8", "replace") for text in texts["text"]]
-    ours = evaluate(translator, pairs, [metric or "exact"])
-    fall, drift = FALLS[quantization]
+    requests = [
+        build_request("serving_default", sources),
+        build_request("score", sources, targets),
+    ]
+    texts, scores = run_file(path, exchange, requests)
+    hypotheses = [text.decode("utf-8", "replace") for text in texts["text"]]
+    original = evaluate(translator, pairs, [metric or "exact"])
+    max_loss, max_drift = QUANTIZATION_LIMITS[quantization]
     figures = {
         "lines": len(pairs),
-        "equal": float(np.mean([one == two for one, two in zip(ours.hypotheses, theirs)])),
-        "drift": _drift(scores, in_process(translator, asked[1])),
-        "drift_limit": drift,
+        "equal": float(np.mean([x == y for x, y in zip(original.hypotheses, hypotheses)])),
+        "drift": _drift(scores, run_request(translator, requests[1])),
+        "drift_limit": max_drift,
     }
-    if not figures["drift"] <= drift:
-        raise NotProven(
+    if not figures["drift"] <= max_drift:
+        raise VerificationError(
             f"quantize: expected {quantization} to move the mean log-probability of a token by at"
-            f" most {drift}, came {figures['drift']:.4f}"
+            f" most {max_drift}, got {figures['drift']:.4f}"
         )
-    if metric:
-        before, after = ours.scores[metric], score([metric], theirs, references, sources)[metric]
-        lost = (before - after) * (1 if higher_is_better(metric) else -1)
-        figures |= {"metric": metric, "float32": before, "quantized": after, "limit": fall}
-        if not lost <= fall:
-            raise NotProven(
-                f"quantize: expected {quantization} to lose at most {fall} points of {metric} on"
-                f" {len(pairs)} lines, came {lost:.2f}: {before:.2f} became {after:.2f}"
-            )
-    return figures
+    if not metric:
+        return figures
+    before = original.scores[metric]
+    after = score([metric], hypotheses, references, sources)[metric]
+    loss = (before - after) * (1 if higher_is_better(metric) else -1)
+    if not loss <= max_loss:
+        raise VerificationError(
+            f"quantize: expected {quantization} to lose at most {max_loss} points of {metric} on"
+            f" {len(pairs)} lines, got {loss:.2f}: {before:.2f} became {after:.2f}"
+        )
+    return figures | {"metric": metric, "float32": before, "quantized": after, "limit": max_loss}
 
 
-def _drift(one, two):
-    """How far the mean log-probability of a token moves."""
-    sums = []
-    for given in (one, two):
-        each = given["token_log_probs"]
-        sums.append(float(each[each > -1e8].mean()))
-    return abs(sums[0] - sums[1])
+def _drift(first, second):
+    """Absolute difference of the mean log-probabilities of tokens."""
+    means = []
+    for response in (first, second):
+        log_probs = response["token_log_probs"]
+        means.append(float(log_probs[log_probs > 0.1 * MISSING_SCORE].mean()))
+    return abs(means[0] - means[1])

@@ -1,46 +1,47 @@
-"""Batches formed within the graph: requests that wait at the same time are answered together."""
+"""Request batching inside the exported graph, without a batching flag of the server."""
 
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
-__all__ = ["MOST_ROWS", "batched"]
+__all__ = ["MAX_BATCH_SIZE", "batch_requests"]
 
-MOST_ROWS = 32  # of a batch; a request of more is answered alone
-WAITING = 1000  # batches that may wait; beyond, a server says that it is overloaded
+MAX_BATCH_SIZE = 32  # rows; a larger request runs alone
+MAX_QUEUED_BATCHES = 1000  # beyond this the server reports that it is overloaded
 
 
-def batched(function):
-    """A signature's function that shares its batches with requests of other callers.
+def batch_requests(function: Callable) -> Callable:
+    """Wraps a signature's function so that concurrent requests share batches.
 
-    Nothing waits for company: a batch is what has come in while the threads were busy. A server
-    needs no flag for it. Rows of different options share a batch, as they do in a request.
+    Requests never wait for others to arrive: a batch holds what arrived while all threads were
+    busy. Rows with different options share a batch, as they may within one request.
 
     Args:
-        function: of tensors [B]; one of `Translator.graphs`.
+        function: function of tensors [B]; one of `Translator.graphs()`.
 
     Returns:
-        A function of the same inputs and outputs.
+        A function with the same inputs and outputs.
     """
-    function = tf.function(function, autograph=False)  # one graph for both ways
-    together = tf.nondifferentiable_batch_function(
+    function = tf.function(function, autograph=False)  # one graph for both branches
+    batched = tf.nondifferentiable_batch_function(
         num_batch_threads=os.cpu_count() or 1,
-        max_batch_size=MOST_ROWS,
+        max_batch_size=MAX_BATCH_SIZE,
         batch_timeout_micros=0,
-        max_enqueued_batches=WAITING,
+        max_enqueued_batches=MAX_QUEUED_BATCHES,
         autograph=False,
-        # A reply's width depends on its rows: parts of one request could not be joined again.
+        # The width of a response depends on its rows: parts of a request could not be joined.
         enable_large_batch_splitting=False,
     )(function)
 
-    def answer(text, *columns):
-        rows = tf.shape(text)
-        inputs = [text, *(tf.broadcast_to(column, rows) for column in columns)]
-        alone = (rows[0] > MOST_ROWS) | tf.equal(rows[0], 0)
-        found = tf.cond(alone, lambda: function(*inputs), lambda: together(*inputs))
+    def answer(text: tf.Tensor, *options: tf.Tensor) -> dict[str, tf.Tensor]:
+        shape = tf.shape(text)
+        inputs = [text, *(tf.broadcast_to(option, shape) for option in options)]
+        runs_alone = (shape[0] > MAX_BATCH_SIZE) | tf.equal(shape[0], 0)
+        outputs = tf.cond(runs_alone, lambda: function(*inputs), lambda: batched(*inputs))
         shapes = function.get_concrete_function(*inputs).structured_outputs
-        for name, value in found.items():  # those of a batch are not known otherwise
+        for name, value in outputs.items():  # the batch operation drops static shapes
             value.set_shape(shapes[name].shape)
-        return found
+        return outputs
 
     return answer

@@ -1,48 +1,64 @@
-"""Searches of single rows compiled by XLA: what such an export needs, of a server too."""
+"""XLA compilation of single-row searches in an export."""
 
 import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import UserError
-from keras_s2s.export.verification.probe_requests import ask
+from keras_s2s.export.verification.probe_requests import ProbeRequest, build_request
 from keras_s2s.search import CompiledSearch
-from keras_s2s.tokenizers import RESERVED_TOKENS, Features
+from keras_s2s.tokenizers import RESERVED_TOKENS, Features, Tokenizer
+from keras_s2s.translator import Translator
 
-__all__ = ["ATTRIBUTE", "FLAG", "SEARCHES", "compiled_search", "sized_requests"]
+__all__ = [
+    "SEARCHES",
+    "XLA_ATTRIBUTE",
+    "XLA_SERVER_FLAG",
+    "build_compiled_search",
+    "compilation_requests",
+]
 
-FLAG = "--xla_cpu_compilation_enabled"  # of tensorflow_model_server, which refuses to compile else
-ATTRIBUTE = "_XlaMustCompile"  # of functions that are compiled, and of their calls
-SEARCHES = ("serving_default", "translate")
-SIZES = (16, 32, 64, 128)  # of sources, the end of a text included
-SHORT = 8  # target tokens of a request that is there for its shape
+XLA_SERVER_FLAG = "--xla_cpu_compilation_enabled"  # tensorflow_model_server needs it to compile
+XLA_ATTRIBUTE = "_XlaMustCompile"  # of compiled functions and of their calls
+SEARCHES = ("serving_default", "translate")  # signatures with a compiled search
+SIZES = (16, 32, 64, 128)  # source lengths, end token included
+SHORT_LENGTH = 8  # target tokens of a request that only triggers compilation
 
 
-def compiled_search(translator) -> CompiledSearch:
-    """The search of a `Translator`'s export: greedy, and up to its default beam size."""
-    caps, framed = translator.caps, isinstance(translator.source_tokenizer, Features)
-    longest = caps["frames"] if framed else caps["source_length"] + 1
+def build_compiled_search(translator: Translator) -> CompiledSearch:
+    """The search of an export: compiled for greedy search and the default beam size.
+
+    Args:
+        translator: the exported `Translator`.
+    """
+    caps, has_features = translator.caps, isinstance(translator.source_tokenizer, Features)
+    longest = caps["frames"] if has_features else caps["source_length"] + 1
     sizes = [size for size, smaller in zip(SIZES, (0, *SIZES)) if smaller < longest]
     return CompiledSearch({1, translator.decoding.beam_size}, sizes, caps["max_length"] + 1)
 
 
-def sized_requests(translator, search) -> list:
-    """A `probes.Probe` for each size and width of a search, for which a server compiles it."""
-    found = []
+def compilation_requests(translator: Translator, search: CompiledSearch) -> list[ProbeRequest]:
+    """Requests that make a server compile the search for every source length and beam size.
+
+    Args:
+        translator: the exported `Translator`.
+        search: its compiled search.
+    """
+    requests = []
     for size, smaller in zip(search.sizes, (0, *search.sizes)):
-        source = _source(translator.source_tokenizer, size, smaller)
+        source = _make_source(translator.source_tokenizer, size, smaller)
         for width in search.widths:
-            options = {"beam_size": width, "num_hypotheses": 1, "max_length": SHORT}
-            found.append(ask("translate", [source], [options]))
-    return found
+            options = {"beam_size": width, "num_hypotheses": 1, "max_length": SHORT_LENGTH}
+            requests.append(build_request("translate", [source], [options]))
+    return requests
 
 
-def _source(tokenizer, size, smaller):
-    """A source that is padded to `size`, for it is longer than `smaller`."""
+def _make_source(tokenizer: Tokenizer | Features, size: int, smaller: int) -> bytes | np.ndarray:
+    """A source longer than `smaller` and at most `size`, so that it is padded to `size`."""
     if isinstance(tokenizer, Features):
         return np.random.default_rng(size).normal(size=(size, tokenizer.size)).astype(np.float32)
-    own = tokenizer.vocabulary[len(RESERVED_TOKENS) :] or ("a",)
-    for count in range(size - 1, 0, -1):  # a text of so many pieces may be cut otherwise
-        text = tokenizer.detokenize(tf.constant([np.resize(own, count).tolist()]))
+    tokens = tokenizer.vocabulary[len(RESERVED_TOKENS) :] or ("a",)
+    for count in range(size - 1, 0, -1):  # the tokenizer may split the text in another way
+        text = tokenizer.detokenize(tf.constant([np.resize(tokens, count).tolist()]))
         if smaller < int(tokenizer.tokenize(text).row_lengths()[0]) + 1 <= size:
             return text.numpy()[0]
     raise UserError(f"xla: expected a vocabulary for texts of {smaller} to {size} tokens")

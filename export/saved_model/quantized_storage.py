@@ -1,119 +1,129 @@
-"""Stores packed weights in a SavedModel, and lets its restore function unpack them."""
+"""Storage of quantized weights in a SavedModel, dequantized by its restore function."""
+
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import node_def_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
-from keras_s2s.export.saved_model.weight_quantization import Packed
-from keras_s2s.export.verification.session_worker import stamp
+from keras_s2s.export.saved_model.weight_quantization import QuantizedWeight
+from keras_s2s.export.verification.session_worker import fingerprint
 
-__all__ = ["store"]
+__all__ = ["store_quantized_weights"]
 
-SCALE, LAST = "/.PACKED/SCALE", "/.PACKED/LAST"
+SCALE, LAST = "/.PACKED/SCALE", "/.PACKED/LAST"  # suffixes of checkpoint keys
 
 
-def store(path, graph, packed: dict | None) -> None:
-    """Rewrites the variables of the SavedModel in the directory `path`, and changes its graph.
+def store_quantized_weights(
+    path: Path,
+    graph: meta_graph_pb2.MetaGraphDef,
+    quantized: dict[str, QuantizedWeight] | None,
+) -> None:
+    """Rewrites the variables of a SavedModel and changes its graph in place.
 
     The restore function of the graph, which TensorFlow Serving and a Session run, casts, scales
-    and joins what it reads. `tf.saved_model.load` restores variables without it, and fails.
+    and concatenates what it reads. `tf.saved_model.load` restores variables without this function
+    and fails.
 
     Args:
-        path: `pathlib.Path` of the directory.
-        graph: its MetaGraphDef.
-        packed: {`replay.stamp` of a weight: its `packing.Packed`}; other weights stay,
-            and all without any.
+        path: directory of the SavedModel.
+        graph: its graph.
+        quantized: {`session_worker.fingerprint` of a weight: its quantized form}. Other weights
+            are stored as they are; nothing changes if it is empty or None.
     """
-    if not packed:
+    if not quantized:
         return
     prefix = path / "variables" / "variables"
     reader = tf.train.load_checkpoint(str(prefix))
-    tensors, recipes = {}, {}
+    tensors, replaced = {}, {}
     for name in reader.get_variable_to_shape_map():
-        value = reader.get_tensor(name)
-        one = packed.get(stamp(value)) if isinstance(value, np.ndarray) else None
-        tensors[name] = value
-        if one is not None:
-            recipes[name] = one
-            tensors |= _parts(name, one)
-    _write_bundle(prefix, tensors)
-    _unpack_in(_restore_function(graph), recipes)
+        tensors[name] = value = reader.get_tensor(name)
+        weight = quantized.get(fingerprint(value)) if isinstance(value, np.ndarray) else None
+        if weight is not None:
+            replaced[name] = weight
+            tensors |= _stored_parts(name, weight)
+    _write_checkpoint(prefix, tensors)
+    _insert_dequantization(_find_restore_function(graph), replaced)
 
 
-def _parts(name, one: Packed):
-    parts = {name: one.values, name + SCALE: one.scale, name + LAST: one.last}
+def _stored_parts(name: str, weight: QuantizedWeight) -> dict[str, np.ndarray]:
+    parts = {name: weight.values, name + SCALE: weight.scale, name + LAST: weight.last}
     return {key: value for key, value in parts.items() if value is not None}
 
 
-def _write_bundle(prefix, tensors):
-    """Beside the old files first: they are gone only when the new ones are whole."""
-    beside = prefix.with_name("packed")
+def _write_checkpoint(prefix, tensors):
+    """Writes the new files before the old ones are removed."""
+    new_prefix = prefix.with_name("quantized")
     names = sorted(tensors)
     tf.raw_ops.SaveV2(
-        prefix=str(beside),
+        prefix=str(new_prefix),
         tensor_names=names,
         shape_and_slices=[""] * len(names),
         tensors=[tf.constant(tensors[name]) for name in names],
     )
     for old in prefix.parent.glob(f"{prefix.name}.*"):
         old.unlink()
-    for new in beside.parent.glob(f"{beside.name}.*"):
-        new.rename(new.with_name(new.name.replace("packed", prefix.name, 1)))
+    for new in new_prefix.parent.glob(f"{new_prefix.name}.*"):
+        new.rename(new.with_name(new.name.replace(new_prefix.name, prefix.name, 1)))
 
 
-def _restore_function(meta_graph):
-    wanted = meta_graph.saver_def.restore_op_name
-    (call,) = (node for node in meta_graph.graph_def.node if node.name == wanted)
+def _find_restore_function(graph):
+    restore_name = graph.saver_def.restore_op_name
+    (call,) = (node for node in graph.graph_def.node if node.name == restore_name)
     name = call.attr["f"].func.name
-    (function,) = (f for f in meta_graph.graph_def.library.function if f.signature.name == name)
+    (function,) = (f for f in graph.graph_def.library.function if f.signature.name == name)
     return function
 
 
-def _unpack_in(function, recipes):
-    """Puts what unpacks each tensor between the RestoreV2 node and its readers."""
+def _insert_dequantization(function, replaced):
+    """Inserts operations between the RestoreV2 node and the readers of each quantized tensor."""
     (restore,) = (node for node in function.node_def if node.op == "RestoreV2")
-    names = _strings(function, restore.input[1])
-    kinds = restore.attr["dtypes"].list.type
+    names = _read_strings(function, restore.input[1])
+    dtypes = restore.attr["dtypes"].list.type
     added, extra, results = [], {}, {}
-    for name, one in recipes.items():
-        number = names.index(name)
-        read = f"{restore.name}:tensors:{number}"
-        kinds[number] = tf.as_dtype(one.values.dtype).as_datatype_enum
-        for suffix, value in ((SCALE, one.scale), (LAST, one.last)):
+    for name, weight in replaced.items():
+        index = names.index(name)
+        source = f"{restore.name}:tensors:{index}"
+        dtypes[index] = tf.as_dtype(weight.values.dtype).as_datatype_enum
+        for suffix, value in ((SCALE, weight.scale), (LAST, weight.last)):
             if value is not None:
                 extra[name + suffix] = f"{restore.name}:tensors:{len(names) + len(extra)}"
-                kinds.append(tf.float32.as_datatype_enum)
-        nodes, results[read] = _chain(f"unpack_{number}", read, one, extra, name)
+                dtypes.append(tf.float32.as_datatype_enum)
+        nodes, results[source] = _dequantization_nodes(index, source, weight, extra, name)
         added += nodes
     for node in function.node_def:
         node.input[:] = [results.get(x, x) for x in node.input]
-        node.attr.pop("_output_shapes", None)  # of three of them they are others now
+        node.attr.pop("_output_shapes", None)  # three kinds of nodes have other shapes now
     function.node_def.extend(added)
-    _set_strings(function, restore.input[1], [*names, *extra])
-    _set_strings(function, restore.input[2], [""] * (len(names) + len(extra)))
+    _write_strings(function, restore.input[1], [*names, *extra])
+    _write_strings(function, restore.input[2], [""] * (len(names) + len(extra)))
 
 
-def _chain(name, source, one, extra, key):
-    """The nodes that make float32 of what is stored, and what the last of them gives."""
-    kinds = {"SrcT": tf.as_dtype(one.values.dtype), "DstT": tf.float32}
-    nodes, result = [_node(name, "Cast", [source], **kinds)], f"{name}:y:0"
-    if one.scale is not None:
-        nodes.append(_node(f"{name}_scaled", "Mul", [result, extra[key + SCALE]], T=tf.float32))
-        result = f"{name}_scaled:z:0"
-    if one.last is not None:
-        axis = _node(f"{name}_axis", "Const", [], dtype=tf.int32)
+def _dequantization_nodes(index, source, weight, extra, key):
+    """The nodes that compute a float32 weight from its stored parts, and their output."""
+    name = f"dequantize_{index}"
+    dtypes = {"SrcT": tf.as_dtype(weight.values.dtype), "DstT": tf.float32}
+    nodes, output = [_make_node(name, "Cast", [source], **dtypes)], f"{name}:y:0"
+    if weight.scale is not None:
+        inputs = [output, extra[key + SCALE]]
+        nodes.append(_make_node(f"{name}_scaled", "Mul", inputs, T=tf.float32))
+        output = f"{name}_scaled:z:0"
+    if weight.last is not None:
+        axis = _make_node(f"{name}_axis", "Const", [], dtype=tf.int32)
         axis.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(0, tf.int32))
-        parts = [result, extra[key + LAST], f"{name}_axis:output:0"]
-        joined = _node(f"{name}_joined", "ConcatV2", parts, T=tf.float32, Tidx=tf.int32)
-        joined.attr["N"].i = 2
-        nodes, result = [*nodes, axis, joined], f"{name}_joined:output:0"
-    return nodes, result
+        inputs = [output, extra[key + LAST], f"{name}_axis:output:0"]
+        dtypes = {"T": tf.float32, "Tidx": tf.int32}
+        concat = _make_node(f"{name}_concat", "ConcatV2", inputs, **dtypes)
+        concat.attr["N"].i = 2
+        nodes, output = [*nodes, axis, concat], f"{name}_concat:output:0"
+    return nodes, output
 
 
-def _node(name, op, inputs, **kinds):
+def _make_node(name, op, inputs, **dtypes):
     node = node_def_pb2.NodeDef(name=name, op=op, input=inputs)
-    for attribute, kind in kinds.items():
-        node.attr[attribute].type = kind.as_datatype_enum
+    for attribute, dtype in dtypes.items():
+        node.attr[attribute].type = dtype.as_datatype_enum
     return node
 
 
@@ -122,10 +132,10 @@ def _constant(function, source):
     return node.attr["value"].tensor
 
 
-def _strings(function, source):
+def _read_strings(function, source):
     return [name.decode() for name in tf.make_ndarray(_constant(function, source)).ravel()]
 
 
-def _set_strings(function, source, values):
+def _write_strings(function, source, values):
     proto = tf.make_tensor_proto(values, tf.string, [len(values)])
     _constant(function, source).CopyFrom(proto)

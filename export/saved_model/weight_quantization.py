@@ -1,34 +1,45 @@
-"""Weights in fewer bytes: what is stored of each, and what it is once it has been read.
+"""Quantization of stored weights: half precision or int8, computed in float32.
 
-A packed export computes in float32 as every other: its matrices are unpacked when a server loads
-it. So it answers exactly as the model with the unpacked weights, which is what a proof compares
-it with; how far that is from the model itself is measured beside it.
+The matrices of a quantized export are dequantized once, when a server loads it. The export
+therefore answers exactly as the model with the dequantized weights, and verification compares it
+with that model. How far that model is from the original is measured separately, see
+`measure_drift`.
 """
 
 import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import ml_dtypes
 import numpy as np
+import tensorflow as tf
 
-from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import ask
-from keras_s2s.export.verification.session_worker import stamp
+from keras_s2s.export.verification.comparison import VerificationError
+from keras_s2s.export.verification.probe_requests import build_request
+from keras_s2s.export.verification.session_worker import fingerprint
 from keras_s2s.signatures.fields import MISSING_SCORE
+from keras_s2s.translator import Translator
 
-__all__ = ["Packed", "check_drift", "drift", "pack", "packed", "unpack"]
+__all__ = [
+    "QuantizedWeight",
+    "check_drift",
+    "dequantize",
+    "measure_drift",
+    "quantize",
+    "quantized_weights",
+]
 
-HALVES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
-LEVELS = 127.0
+HALF_TYPES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+INT8_MAX = 127.0
 
 
-class Packed(NamedTuple):
-    """What is stored of a float32 matrix.
+class QuantizedWeight(NamedTuple):
+    """Stored form of a float32 matrix.
 
     Attributes:
         values: half precision, or int8 in [-127, 127].
-        scale: float32 that broadcasts to `values`, by which int8 is multiplied; None for halves.
-        last: float32 [1, N], a last row that `values` does not hold; None where it holds all.
+        scale: float32 factor of int8 values that broadcasts to `values`; None for half precision.
+        last: float32 [1, N], a last row that `values` does not contain; None if it contains all.
     """
 
     values: np.ndarray
@@ -36,104 +47,122 @@ class Packed(NamedTuple):
     last: np.ndarray | None = None
 
 
-def pack(array, kind, keep_last=False) -> Packed:
-    """Packs a float32 array of two or more dimensions.
+def quantize(array: np.ndarray, kind: str, keep_last: bool = False) -> QuantizedWeight:
+    """Quantizes a float32 array of two or more dimensions.
 
-    int8 has a scale for each of the last axis's places or for each row, whichever is closer:
-    symmetric, scale = max |w| / 127 (Wu et al. 2020, arXiv:2004.09602, equations 4 and 6).
+    int8 is symmetric, scale = max |w| / 127, with one scale for each index of the last axis or for
+    each row, whichever has the smaller error.
 
     Args:
-        array: float32.
-        kind: one of `variants.WEIGHTS`.
-        keep_last: leave the last row as it is: a bias, whose sizes are others than weights'.
+        array: float32 values.
+        kind: one of `variant.WEIGHT_TYPES`.
+        keep_last: whether the last row stays float32: a bias, whose magnitudes differ from those
+            of weights.
+
+    Reference: Wu et al. 2020, arXiv:2004.09602, equations 4 and 6.
     """
     array, last = (array[:-1], array[-1:]) if keep_last else (array, None)
-    if kind in HALVES:
-        with np.errstate(over="ignore"):  # `packed` refuses what is not finite
-            return Packed(array.astype(HALVES[kind]), None, last)
+    if kind in HALF_TYPES:
+        with np.errstate(over="ignore"):  # `quantized_weights` refuses infinities
+            return QuantizedWeight(array.astype(HALF_TYPES[kind]), None, last)
     axes = tuple(range(array.ndim - 1)), tuple(range(1, array.ndim))
-    choices = [Packed(*_quantised(array, axis), last) for axis in axes]
-    return min(choices, key=lambda one: np.square(unpack(one)[: len(array)] - array).sum())
+    candidates = [QuantizedWeight(*_quantize_int8(array, axis), last) for axis in axes]
+    return min(candidates, key=lambda x: np.square(dequantize(x)[: len(array)] - array).sum())
 
 
-def unpack(packed: Packed) -> np.ndarray:
-    """The float32 array that a server has of it, to the bit."""
-    array = packed.values.astype(np.float32)
-    if packed.scale is not None:
-        array = array * packed.scale
-    return array if packed.last is None else np.concatenate([array, packed.last])
+def dequantize(weight: QuantizedWeight) -> np.ndarray:
+    """The float32 array that a server computes with, to the bit."""
+    array = weight.values.astype(np.float32)
+    if weight.scale is not None:
+        array = array * weight.scale
+    return array if weight.last is None else np.concatenate([array, weight.last])
 
 
-def _quantised(array, axis):
-    scale = np.max(np.abs(array), axis, keepdims=True) / np.float32(LEVELS)
+def _quantize_int8(array, axis):
+    scale = np.max(np.abs(array), axis, keepdims=True) / np.float32(INT8_MAX)
     scale = np.where(scale > 0, scale, np.float32(1)).astype(np.float32)
-    return np.rint(array / scale).clip(-LEVELS, LEVELS).astype(np.int8), scale
+    return np.rint(array / scale).clip(-INT8_MAX, INT8_MAX).astype(np.int8), scale
 
 
 @contextlib.contextmanager
-def packed(translator, kind):
-    """Gives a `Translator` the weights of its packed export, and its own again afterwards.
+def quantized_weights(translator: Translator, kind: str) -> Iterator[dict[str, QuantizedWeight]]:
+    """Sets a translator's weights to their dequantized values until the end of the block.
+
+    Args:
+        translator: the `Translator` to export.
+        kind: one of `variant.WEIGHT_TYPES`.
 
     Yields:
-        {`replay.stamp` of a weight: its `Packed`}.
+        {`session_worker.fingerprint` of a dequantized weight: its `QuantizedWeight`}.
 
     Raises:
-        NotProven: a weight is not finite once it is packed.
+        VerificationError: a weight is not finite after quantization.
     """
     translator.prepare()
     weights = [w.value for w in translator.model.weights if _is_matrix(w.value)]
-    before = [weight.numpy() for weight in weights]
-    found = {}
+    originals = [weight.numpy() for weight in weights]
+    quantized = {}
     try:
-        for weight, value in zip(weights, before, strict=True):
-            _give(weight, pack(value, kind), found)
+        for weight, value in zip(weights, originals, strict=True):
+            _assign_quantized(weight, quantize(value, kind), quantized)
         translator.prepare()
         for table in translator.tables.search:
-            _give(table, pack(table.numpy(), kind, keep_last=True), found)
-        yield found
+            _assign_quantized(table, quantize(table.numpy(), kind, keep_last=True), quantized)
+        yield quantized
     finally:
-        for weight, value in zip(weights, before, strict=True):
+        for weight, value in zip(weights, originals, strict=True):
             weight.assign(value)
         translator.prepare()
 
 
-def drift(translator, pairs):
-    """A function that tells how far log-probabilities have moved since this call.
+def measure_drift(translator: Translator, pairs: Sequence[tuple[str, str]]) -> Callable[[], float]:
+    """Records log-probabilities of target tokens, to compare later ones with them.
 
     Args:
-        translator: what is going to be packed.
+        translator: the `Translator` whose weights are going to be quantized.
         pairs: (source, target) texts.
 
     Returns:
-        function without arguments: the mean over the tokens of all targets, in nats.
+        A function without arguments that returns the mean absolute change of the tokens'
+        log-probabilities since this call, in nats.
     """
     sources, targets = zip(*pairs)
-    probe = ask("score", sources, [{"target": target} for target in targets])
+    request = build_request("score", sources, [{"target": target} for target in targets])
 
-    def look():
-        log_probs = translator.predict("score", probe.inputs)["token_log_probs"]
-        return log_probs, log_probs > MISSING_SCORE / 2
+    def token_log_probs() -> np.ndarray:
+        return translator.predict("score", request.inputs)["token_log_probs"]  # [B, T]
 
-    before, real = look()
-    return lambda: float(np.abs(look()[0] - before)[real].mean())
+    before = token_log_probs()
+    is_real = before > MISSING_SCORE / 2  # [B, T]
+    return lambda: float(np.abs(token_log_probs() - before)[is_real].mean())
 
 
-def check_drift(weights, drift, limit):
-    """Refuses, by a `NotProven`, a kind of weights under which log-probabilities moved too far."""
+def check_drift(weights: str, drift: float, limit: float) -> None:
+    """Refuses weights under which log-probabilities drift too far.
+
+    Args:
+        weights: type of the weights, for the message.
+        drift: mean absolute change of a token's log-probability, in nats.
+        limit: the largest accepted drift.
+
+    Raises:
+        VerificationError: `measure_drift` exceeds `limit` or is not a number.
+    """
     if not drift <= limit:
-        raise NotProven(
+        raise VerificationError(
             f"{weights} weights: expected log-probabilities of tokens that move by"
-            f" {limit:g} at most in the mean, came {drift:.3g}"
+            f" {limit:g} at most in the mean, got {drift:.3g}"
         )
 
 
-def _is_matrix(weight):
+def _is_matrix(weight: tf.Variable) -> bool:
     return len(weight.shape) > 1 and weight.dtype == "float32"
 
 
-def _give(weight, one, found):
-    value = unpack(one)
+def _assign_quantized(weight, quantized, by_fingerprint):
+    value = dequantize(quantized)
     if not np.isfinite(value).all():
-        raise NotProven(f"weight {weight.name}: not finite as {one.values.dtype.name}")
+        dtype = quantized.values.dtype.name
+        raise VerificationError(f"weight {weight.name}: not finite as {dtype}")
     weight.assign(value)
-    found[stamp(value)] = one
+    by_fingerprint[fingerprint(value)] = quantized

@@ -1,1 +1,1 @@
-"""Verification of exports in a fresh process, and comparison of models."""
+"""Verification of exports in a separate process, and comparison of models."""

@@ -1,33 +1,38 @@
-"""Where two answers to the same request differ first."""
+"""Comparison of two models' responses to one request."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from keras_s2s.config import UserError
+from keras_s2s.export.verification.probe_requests import ProbeRequest
 from keras_s2s.signatures.fields import fields_of
 
-__all__ = ["Difference", "NotProven", "first_difference"]
+__all__ = ["Difference", "VerificationError", "VerificationError", "first_difference"]
 
-TOLERANCE = 1e-4
-RELATIVE = 1e-6  # sums over long targets: float32 has seven digits
+ABSOLUTE_TOLERANCE = 1e-4
+RELATIVE_TOLERANCE = 1e-6  # float32 has seven digits; sums over long targets are large
 
 
-class NotProven(UserError):
-    """An export that is not what it was made from, or that a stock server cannot run."""
+class VerificationError(UserError):
+    """An export that differs from its model, or that a stock server cannot run."""
 
     status = 1
 
 
+VerificationError = VerificationError  # the name in earlier versions
+
+
 @dataclass(frozen=True)
 class Difference:
-    """One value of one output in one row, as two models gave it.
+    """The first value in which two models' responses differ.
 
     Attributes:
-        signature: that was asked.
-        row: of the request, which `request` describes.
-        output: its name, with the place of the value in it.
-        values: of the one and of the other.
+        signature: name of the requested signature.
+        row: row of the request.
+        request: description of that row.
+        output: name of the output, with the position of the value in it.
+        values: the value of the first model and of the second, as text.
     """
 
     signature: str
@@ -36,67 +41,79 @@ class Difference:
     output: str
     values: tuple[str, str]
 
-    def between(self, one: str, other: str) -> str:
-        """What differs, with the two values under each other behind the names of their givers."""
-        width = max(len(one), len(other))
+    def describe(self, first: str, second: str) -> str:
+        """The difference as three lines of text.
+
+        Args:
+            first, second: names of the two models, printed before their values.
+        """
+        width = max(len(first), len(second))
         return (
             f"signature {self.signature}, row {self.row} ({self.request}): {self.output}\n"
-            f"  {one:{width}}  {self.values[0]}\n"
-            f"  {other:{width}}  {self.values[1]}"
+            f"  {first:{width}}  {self.values[0]}\n"
+            f"  {second:{width}}  {self.values[1]}"
         )
 
 
-def first_difference(probe, one: dict, other: dict):
-    """The `Difference` of two models' outputs, in the first row that has one; None without any.
+def first_difference(
+    request: ProbeRequest, first: dict[str, np.ndarray], second: dict[str, np.ndarray]
+) -> Difference | None:
+    """Compares two responses.
 
-    Strings, ids and lengths must be equal, float values so to 1e-4.
+    Strings, ids and lengths have to be equal, floating-point values to 1e-4.
 
     Args:
-        probe: the `probes.Probe` that both answered.
-        one, other: arrays by the outputs' names, the batch as the first dimension.
+        request: the request that both models answered.
+        first, second: arrays by output name, the batch as the first dimension.
+
+    Returns:
+        The difference in the first row that has one; None if the responses are equal.
     """
-    names = [n for n in fields_of(probe.signature)[1] if n in one or n in other]
-    names += sorted({*one, *other} - {*names})
-    found = []
-    for name in names:
-        wrong = _compare(name, one.get(name), other.get(name), probe.rows)
-        if wrong:
-            found.append(wrong)
-    if not found:
+    names = [name for name in fields_of(request.signature)[1] if name in first or name in second]
+    names += sorted({*first, *second} - {*names})
+    mismatches = [
+        mismatch
+        for name in names
+        if (mismatch := _compare(name, first.get(name), second.get(name), request.rows))
+    ]
+    if not mismatches:
         return None
-    # A single value says more than two shapes, which often differ because of it.
-    _, row, output, values = min(found, key=lambda wrong: wrong[:2])
-    return Difference(probe.signature, row, probe.describe(row), output, values)
+    # A single value is more helpful than two shapes, which often differ because of the value.
+    _, row, output, values = min(mismatches, key=lambda mismatch: mismatch[:2])
+    return Difference(request.signature, row, request.describe(row), output, values)
 
 
-def _compare(name, one, other, rows):
-    """(whether it is the whole, row, output, values) of the first difference; None without any."""
-    if one is None or other is None:
-        return True, 0, name, tuple("missing" if x is None else _form(x) for x in (one, other))
-    if one.dtype != other.dtype or one.shape != other.shape:
-        return True, 0, f"{name}, as a whole", (_form(one), _form(other))
-    if one.shape[:1] != (rows,):
-        return True, 0, f"{name}, expected {rows} rows", (_form(one), _form(other))
-    places = np.argwhere(~_equal(one, other))
-    if not len(places):
+def _compare(name, first, second, rows):
+    """(concerns the whole array, row, output, values) of the first mismatch, or None."""
+    if first is None or second is None:
+        values = ["missing" if x is None else _describe_array(x) for x in (first, second)]
+        return True, 0, name, tuple(values)
+    arrays = _describe_array(first), _describe_array(second)
+    if first.dtype != second.dtype or first.shape != second.shape:
+        return True, 0, f"{name}, as a whole", arrays
+    if first.shape[:1] != (rows,):
+        return True, 0, f"{name}, expected {rows} rows", arrays
+    mismatches = np.argwhere(~_elementwise_equal(first, second))
+    if not len(mismatches):
         return None
-    place = tuple(int(i) for i in places[0])
-    inner = f"{name}[{', '.join(map(str, place[1:]))}]" if place[1:] else name
-    return False, place[0], inner, (_value(one[place]), _value(other[place]))
+    index = tuple(int(i) for i in mismatches[0])
+    output = f"{name}[{', '.join(map(str, index[1:]))}]" if index[1:] else name
+    return False, index[0], output, (_describe_value(first[index]), _describe_value(second[index]))
 
 
-def _equal(one, other):
-    if one.dtype.kind == "f":
-        return np.isclose(one, other, rtol=RELATIVE, atol=TOLERANCE, equal_nan=True)
-    return np.asarray(one == other, bool)
+def _elementwise_equal(first, second):
+    if first.dtype.kind == "f":
+        tolerance = {"rtol": RELATIVE_TOLERANCE, "atol": ABSOLUTE_TOLERANCE}
+        return np.isclose(first, second, **tolerance, equal_nan=True)
+    return np.asarray(first == second, bool)
 
 
-def _form(array):
-    kind = "string" if array.dtype == np.object_ else array.dtype.name
-    return f"{kind} {list(array.shape)}"
+def _describe_array(array):
+    dtype = "string" if array.dtype == np.object_ else array.dtype.name
+    return f"{dtype} {list(array.shape)}"
 
 
-def _value(value):
+def _describe_value(value):
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if isinstance(value, str):

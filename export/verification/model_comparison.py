@@ -1,103 +1,127 @@
-"""Models that should be one: the same requests have to get the same answers."""
+"""Comparison of models that should be equal, by their responses to the same requests."""
 
 import tempfile
+from collections.abc import Callable, Collection
 from pathlib import Path
+
+import numpy as np
 
 from keras_s2s.config import UserError
 from keras_s2s.export.saved_model.warmup import WARMUP, read_requests
-from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.export_check import PATIENCE
-from keras_s2s.export.verification.probe_requests import Material, ask, probes
-from keras_s2s.export.verification.rounding_ties import difference
-from keras_s2s.export.verification.worker_process import Replay
+from keras_s2s.export.verification.comparison import VerificationError
+from keras_s2s.export.verification.probe_requests import (
+    ProbeRequest,
+    RequestCorpus,
+    build_probe_requests,
+    build_request,
+)
+from keras_s2s.export.verification.request_runner import TIMEOUT
+from keras_s2s.export.verification.rounding_ties import find_difference
+from keras_s2s.export.verification.session_process import SessionProcess
 from keras_s2s.signatures.fields import FORECAST
 
-__all__ = ["export_material", "through_session", "verify"]
+__all__ = ["load_export_corpus", "session_runner", "verify_models"]
 
-TOKENS = 2
+MAX_TOKENS = 2
+
+Runner = Callable[[list[ProbeRequest]], list[dict[str, np.ndarray]]]
 
 
-def verify(models: dict, material: Material, signatures=None) -> int:
-    """Asks every model the requests of a proof, and compares the answers with the first's.
+def verify_models(
+    models: dict[str, Runner],
+    corpus: RequestCorpus,
+    signatures: Collection[str] | None = None,
+) -> int:
+    """Runs the probe requests on every model and compares the responses with the first model's.
 
     Args:
-        models: by name, functions of a list of `probes.Probe` that give a dict of arrays for each.
-        material: what the requests are made of; without tokens, those of the first model's
-            answers are taken.
-        signatures: names of those to ask; all of them when None.
+        models: functions by model name; each runs a list of requests and returns for each a dict
+            of arrays.
+        corpus: texts for the requests; if it has no tokens, tokens of the first model's
+            translations are used.
+        signatures: names of the signatures to request; all when None.
 
     Returns:
         The number of requests.
 
     Raises:
-        NotProven: with the first difference.
+        VerificationError: with the first difference.
     """
     first, *others = models
-    if not (material.tokens or material.forecasts):
-        material = _with_tokens(material, models[first])
-    asked = [
-        probe for probe in probes(material) if signatures is None or probe.signature in signatures
+    if not (corpus.tokens or corpus.forecasts):
+        corpus = _add_tokens(corpus, models[first])
+    requests = [
+        request
+        for request in build_probe_requests(corpus)
+        if signatures is None or request.signature in signatures
     ]
-    expected = [_readable(answer) for answer in models[first](asked)]
+    expected = [_decode_strings(response) for response in models[first](requests)]
     for other in others:
-        answers = map(_readable, models[other](asked))
-        for probe, one, two in zip(asked, expected, answers, strict=True):
-            found = difference(probe, one, two, models[first])
-            if found:
-                raise NotProven(found.between(first, other))
-    return len(asked)
+        responses = map(_decode_strings, models[other](requests))
+        for request, reference, response in zip(requests, expected, responses, strict=True):
+            difference = find_difference(request, reference, response, models[first])
+            if difference:
+                raise VerificationError(difference.describe(first, other))
+    return len(requests)
 
 
-def through_session(path):
-    """The function for `verify` of a SavedModel's directory, run by a fresh process."""
+def session_runner(path: Path | str) -> Runner:
+    """A function for `verify_models` that runs a SavedModel in a separate process.
 
-    def answers(asked):
+    Args:
+        path: directory of the SavedModel.
+    """
+
+    def run(requests: list[ProbeRequest]) -> list[dict[str, np.ndarray]]:
         with (
-            tempfile.TemporaryDirectory() as place,
-            Replay(path, place, asked) as process,
+            tempfile.TemporaryDirectory() as exchange,
+            SessionProcess(path, exchange, requests) as process,
         ):
-            return process.answers(10 * PATIENCE)
+            return process.responses(10 * TIMEOUT)
 
-    return answers
+    return run
 
 
-def export_material(path) -> Material:
-    """The texts and targets of an export's warm-up requests.
+def load_export_corpus(path: Path | str) -> RequestCorpus:
+    """Loads the texts and targets of a SavedModel's warm-up requests.
+
+    Args:
+        path: directory of the SavedModel.
 
     Raises:
-        UserError: there are none.
+        UserError: the SavedModel has no warm-up requests.
     """
-    requests = Path(path) / WARMUP
-    if not requests.is_file():
-        raise UserError(f"{requests}: expected warm-up requests to take texts from, came no file")
-    asked = read_requests(requests)
-    most = max(asked, key=lambda probe: probe.rows)
-    forecasts = any(probe.signature == FORECAST.name for probe in asked)
-    if "features" in most.inputs:
-        pairs = zip(most.inputs["features"], most.inputs["length"], strict=True)
-        texts, unique = [row[:size] for row, size in pairs], tuple
+    path = Path(path) / WARMUP
+    if not path.is_file():
+        raise UserError(f"{path}: expected warm-up requests to take texts from, got no file")
+    requests = read_requests(path)
+    largest = max(requests, key=lambda request: request.rows)
+    forecasts = any(request.signature == FORECAST.name for request in requests)
+    if "features" in largest.inputs:
+        rows = zip(largest.inputs["features"], largest.inputs["length"], strict=True)
+        texts = tuple(features[:length] for features, length in rows)
     else:
-        texts, unique = most.inputs["text"], dict.fromkeys
-    targets = [x for probe in asked for x in probe.inputs.get("target", ())]
-    targets = tuple(dict.fromkeys(targets)) or ("a",)
-    return Material(tuple(unique(texts)), targets, (), forecasts)
+        texts = tuple(dict.fromkeys(largest.inputs["text"]))
+    targets = [x for request in requests for x in request.inputs.get("target", ())]
+    return RequestCorpus(texts, tuple(dict.fromkeys(targets)) or ("a",), (), forecasts)
 
 
-def _with_tokens(material, answers):
-    (found,) = answers([ask("translate", material.texts, outputs=("tokens",))])
-    tokens = [token for token in dict.fromkeys(_readable(found)["tokens"].ravel()) if token]
-    return Material(material.texts, material.targets, tuple(tokens[:TOKENS]) or ("a",))
+def _add_tokens(corpus, run):
+    (response,) = run([build_request("translate", corpus.texts, outputs=("tokens",))])
+    tokens = dict.fromkeys(_decode_strings(response)["tokens"].ravel())
+    tokens = tuple(token for token in tokens if token)[:MAX_TOKENS]
+    return RequestCorpus(corpus.texts, corpus.targets, tokens or ("a",))
 
 
-def _readable(answer):
-    """Strings as a client has them: bytes that are no UTF-8 are replaced."""
+def _decode_strings(response):
+    """Strings as clients return them: invalid UTF-8 is replaced."""
     return {
-        name: _decoded(value) if value.dtype.kind == "O" else value
-        for name, value in answer.items()
+        name: _decode_array(value) if value.dtype.kind == "O" else value
+        for name, value in response.items()
     }
 
 
-def _decoded(array):
+def _decode_array(array):
     decoded = array.copy()
     flat = decoded.reshape(-1)
     for i, value in enumerate(flat):

@@ -1,6 +1,7 @@
-"""What requests to a model are made of: its validation data, or else its own vocabulary."""
+"""Texts for probe requests, from a run's validation data and its vocabularies."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -8,58 +9,76 @@ import tensorflow as tf
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import read_pairs
 from keras_s2s.export.verification.feature_requests import random_frames
-from keras_s2s.export.verification.probe_requests import Material
-from keras_s2s.tokenizers import RESERVED_TOKENS, Features
+from keras_s2s.export.verification.probe_requests import RequestCorpus
+from keras_s2s.tokenizers import RESERVED_TOKENS, Features, Tokenizer
+from keras_s2s.translator import Translator
 
-__all__ = ["material_of", "run_pairs"]
+__all__ = ["build_corpus", "first_run_directory", "load_validation_pairs"]
 
-PAIRS = 4
-CHARACTERS = 200
-PIECES = 24  # of a vocabulary, from all of its parts
+MAX_PAIRS = 4
+MAX_CHARACTERS = 200
+MAX_TOKENS = 24  # of a vocabulary, evenly spaced
 
 
-def run_pairs(run) -> list[tuple[str, str]]:
-    """Some (source, target) pairs of a run's validation data; none where they are gone.
+def load_validation_pairs(run: Path | str | Sequence) -> list[tuple[str, str]]:
+    """Loads a few (source, target) pairs of a run's validation data.
+
+    Args:
+        run: run directory, or the list of an ensemble.
+
+    Returns:
+        The pairs, cut to 200 characters; an empty list if the data is not available.
 
     Raises:
-        UserError: this is no run directory.
+        UserError: `run` is not a run directory.
     """
-    corpus = Config.of_run(first_run(run)).data.valid
+    corpus = Config.of_run(first_run_directory(run)).data.valid
     if corpus is None:
         return []
     try:
-        pairs = itertools.islice(read_pairs(corpus), PAIRS)
-        return [(source[:CHARACTERS], target[:CHARACTERS]) for source, target in pairs]
+        pairs = itertools.islice(read_pairs(corpus), MAX_PAIRS)
+        return [(source[:MAX_CHARACTERS], target[:MAX_CHARACTERS]) for source, target in pairs]
     except UserError:
         return []
 
 
-def first_run(run) -> Path:
-    """The run itself, or the first of those of an ensemble."""
+def first_run_directory(run: Path | str | Sequence) -> Path:
+    """The run directory itself, or the first one of an ensemble."""
     return Path(run[0] if isinstance(run, list | tuple) else run)
 
 
-def material_of(translator, pairs=()) -> Material:
-    """What to ask a translator: the pairs, texts of its vocabularies, and tokens of targets."""
-    sides = translator.source_tokenizer, translator.target_tokenizer
-    texts, targets = (_texts(tokenizer) for tokenizer in sides)
+def build_corpus(translator: Translator, pairs: Sequence[tuple[str, str]] = ()) -> RequestCorpus:
+    """Builds the request corpus of a translator.
+
+    Args:
+        translator: a `Translator` or a `Forecaster`.
+        pairs: (source, target) texts.
+
+    Returns:
+        The pairs, texts made of both vocabularies, and two tokens of the target's vocabulary.
+    """
+    tokenizers = translator.source_tokenizer, translator.target_tokenizer
+    texts, targets = (_sample_texts(tokenizer) for tokenizer in tokenizers)
     sources, references = zip(*pairs) if pairs else ((), ())
     if translator.has_feature_targets:
-        return Material((*sources, *texts), (), (), forecasts=True)
-    tokens = _spread(translator.target_tokenizer)[:2] or ["a"]
-    return Material((*sources, *texts), (*references, *targets), tuple(tokens))
+        return RequestCorpus((*sources, *texts), (), (), forecasts=True)
+    tokens = _sample_tokens(translator.target_tokenizer)[:2] or ["a"]
+    return RequestCorpus((*sources, *texts), (*references, *targets), tuple(tokens))
 
 
-def _texts(tokenizer):
-    """Two texts of pieces from all parts of the vocabulary; `a` for an empty one; or frames."""
+def _sample_texts(tokenizer: Tokenizer | Features) -> tuple:
+    """Two texts of tokens from all parts of the vocabulary, or random features.
+
+    The text of an empty vocabulary is `a`.
+    """
     if isinstance(tokenizer, Features):
         return random_frames(tokenizer.size)
-    pieces = _spread(tokenizer)
-    halves = [half for half in (pieces[0::2], pieces[1::2]) if half]
+    tokens = _sample_tokens(tokenizer)
+    halves = [half for half in (tokens[0::2], tokens[1::2]) if half]
     return tuple(tokenizer.detokenize(tf.constant([half])).numpy()[0] for half in halves) or ("a",)
 
 
-def _spread(tokenizer):
-    own = tokenizer.vocabulary[len(RESERVED_TOKENS) :]
-    step = max(1, len(own) // PIECES)
-    return list(own[::step][:PIECES])
+def _sample_tokens(tokenizer: Tokenizer) -> list[str]:
+    tokens = tokenizer.vocabulary[len(RESERVED_TOKENS) :]
+    step = max(1, len(tokens) // MAX_TOKENS)
+    return list(tokens[::step][:MAX_TOKENS])

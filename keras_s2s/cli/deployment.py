@@ -1,5 +1,6 @@
 """The commands about served models: `export`, `serve` and `predict`."""
 
+import argparse
 import contextlib
 import tempfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.text_streams import Output, aligned
 from keras_s2s.cli.translate import Search, add_options, line_files
 from keras_s2s.config import UserError
-from keras_s2s.export.variant import QUANTIZATIONS, WEIGHTS
+from keras_s2s.export.variant import QUANTIZATIONS, WEIGHT_TYPES
 
 __all__ = ["add_commands"]
 
@@ -23,7 +24,6 @@ OWN = {  # the options of each format
         "ensemble",
         "weights",
         "batching",
-        "frozen",
         "xla",
         "gpu",
         "shortlist",
@@ -57,10 +57,10 @@ def _add_export(parser):
     add("--max-length", type=integer(1), metavar="N", help=most)
     texts = "of a LiteRT file: string to string, where tf.text's operations are linked in"
     add("--text-operations", action="store_true", help=texts)
-    add("--weights", choices=WEIGHTS, help="how matrices are stored (default: float32)")
+    add("--weights", choices=WEIGHT_TYPES, help="how matrices are stored (default: float32)")
     more = "answer requests that wait at the same time together, without a flag of the server"
     add("--batching", action="store_true", help=more)
-    add("--frozen", action="store_true", help="weights as constants of the graph, of at most 2 GB")
+    add("--frozen", action="store_true", help=argparse.SUPPRESS)  # removed
     fast = "compile searches of one text; the server needs --xla_cpu_compilation_enabled"
     add("--xla", action="store_true", help=fast)
     placed = "for a server with a GPU, which places every operation of a search itself"
@@ -99,6 +99,8 @@ def _add_predict(parser):
 
 
 def _export(arguments):
+    if arguments.frozen:
+        raise UserError("--frozen: removed; export without it (--weights int8 gives smaller files)")
     own = OWN[arguments.format]
     for name in sorted({name for names in OWN.values() for name in names} - {*own}):
         if getattr(arguments, name):

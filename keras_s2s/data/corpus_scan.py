@@ -49,7 +49,7 @@ class ScanOptions:
         unique: Whether a pair equal to an earlier one is left out.
         cache: A directory, on any file system that TensorFlow writes, for tokenized examples.
         copy: Whether the examples in the cache hold copy ids.
-        keep: A directory for `scan_corpora.npz`, the statistics alone, where there is no `cache`. The
+        keep: A directory for the statistics alone (`survey.npz`), where there is no `cache`. The
             file is read again, or replaced, as the cache is.
     """
 

@@ -11,7 +11,7 @@ __all__ = ["BARRED", "OWN", "main"]
 
 BARRED = ("tensorflow", "tensorflow_text", "keras", "tf_keras")
 # Signatures of the file itself, by what a request calls them: its `translate` is of numbers.
-OWN = {"numbers": "translate", "serving_ids": "serving_ids", "translate_ids": "translate_ids"}
+OWN = {"numbers": "translate"}
 
 
 class _Bar:

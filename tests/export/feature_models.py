@@ -1,4 +1,4 @@
-"""Small models that read or write frames, which the tests of exports and of serving share."""
+"""Small models with real-valued sources or targets, for tests of exports and serving."""
 
 import keras
 import numpy as np
@@ -21,8 +21,8 @@ def letters(*rows):
     return train(TokenizerConfig(kind="whitespace", size=None), rows)
 
 
-def strong(model):
-    """Weights large enough that every part matters."""
+def randomize(model):
+    """Adds random values to all weights, so that every part affects the output."""
     model.build()
     random = np.random.default_rng(5)
     for weight in model.trainable_variables:
@@ -41,7 +41,9 @@ def make_translator():
         SoftmaxHead(target.size),
     )
     decoding = Decoding(beam_size=2, max_length=6)
-    return Translator(strong(model), Features(F), target, decoding, {"max_length": 8, "frames": 12})
+    return Translator(
+        randomize(model), Features(F), target, decoding, {"max_length": 8, "frames": 12}
+    )
 
 
 def make_forecaster(loss="gaussian"):
@@ -53,15 +55,17 @@ def make_forecaster(loss="gaussian"):
         models.DECODERS["pre"](),
         RegressionHead(G, loss),
     )
-    return Forecaster(strong(model), Features(F), Features(G), Decoding(steps=4), {"max_length": 8})
+    return Forecaster(
+        randomize(model), Features(F), Features(G), Decoding(steps=4), {"max_length": 8}
+    )
 
 
 def make_speller():
-    """Listen-Attend-Spell, whose memory has a place for eight frames."""
+    """Listen, Attend and Spell: one memory position for eight frames."""
     keras.utils.set_random_seed(3)
     target = letters("a b c d e f g")
     sizes = {"encoder": {"units": 6}, "decoder": {"units": 8}}
     config = ModelConfig(preset="listen_attend_spell", embedding=8, **sizes)
-    model = strong(catalog.build(config, F, target.size, frames=(True, False)))
+    model = randomize(catalog.build(config, F, target.size, frames=(True, False)))
     decoding = Decoding(beam_size=2, max_length=6)
     return Translator(model, Features(F), target, decoding, {"max_length": 8, "frames": 40})

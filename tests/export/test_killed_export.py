@@ -1,4 +1,4 @@
-"""Exports that are killed beside a model server which watches their directory."""
+"""Exports that are killed while a server watches their directory."""
 
 import random
 import re
@@ -13,7 +13,7 @@ import pytest
 
 from keras_s2s.config import Decoding
 from keras_s2s.export import export_translator
-from keras_s2s.export.publishing import versions
+from keras_s2s.export.publishing import list_versions
 from keras_s2s.serving import Client
 from tests.export.tiny_models import make_translator
 
@@ -26,37 +26,37 @@ def command(*words, **more):
     return subprocess.Popen(words, cwd=ROOT, text=True, **more)
 
 
-class Asking:
-    """Calls a server again and again in a thread; `failures` tells of calls and of versions."""
+class RepeatedRequests:
+    """Sends requests in a thread and records responses, failed calls and failed versions."""
 
     def __init__(self, address):
-        self.answers, self.failures, self._ending = [], [], threading.Event()
-        self._thread = threading.Thread(target=self._ask, args=(address,))
+        self.responses, self.failures, self._stop = [], [], threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(address,))
         self._thread.start()
 
-    def _ask(self, address):
+    def _run(self, address):
         with Client(address, "m", timeout=60) as client:
-            while not self._ending.wait(0.05):
+            while not self._stop.wait(0.05):
                 try:
-                    self.answers.append(client.translate(["a b"])[0][0].text)
-                    self.failures.extend(one for one in client.status() if one.error_code)
+                    self.responses.append(client.translate(["a b"])[0][0].text)
+                    self.failures.extend(status for status in client.status() if status.error_code)
                 except Exception as error:
                     self.failures.append(error)
 
     def stop(self):
-        self._ending.set()
+        self._stop.set()
         self._thread.join()
 
 
-def kill_some(run, base):
-    """Exports once whole and then, at random moments, in part."""
-    begun = time.monotonic()
+def kill_exports(run, base):
+    """Runs one complete export, then kills further ones at random moments."""
+    start = time.monotonic()
     with command("export", run, base) as export:
         assert export.wait() == 0
-    whole, draw = time.monotonic() - begun, random.Random(1)
+    duration, random_state = time.monotonic() - start, random.Random(1)
     for _ in range(ROUNDS):
         with command("export", run, base) as export:
-            time.sleep(whole * draw.uniform(0.2, 1.0))
+            time.sleep(duration * random_state.uniform(0.2, 1.0))
             export.send_signal(signal.SIGKILL)
 
 
@@ -69,21 +69,23 @@ def wait_for(address, version):
 
 
 @pytest.mark.slow
-def test_a_server_answers_on_while_exports_are_killed(tmp_path):
+def test_server_keeps_answering_while_exports_are_killed(tmp_path):
     translator = make_translator(Decoding(beam_size=2, max_length=5))
     run, base = tmp_path / "run", tmp_path / "served"
     translator.save(run)
     export_translator(translator, base)
-    place = f"--model_base_path={base}"
-    with command("serve", "--model_name=m", place, "--port=0", stdout=subprocess.PIPE) as server:
+    base_path = f"--model_base_path={base}"
+    with command(
+        "serve", "--model_name=m", base_path, "--port=0", stdout=subprocess.PIPE
+    ) as server:
         address = re.search(r"localhost:\d+", server.stdout.readline())[0]
-        asking = Asking(address)
+        requests = RepeatedRequests(address)
         try:
-            kill_some(run, base)
-            last = max(versions(base))
+            kill_exports(run, base)
+            last = max(list_versions(base))
             wait_for(address, last)
         finally:
-            asking.stop()
+            requests.stop()
             server.terminate()
-    assert last >= 2 and not asking.failures
-    assert {*asking.answers} == {*translator.translate(["a b"])}
+    assert last >= 2 and not requests.failures
+    assert {*requests.responses} == {*translator.translate(["a b"])}

@@ -1,4 +1,4 @@
-"""A watched directory: a version appears whole or not at all, and never over another."""
+"""Atomic publication of versions."""
 
 import os
 import resource
@@ -13,17 +13,17 @@ import pytest
 
 from keras_s2s.config import UserError
 from keras_s2s.export import keep_newest
-from keras_s2s.export.publishing import check_version, publish, versions
+from keras_s2s.export.publishing import check_version, list_versions, publish
 
-# Publishes three files, slowly, to the directory and the version (0: the next) given.
+# Publishes three files slowly. Arguments: directory, version (0: the next one), seconds per file.
 SLOW = """
 import sys, time
 from keras_s2s.export.publishing import publish
 
-def write(path, beside):
+def write(path, scratch):
     for name in "abc":
         (path / name).write_text(name * 1000)
-        (beside / name).write_text(name)
+        (scratch / name).write_text(name)
         print(name, flush=True)
         time.sleep(float(sys.argv[3]))
 
@@ -31,48 +31,48 @@ print(publish(sys.argv[1], int(sys.argv[2]) or None, write).name)
 """
 
 
-def write(path, beside):
+def write(path, scratch):
     (path / "variables").mkdir()
     (path / "variables" / "a").write_text("a")
-    (beside / "scrap").write_text("b")
+    (scratch / "temporary").write_text("b")
 
 
-def slowly(directory, version=0, seconds=0.05):
-    words = [sys.executable, "-c", SLOW, str(directory), str(version), str(seconds)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def publish_slowly(directory, version=0, seconds=0.05):
+    command = [sys.executable, "-c", SLOW, str(directory), str(version), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_the_next_version_is_published_and_nothing_else(tmp_path):
+def test_next_version_is_published(tmp_path):
     base = tmp_path / "new" / "served"
     assert publish(base, None, write) == base / "1"
     assert os.listdir(base) == ["1"]
     assert os.listdir(base / "1") == ["variables"]
     (base / "41").mkdir()
     (base / "43.old").mkdir()
-    (base / str(2**63)).mkdir()  # no server sees it
+    (base / str(2**63)).mkdir()  # servers ignore it
     assert publish(base, None, write).name == "42"
 
 
-def test_a_version_that_exists_or_is_none_is_refused(tmp_path):
+def test_existing_and_invalid_versions_are_refused(tmp_path):
     publish(tmp_path, 1, write)
     (tmp_path / "007").mkdir()
     for version in (1, 7):
-        with pytest.raises(UserError, match=f"expected one that is free, came {version}: .*has it"):
+        with pytest.raises(UserError, match=f"expected one that is free, got {version}: .*has it"):
             publish(tmp_path, version, write)
-    with pytest.raises(UserError, match="version: expected at most 9223372036854775807, came"):
+    with pytest.raises(UserError, match="version: expected at most 9223372036854775807, got"):
         publish(tmp_path, 2**63, write)
     for version in (0, -3, True, "2"):
-        with pytest.raises(UserError, match="version: expected a positive integer, came"):
+        with pytest.raises(UserError, match="version: expected a positive integer, got"):
             check_version(tmp_path, version)
-    assert versions(tmp_path).keys() == {1, 7}
+    assert list_versions(tmp_path).keys() == {1, 7}
 
 
-def test_a_version_that_appears_meanwhile_is_not_overwritten(tmp_path):
-    def overtaken(path, beside):
-        write(path, beside)
+def test_version_that_appears_during_the_export_is_not_overwritten(tmp_path):
+    def overtaken(path, scratch):
+        write(path, scratch)
         (tmp_path / "7" / "other").mkdir(parents=True, exist_ok=True)
 
-    with pytest.raises(UserError, match="version: expected one that is free, came 7"):
+    with pytest.raises(UserError, match="version: expected one that is free, got 7"):
         publish(tmp_path, 7, overtaken)
     assert os.listdir(tmp_path / "7") == ["other"]
     assert publish(tmp_path, None, write).name == "8"
@@ -80,9 +80,9 @@ def test_a_version_that_appears_meanwhile_is_not_overwritten(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, UserError, KeyboardInterrupt])
-def test_a_failure_leaves_nothing(tmp_path, error):
-    def fails(path, beside):
-        write(path, beside)
+def test_failure_leaves_nothing(tmp_path, error):
+    def fails(path, scratch):
+        write(path, scratch)
         raise error("graph")
 
     with pytest.raises(error, match="graph"):
@@ -90,13 +90,13 @@ def test_a_failure_leaves_nothing(tmp_path, error):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_disk_that_takes_no_more_is_named_and_nothing_stays(tmp_path):
+def test_full_disk_is_reported_and_leaves_nothing(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     before_signal = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
     try:
         with pytest.raises(UserError, match=r"^directory .*: cannot be written: File too large$"):
-            publish(tmp_path, None, lambda path, beside: (path / "a").write_bytes(bytes(9000)))
+            publish(tmp_path, None, lambda path, scratch: (path / "a").write_bytes(bytes(9000)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, before_signal)
@@ -111,57 +111,57 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path):
         publish(tmp_path / "file" / "served", None, write)
 
 
-def test_a_folder_that_others_may_read(tmp_path):
+def test_version_is_readable_by_other_users(tmp_path):
     assert stat.S_IMODE(publish(tmp_path, None, write).stat().st_mode) & 0o055 == 0o055
 
 
-def test_exports_at_once_get_different_versions(tmp_path):
-    processes = [slowly(tmp_path) for _ in range(4)]
-    said = [process.communicate(timeout=60) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4, said
-    assert sorted(out.split()[-1] for out, _ in said) == ["1", "2", "3", "4"]
+def test_concurrent_exports_get_different_versions(tmp_path):
+    processes = [publish_slowly(tmp_path) for _ in range(4)]
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, outputs
+    assert sorted(out.split()[-1] for out, _ in outputs) == ["1", "2", "3", "4"]
     assert sorted(os.listdir(tmp_path)) == ["1", "2", "3", "4"]
 
 
-def test_of_two_exports_of_one_version_the_first_stays(tmp_path):
-    processes = [slowly(tmp_path, 5), slowly(tmp_path, 5)]
-    said = [process.communicate(timeout=60) for process in processes]
+def test_second_export_of_a_version_fails(tmp_path):
+    processes = [publish_slowly(tmp_path, 5), publish_slowly(tmp_path, 5)]
+    outputs = [process.communicate(timeout=60) for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 1]
-    assert sum("expected one that is free, came 5" in err for _, err in said) == 1
+    assert sum("expected one that is free, got 5" in err for _, err in outputs) == 1
     assert os.listdir(tmp_path) == ["5"]
 
 
-def test_kill_at_any_moment_beside_a_watcher(tmp_path):
-    seen, ending = {}, threading.Event()
+def test_watcher_sees_complete_versions_only_when_exports_are_killed(tmp_path):
+    seen, stop = {}, threading.Event()
 
-    def watch():  # as a server does: what has a number has to be whole
-        while not ending.is_set():
-            for path in versions(tmp_path).values():
+    def watch():  # as a server does: every numbered directory must be complete
+        while not stop.is_set():
+            for path in list_versions(tmp_path).values():
                 seen.setdefault(path.name, sorted(os.listdir(path)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        for wanted in "abcabc":
-            process = slowly(tmp_path, seconds=0.2)
-            while process.stdout.readline().strip() != wanted:
+        for last_file in "abcabc":
+            process = publish_slowly(tmp_path, seconds=0.2)
+            while process.stdout.readline().strip() != last_file:
                 pass
             time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
             process.communicate(timeout=60)
-        left = [name for name in os.listdir(tmp_path) if not name.isdecimal()]
-        assert len(left) == 1  # each cleared away what the one before it had left
+        staging = [name for name in os.listdir(tmp_path) if not name.isdecimal()]
+        assert len(staging) == 1  # each export removed the previous one's
         publish(tmp_path, None, lambda path, _: [(path / x).write_text(x) for x in "abc"])
         time.sleep(0.05)
     finally:
-        ending.set()
+        stop.set()
         watcher.join()
     assert all(name.isdecimal() for name in os.listdir(tmp_path))
     assert seen and all(files == ["a", "b", "c"] for files in seen.values())
 
 
-def test_an_export_at_work_is_not_cleared_away(tmp_path):
-    process = slowly(tmp_path, seconds=0.5)
+def test_staging_directory_of_a_running_export_stays(tmp_path):
+    process = publish_slowly(tmp_path, seconds=0.5)
     process.stdout.readline()
     publish(tmp_path, 9, write)
     out, err = process.communicate(timeout=60)
@@ -169,7 +169,7 @@ def test_an_export_at_work_is_not_cleared_away(tmp_path):
     assert sorted(os.listdir(tmp_path / "10")) == ["a", "b", "c"]
 
 
-def test_the_newest_are_kept(tmp_path):
+def test_keep_newest(tmp_path):
     for version in (3, 20, 100):
         publish(tmp_path, version, write)
     (tmp_path / "5.note").mkdir()

@@ -1,4 +1,4 @@
-"""The small model that the tests of exports share."""
+"""Small models for tests of exports."""
 
 from keras_s2s.config import ModelConfig, TokenizerConfig
 from keras_s2s.models import KINDS, resolve
@@ -12,23 +12,23 @@ SOURCES, TARGETS = "a b c d e f g h i", "a b c d e f g"
 
 
 def tokenizers(sources=SOURCES, targets=TARGETS):
-    """Those of the texts' letters."""
-    letters = TokenizerConfig(kind="whitespace", size=None)
-    return train(letters, [sources]), train(letters, [targets])
+    """Source and target tokenizers whose tokens are letters."""
+    config = TokenizerConfig(kind="whitespace", size=None)
+    return train(config, [sources]), train(config, [targets])
 
 
 def make_translator(decoding, parts=("gru", "gru", "softmax"), **more):
-    """A `Translator` of an untrained GRU, or of a model of other parts."""
+    """A `Translator` of an untrained GRU or of a model with other parts."""
     return Translator(models.make(*parts), *tokenizers(), decoding, **more)
 
 
-def shrunk(preset):
-    """The preset with every size tiny, whatever its parts call it."""
-    found = resolve(ModelConfig(preset=preset))
+def shrink_preset(preset):
+    """The preset's configuration with all sizes reduced."""
+    config = resolve(ModelConfig(preset=preset))
     parts = {
-        part: {key: _small(key, value) for key, value in found[part].items()} for part in KINDS
+        part: {key: _small(key, value) for key, value in config[part].items()} for part in KINDS
     }
-    return ModelConfig(embedding=WIDTH, tie=found["tie"], **parts)
+    return ModelConfig(embedding=WIDTH, tie=config["tie"], **parts)
 
 
 def _small(key, value):

@@ -2,7 +2,7 @@
 
 from keras_s2s.cli import main
 from keras_s2s.translator import Translator
-from tests.export.ctranslate2.test_ctranslate2 import PAIR, make
+from tests.export.ctranslate2.transformer_models import PAIR, make
 
 
 def test_by_the_command(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""LiteRT files: the models of the conformance list convert, and decode as Keras does."""
+"""LiteRT files: conversion of the conformance models, and searches equal to those of Keras."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,13 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_s2s import cli, search
 from keras_s2s.config import Decoding, SpecialIds, TokenizerConfig, UserError
 from keras_s2s.export import export_litert
-from keras_s2s.export.litert.converter import check_built_in, convert
+from keras_s2s.export.litert.converter import check_operations, convert
 from keras_s2s.export.litert.exporter import export_litert_translator
 from keras_s2s.export.litert.signature_functions import LiteRTSignatures, as_outputs
-from keras_s2s.export.litert.verification import FALLS, ask_file, measure
+from keras_s2s.export.litert.verification import QUANTIZATION_LIMITS, measure_quantization, run_file
 from keras_s2s.export.model_card import read_card
-from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import ask
+from keras_s2s.export.verification.comparison import VerificationError
+from keras_s2s.export.verification.probe_requests import build_request
 from keras_s2s.tokenizers import Pointers, train
 from keras_s2s.translator import Translator
 from tests.conformance import models, parts
@@ -24,17 +24,17 @@ FAST = [
     ("bigru", "gru", "softmax"),
     ("pre", "pre", "tied"),
     ("bilstm", "grus", "pointer"),
-    ("mean", "convs", "tied"),  # whose windows are one place wide
+    ("mean", "convs", "tied"),  # windows of one position
 ]
-# A pointer network's source is no text that an edge runner could number.
+# An edge runner has no tokenizer for the target of a pointer network.
 SLOW = [c for c in parts.PAIRWISE + parts.MORE if c not in FAST and c[2] != "network"]
 CASES = [*FAST, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)]
 CAPS = {"beam_size": 4, "max_length": 9}
 
 
-def options(rows, **given):
+def options(rows, **arguments):
     """Columns of B values, as the signatures take them."""
-    kept = {"beam_size": 3, "num_hypotheses": 2, "min_length": 0, "max_length": 8} | given
+    kept = {"beam_size": 3, "num_hypotheses": 2, "min_length": 0, "max_length": 8} | arguments
     reals = {"length_penalty": np.float32(0.6), "length_offset": np.float32(5.0)}
     whole = {name: np.int32(value) for name, value in kept.items()}
     return {name: np.broadcast_to(value, [rows]).copy() for name, value in (whole | reals).items()}
@@ -53,40 +53,41 @@ def given_by(source, lengths):
 
 
 @pytest.mark.parametrize(("encoder", "decoder", "head"), CASES)
-def test_a_search_in_the_file_finds_what_keras_finds(encoder, decoder, head):
-    decodes_alike(models.make(encoder, decoder, head))
+def test_search_equals_that_of_keras(encoder, decoder, head):
+    check_search(models.make(encoder, decoder, head))
 
 
-def test_a_vocabulary_that_keras_searches_by_blocks(monkeypatch):
+def test_vocabulary_that_keras_searches_by_blocks(monkeypatch):
     monkeypatch.setattr(models, "TARGET_SIZE", 320)
-    decodes_alike(models.make("gru", "gru", "softmax"))
+    check_search(models.make("gru", "gru", "softmax"))
 
 
-def decodes_alike(model):
+def check_search(model):
     graphs = LiteRTSignatures(model, CAPS).concrete(["translate_ids"])
     content = convert(graphs, [weight.value for weight in model.weights])
-    assert check_built_in(content)["WHILE"] >= 1
+    assert check_operations(content)["WHILE"] >= 1
     run = Interpreter(model_content=content).get_signature_runner("translate_ids")
     for lengths in ((5, 3, 1, 2), (4,), (1,), (1, 5)):
         x = source(lengths, model.supports_copy)
-        asked = options(len(lengths))
-        asked["beam_size"][0] = asked["num_hypotheses"][0] = 1  # greedy beside beams
-        wanted = search.Options(**{name: tf.constant(value) for name, value in asked.items()})
-        expected = as_outputs(search.search(model.begin, model.next, x, wanted))
-        found = run(**given_by(x, lengths), **asked)
+        request = options(len(lengths))
+        request["beam_size"][0] = request["num_hypotheses"][0] = 1  # greedy and beam search
+        columns = {name: tf.constant(value) for name, value in request.items()}
+        expected = search.search(model.begin, model.next, x, search.Options(**columns))
+        expected = as_outputs(expected)
+        found = run(**given_by(x, lengths), **request)
         for name in ("lengths", "finished"):
             np.testing.assert_array_equal(found[name], expected[name])
         for name in ("score", "log_prob"):
             np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
         expected = {name: np.asarray(value) for name, value in expected.items()}
-        parted = (found["ids"] != expected["ids"]).any(2)  # [B, K]
-        for row, k in np.argwhere(parted):  # two of one score: rounding decides
-            assert parted.mean() < 0.5
+        differs = (found["ids"] != expected["ids"]).any(2)  # [B, K]
+        for row, k in np.argwhere(differs):  # equal scores: rounding decides
+            assert differs.mean() < 0.5
             one = {name: value[row : row + 1] for name, value in x.items()}
             log_prob = scored(model, one, found["ids"][row, k], found["lengths"][row, k])
             np.testing.assert_allclose(log_prob, found["log_prob"][row, k], atol=1e-4)
         for name in ("token_log_probs", "alignment"):
-            np.testing.assert_allclose(found[name][~parted], expected[name][~parted], atol=1e-4)
+            np.testing.assert_allclose(found[name][~differs], expected[name][~differs], atol=1e-4)
 
 
 def scored(model, source, ids, length):
@@ -106,7 +107,7 @@ def run():
     return Interpreter(model_content=content).get_signature_runner("translate_ids")
 
 
-def test_nothing_that_is_given_stops_the_interpreter(run):
+def test_arbitrary_inputs_do_not_stop_the_interpreter(run):
     random = np.random.default_rng(1)
     edges = np.array([0, -1, 1, 3, 2**31 - 1, -(2**31)], np.int32)
     for _ in range(150):
@@ -121,14 +122,14 @@ def test_nothing_that_is_given_stops_the_interpreter(run):
         assert found["score"].shape[1] <= CAPS["beam_size"]
 
 
-def test_an_empty_batch_is_an_error_and_the_next_call_none(run):
+def test_empty_batch_is_an_error_and_the_next_call_succeeds(run):
     x = source((3,), False)
     with pytest.raises((RuntimeError, ValueError)):
         run(ids=np.zeros([0, 3], np.int32), lengths=np.zeros(0, np.int32), **options(0))
     assert run(**given_by(x, (3,)), **options(1))["score"].shape == (1, 2)
 
 
-def test_an_id_that_there_is_not_reads_as_unknown(run):
+def test_invalid_id_is_unknown(run):
     def scores(number):
         ids = np.array([[5, number, 3]], np.int32)
         return run(ids=ids, lengths=np.array([3], np.int32), **options(1))["score"]
@@ -139,7 +140,7 @@ def test_an_id_that_there_is_not_reads_as_unknown(run):
     assert not np.array_equal(scores(5), unknown)
 
 
-def test_quantised_weights_are_smaller():
+def test_quantized_weights_are_smaller():
     kernel = tf.Variable(np.random.default_rng(1).normal(size=(256, 256)).astype(np.float32))
     spec = tf.TensorSpec([None, 256], tf.float32, "x")
     double = tf.function(lambda x: {"y": tf.matmul(x, kernel)}).get_concrete_function(spec)
@@ -152,7 +153,7 @@ def test_quantised_weights_are_smaller():
 
 
 @pytest.mark.parametrize("kind", ["weight_int8", "int4"])
-def test_what_needs_a_package_says_so(kind):
+def test_missing_quantizer_is_reported(kind):
     try:
         import ai_edge_quantizer  # noqa: F401
     except ImportError:
@@ -168,29 +169,30 @@ def test_what_needs_a_package_says_so(kind):
         (["--format", "litert", "--batching"], "--batching: expected none with --format litert"),
         (["--format", "litert", "--weights", "int8"], "--weights: expected none with --format"),
         (["--format", "ctranslate2", "--version", "3"], "--version: expected none with --format"),
+        (["--frozen"], "--frozen: removed; export without it"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_options_of_another_format_are_refused(words, named, tmp_path, capsys):
+def test_removed_options_and_those_of_another_format_are_refused(words, named, tmp_path, capsys):
     assert cli.main(["export", str(tmp_path), str(tmp_path / "out"), *words]) == 2
     assert named in capsys.readouterr().err
 
 
-def test_what_is_no_text_is_refused(tmp_path):
+def test_targets_without_text_are_refused(tmp_path):
     model = models.make("gru", "gru", "network")
     words = train(TokenizerConfig(kind="whitespace"), ["a b c d e f g h i"])
     assert words.size == models.SOURCE_SIZE
-    with pytest.raises(UserError, match="format: litert needs a target of texts, came pointers"):
+    with pytest.raises(UserError, match="format: litert needs a target of texts, got pointers"):
         export_litert_translator(Translator(model, words, Pointers(words)), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_another_quantisation_is_refused():
-    with pytest.raises(UserError, match="quantize: expected one of none, float16.* came 'int2'"):
+def test_unknown_quantization_is_refused():
+    with pytest.raises(UserError, match="quantize: expected one of none, float16.* got 'int2'"):
         convert({}, [], "int2")
 
 
-def test_published_with_its_card(copying_file):
+def test_file_is_published_with_its_card(copying_file):
     translator, path = copying_file
     assert path.name == "1"
     files = {one.name for one in path.rglob("*") if one.is_file()}
@@ -198,58 +200,66 @@ def test_published_with_its_card(copying_file):
     assert "| quantization | none |" in (path / "assets.extra/model_card.md").read_text()
 
 
-def test_another_model_is_not_proved(copying_file, tmp_path):
-    from keras_s2s.export.litert.verification import prove_exact
-    from keras_s2s.export.verification.request_corpus import material_of
+def test_other_model_fails_verification(copying_file, tmp_path):
+    from keras_s2s.export.litert.verification import verify_float32
+    from keras_s2s.export.verification.request_corpus import build_corpus
 
     translator, path = copying_file
     weight = translator.model.decoder.readout.bias
     before = weight.numpy()
     weight.assign(before + 0.5)
-    with pytest.raises(NotProven, match="this process"):
-        prove_exact(translator, path / "model.tflite", tmp_path, material_of(translator))
+    with pytest.raises(VerificationError, match="this process"):
+        verify_float32(translator, path / "model.tflite", tmp_path, build_corpus(translator))
     weight.assign(before)
 
 
-def test_a_fall_beyond_the_bound_is_refused(copying_file, tmp_path):
+def test_loss_of_quality_beyond_the_limit_is_refused(copying_file, tmp_path):
     translator, path = copying_file
     pairs = [("a b c", "a b"), ("d", "e f")]
-    figures = measure(translator, path / "model.tflite", tmp_path, pairs, "wer", "float16")
+    figures = measure_quantization(
+        translator, path / "model.tflite", tmp_path, pairs, "wer", "float16"
+    )
     assert figures["equal"] == 1.0
     assert figures["drift"] < 1e-5
     weight = translator.model.head.projection.bias
     before = weight.numpy()
     weight.assign(before + np.linspace(-3, 3, len(before)))
-    with pytest.raises(NotProven, match="quantize: expected float16 to"):
-        measure(translator, path / "model.tflite", tmp_path, pairs, "wer", "float16")
+    with pytest.raises(VerificationError, match="quantize: expected float16 to"):
+        measure_quantization(translator, path / "model.tflite", tmp_path, pairs, "wer", "float16")
     weight.assign(before)
 
 
-def test_a_file_that_fails_in_its_process_is_refused(tmp_path):
+def test_damaged_file_fails_verification(tmp_path):
     (tmp_path / "broken.tflite").write_bytes(b"\0\0\0\0TFL3" + b"\xff" * 64)
-    with pytest.raises(NotProven, match="the LiteRT file fails at signature serving_default"):
-        ask_file(tmp_path / "broken.tflite", tmp_path, [ask("serving_default", ["a"])])
+    with pytest.raises(
+        VerificationError, match="the LiteRT file fails at signature serving_default"
+    ):
+        run_file(tmp_path / "broken.tflite", tmp_path, [build_request("serving_default", ["a"])])
 
 
-def test_nothing_is_published_of_a_run_that_is_not_there(tmp_path):
+def test_missing_run_publishes_nothing(tmp_path):
     with pytest.raises(UserError):
         export_litert(tmp_path / "run", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("kind", ["weight_int8", "int4"])
-def test_the_quantizers_files_are_measured_and_refused(kind, tmp_path, monkeypatch):
+def test_files_of_the_quantizer_are_measured(kind, tmp_path, monkeypatch):
     pytest.importorskip("ai_edge_quantizer")
     translator = make_translator(Decoding(beam_size=2, max_length=6))
-    given = {"quantization": kind, "lines": [("a b c", "a b"), ("d e", "e f")], "metric": "wer"}
-    path = export_litert_translator(translator, tmp_path / "good", **given)
-    told = read_card(path)["litert"]
-    fall, drift = FALLS[kind]
-    assert (told["limit"], told["drift_limit"], told["metric"]) == (fall, drift, "wer")
-    assert 0 < told["drift"] <= drift
-    assert told["quantized"] - told["float32"] <= fall
-    assert 0 <= told["equal"] <= 1
-    monkeypatch.setitem(FALLS, kind, (fall, 1e-9))
-    with pytest.raises(NotProven, match=f"quantize: expected {kind} to move the mean"):
-        export_litert_translator(translator, tmp_path / "bad", **given)
+    arguments = {"quantization": kind, "lines": [("a b c", "a b"), ("d e", "e f")], "metric": "wer"}
+    path = export_litert_translator(translator, tmp_path / "good", **arguments)
+    figures = read_card(path)["litert"]
+    max_loss, max_drift = QUANTIZATION_LIMITS[kind]
+    assert (figures["limit"], figures["drift_limit"], figures["metric"]) == (
+        max_loss,
+        max_drift,
+        "wer",
+    )
+    assert 0 < figures["drift"] <= max_drift
+    assert figures["quantized"] - figures["float32"] <= max_loss
+    assert 0 <= figures["equal"] <= 1
+    monkeypatch.setitem(QUANTIZATION_LIMITS, kind, (max_loss, 1e-9))
+    with pytest.raises(VerificationError, match=f"quantize: expected {kind} to move the mean"):
+        export_litert_translator(translator, tmp_path / "bad", **arguments)
     assert not list((tmp_path / "bad").glob("*"))

@@ -1,4 +1,4 @@
-"""Every preset of the catalogue, tiny: exported by the command line, proved, and verified."""
+"""Every preset with small sizes: exported by the command line and verified."""
 
 import pytest
 
@@ -9,25 +9,25 @@ from keras_s2s.models import PRESETS, build
 from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.tokenizers import Pointers
 from keras_s2s.translator import Translator
-from tests.export.tiny_models import shrunk, tokenizers
+from tests.export.tiny_models import shrink_preset, tokenizers
 from tests.references import randomise
 
 pytestmark = pytest.mark.slow
 
-# What gives vectors has its own tests, in test_frames.py.
-OF_TOKENS = [name for name, preset in PRESETS.items() if preset["head"]["kind"] != "regression"]
+# Models with real-valued targets are tested in test_features.py.
+TOKEN_PRESETS = [name for name, preset in PRESETS.items() if preset["head"]["kind"] != "regression"]
 
 
-@pytest.mark.parametrize("preset", OF_TOKENS)
-def test_a_preset_is_exported_proved_and_verified(preset, tmp_path, capsys):
+@pytest.mark.parametrize("preset", TOKEN_PRESETS)
+def test_preset_is_exported_and_verified(preset, tmp_path, capsys):
     pair = tokenizers()
     if preset == "pointer_network":
         pair = pair[0], Pointers(pair[0])
-    model = randomise(build(shrunk(preset), *(one.size for one in pair)), scale=0.3)
+    model = randomise(build(shrink_preset(preset), *(one.size for one in pair)), scale=0.3)
     assert model.count_params() < 50_000  # 33 thousand are two tables of 1024 positions
     run, base = tmp_path / "run", tmp_path / "served"
     Translator(model, *pair, Decoding(beam_size=2, max_length=8)).save(run)
-    assert main(["export", str(run), str(base)]) == 0  # proved, or it is not published
+    assert main(["export", str(run), str(base)]) == 0  # verified before it is published
     assert capsys.readouterr().out == f"{base / '1'}\n"
     assert main(["verify", str(run), str(base)]) == 0
     assert "all answers equal" in capsys.readouterr().out

@@ -10,12 +10,16 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.config import Decoding, UserError
-from keras_s2s.export import NotProven, export_translator
+from keras_s2s.export import VerificationError, export_translator
 from keras_s2s.export.inspection import describe_export
 from keras_s2s.export.model_card import read_card
-from keras_s2s.export.saved_model import compiled_search as compiling
-from keras_s2s.export.saved_model.compiled_search import FLAG, compiled_search, sized_requests
-from keras_s2s.export.saved_model.graph_scan import scan
+from keras_s2s.export.saved_model import build_compiled_search
+from keras_s2s.export.saved_model.compiled_search import (
+    XLA_SERVER_FLAG,
+    build_compiled_search,
+    compilation_requests,
+)
+from keras_s2s.export.saved_model.serving_compatibility import check_serving_compatibility
 from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.translator import Translator
 from tests.conformance import models
@@ -24,13 +28,13 @@ from tests.export.tiny_models import make_translator, tokenizers
 ROOT = Path(__file__).resolve().parents[3]
 DECODING = Decoding(beam_size=3, max_length=12)
 TEXTS = ["", "a", "a b c", "i h g f", "a b c d e f g", "a b c d e f g h i a b", "\xff zz"]
-WITHOUT = """
+SCRIPT_WITHOUT_XLA = """
 import json, sys
 from pathlib import Path
 import numpy as np
 from keras_s2s.serving import Server, StartError
-from keras_s2s.serving.local import LocalModel
-from keras_s2s.serving.session import disable_xla
+from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.session import disable_xla
 
 disable_xla()
 found = {}
@@ -54,51 +58,51 @@ print(json.dumps(found))
 
 @pytest.fixture
 def sizes(monkeypatch):
-    monkeypatch.setattr(compiling, "SIZES", (4, 8))
+    monkeypatch.setattr(build_compiled_search, "SIZES", (4, 8))
 
 
-def test_a_request_for_every_size_and_width(sizes):
+def test_requests_for_every_size_and_width(sizes):
     translator = make_translator(DECODING, caps={"source_length": 6})
-    search = compiled_search(translator)
+    search = build_compiled_search(translator)
     assert (search.sizes, search.widths) == ([4, 8], [1, 3])
-    found = sized_requests(translator, search)
-    words = [len(probe.inputs["text"][0].split()) + 1 for probe in found]
+    found = compilation_requests(translator, search)
+    words = [len(request.inputs["text"][0].split()) + 1 for request in found]
     assert words == [4, 4, 8, 8]
-    assert [probe.inputs["beam_size"][0] for probe in found] == [1, 3, 1, 3]
-    short = compiled_search(make_translator(DECODING, caps={"source_length": 3}))
+    assert [request.inputs["beam_size"][0] for request in found] == [1, 3, 1, 3]
+    short = build_compiled_search(make_translator(DECODING, caps={"source_length": 3}))
     assert short.sizes == [4]
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A Transformer and its export, which is proved; compiled for four shapes."""
+    """A Transformer and its verified export, compiled for four shapes."""
     translator = Translator(models.make("pre", "pre", "tied"), *tokenizers(), DECODING)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiling, "SIZES", (4, 8))
+        patch.setattr(build_compiled_search, "SIZES", (4, 8))
         path = export_translator(translator, tmp_path_factory.mktemp("served"), xla=True)
     return translator, path
 
 
 @pytest.mark.slow
-def test_its_card_and_inspect_name_the_flag(exported):
+def test_card_and_inspection_name_the_server_flag(exported):
     _, path = exported
     card = read_card(path)["variant"]["xla"]
     assert card.pop("seconds_to_compile") > 0.5
     assert card == {
-        "server_flag": FLAG,
+        "server_flag": XLA_SERVER_FLAG,
         "rows": 1,
         "source_lengths": [4, 8],
         "beam_sizes": [1, 3],
     }
-    assert FLAG in (path / "assets.extra" / "model_card.md").read_text()
+    assert XLA_SERVER_FLAG in (path / "assets.extra" / "model_card.md").read_text()
     found = describe_export(path)["operations"]
-    assert (found["compiled_by_xla"], found["server_flag"]) == (1, FLAG)
-    with pytest.raises(NotProven, match="function .*: it must be compiled by XLA"):
-        scan(path)
+    assert (found["compiled_by_xla"], found["server_flag"]) == (1, XLA_SERVER_FLAG)
+    with pytest.raises(VerificationError, match="function .*: it must be compiled by XLA"):
+        check_serving_compatibility(path)
 
 
 @pytest.mark.slow
-def test_it_gives_what_the_model_gives(exported):
+def test_results_equal_those_of_the_translator(exported):
     translator, path = exported
     random = np.random.default_rng(1)
     with LocalModel(path) as model:
@@ -126,13 +130,13 @@ def test_it_gives_what_the_model_gives(exported):
 
 
 @pytest.mark.slow
-def test_without_xla_what_fits_fails_and_all_else_goes_on(exported):
+def test_server_without_xla_runs_other_searches_only(exported):
     translator, path = exported
-    command = [sys.executable, "-c", WITHOUT, str(path)]
+    command = [sys.executable, "-c", SCRIPT_WITHOUT_XLA, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
     found = json.loads(done.stdout.splitlines()[-1])
     assert "XLA compilation disabled" in found["one"]
-    assert f"needs a server with {FLAG}" in found["server"]
+    assert f"needs a server with {XLA_SERVER_FLAG}" in found["server"]
     assert found["two"] == translator.translate(["a b", "c"])
     assert found["wide"] == translator.translate(["a b"], beam_size=4)
     assert found["long"] == translator.translate([TEXTS[5]])
@@ -140,15 +144,15 @@ def test_without_xla_what_fits_fails_and_all_else_goes_on(exported):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", [{"frozen": True}, {"batching": True}, {"weights": "int8"}])
-def test_it_goes_with_other_variants(sizes, tmp_path, variant):
+@pytest.mark.parametrize("variant", [{"batching": True}, {"weights": "int8"}])
+def test_other_variants(sizes, tmp_path, variant):
     translator = make_translator(DECODING)
     path = export_translator(translator, tmp_path, xla=True, **variant)
     assert describe_export(path)["operations"]["compiled_by_xla"] == 1
 
 
 @pytest.mark.slow
-def test_a_part_that_cannot_be_compiled_publishes_nothing(sizes, tmp_path):
+def test_uncompilable_model_publishes_nothing(sizes, tmp_path):
     translator = make_translator(DECODING)
     step = translator.model.next
 
@@ -157,13 +161,13 @@ def test_a_part_that_cannot_be_compiled_publishes_nothing(sizes, tmp_path):
         return step(ids, *arguments, **options)
 
     translator.model.next = odd
-    with pytest.raises(NotProven, match="StringToNumber|AsString"):
+    with pytest.raises(VerificationError, match="StringToNumber|AsString"):
         export_translator(translator, tmp_path, xla=True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_forecasts_are_refused(tmp_path):
-    from tests.export.saved_model.test_features import make_forecaster
+def test_forecasters_are_refused(tmp_path):
+    from tests.export.feature_models import make_forecaster
 
     with pytest.raises(UserError, match="xla: expected none for forecasts"):
         export_translator(make_forecaster(), tmp_path, xla=True)

@@ -1,4 +1,4 @@
-"""What an export holds."""
+"""Contents of a SavedModel export."""
 
 import stat
 import subprocess
@@ -39,7 +39,7 @@ def published(translator, tmp_path_factory):
     return export_translator(translator, directory)
 
 
-def test_a_version_and_nothing_else_is_left(published):
+def test_only_the_version_is_left(published):
     assert published.name == "1"
     assert sorted(path.name for path in published.parent.iterdir()) == ["1"]
     assert stat.S_IMODE(published.stat().st_mode) == 0o755
@@ -52,7 +52,7 @@ def test_signatures_names_types_and_defaults(published, translator):
             (signature.inputs, found[name].inputs),
             (signature.outputs, found[name].outputs),
         ):
-            # No Transformer: without maps of the source and the target over themselves.
+            # Only Transformers have maps of self-attention.
             fields = [field for field in fields if not field.optional]
             assert sorted(given) == sorted(field.name for field in fields)
             for field in fields:
@@ -60,22 +60,22 @@ def test_signatures_names_types_and_defaults(published, translator):
                 assert tf.as_dtype(info.dtype).name == field.dtype
                 sizes = dict(zip(field.shape, (dim.size for dim in info.tensor_shape.dim)))
                 assert len(info.tensor_shape.dim) == len(field.shape)
-                # The maps of a model are as many as they are, all else is the request's.
+                # The number of maps is fixed by the model, all other sizes by the request.
                 assert {sizes[axis] for axis in set(field.shape) - {"A"}} == {-1}
         defaults = found[name].defaults
-        came = {key: tf.make_ndarray(value) for key, value in defaults.items()}
-        own = {"beam_size": 3, "num_hypotheses": 2, "no_repeat_ngram": 3, "max_length": 20}
-        own |= {"coverage_penalty": 0.25, "replace_unknown": True, "disallowed": "a\nb c"}
+        actual = {key: tf.make_ndarray(value) for key, value in defaults.items()}
+        changed = {"beam_size": 3, "num_hypotheses": 2, "no_repeat_ngram": 3, "max_length": 20}
+        changed |= {"coverage_penalty": 0.25, "replace_unknown": True, "disallowed": "a\nb c"}
         for field in signature.inputs:
             if field.default is None:
-                assert field.name not in came
+                assert field.name not in actual
                 continue
-            value = came.pop(field.name)
+            value = actual.pop(field.name)
             assert value.dtype == tf.as_dtype(field.dtype).as_numpy_dtype
-            expected = own.get(field.name, field.default)
+            expected = changed.get(field.name, field.default)
             expected = expected.encode() if isinstance(expected, str) else expected
             assert value.tolist() == pytest.approx([expected])
-        assert came == {}
+        assert actual == {}
 
 
 def test_weights_are_stored_once(published, translator):
@@ -84,11 +84,11 @@ def test_weights_are_stored_once(published, translator):
     assert size < weights * 1.5 + 20_000
 
 
-def test_loops_are_calls_and_what_calls_nothing_runs_in_one_thread(published):
+def test_loops_are_calls_and_leaf_functions_run_in_one_thread(published):
     library = {f.signature.name: f for f in read_graph(published).graph_def.library.function}
     flow = [n for f in library.values() for n in f.node_def if n.op.endswith(("While", "If"))]
     assert not any(node.attr["_lower_using_switch_merge"].b for node in flow)
-    assert {node.device for node in flow} == {"/device:CPU:0"}  # all of a call runs where it does
+    assert {node.device for node in flow} == {"/device:CPU:0"}  # of the whole call
     kinds = set()
     for node in flow:
         if "body" in node.attr:
@@ -96,13 +96,13 @@ def test_loops_are_calls_and_what_calls_nothing_runs_in_one_thread(published):
             ops = {inner.op for inner in library[body.name].node_def}
             calls = any(op.endswith(("While", "If", "PartitionedCall")) for op in ops)
             kinds.add(calls)
-            assert "ReadVariableOp" not in ops  # once a request, and not at every step
+            assert "ReadVariableOp" not in ops  # once per request, not at every step
             assert body.attr["_executor"].s == (b"" if calls else b"SINGLE_THREADED_EXECUTOR")
-    assert kinds == {True, False}  # rows leave between phases, and within one nothing is called
+    assert kinds == {True, False}  # the inner loop calls no function
 
 
 @pytest.mark.slow
-def test_loops_for_a_gpu_are_left_to_the_server(tmp_path, translator):
+def test_gpu_variant_leaves_loops_to_the_server(tmp_path, translator):
     path = export_translator(translator, tmp_path, gpu=True)
     library = read_graph(path).graph_def.library.function
     flow = [n for f in library for n in f.node_def if n.op.endswith(("While", "If"))]
@@ -110,26 +110,26 @@ def test_loops_for_a_gpu_are_left_to_the_server(tmp_path, translator):
     assert found == {(True, "")}
 
 
-def test_requests_at_once_do_not_wait_for_each_other_in_one_thread(published):
+def test_concurrent_requests_finish_with_a_single_thread(published):
     script = Path(__file__).parents[1] / "one_thread.py"
     command = [sys.executable, str(script), str(published), "24"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split() == ["24"]
-    assert "tfg." not in done.stderr  # a graph whose functions and calls do not fit each other
+    assert "tfg." not in done.stderr  # TensorFlow reports functions that do not match their calls
 
 
-def test_warm_up_requests_ask_every_signature_as_clients_do(published):
-    asked = read_requests(published / WARMUP)
-    assert {probe.signature for probe in asked} == set(SIGNATURES)
-    assert any(probe.outputs and "alignment" not in probe.outputs for probe in asked)
+def test_warmup_requests_cover_every_signature(published):
+    requests = read_requests(published / WARMUP)
+    assert {request.signature for request in requests} == set(SIGNATURES)
+    assert any(request.outputs and "alignment" not in request.outputs for request in requests)
     records = tf.data.TFRecordDataset(str(published / WARMUP)).as_numpy_iterator()
-    for record in records:  # of the one kind that the server can run for this model
+    for record in records:  # the only kind that the server can run for this model
         log = prediction_log_pb2.PredictionLog.FromString(record)
         assert log.WhichOneof("log_type") == "predict_log"
 
 
-def test_a_card_tells_what_was_exported(published, translator):
+def test_card_describes_the_export(published, translator):
     card = read_card(published)
     weights = translator.model.weights
     assert card["sizes"]["parameters"] == sum(int(tf.size(weight)) for weight in weights)
@@ -144,9 +144,9 @@ def test_a_card_tells_what_was_exported(published, translator):
     assert f"| tensorflow | {tf.__version__} |" in text
 
 
-def test_no_run_is_named(tmp_path):
+def test_missing_run_is_reported(tmp_path):
     with pytest.raises(UserError, match="none: expected a run directory"):
         export_saved_model(tmp_path / "none", tmp_path / "served")
-    with pytest.raises(UserError, match="version: expected a positive integer, came 0"):
+    with pytest.raises(UserError, match="version: expected a positive integer, got 0"):
         export_saved_model(tmp_path / "none", tmp_path / "served", version=0)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Exports that read or write frames: proved in a fresh process, asked by a client."""
+"""Exports of models with real-valued sources or targets."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,11 @@ import pytest
 from keras_s2s.config import UserError
 from keras_s2s.export import export_translator
 from keras_s2s.export.saved_model.graph_file import read_graph
-from keras_s2s.export.verification.model_comparison import export_material, through_session, verify
+from keras_s2s.export.verification.model_comparison import (
+    load_export_corpus,
+    session_runner,
+    verify_models,
+)
 from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.serving.errors import RowError
 from keras_s2s.signatures.fields import signatures_of
@@ -57,17 +61,17 @@ def test_signatures_of_a_translator(translations):
         assert "replace_unknown" not in found[name].inputs
 
 
-def test_a_client_gets_the_forecasts_of_this_process(forecasts, forecaster):
+def test_client_forecasts_equal_those_of_the_forecaster(forecasts, forecaster):
     with LocalModel(forecasts) as client:
         for steps in (None, 2, [3, 1]):
-            ours, theirs = forecaster.forecast(ROWS, steps), client.forecast(ROWS, steps)
-            for one, two in zip(ours, theirs, strict=True):
+            expected, actual = forecaster.forecast(ROWS, steps), client.forecast(ROWS, steps)
+            for one, two in zip(expected, actual, strict=True):
                 assert len(one.values) == len(two.values)
                 np.testing.assert_allclose(two.values, one.values, atol=1e-4)
                 np.testing.assert_allclose(two.variances, one.variances, atol=1e-4)
         assert len(client.forecast(ROWS)[0].values) == 4
         assert client.forecast([]) == []
-        with pytest.raises(RowError, match="steps: expected 1 to 8, came 9") as caught:
+        with pytest.raises(RowError, match="steps: expected 1 to 8, (came|got) 9") as caught:
             client.forecast(ROWS, [9, 2])
         assert len(caught.value.results[1].values) == 2
         with pytest.raises(ValueError, match=r"frames\[1\] must be numbers of shape \[S, 3\]"):
@@ -75,30 +79,30 @@ def test_a_client_gets_the_forecasts_of_this_process(forecasts, forecaster):
 
 
 @pytest.mark.slow
-def test_a_client_gets_the_translations_of_this_process(translations, translator):
+def test_client_translations_equal_those_of_the_translator(translations, translator):
     with LocalModel(translations) as client:
-        ours, theirs = (
+        expected, actual = (
             translator.decode(ROWS, num_hypotheses=2),
             client.translate(ROWS, num_hypotheses=2),
         )
-        for one, two in zip(sum(ours, []), sum(theirs, []), strict=True):
+        for one, two in zip(sum(expected, []), sum(actual, []), strict=True):
             assert one.tokens == two.tokens
             assert one.log_prob == pytest.approx(two.log_prob, abs=1e-4)
             assert one.source_tokens == two.source_tokens
             assert two.alignment.shape == (len(two.tokens), len(two.source_tokens))
-        assert theirs[0][0].source_tokens == ["0", "1", "2", "3", "4"]
+        assert actual[0][0].source_tokens == ["0", "1", "2", "3", "4"]
         assert len(client.sample(ROWS, num_samples=3)[1]) == 3
-        tokens = [found[0].tokens for found in theirs]
+        tokens = [found[0].tokens for found in actual]
         scores = client.score(ROWS, target_tokens=tokens)
         maps = client.attention(ROWS, target_tokens=tokens)
-        for found, score, one in zip(theirs, scores, maps, strict=True):
+        for found, score, one in zip(actual, scores, maps, strict=True):
             if found[0].finished:
                 assert score.log_prob == pytest.approx(found[0].log_prob, abs=1e-3)
             assert one.attention.shape == (1, len(one.tokens), len(one.source_tokens))
             np.testing.assert_allclose(one.attention.sum(2), 1.0, atol=1e-5)
 
 
-def test_rows_that_cannot_be_read_fail_alone(translator):
+def test_invalid_rows_do_not_affect_other_rows(translator):
     broken = ROWS[0].copy()
     broken[1, 1] = np.nan
     found, errors = translator.decode([broken, ROWS[1], np.zeros([13, F])], errors="return")
@@ -112,13 +116,13 @@ def test_rows_that_cannot_be_read_fail_alone(translator):
 
 
 @pytest.mark.slow
-def test_an_export_verifies_alone(forecasts, translations):
+def test_export_is_verified_with_its_own_corpus(forecasts, translations):
     for path in (forecasts, translations):
-        answers = through_session(path)
-        assert verify({"one": answers, "two": answers}, export_material(path)) > 3
+        answers = session_runner(path)
+        assert verify_models({"one": answers, "two": answers}, load_export_corpus(path)) > 3
 
 
-def test_a_run_of_either_kind(tmp_path, translator, forecaster):
+def test_runs_of_both_kinds_are_loaded(tmp_path, translator, forecaster):
     translator.save(tmp_path / "one")
     forecaster.save(tmp_path / "two")
     assert isinstance(load_run(tmp_path / "one"), Translator)
@@ -129,7 +133,7 @@ def test_a_run_of_either_kind(tmp_path, translator, forecaster):
         Translator.load(tmp_path / "two")
 
 
-def test_variants_that_do_not_go_with_frames(tmp_path, translator, forecaster):
+def test_variants_that_do_not_support_features(tmp_path, translator, forecaster):
     with pytest.raises(UserError, match="batching: expected none for a source of frames"):
         export_translator(translator, tmp_path, batching=True)
     with pytest.raises(UserError, match="weights: expected none for forecasts"):

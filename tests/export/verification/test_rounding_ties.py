@@ -1,63 +1,63 @@
-"""What rounding may have decided is no difference; anything else is one."""
+"""Rows whose hypotheses differ because of rounding only."""
 
 import numpy as np
 import pytest
 
 from keras_s2s.config import Decoding
-from keras_s2s.export.verification.export_check import in_process
-from keras_s2s.export.verification.probe_requests import ask
-from keras_s2s.export.verification.rounding_ties import difference
+from keras_s2s.export.verification.probe_requests import build_request
+from keras_s2s.export.verification.request_runner import run_requests
+from keras_s2s.export.verification.rounding_ties import find_difference
 from tests.export.tiny_models import make_translator
 
 TEXTS = ["a b c", "i h g f e d", "c", "d e"]
 
 
 @pytest.fixture(scope="module")
-def answers():
+def run():
     translator = make_translator(Decoding())
-    return lambda asked: [in_process(translator, probe) for probe in asked]
+    return lambda requests: run_requests(translator, requests)
 
 
-def drawn(answers, seeds):
+def sample(run, seeds):
     rows = [{"seed": seed, "num_samples": 2, "max_length": 9} for seed in seeds]
-    probe = ask("sample", TEXTS, rows)
-    return probe, answers([probe])[0]
+    request = build_request("sample", TEXTS, rows)
+    return request, run([request])[0]
 
 
-def test_a_row_that_was_drawn_otherwise(answers):
-    probe, one = drawn(answers, [1, 2, 3, 4])
-    for seed in range(50, 60):  # other lengths, and so other widths of the whole
-        _, other = drawn(answers, [1, seed, 3, 4])
-        assert not np.array_equal(one["text"][1], other["text"][1])
-        assert difference(probe, one, other, answers) is None
+def test_row_with_another_sample_is_a_tie(run):
+    request, first = sample(run, [1, 2, 3, 4])
+    for seed in range(50, 60):  # other lengths, so that the arrays have other widths
+        _, second = sample(run, [1, seed, 3, 4])
+        assert not np.array_equal(first["text"][1], second["text"][1])
+        assert find_difference(request, first, second, run) is None
 
 
-def test_what_does_not_have_the_log_probability_that_it_claims(answers):
-    probe, one = drawn(answers, [1, 2, 3, 4])
-    _, other = drawn(answers, [1, 50, 3, 4])
-    other["log_prob"] = other["log_prob"] + np.float32(0.001)
-    assert difference(probe, one, other, answers).row == 0
-    _, other = drawn(answers, [1, 50, 3, 4])
-    other["log_prob"][1] += np.float32(0.001)
-    assert difference(probe, one, other, answers).row == 1
+def test_wrong_log_probability_is_a_difference(run):
+    request, first = sample(run, [1, 2, 3, 4])
+    _, second = sample(run, [1, 50, 3, 4])
+    second["log_prob"] = second["log_prob"] + np.float32(0.001)
+    assert find_difference(request, first, second, run).row == 0
+    _, second = sample(run, [1, 50, 3, 4])
+    second["log_prob"][1] += np.float32(0.001)
+    assert find_difference(request, first, second, run).row == 1
 
 
-def test_another_row_beside_it(answers):
-    probe, one = drawn(answers, [1, 2, 3, 4])
-    _, other = drawn(answers, [1, 50, 3, 4])
-    other["lengths"][3, 0] += 1
-    assert difference(probe, one, other, answers).row == 2  # of those that are left
+def test_difference_in_another_row_is_found(run):
+    request, first = sample(run, [1, 2, 3, 4])
+    _, second = sample(run, [1, 50, 3, 4])
+    second["lengths"][3, 0] += 1
+    assert find_difference(request, first, second, run).row == 2  # of the remaining rows
 
 
-def test_too_many_rows(answers):
-    probe, one = drawn(answers, [1, 2, 3, 4])
-    _, other = drawn(answers, [51, 52, 53, 4])
-    assert difference(probe, one, other, answers) is not None
+def test_too_many_tied_rows_are_a_difference(run):
+    request, first = sample(run, [1, 2, 3, 4])
+    _, second = sample(run, [51, 52, 53, 4])
+    assert find_difference(request, first, second, run) is not None
 
 
-def test_other_signatures_have_to_be_equal(answers):
-    probe = ask("score", TEXTS, [{"target": "a b"}])
-    (one,), (other,) = answers([probe]), answers([probe])
-    assert difference(probe, one, other, answers) is None
-    other["tokens"][2, 0] = b"g"
-    assert difference(probe, one, other, answers).output == "tokens[0]"
+def test_other_signatures_must_be_equal(run):
+    request = build_request("score", TEXTS, [{"target": "a b"}])
+    (first,), (second,) = run([request]), run([request])
+    assert find_difference(request, first, second, run) is None
+    second["tokens"][2, 0] = b"g"
+    assert find_difference(request, first, second, run).output == "tokens[0]"

@@ -29,7 +29,9 @@ def made(tmp_path_factory):
     graphs = LiteRTSignatures(translator.model, translator.caps).concrete(["translate_ids"])
     content = converter.convert(graphs, translator.variables())
     path = tmp_path_factory.mktemp("edge") / "model.tflite"
-    path.write_bytes(converter.with_metadata(content, exporter._entries(translator, graphs, {})))
+    path.write_bytes(
+        converter.add_metadata(content, exporter.build_metadata(translator, graphs, {}))
+    )
     return translator, path
 
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s.config import Decoding, UserError
-from keras_s2s.export.litert.serving_signatures import ServingGraph
+from keras_s2s.export.litert.default_search import ServingGraph
 from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from tests.export.tiny_models import make_translator
 from tests.tensorboard.page.browser import chromium, until

@@ -41,9 +41,9 @@ ALPHABET = st.text(st.sampled_from("the catsonmdglifb<2>\u00e9\u4e00 \t.'\u00a0"
 
 def of(tokenizer):
     """The edge's twin of a tokenizer, described as an export describes it."""
-    from keras_s2s.export.litert.exporter import _tokenizer
+    from keras_s2s.export.litert.metadata import describe_tokenizer
 
-    described, files = _tokenizer("source", tokenizer)
+    described, files = describe_tokenizer("source", tokenizer)
     files = {name.rpartition(".")[2]: content for name, content in files.items()}
     vocabulary = json.loads(json.dumps(files["vocabulary"]))
     return make_tokenizer(json.loads(json.dumps(described)), vocabulary, files.get("model"))

@@ -1,4 +1,4 @@
-"""CTranslate2 gives what the run gives, or nothing is published."""
+"""Export to CTranslate2: results equal those of the run, or nothing is published."""
 
 import importlib.util
 import json
@@ -7,87 +7,56 @@ import resource
 import stat
 
 import ctranslate2
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from ctranslate2.specs.model_spec import ACCEPTED_MODEL_TYPES
 
 from keras_s2s import tokenizers
-from keras_s2s.config import Decoding, TokenizerConfig, UserError
-from keras_s2s.decoders import TransformerDecoder
-from keras_s2s.encoders import TransformerEncoder
+from keras_s2s.config import Decoding, UserError
 from keras_s2s.export import export_ctranslate2
 from keras_s2s.export.ctranslate2 import model_spec, verification
-from keras_s2s.heads import SoftmaxHead
-from keras_s2s.layers.token_embedding import TokenEmbedding
-from keras_s2s.models.ensemble import Ensemble
-from keras_s2s.models.seq2seq import Seq2Seq
 from keras_s2s.translator import Translator
 from tests.conformance import models
-from tests.references import MARIAN, skip_saturating_int8
+from tests.export.ctranslate2.transformer_models import LETTERS, PAIR, make
+from tests.references import skip_saturating_int8
 
-LETTERS = TokenizerConfig(kind="whitespace", size=None)
-PAIR = tokenizers.train(LETTERS, ["a b c d e f g h i"]), tokenizers.train(LETTERS, ["A B C D E"])
 TEXTS = ["a b c", "c", "i h g f e d c b a", "zz a"]
-# Encoder's norm, decoder's norm, tie. The parts differ in what they can differ in.
-CASES = [("pre", "pre", "none"), ("post", "post", "all")]  # others below, without a search
-
-
-def make(encoder, decoder, tie, pair, spread=0.7, **more):
-    """A random model that has learnt what every trained one has: no padding, no start, an end."""
-    keras.utils.set_random_seed(3)
-    width = 8 if tie == "all" else 12
-    source, target = (side.size for side in pair)
-    model = Seq2Seq(
-        TokenEmbedding(source, width),
-        TransformerEncoder(width, 2, 4, norm=encoder, **more),
-        TokenEmbedding(target, 8),
-        TransformerDecoder(8, 3, 2, 20, norm=decoder, **more),
-        SoftmaxHead(target),
-        tie,
-    )
-    model.build()
-    random = np.random.default_rng(17)
-    for weight in model.trainable_variables:
-        centre, own = weight.path.endswith("gamma"), spread if len(weight.shape) > 1 else 0.3
-        weight.assign(random.normal(centre, own, weight.shape))
-    # Signs that differ: a tied head else likes the token best that came before.
-    last = model.decoder.final_norm or model.decoder.layers[-1].feed_norm
-    last.gamma.assign(random.normal(0, 1.5, last.gamma.shape))
-    bias = model.head.bias if model.head.tied else model.head.projection.bias
-    bias.assign(np.concatenate([[-20, bias[1], -20, 1], bias[4:]]))
-    return model
+# Encoder's norm, decoder's norm, tie. Encoder and decoder differ in size where they may.
+CASES = [
+    ("pre", "pre", "none"),
+    ("post", "post", "all"),
+]  # others are tested below, without a search
 
 
 class Case:
-    """A run with options of its own, what it gives for the probes, and the published model."""
+    """A run with its own decoding options, its expected results, and the published model."""
 
     def __init__(self, case, root):
         pair = PAIR if case[2] != "all" else PAIR[:1] * 2
         options = Decoding(beam_size=2, num_hypotheses=2, disallowed=["A", "a"], min_length=3)
         Translator(make(*case, pair), *pair, options).save(root / "run")
-        self.run, self.expect, self.known = root / "run", verification.expect, []
+        self.run, self.compute_expected = root / "run", verification.compute_expected
+        self.results = []
         self.load, self.loaded = Translator.load, None
         with pytest.MonkeyPatch.context() as patch:
-            self.remember(patch)
+            self.reuse_results(patch)
             self.path = export_ctranslate2(self.run, root / "new" / "model")
-        self.expected, self.pair = self.known[0], pair
+        self.expected, self.pair = self.results[0], pair
         self.translator = self.expected.translator
         self.engine = ctranslate2.Translator(str(self.path), intra_threads=1)
 
-    def remember(self, patch):
-        """Spares further exports the reading of the run and the tracing of graphs."""
+    def reuse_results(self, patch):
+        """Lets further exports skip loading the run and tracing graphs."""
 
-        def expect(translator):
-            self.known = self.known or [self.expect(translator)]
-            return self.known[0]
+        def compute_expected(translator):
+            self.results = self.results or [self.compute_expected(translator)]
+            return self.results[0]
 
         def load(run, checkpoint):
             self.loaded = self.loaded or self.load(run, checkpoint)
             return self.loaded
 
-        patch.setattr(verification, "expect", expect)
+        patch.setattr(verification, "compute_expected", compute_expected)
         patch.setattr(Translator, "load", load)
 
 
@@ -110,15 +79,15 @@ def case(request, cases):
 
 @pytest.fixture
 def first(cases, monkeypatch):
-    """The first case, whose probes the run does not decode again."""
-    found = cases(CASES[0])
-    found.remember(monkeypatch)
-    return found
+    """The first case, with the results of the run computed once."""
+    case = cases(CASES[0])
+    case.reuse_results(monkeypatch)
+    return case
 
 
 @pytest.mark.parametrize("beam_size", [1, 5])
 def test_tokens_and_alignments_are_those_of_the_run(case, beam_size):
-    # CTranslate2 stops when enough have ended, the run when none that lives can win.
+    # CTranslate2 stops when enough hypotheses have ended, the run when no live one can win.
     penalty = 1.0 if beam_size == 1 else 0.0
     found = case.translator.decode(
         TEXTS, beam_size=beam_size, length_penalty=penalty, length_offset=0.0, max_length=40
@@ -131,12 +100,12 @@ def test_tokens_and_alignments_are_those_of_the_run(case, beam_size):
         min_decoding_length=0,
         return_attention=True,
         patience=20,
-        max_batch_size=1,  # in a batch it gives the first token's attention of its first row to all
+        max_batch_size=1,  # in a batch CTranslate2 returns the first row's attention for all rows
     )
     compared = 0
     for (ours,), theirs in zip(found, given, strict=True):
         if beam_size > 1 and max(len(ours.tokens), len(theirs.hypotheses[0])) >= 40:
-            continue  # cut at the limit, which a beam can be in two ways
+            continue  # cut at the limit, where the two beams differ
         compared += 1
         assert theirs.hypotheses[0] == ours.tokens
         kept = ours.alignment[:, :-1]  # CTranslate2 leaves out the column of the source's end
@@ -152,18 +121,18 @@ def test_log_probabilities_are_those_of_the_run(case):
         np.testing.assert_allclose(theirs.log_probs, ours.token_log_probs, atol=2e-5)
 
 
-def test_the_probes_reach_everything(case):
+def test_verification_texts_cover_the_vocabularies(case):
     expected = case.expected
     used = {token for tokens in expected.sources for token in tokens}
     assert used >= set(case.pair[0].vocabulary[4:])
-    assert not used <= set(case.pair[0].vocabulary)  # the unknown
+    assert not used <= set(case.pair[0].vocabulary)  # unknown tokens too
     used = {token for tokens in expected.targets for token in tokens}
     assert used >= set(case.pair[1].vocabulary[4:])
-    for hypotheses in expected.found.values():
+    for hypotheses in expected.hypotheses.values():
         assert any(hypothesis.finished for hypothesis in hypotheses)
 
 
-def test_the_directory_holds_what_is_needed_and_stands_alone(case):
+def test_directory_is_complete(case):
     shared = case.pair[0] is case.pair[1]
     sides = ["shared"] if shared else ["source", "target"]
     names = [f"{side}_vocabulary.json" for side in sides]
@@ -178,7 +147,7 @@ def test_the_directory_holds_what_is_needed_and_stands_alone(case):
 
 
 @pytest.mark.parametrize("quantization", skip_saturating_int8(ACCEPTED_MODEL_TYPES))
-def test_weights_of_other_types(first, tmp_path, quantization):
+def test_quantized_weights(first, tmp_path, quantization):
     path = export_ctranslate2(first.run, tmp_path / "model", quantization=quantization)
     sizes = [(one / "model.bin").stat().st_size for one in (path, first.path)]
     assert (sizes[0] < sizes[1]) == (quantization != "float32")
@@ -235,7 +204,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_model_that_is_not_the_run_is_not_published(first, tmp_path, monkeypatch, mistake):
+def test_model_that_differs_from_the_run_is_not_published(first, tmp_path, monkeypatch, mistake):
     make_spec = model_spec.make_spec
 
     def wrong(translator):
@@ -245,12 +214,12 @@ def test_a_model_that_is_not_the_run_is_not_published(first, tmp_path, monkeypat
 
     monkeypatch.setattr(model_spec, "make_spec", wrong)
     message = r"other results than the run: log-probability of token \d+, '.*', for '.*': "
-    with pytest.raises(UserError, match=message + r"expected -\d.*, came (-\d|nan)"):
+    with pytest.raises(UserError, match=message + r"expected -\d.*, got (-\d|nan)"):
         export_ctranslate2(first.run, tmp_path / "model", quantization="int8")
     assert os.listdir(tmp_path) == []
 
 
-def test_rounding_that_goes_too_far_is_not_published(first, tmp_path, monkeypatch):
+def test_inaccurate_quantization_is_not_published(first, tmp_path, monkeypatch):
     optimize = model_spec.optimize
 
     def wrong(spec, quantization):
@@ -260,98 +229,36 @@ def test_rounding_that_goes_too_far_is_not_published(first, tmp_path, monkeypatc
 
     monkeypatch.setattr(model_spec, "optimize", wrong)
     message = "quantization: expected int8 to move log-probabilities by at most 0.3 in the mean, "
-    with pytest.raises(UserError, match=message + r"came \d"):
+    with pytest.raises(UserError, match=message + r"got \d"):
         export_ctranslate2(first.run, tmp_path / "model", quantization="int8")
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("search", verification.SEARCHES[:2])
-def test_other_tokens_are_a_difference_unless_the_run_likes_them_as_much(
+def test_other_tokens_are_a_difference_unless_the_run_rates_them_equally(
     first, monkeypatch, search
 ):
-    found, beam_size = dict(first.expected.found), search[0]
-    place = next(i for i, one in enumerate(found[search]) if one.tokens and one.finished)
-    best, text = found[search][place], first.expected.texts[place]
+    hypotheses, beam_size = dict(first.expected.hypotheses), search[0]
+    row = next(i for i, x in enumerate(hypotheses[search]) if x.tokens and x.finished)
+    best, text = hypotheses[search][row], first.expected.texts[row]
     wrong = [*best.tokens[:-1], "A" if best.tokens[-1] != "A" else "B"]
-    found[search] = list(found[search])
-    found[search][place] = type(best)(**{**vars(best), "tokens": wrong})
-    expected = first.expected._replace(found=found)
-    tokens = f"expected {wrong[-1]!r}, came {best.tokens[-1]!r}"
+    hypotheses[search] = list(hypotheses[search])
+    hypotheses[search][row] = type(best)(**{**vars(best), "tokens": wrong})
+    expected = first.expected._replace(hypotheses=hypotheses)
+    tokens = f"expected {wrong[-1]!r}, got {best.tokens[-1]!r}"
     message = rf"other results .*: token {len(wrong)} by a beam of {beam_size} for '.*': {tokens}"
     with pytest.raises(UserError, match=message):
-        verification.prove(expected, first.path, "float32")
-    # Where CTranslate2 may stop too early, it may find less than the run, and nothing better.
-    near, pair = verification._near, (best.tokens, wrong)
-    assert near(expected, text, pair, search) == (beam_size > 1)
-    assert not near(expected, text, pair[::-1], search)
-    assert not near(expected, text, pair, (5, 0.0))
+        verification.verify_model(expected, first.path, "float32")
+    # Where CTranslate2 may stop too early, its result may rank lower than the run's, not higher.
+    is_acceptable, pair = verification._is_acceptable, (best.tokens, wrong)
+    assert is_acceptable(expected, text, pair, search) == (beam_size > 1)
+    assert not is_acceptable(expected, text, pair[::-1], search)
+    assert not is_acceptable(expected, text, pair, (5, 0.0))
     monkeypatch.setattr(verification, "TIE", 100.0)
-    verification.prove(expected, first.path, "float32")
+    verification.verify_model(expected, first.path, "float32")
 
 
-@pytest.mark.parametrize("name", ["gelu", "silu", "tanh", "sigmoid"])
-def test_activations_a_tied_head_two_norms_and_a_long_source(tmp_path, name):
-    more = {"silu": MARIAN, "tanh": {"first_position": 1}}.get(name, {})
-    model = make("pre", "post", "output", PAIR, 0.3, activation=name, **more)
-    model.encoder.source_end = name != "sigmoid"
-    spec = model_spec.make_spec(Translator(model, *PAIR))
-    model_spec.optimize(spec, "float32")
-    spec.save(str(tmp_path))
-    source = np.random.default_rng(1).integers(4, 13, [1, 1300])  # beyond what it reads of itself
-    x = {"ids": tf.constant(np.append(source, [[3]], 1), tf.int32)}
-    x["mask"] = tf.ones_like(x["ids"], tf.bool)
-    log_probs, _ = models.call_model(model, x, tf.constant([[2, 5, 4]]))
-    names = [side.vocabulary for side in PAIR]
-    engine = ctranslate2.Translator(str(tmp_path), intra_threads=1)
-    texts = [[names[0][i] for i in source[0]]], [[names[1][i] for i in (5, 4)]]
-    (given,) = engine.score_batch(*texts, max_input_length=0)
-    expected = [log_probs[0, place, token] for place, token in enumerate((5, 4, 3))]
-    np.testing.assert_allclose(given.log_probs, expected, atol=2e-5)
-
-
-def test_a_piece_may_spell_like_a_special_token():
-    pair = tokenizers.train(LETTERS, ["a </s> b"]), tokenizers.train(LETTERS, ["A <s> <<s>>"])
-    spec = model_spec.make_spec(Translator(make("pre", "pre", "none", pair), *pair))
-    special = ["<pad>", "<unk>", "<<<s>>>", "<</s>>"]
-    for tokenizer, found in zip(pair, spec._vocabularies.values(), strict=True):
-        assert found == [special + list(tokenizer.vocabulary[4:])]
-    config = spec.config.to_dict()
-    assert config["bos_token"] == config["decoder_start_token"] == "<<<s>>>"
-    assert (config["eos_token"], config["unk_token"]) == ("<</s>>", "<unk>")
-
-
-def test_two_epsilons_are_refused():
-    model = make("pre", "pre", "none", PAIR)
-    model.decoder.epsilon = 0.1
-    with pytest.raises(UserError, match=r"model\.decoder\.epsilon: expected .* 1e-06, .* came 0.1"):
-        model_spec.check_parts(model)
-
-
-@pytest.mark.parametrize(
-    ("parts", "message"),
-    [
-        (("gru", "pre", "softmax"), r"model\.encoder: expected TransformerEncoder, .*RecurrentEnc"),
-        (("pre", "gru", "softmax"), r"model\.decoder: expected TransformerDecoder, .*RecurrentDec"),
-        (("rotary", "pre", "softmax"), r"model\.encoder\.positions: expected one of .* 'rotary'"),
-        (("pre", "pre", "pointer"), r"model\.head: expected SoftmaxHead, .* came PointerGenerator"),
-    ],
-)
-def test_parts_that_it_cannot_run_are_named(parts, message):
-    with pytest.raises(UserError, match=message):
-        model_spec.check_parts(models.make(*parts))
-
-
-def test_other_activations_and_ensembles_are_refused():
-    model = make("pre", "pre", "none", PAIR, activation="elu")
-    known = "gelu, relu, sigmoid, silu, tanh"
-    message = rf"model\.encoder\.activation: expected one of {known}, which .* came 'elu'"
-    with pytest.raises(UserError, match=message):
-        model_spec.check_parts(model)
-    with pytest.raises(UserError, match="model: expected one Transformer, came Ensemble"):
-        model_spec.check_parts(Ensemble([model, model]))
-
-
-def test_a_run_that_it_cannot_run_leaves_nothing(tmp_path):
+def test_unsupported_run_leaves_nothing(tmp_path):
     pair = PAIR[0], tokenizers.train(LETTERS, ["A B C D E F G"])
     Translator(models.make("gru", "gru", "softmax"), *pair).save(tmp_path / "run")
     with pytest.raises(UserError, match=r"model\.encoder: expected TransformerEncoder"):
@@ -359,26 +266,26 @@ def test_a_run_that_it_cannot_run_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == ["run"]
 
 
-def test_arguments_that_do_not_do_are_named(tmp_path):
+def test_invalid_arguments_are_named(tmp_path):
     for quantization in ("int4", "INT8", 8):
-        with pytest.raises(UserError, match="quantization: expected one of int8, .*, came .?[iI8]"):
+        with pytest.raises(UserError, match="quantization: expected one of int8, .*, got .?[iI8]"):
             export_ctranslate2(tmp_path / "run", tmp_path / "model", quantization=quantization)
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for taken in (tmp_path, tmp_path / "link"):
-        with pytest.raises(UserError, match="directory .*: expected a free name, came one that ex"):
+        with pytest.raises(UserError, match="directory .*: expected a free name, got one that ex"):
             export_ctranslate2(tmp_path / "run", taken)
     with pytest.raises(UserError, match="run: expected a run directory"):
         export_ctranslate2(tmp_path / "run", tmp_path / "model", checkpoint="last")
     assert os.listdir(tmp_path) == ["link"]
 
 
-def test_a_missing_package_is_named(tmp_path, monkeypatch):
+def test_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"ctranslate2: .* pip install 'keras-s2s\[ctranslate2\]'"):
         export_ctranslate2(tmp_path / "run", tmp_path / "model")
 
 
-def test_what_cannot_be_written_is_named_and_nothing_stays(first, tmp_path):
+def test_full_disk_is_reported_and_leaves_nothing(first, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20000, before[1]))
     try:
@@ -392,14 +299,14 @@ def test_what_cannot_be_written_is_named_and_nothing_stays(first, tmp_path):
         export_ctranslate2(first.run, tmp_path / "file" / "model")
 
 
-def test_a_directory_that_appears_meanwhile_is_not_overwritten(first, tmp_path, monkeypatch):
-    prove = verification.prove
+def test_directory_that_appears_during_the_export_is_not_overwritten(first, tmp_path, monkeypatch):
+    verify_model = verification.verify_model
 
     def slow(*arguments):
-        prove(*arguments)
+        verify_model(*arguments)
         (tmp_path / "model").mkdir()
 
-    monkeypatch.setattr(verification, "prove", slow)
+    monkeypatch.setattr(verification, "verify_model", slow)
     with pytest.raises(UserError, match="directory .*: expected a free name"):
         export_ctranslate2(first.run, tmp_path / "model")
     assert os.listdir(tmp_path) == ["model"]

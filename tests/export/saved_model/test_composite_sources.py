@@ -1,4 +1,4 @@
-"""Factors and several sources in the model, in process, exported and asked by a client."""
+"""Factors and several sources: in the model, in the translator, and in exports."""
 
 import io
 
@@ -15,7 +15,7 @@ from keras_s2s.serving.errors import RowError
 from keras_s2s.tokenizers import train
 from keras_s2s.training import train as train_run
 from keras_s2s.translator import Translator
-from tests.export.feature_models import letters, strong
+from tests.export.feature_models import letters, randomize
 
 GRU = {"kind": "recurrent", "units": 8}
 PRE = {"kind": "transformer", "units": 8, "num_layers": 1, "num_heads": 2, "hidden_units": 8}
@@ -46,23 +46,23 @@ def translator(kind):
         head=HEADS[kind],
         decoder={**GRU, "bridge": "zero"},
     )
-    model = strong(models.build(model, source.input_size, target.size))
+    model = randomize(models.build(model, source.input_size, target.size))
     return Translator(model, source, target, Decoding(beam_size=2, max_length=6), {"max_length": 8})
 
 
 @pytest.fixture(scope="module", params=["factors", pytest.param("sources", marks=pytest.mark.slow)])
 def exported(request, tmp_path_factory):
-    ours, texts = translator(request.param), KINDS[request.param][1]
+    local, texts = translator(request.param), KINDS[request.param][1]
     pairs = [(text, "a b c") for text in texts]
-    return ours, texts, export_translator(ours, tmp_path_factory.mktemp("export"), pairs=pairs)
+    return local, texts, export_translator(local, tmp_path_factory.mktemp("export"), pairs=pairs)
 
 
-def test_a_client_gets_what_this_process_gives(exported):
+def test_client_results_equal_those_of_the_translator(exported):
     # LocalModel answers from a Session of TensorFlow 1, as TensorFlow Serving does
-    ours, texts, path = exported
+    local, texts, path = exported
     with LocalModel(path) as client:
         found = client.translate(texts, num_hypotheses=2)
-    expected = ours.decode(texts, num_hypotheses=2)
+    expected = local.decode(texts, num_hypotheses=2)
     assert any(row[0].text for row in expected)
     for one, two in zip(expected, found, strict=True):
         assert [h.text for h in one] == [h.text for h in two]
@@ -70,7 +70,7 @@ def test_a_client_gets_what_this_process_gives(exported):
         assert one[0].source_tokens == two[0].source_tokens
 
 
-def test_source_tokens_are_shown_without_marks():
+def test_source_tokens_have_no_marks():
     found = translator("factors").attention(["a￨X new￨Z"], ["a b"])[0]
     assert list(found.source_tokens) == ["a", "new", "</s>"]
     assert np.shape(found.attention)[-2:] == (3, 3)
@@ -85,49 +85,49 @@ def test_source_tokens_are_shown_without_marks():
     np.testing.assert_allclose(maps[2:, 3:, 3:].sum(-1), 1.0, atol=1e-5)
 
 
-def test_an_unknown_token_is_replaced_by_the_word_alone():
-    ours = translator("factors")
-    ours.model.head.trainable_weights[-1].assign(
-        tf.one_hot(1, ours.model.vocabulary_size) * 50.0  # everything is unknown
+def test_unknown_token_is_replaced_by_the_word_only():
+    local = translator("factors")
+    local.model.head.trainable_weights[-1].assign(
+        tf.one_hot(1, local.model.vocabulary_size) * 50.0  # everything is unknown
     )
-    found = ours.translate(["new￨X"], replace_unknown=True, max_length=2)
+    found = local.translate(["new￨X"], replace_unknown=True, max_length=2)
     assert set(found[0].split()) == {"new"}
 
 
 def test_the_number_of_sources_is_checked_row_by_row(exported):
-    ours, _, path = exported
-    if ours.source_tokenizer.kind == "factors":
+    local, _, path = exported
+    if local.source_tokenizer.kind == "factors":
         return
     with LocalModel(path) as client, pytest.raises(RowError, match="expected 2 parts") as caught:
         client.translate(["a\tb", "a"])
-    assert caught.value.results[0][0].text == ours.translate(["a\tb"])[0]
+    assert caught.value.results[0][0].text == local.translate(["a\tb"])[0]
 
 
 @pytest.mark.slow
-def test_a_row_does_not_depend_on_its_neighbours(exported):
-    ours, texts, _ = exported
-    alone = [ours.decode([text])[0][0] for text in texts]
-    for one, two in zip(alone, ours.decode(texts), strict=True):
+def test_rows_are_independent(exported):
+    local, texts, _ = exported
+    alone = [local.decode([text])[0][0] for text in texts]
+    for one, two in zip(alone, local.decode(texts), strict=True):
         assert one.text == two[0].text
         np.testing.assert_allclose(one.score, two[0].score, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_files_for_devices_are_refused(kind, tmp_path):
-    with pytest.raises(UserError, match=f"litert expected a source of one text, came {kind}"):
+def test_litert_export_is_refused(kind, tmp_path):
+    with pytest.raises(UserError, match=f"litert expected a source of one text, got {kind}"):
         export_litert_translator(translator(kind), tmp_path)
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({"combine": "mean"}, "model.source.combine: expected concat or sum, came 'mean'"),
+        ({"combine": "mean"}, "model.source.combine: expected concat or sum, (came|got) 'mean'"),
         ({"widths": [4, 3]}, "model.source.widths: expected 2 positive integers whose sum is the"),
         ({"widths": [4, 4], "combine": "sum"}, "model.source.widths: expected none beside sum"),
         ({"norm": True}, "model.source.norm: expected none for a side of text"),
     ],
 )
-def test_what_factors_cannot_be_is_refused(source, message):
+def test_invalid_factors_are_refused(source, message):
     model = ModelConfig(embedding=8, encoder=GRU, decoder=GRU, source=source)
     with pytest.raises(UserError, match=message):
         models.build(model, FactorSizes((7, 6)), 9)
@@ -174,12 +174,12 @@ def test_from_a_configuration_to_a_translator(kind, tmp_path):
         "decoding": {"beam_size": 2, "max_length": 4},
     }
     train_run(Config.from_dict(config), tmp_path / "run", stream=io.StringIO())
-    made = Translator.load(tmp_path / "run")
-    assert made.source_tokenizer.vocabulary == tokenizer_of(kind, known[:1]).vocabulary
-    assert len(made.decode([known[0]])[0][0].source_tokens) == {"factors": 5, "sources": 7}[kind]
-    made.save(tmp_path / "copy")
+    trained = Translator.load(tmp_path / "run")
+    assert trained.source_tokenizer.vocabulary == tokenizer_of(kind, known[:1]).vocabulary
+    assert len(trained.decode([known[0]])[0][0].source_tokens) == {"factors": 5, "sources": 7}[kind]
+    trained.save(tmp_path / "copy")
     again = Translator.load(tmp_path / "copy")
-    assert again.translate([known[0]]) == made.translate([known[0]])
+    assert again.translate([known[0]]) == trained.translate([known[0]])
 
 
 def tokenizer_of(kind, lines):

@@ -1,4 +1,4 @@
-"""The space of options through a SavedModel in a Session: the promises, the process, neighbours."""
+"""Combinations of options through a SavedModel in a Session, compared with the translator."""
 
 import math
 
@@ -20,8 +20,8 @@ UNSATISFIED = "options: expected a target that all of them allow, found none"
 LISTS = ("constraints", "disallowed", "prefix_tokens")
 
 
-class Served:
-    """A SavedModel in a v1 Session, as a server has it."""
+class SessionModel:
+    """A SavedModel in a v1 Session, as in a server."""
 
     def __init__(self, path):
         self.session = tf.compat.v1.Session(graph=tf.Graph())
@@ -48,7 +48,7 @@ def pair(request, tmp_path_factory):
     parts = {"pointer": ("bigru", "gru", "pointer"), "transformer": ("pre", "pre", "tied")}
     translator = make_translator(Decoding(max_length=6), parts[request.param])
     path = export_translator(translator, tmp_path_factory.mktemp(request.param))
-    return translator, Served(path)
+    return translator, SessionModel(path)
 
 
 def columns(texts, rows, defaults, signature=TRANSLATE):
@@ -60,8 +60,8 @@ def read(outputs, count):
     return responses.split(rows, responses.hypotheses)
 
 
-def same(one, other, at):
-    """Hypotheses of a row, equal but for rounding."""
+def check_equal(one, other, at):
+    """Hypotheses of a row must be equal except for rounding."""
     assert [h.tokens for h in one] == [h.tokens for h in other], at
     for a, b in zip(one, other):
         assert (a.text, a.finished, a.source_tokens) == (b.text, b.finished, b.source_tokens), at
@@ -72,7 +72,7 @@ def same(one, other, at):
 
 
 def searched(pair, texts, rows):
-    """What the export gives, once it is what the process gives; hypotheses and errors."""
+    """The export's hypotheses and errors, after comparison with the translator's."""
     translator, served = pair
     given = columns(texts, rows, translator.defaults() | {"max_length": 6})
     found, errors = read(served.predict(TRANSLATE, given), len(rows))
@@ -84,12 +84,12 @@ def searched(pair, texts, rows):
     here, problems = translator.decode(texts, batch_size=len(rows), errors="return", **named)
     assert errors == problems
     for place, hypotheses in enumerate(found):
-        same(hypotheses, here[place], (texts[place], rows[place]))
+        check_equal(hypotheses, here[place], (texts[place], rows[place]))
     return found, errors
 
 
 def check(pair, texts, rows, found, errors):
-    """The promises of each row, and the log-probabilities that `score` finds again."""
+    """Checks the constraints of each row, and the log-probabilities with `score`."""
     copies, kept = pair[0].model.supports_copy, 0
     for place, (text, row) in enumerate(zip(texts, rows)):
         asked, at = ParsedRow(text, row, copies), (text, row, errors.get(place))
@@ -114,12 +114,12 @@ def check(pair, texts, rows, found, errors):
         "target": [""] * len(scored),
         "target_tokens": ["\n".join(h.tokens) for _, h in scored],
     }
-    came = pair[1].predict(SCORE, given)["log_prob"]
-    np.testing.assert_allclose(came, [h.log_prob for _, h in scored], rtol=1e-5, atol=2e-4)
+    rescored = pair[1].predict(SCORE, given)["log_prob"]
+    np.testing.assert_allclose(rescored, [h.log_prob for _, h in scored], rtol=1e-5, atol=2e-4)
     return kept
 
 
-def test_every_two_options_in_one_row(pair):
+def test_every_two_search_options_in_one_row(pair):
     rows, texts = random_requests.option_pairs()
     whole, served = [], pair[1]
     defaults = pair[0].defaults() | {"max_length": 6}
@@ -133,12 +133,12 @@ def test_every_two_options_in_one_row(pair):
     for place, (text, row) in enumerate(zip(texts, rows)):
         alone, errors = read(served.predict(TRANSLATE, columns([text], [row], defaults)), 1)
         assert errors.get(0, "") == whole[place][1]
-        same(alone[0], whole[place][0], (text, row))
+        check_equal(alone[0], whole[place][0], (text, row))
 
 
 @settings(deadline=None, max_examples=40, derandomize=True, database=None)
 @given(requests=st.lists(random_requests.random_rows(), min_size=8, max_size=24))
-def test_any_options_side_by_side(pair, requests):
+def test_random_options_in_one_batch(pair, requests):
     texts, rows = map(list, zip(*requests))
     check(pair, texts, rows, *searched(pair, texts, rows))
 
@@ -146,12 +146,12 @@ def test_any_options_side_by_side(pair, requests):
 @pytest.mark.slow
 @settings(deadline=None, max_examples=600, derandomize=True, database=None)
 @given(requests=st.lists(random_requests.random_rows(), min_size=16, max_size=64))
-def test_a_great_many_options_side_by_side(pair, requests):
+def test_many_random_options_in_one_batch(pair, requests):
     texts, rows = map(list, zip(*requests))
     check(pair, texts, rows, *searched(pair, texts, rows))
 
 
-DRAWN = [
+SAMPLING_OPTIONS = [
     {"num_samples": 3},
     {"num_samples": 16},
     {"temperature": 0.3},
@@ -171,9 +171,9 @@ DRAWN = [
 ]
 
 
-def test_every_two_options_of_a_draw_in_one_row(pair):
+def test_every_two_sampling_options_in_one_row(pair):
     translator, served = pair
-    rows = [{"max_length": 6} | a | b for a in DRAWN for b in DRAWN]
+    rows = [{"max_length": 6} | a | b for a in SAMPLING_OPTIONS for b in SAMPLING_OPTIONS]
     texts = [mixed_requests.TEXTS[i % len(mixed_requests.TEXTS)] for i in range(len(rows))]
     given = columns(texts, rows, translator.defaults(SAMPLE), SAMPLE)
     found, errors = read(served.predict(SAMPLE, given), len(rows))
@@ -187,10 +187,10 @@ def test_every_two_options_of_a_draw_in_one_row(pair):
     assert errors == problems
     for place, (text, row) in enumerate(zip(texts, rows)):
         asked, at = ParsedRow(text, row, translator.model.supports_copy), (text, row)
-        same(found[place], process[place], at)
+        check_equal(found[place], process[place], at)
         if place % 5 == 0:
             single = columns([text], [row], translator.defaults(SAMPLE), SAMPLE)
-            same(read(served.predict(SAMPLE, single), 1)[0][0], found[place], at)
+            check_equal(read(served.predict(SAMPLE, single), 1)[0][0], found[place], at)
         both = bool(asked.options["target_prefix"] and asked.options["prefix_tokens"])
         assert (place in errors) == (both or len(asked.prefix) > asked.longest), at
         if place in errors:
