@@ -6,7 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.model_card import read_card, run_facts
 from keras_s2s.export.saved_model.compiled_search import ATTRIBUTE, FLAG
 from keras_s2s.export.saved_model.graph_file import read_graph

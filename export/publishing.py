@@ -7,13 +7,13 @@ clears its folder away.
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
+from keras_s2s.io import acquire_lock, flush_tree
 
 __all__ = ["check_version", "keep_newest", "publish", "versions"]
 
@@ -46,7 +46,7 @@ def publish(directory, version, write) -> Path:
             made.mkdir()
             beside.mkdir()
             write(made, beside)
-            _flush(made)
+            flush_tree(made)
             return _move(made, directory, version)
     except OSError as error:
         came = "it is a file" if isinstance(error, FileExistsError) else error.strerror
@@ -95,47 +95,19 @@ def _locked(directory):
     """A new folder and the descriptor that holds its lock."""
     while True:
         place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=directory))
-        held = _lock(place, always=True)
+        held = acquire_lock(place, allow_unlocked=True)
         if held is not None and place.exists():
             return place, held
         if held is not None:  # cleared away by another export before it was locked
             os.close(held)
 
 
-def _lock(place, always=False):
-    """A descriptor of the folder with a lock on it; None if another has it, or it is gone.
-
-    With `always` also one without a lock, where the file system has none.
-    """
-    try:
-        held = os.open(place, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if isinstance(error, BlockingIOError) or not always:
-            os.close(held)
-            return None
-    return held
-
-
 def _clear(directory):
     """Removes what killed exports left."""
     for place in directory.glob(f"{PREFIX}*"):
-        held = _lock(place)
+        held = acquire_lock(place)
         if held is not None:
             shutil.rmtree(place, ignore_errors=True)
-            os.close(held)
-
-
-def _flush(path):
-    """To the disk: a machine that stops must not leave a version of empty files."""
-    for one in [*path.rglob("*"), path]:
-        held = os.open(one, os.O_RDONLY)
-        try:
-            os.fsync(held)
-        finally:
             os.close(held)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import read_lines, read_side
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import SPECIAL_PIECES, Shortlist, load_pair
 
 __all__ = ["frequent", "shortlist_of"]

@@ -16,7 +16,7 @@ _ROOMS = {
     "Forecaster": "translator",
     "Seq2Seq": "models.seq2seq",
     "Translator": "translator",
-    "UserError": "config",
+    "UserError": "errors",
     "build": "models",
     "plot_attention": "tensorboard.figures",
     "train": "training",

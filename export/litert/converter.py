@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.litert.buffer_sharing import packed, unpacked
 from keras_s2s.export.litert.embedding_tables import narrow_tables, share_tables
 from keras_s2s.export.variant import QUANTIZATIONS

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import Config, SpecialIds, UserError
+from keras_s2s.config import Config, SpecialIds
 from keras_s2s.data import read_pairs
+from keras_s2s.errors import UserError
 from keras_s2s.export.model_card import make_card, put_card, run_facts
 from keras_s2s.export.publishing import check_version, publish
 from keras_s2s.export.verification.request_corpus import first_run, material_of, run_pairs

@@ -8,7 +8,7 @@ import importlib.util
 
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.litert.serving_signatures import is_plain
 from keras_s2s.export.litert.string_signatures import FIRST, ODD_TEXTS, SPACE, Reader
 from keras_s2s.tokenizers import SPECIAL_PIECES, SentencePiece, sentencepiece_model

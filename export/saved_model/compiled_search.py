@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.verification.probe_requests import ask
 from keras_s2s.search import CompiledSearch
 from keras_s2s.tokenizers import SPECIAL_PIECES, Frames

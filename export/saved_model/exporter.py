@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_s2s.config import UserError
 from keras_s2s.data.line_files import complaint
+from keras_s2s.errors import UserError
 from keras_s2s.export.model_card import put_card, read_card, run_facts, write_card
 from keras_s2s.export.publishing import check_version, publish
 from keras_s2s.export.saved_model.batching import batched

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.saved_model.warmup import WARMUP, read_requests
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.export_check import PATIENCE

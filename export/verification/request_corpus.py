@@ -5,8 +5,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import read_pairs
+from keras_s2s.errors import UserError
 from keras_s2s.export.verification.feature_requests import random_frames
 from keras_s2s.export.verification.probe_requests import Material
 from keras_s2s.tokenizers import SPECIAL_PIECES, Frames

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_s2s.config import replace_file
+from keras_s2s.io import write_atomically
 
 __all__ = ["Journal", "Summaries"]
 
@@ -36,7 +36,7 @@ class Journal(keras.callbacks.Callback):
         if figures and all(line["step"] != figures["step"] for line in kept):
             kept.append(figures)
         if text or kept:
-            replace_file(self.path, "".join(map(_line, kept)))
+            write_atomically(self.path, "".join(map(_line, kept)))
 
     def on_epoch_end(self, epoch, logs=None):
         with self.path.open("a", encoding="utf-8") as file:

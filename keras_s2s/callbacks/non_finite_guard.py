@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import keras
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["Guard", "Rescue"]
 

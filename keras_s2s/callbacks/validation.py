@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["Checkpoint", "Goal", "Means", "Validate"]
 

@@ -6,7 +6,7 @@ import itertools
 
 import keras
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["named_weights", "pick"]
 

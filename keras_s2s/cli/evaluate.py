@@ -7,8 +7,9 @@ from keras_s2s.cli.length_windows import add_batch_option, bar
 from keras_s2s.cli.option_flags import add_checkpoint_option, add_search_options, search_options
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.text_streams import Output, one_line
-from keras_s2s.config import Config, Corpus, UserError
+from keras_s2s.config import Config, Corpus
 from keras_s2s.config.sections import TEXT_METRICS
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 

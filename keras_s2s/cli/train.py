@@ -6,7 +6,8 @@ from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands", "add_config", "read_config"]
 

@@ -18,8 +18,13 @@ from keras_s2s.config.sections import (
 )
 from keras_s2s.config.tensorboard import TensorBoard
 from keras_s2s.config.tokenizer import FactorSizes, PartedSize, Sampling, TokenizerConfig
-from keras_s2s.config.validation import UserError, choose_backend
-from keras_s2s.config.yaml_files import making, replace_file, replacing
+from keras_s2s.config.validation import choose_backend
+from keras_s2s.errors import UserError
+
+# Names of the first edition, kept importable.
+from keras_s2s.io import atomic_path as replacing
+from keras_s2s.io import new_directory as making
+from keras_s2s.io import write_atomically as replace_file
 
 __all__ = [
     "Config",

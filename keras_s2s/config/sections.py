@@ -15,8 +15,10 @@ from keras_s2s.config.formats import is_frames
 from keras_s2s.config.objectives import Noise, Objectives
 from keras_s2s.config.tensorboard import TensorBoard
 from keras_s2s.config.tokenizer import TokenizerConfig, check_composites
-from keras_s2s.config.validation import Section, UserError, setting
-from keras_s2s.config.yaml_files import override, parse, read, replace_file
+from keras_s2s.config.validation import Section, setting
+from keras_s2s.config.yaml_files import override, parse, read
+from keras_s2s.errors import UserError
+from keras_s2s.io import write_atomically
 from keras_s2s.signatures.fields import CAPS, PENALTY
 
 __all__ = [
@@ -415,4 +417,4 @@ class Config(Section):
     def save(self, path) -> None:
         """Writes every key to a YAML file; an interrupted write leaves the old file."""
         text = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
-        replace_file(path, text)
+        write_atomically(path, text)

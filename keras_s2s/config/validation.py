@@ -7,13 +7,9 @@ import os
 import types
 import typing
 
-__all__ = ["BadValue", "Section", "UserError", "choose_backend", "options", "setting"]
+from keras_s2s.errors import UserError
 
-
-class UserError(ValueError):
-    """A user's mistake. Commands print its text as one line and exit with `status`."""
-
-    status = 2
+__all__ = ["BadValue", "Section", "choose_backend", "options", "setting"]
 
 
 class BadValue(UserError):

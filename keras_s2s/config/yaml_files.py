@@ -1,20 +1,18 @@
 """From YAML to sections: keys, where each was written, overrides, and files replaced whole."""
 
-import contextlib
 import dataclasses
 import difflib
-import os
 import re
-import shutil
 import types
 import typing
 from pathlib import Path
 
 import yaml
 
-from keras_s2s.config.validation import BadValue, UserError, options
+from keras_s2s.config.validation import BadValue, options
+from keras_s2s.errors import UserError
 
-__all__ = ["making", "override", "parse", "read", "replace_file", "replacing"]
+__all__ = ["override", "parse", "read"]
 
 
 def parse(cls, raw: dict, places: dict):
@@ -199,51 +197,3 @@ def _walk(node, path, place, places):
             raise UserError(f"{where}: key {dotted} stands twice, first at {places[dotted]}")
         places[dotted] = where
         _walk(value, dotted, place, places)
-
-
-def replace_file(path, content: str | bytes) -> None:
-    """Writes UTF-8 text, or bytes, to a file that is seen whole or as it was before."""
-    with replacing(path) as beside, beside.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def replacing(path):
-    """A name beside `path` to write to; in the end that file becomes `path`, or goes.
-
-    Raises:
-        OSError: as the writing did, with the name of `path`.
-    """
-    path = Path(path)
-    beside = path.with_name(f".new-{os.getpid()}-{path.name}")
-    try:
-        yield beside
-        os.replace(beside, path)
-    except OSError as error:
-        if error.errno:
-            error.filename = str(path)  # a full disk names no file, and nobody knows `beside`
-        raise
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def making(output):
-    """A directory beside `output` that becomes it when all went well.
-
-    Raises:
-        UserError: `output` is there already.
-    """
-    output = Path(output)
-    if os.path.lexists(output):
-        raise UserError(f"{output}: expected a directory that does not exist yet, came one")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    beside = output.with_name(f".{output.name}.{os.getpid()}.new")
-    beside.mkdir()
-    try:
-        yield beside
-        os.replace(beside, output)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data.alignments import check_links
 from keras_s2s.data.feature_files import is_frames, open_frames, read_frames, width_of
 from keras_s2s.data.line_files import Lines, is_zipped
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Frames
 
 __all__ = [

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data import example_cache
 from keras_s2s.data.batch_sampler import DROPPED, Index, length_buckets
 from keras_s2s.data.corpus_readers import BLOCK, as_list, check_sides, name, open_rows
@@ -16,6 +16,7 @@ from keras_s2s.data.corpus_statistics import PARTS, REASONS, Counts, Limits, Sur
 from keras_s2s.data.duplicates import find_repeated
 from keras_s2s.data.examples import encode
 from keras_s2s.data.line_files import stamp
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Tokenizer
 
 __all__ = ["survey"]

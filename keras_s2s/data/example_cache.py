@@ -21,11 +21,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data.batch_sampler import Index
 from keras_s2s.data.corpus_readers import BLOCK, open_rows
 from keras_s2s.data.corpus_statistics import PARTS, Counts, Examples, Limits, Survey
 from keras_s2s.data.line_files import complaint, is_remote
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Tokenizer
 
 __all__ = ["Writer", "find", "key_of", "load", "save"]

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data.batch_sampler import DROPPED, Index
 from keras_s2s.data.corpus_readers import open_rows
 from keras_s2s.data.corpus_statistics import Examples
 from keras_s2s.data.line_files import open_bytes, stamp
+from keras_s2s.errors import UserError
 
 __all__ = ["Records", "Texts", "check_unchanged", "join", "take"]
 

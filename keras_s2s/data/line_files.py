@@ -10,7 +10,7 @@ import zlib
 
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["Lines", "complaint", "is_remote", "is_zipped", "open_bytes", "stamp"]
 

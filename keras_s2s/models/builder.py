@@ -6,7 +6,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from keras_s2s.config import FactorSizes, ModelConfig, PartedSize, UserError
+from keras_s2s.config import FactorSizes, ModelConfig, PartedSize
 from keras_s2s.decoders import (
     ConditionalDecoder,
     ConvolutionalDecoder,
@@ -29,6 +29,7 @@ from keras_s2s.encoders import (
     SequentialEncoder,
     TransformerEncoder,
 )
+from keras_s2s.errors import UserError
 from keras_s2s.heads import (
     AdaptiveSoftmaxHead,
     PointerGeneratorHead,

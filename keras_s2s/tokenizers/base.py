@@ -6,7 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import SpecialIds, replace_file
+from keras_s2s.config import SpecialIds
+from keras_s2s.io import write_atomically
 from keras_s2s.tokenizers.special_tokens import cut_around
 
 __all__ = ["SPECIAL_PIECES", "UNKNOWN", "UNKNOWN_ID", "Tokenizer"]
@@ -127,9 +128,9 @@ class Tokenizer(tf.Module):
         described, made = {"kind": self.kind, "size": self.size}, self.model_file()
         if made:
             described["file"] = f"{name}.{made[0]}"
-            replace_file(directory / described["file"], made[1])
+            write_atomically(directory / described["file"], made[1])
         described |= self.settings()
-        replace_file(directory / f"{name}.json", json.dumps(described, indent=2) + "\n")
+        write_atomically(directory / f"{name}.json", json.dumps(described, indent=2) + "\n")
 
 
 def _check(vocabulary, special_tokens):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import replace_file
+from keras_s2s.io import write_atomically
 
 __all__ = ["Frames"]
 
@@ -59,4 +59,4 @@ class Frames(tf.Module):
         """Writes NAME.json into `directory`; `tokenizers.load` reads it."""
         described = json.dumps({"kind": self.kind, "size": self.size}, indent=2) + "\n"
         Path(directory).mkdir(parents=True, exist_ok=True)
-        replace_file(Path(directory) / f"{name}.json", described)
+        write_atomically(Path(directory) / f"{name}.json", described)

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable, Iterator
 from random import Random
 
-from keras_s2s.config import SpecialIds, UserError
+from keras_s2s.config import SpecialIds
+from keras_s2s.errors import UserError
 
 __all__ = ["NO_TEXT", "learn"]
 

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import longest_batch
+from keras_s2s.errors import UserError
 from keras_s2s.training.compilation import compiled
 from keras_s2s.training.memory_estimate import Peak, forecast, free_memory, show
 

@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras_s2s import models, schedules
 from keras_s2s.callbacks import TargetTokens
 from keras_s2s.checkpoints import named_weights, pick
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.losses.criterion import Criterion
 from keras_s2s.metrics import (
     MeanAbsoluteError,

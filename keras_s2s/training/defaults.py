@@ -4,8 +4,9 @@ import dataclasses
 from pathlib import Path
 
 from keras_s2s import models
-from keras_s2s.config import Config, ModelConfig, UserError
+from keras_s2s.config import Config, ModelConfig
 from keras_s2s.config.sections import FRAME_METRICS
+from keras_s2s.errors import UserError
 from keras_s2s.metrics import SCORERS
 
 __all__ = ["complete", "describe_choices"]

@@ -4,8 +4,9 @@ import math
 import shutil
 from pathlib import Path
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import longest_batch
+from keras_s2s.errors import UserError
 from keras_s2s.training.batch_size_finder import Prober
 from keras_s2s.training.failure_recovery import explained
 from keras_s2s.training.memory_estimate import free_memory, model_memory, show

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from keras_s2s import checkpoints
 from keras_s2s.callbacks import Guard, Rescue
-from keras_s2s.config import UserError
 from keras_s2s.data import find_lines
+from keras_s2s.errors import UserError
 
 __all__ = ["explained", "guard", "make_room"]
 

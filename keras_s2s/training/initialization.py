@@ -4,7 +4,7 @@ from pathlib import Path
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s.checkpoints import Vocabularies
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.training.word_vectors import find_vectors, spellings
 
 __all__ = ["begin", "say_transfer", "vocabularies"]

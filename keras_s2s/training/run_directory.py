@@ -10,8 +10,10 @@ from pathlib import Path
 import yaml
 
 from keras_s2s import checkpoints, models, tokenizers
-from keras_s2s.config import Config, ModelConfig, UserError, replace_file
+from keras_s2s.config import Config, ModelConfig
 from keras_s2s.data import read_pairs, read_side, width_of
+from keras_s2s.errors import UserError
+from keras_s2s.io import write_atomically
 
 __all__ = [
     "adopt",
@@ -87,7 +89,7 @@ def _keep(config, directory, source, target):
     }
     # target.json is written last: without it the directory is what an interruption left
     (directory / "target.json").unlink(missing_ok=True)
-    replace_file(directory / MADE_WITH, yaml.safe_dump({"data": sections}, sort_keys=False))
+    write_atomically(directory / MADE_WITH, yaml.safe_dump({"data": sections}, sort_keys=False))
     tokenizers.save_pair(directory, source, target)
 
 

@@ -8,7 +8,9 @@ import keras
 
 from keras_s2s import checkpoints, models, tokenizers
 from keras_s2s.callbacks import Course
-from keras_s2s.config import Config, ModelConfig, UserError, making
+from keras_s2s.config import Config, ModelConfig
+from keras_s2s.errors import UserError
+from keras_s2s.io import new_directory
 from keras_s2s.training.compilation import compiled
 from keras_s2s.training.defaults import complete
 from keras_s2s.training.initialization import say_transfer, vocabularies
@@ -44,7 +46,7 @@ def average_checkpoints(
     steps = [checkpoints.load(source)[1]["step"] for source in sources]
     run = _run_of(sources[0])
     _check_vocabularies(sources, run)
-    with making(output) as made:
+    with new_directory(output) as made:
         shutil.copytree(run / "tokenizers", made / "tokenizers")
         shutil.copyfile(run / "config.yml", made / "config.yml")
         dictionary.save(made, dictionary.load(run))
@@ -107,7 +109,7 @@ def update_vocabulary(run, config: Config, output, *, checkpoint="best", say=Non
     old, config = tokenizers.load_pair(run / "tokenizers"), _with_model_of(run, config)
     donor = checkpoints.load_model(run / checkpoint)
     keras.utils.set_random_seed(config.training.seed)
-    with making(output) as made:
+    with new_directory(output) as made:
         pair = train_tokenizers(config, made, say)
         model, new = compiled(config, pair), vocabularies(pair)
         done = checkpoints.transfer(donor, model, config.model, vocabularies(old), new)

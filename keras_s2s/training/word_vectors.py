@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import regex
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["Found", "find_vectors", "read_vectors", "spellings"]
 

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s import models as catalog
-from keras_s2s.config import Config, Decoding, UserError
+from keras_s2s.config import Config, Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.signatures.fields import CAPS, signatures_of
 from keras_s2s.tokenizers import Frames, Shortlist

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from keras_s2s import callbacks, schedules
 from keras_s2s.callbacks.progress_bar import duration
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 B, T, V = 4, 6, 5
 RANDOM = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from keras_s2s.callbacks import Course, Guard, Rescue
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 
 class Patient:

@@ -7,7 +7,8 @@ import pytest
 from keras_s2s import checkpoints
 from keras_s2s import models as catalog
 from keras_s2s.checkpoints import Vocabularies, average, named_weights, pick, transfer
-from keras_s2s.config import FactorSizes, ModelConfig, UserError
+from keras_s2s.config import FactorSizes, ModelConfig
+from keras_s2s.errors import UserError
 
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 OLD = Vocabularies((*SPECIAL, "a", "b", "c"), (*SPECIAL, "x", "y"))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from keras_s2s import config
-from keras_s2s.config import Config, Corpus, UserError
+from keras_s2s.config import Config, Corpus
+from keras_s2s.errors import UserError
 
 GOOD = """\
 data:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, TokenizerConfig, UserError
+from keras_s2s.config import Corpus, TokenizerConfig
 from keras_s2s.data import batches, longest_batch, read_frames, read_pairs, survey, width_of
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Frames, load_pair, save_pair, train
 
 F = 3

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Config, Decoding, UserError
+from keras_s2s.config import Config, Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.export import NotProven, export_translator
 from keras_s2s.export.model_card import read_card
 from keras_s2s.export.shortlist import frequent, shortlist_of

@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import checkpoints
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import make_example
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_translator
 from keras_s2s.importers.hugging_face import ASIDE
 from keras_s2s.importers.marian import import_marian

@@ -2,8 +2,8 @@
 
 import pytest
 
-from keras_s2s.config import UserError
 from keras_s2s.config.objectives import Objectives
+from keras_s2s.errors import UserError
 from tests.importers.documented import FILES, given, of
 
 

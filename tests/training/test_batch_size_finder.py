@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from keras_s2s import checkpoints
-from keras_s2s.config import Config, Corpus, TokenizerConfig, UserError
+from keras_s2s.config import Config, Corpus, TokenizerConfig
 from keras_s2s.data import longest_batch, survey
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import train as train_tokenizer
 from keras_s2s.training import batch_size_finder, memory_estimate, train
 from keras_s2s.training.batch_size_finder import Trial, choose

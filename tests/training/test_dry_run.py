@@ -6,7 +6,7 @@ import json
 import pytest
 
 from keras_s2s.cli import main
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.models.seq2seq import Seq2Seq
 from keras_s2s.training import batch_size_finder, dry_run, rehearse, train
 from tests.training.toy_runs import changed, small

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import checkpoints
-from keras_s2s.config import UserError
 from keras_s2s.data import find_lines
+from keras_s2s.errors import UserError
 from keras_s2s.models.seq2seq import Seq2Seq
 from keras_s2s.training import train
 from keras_s2s.training.session import prepare

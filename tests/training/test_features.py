@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from keras_s2s import cli
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_saved_model
 from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.training import rehearse, train

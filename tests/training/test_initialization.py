@@ -8,7 +8,8 @@ import pytest
 
 from keras_s2s import checkpoints
 from keras_s2s.checkpoints import named_weights
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import load_pair
 from keras_s2s.training import train, update_vocabulary
 from keras_s2s.training.session import prepare

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from keras_s2s import checkpoints
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.training import train
 from keras_s2s.training.session import prepare
 from tests.training.toy_runs import UPDATES, changed, configuration, journal, small

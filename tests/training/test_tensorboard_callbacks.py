@@ -12,8 +12,9 @@ from tensorboard.plugins.projector import ProjectorConfig
 
 from keras_s2s import checkpoints
 from keras_s2s.callbacks import Summaries
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import make_example
+from keras_s2s.errors import UserError
 from keras_s2s.tensorboard.attention_records import unpack
 from keras_s2s.tensorboard.figures import plot_attention
 from keras_s2s.tensorboard.summaries import AttentionSummary

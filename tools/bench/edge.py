@@ -29,7 +29,7 @@ PENALTY = {"length_penalty": 0.6, "length_offset": 0.0}  # as CTranslate2 divide
 
 def export_all(run, work):
     """Exports what is not in WORK yet; names of contenders and their paths."""
-    from keras_s2s.config import UserError
+    from keras_s2s.errors import UserError
     from keras_s2s.export import export_ctranslate2, export_litert, export_saved_model
 
     kinds = {f"LiteRT {name}": (export_litert, kind) for name, kind in LITERT.items()}

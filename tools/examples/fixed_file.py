@@ -11,7 +11,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import SpecialIds, UserError
+from keras_s2s.config import SpecialIds
+from keras_s2s.errors import UserError
 from keras_s2s.export.litert import converter
 from keras_s2s.export.litert.serving_signatures import ServingGraph, is_plain
 from keras_s2s.export.litert.signature_functions import Graphs

@@ -14,9 +14,10 @@ import tensorflow as tf
 from ctranslate2.specs.model_spec import ACCEPTED_MODEL_TYPES
 
 from keras_s2s import tokenizers
-from keras_s2s.config import Decoding, TokenizerConfig, UserError
+from keras_s2s.config import Decoding, TokenizerConfig
 from keras_s2s.decoders import TransformerDecoder
 from keras_s2s.encoders import TransformerEncoder
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_ctranslate2
 from keras_s2s.export.ctranslate2 import model_spec, verification
 from keras_s2s.heads import SoftmaxHead
