@@ -47,7 +47,7 @@ def run_facts(run, checkpoint: str) -> dict:
         UserError: no run directory, or no such checkpoint in it.
     """
     run = first_run(run)
-    config, (_, state) = Config.of_run(run).to_dict(), checkpoints.load(run / checkpoint)
+    config, (_, state) = Config.from_run(run).to_dict(), checkpoints.load(run / checkpoint)
     training = {
         "checkpoint": checkpoint,
         "updates": state["step"],

@@ -41,7 +41,7 @@ def shortlist_of(run, given: str) -> list[str]:
 def _counted(run, target, count):
     if count < 1:
         raise UserError(f"shortlist: expected a file or at least 1 token, came {count}")
-    corpora = Config.of_run(run).data.train
+    corpora = Config.from_run(run).data.train
     if corpora is None:
         expected = f"expected a file, for {run} names no training data to count tokens in"
         raise UserError(f"shortlist: {expected}; came {count}")

@@ -239,7 +239,7 @@ def _capped(translator, beam, max_length):
 
 def _lines(run):
     """The first pairs of a run's validation data; none where they are gone."""
-    corpus = Config.of_run(first_run(run)).data.valid
+    corpus = Config.from_run(first_run(run)).data.valid
     try:
         return list(itertools.islice(read_pairs(corpus), LINES)) if corpus else []
     except UserError:

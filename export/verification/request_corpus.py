@@ -25,7 +25,7 @@ def run_pairs(run) -> list[tuple[str, str]]:
     Raises:
         UserError: this is no run directory.
     """
-    corpus = Config.of_run(first_run(run)).data.valid
+    corpus = Config.from_run(first_run(run)).data.valid
     if corpus is None:
         return []
     try:

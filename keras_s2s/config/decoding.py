@@ -37,14 +37,14 @@ class Decoding(Section):
         super().__post_init__()
         if self.num_hypotheses > self.beam_size:
             most = f"expected at most beam_size, {self.beam_size}"
-            self.refuse("num_hypotheses", f"{most}, came {self.num_hypotheses}")
+            self.fail("num_hypotheses", f"{most}, got {self.num_hypotheses}")
         if self.beam_size % self.beam_groups:
             expected = f"expected a divisor of beam_size, {self.beam_size}"
-            self.refuse("beam_groups", f"{expected}, came {self.beam_groups}")
+            self.fail("beam_groups", f"{expected}, got {self.beam_groups}")
         for text in self.disallowed or ():
             if not isinstance(text, str) or not text or "\n" in text:
                 expected = "expected a list of texts without line feeds"
-                self.refuse("disallowed", f"{expected}, came {text!r}")
+                self.fail("disallowed", f"{expected}, got {text!r}")
 
     def default(self, name: str, otherwise):
         """The value of an option of a served signature; `otherwise` where no run sets it."""

@@ -6,7 +6,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from keras_s2s.config import FactorSizes, ModelConfig, PartedSize
+from keras_s2s.config import FactorSizes, ModelConfig, MultiSourceSize
 from keras_s2s.decoders import (
     ConditionalDecoder,
     ConvolutionalDecoder,
@@ -228,7 +228,7 @@ def _unknown(place, came, known, what="one"):
 
 def build(
     model: ModelConfig,
-    source_size: int | list[int] | FactorSizes | PartedSize,
+    source_size: int | list[int] | FactorSizes | MultiSourceSize,
     target_size: int,
     *,
     label_smoothing: float = 0.0,
@@ -241,8 +241,8 @@ def build(
         model: the configuration's `model` section.
         source_size, target_size: vocabulary sizes, the four special ids included; of a side of
             frames the numbers in one; a list of the former for a parallel encoder of several
-            sources, see `ParallelEmbedding`; `FactorSizes` for tokens with factors, `PartedSize`
-            for several sources in one row of ids.
+            sources, see `ParallelEmbedding`; `FactorSizes` for tokens with factors,
+            `MultiSourceSize` for several sources in one row of ids.
         label_smoothing: see `keras_s2s.losses.cross_entropy`.
         policy: Keras dtype policy of the layers between embeddings and head.
         frames: whether source and target are frames; None: both under a regression head, else
@@ -275,7 +275,7 @@ def assemble(found, source_size, target_size, label_smoothing=0.0, policy="float
     """
     frames = (found["head"]["kind"] == "regression",) * 2 if frames is None else frames
     encoder, decoder = (_make(part, found[part], dtype=policy) for part in ("encoder", "decoder"))
-    if isinstance(source_size, PartedSize):
+    if isinstance(source_size, MultiSourceSize):
         _check_parts(found["encoder"], source_size.parts)
     source = _reader("source", found, source_size, frames[0])
     target, head = _target(found, encoder, target_size, frames[1])
@@ -295,7 +295,7 @@ def _reader(side, found, size, framed):
     if found[side]:
         key = next(iter(found[side]))
         raise UserError(f"model.{side}.{key}: expected none for a side of text, came one")
-    if isinstance(size, PartedSize):
+    if isinstance(size, MultiSourceSize):
         return PartedEmbedding(size.size, found["embedding"])
     if isinstance(size, list):
         return ParallelEmbedding([TokenEmbedding(one, found["embedding"]) for one in size])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from keras_s2s.config import PartedSize
+from keras_s2s.config import MultiSourceSize
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, Tokenizer
 from keras_s2s.tokenizers.parts import save_parts
 
@@ -44,7 +44,7 @@ class Sources(Tokenizer):
 
     @property
     def layout(self):
-        return PartedSize(self.size, self.count)
+        return MultiSourceSize(self.size, self.count)
 
     @property
     def _shared(self):

@@ -7,7 +7,7 @@ import re
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from keras_s2s.config import Sampling
+from keras_s2s.config import SubwordSampling
 from keras_s2s.tokenizers import sentencepiece_model
 from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
 from keras_s2s.tokenizers.byte import BYTE_NAMES
@@ -36,7 +36,7 @@ class SentencePiece(Tokenizer):
     Args:
         model: the serialised model, also one that another tool trained.
         special_tokens: texts that are never cut; what the model lacks is added at its end.
-        sampling: `Sampling` with alpha for a unigram model, with dropout for a BPE model.
+        sampling: `SubwordSampling` with alpha for a unigram model, with dropout for a BPE model.
         vocabulary: the pieces of the ids 4, 5, ... in place of the model's own.
 
     Raises:
@@ -47,7 +47,11 @@ class SentencePiece(Tokenizer):
     kind = "sentencepiece"
 
     def __init__(
-        self, model: bytes, special_tokens=(), sampling: Sampling | None = None, vocabulary=None
+        self,
+        model: bytes,
+        special_tokens=(),
+        sampling: SubwordSampling | None = None,
+        vocabulary=None,
     ):
         proto = sentencepiece_model.read(model)
         if special_tokens and sentencepiece_model.model_type(proto) == "word":

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from keras_s2s.config import Sampling
+from keras_s2s.config import SubwordSampling
 from keras_s2s.errors import UserError
 from keras_s2s.io import write_atomically
 from keras_s2s.tokenizers.base import Tokenizer
@@ -136,5 +136,5 @@ def _make(described, content: bytes) -> Tokenizer:
         return Multilingual(content, *(described[name] for name in names))
     if kind == SentencePiece.kind:
         sampling = described.get("sampling")
-        return SentencePiece(content, special, Sampling(**sampling) if sampling else None)
+        return SentencePiece(content, special, SubwordSampling(**sampling) if sampling else None)
     return _LISTED[kind](content.decode().split("\n")[:-1], special)

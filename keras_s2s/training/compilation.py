@@ -89,7 +89,7 @@ def compiled(config: Config, pair) -> keras.Model:
 
 
 def _build(config, *sizes, **options):
-    return models.build(config.model, *sizes, frames=config.data.frames(), **options)
+    return models.build(config.model, *sizes, frames=config.data.has_features, **options)
 
 
 def _freeze(model, patterns):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from keras_s2s import models
 from keras_s2s.config import Config, ModelConfig
-from keras_s2s.config.sections import FRAME_METRICS
+from keras_s2s.config.training import FEATURE_METRICS
 from keras_s2s.errors import UserError
 from keras_s2s.metrics import SCORERS
 
@@ -50,7 +50,7 @@ def complete(config: Config, *, cpu_flags=None) -> Config:
 
 def _with_head(config):
     """The configuration with a head of frames where the target is."""
-    if not config.data.frames()[1] or "kind" in config.model.head:
+    if not config.data.has_features[1] or "kind" in config.model.head:
         return config
     head = {"kind": "regression", **config.model.head}
     return dataclasses.replace(config, model=dataclasses.replace(config.model, head=head))
@@ -95,7 +95,7 @@ def _fast_bfloat16(cpu_flags) -> bool:
 def _scores(config):
     if config.data.valid is None or config.training.validate_lines == 0:
         return []
-    if config.data.frames()[1]:
+    if config.data.has_features[1]:
         return []
     scores, metric = config.training.scores, config.training.metric
     if scores is None:
@@ -106,9 +106,11 @@ def _scores(config):
 
 def _check_metric(config, training):
     metric = config.training.metric
-    framed = config.data.frames()[1]
-    if metric not in (None, "loss") and (metric in FRAME_METRICS) != framed:
-        known = ("loss", *FRAME_METRICS) if framed else ("loss", "accuracy", "perplexity", *SCORERS)
+    framed = config.data.has_features[1]
+    if metric not in (None, "loss") and (metric in FEATURE_METRICS) != framed:
+        known = (
+            ("loss", *FEATURE_METRICS) if framed else ("loss", "accuracy", "perplexity", *SCORERS)
+        )
         of = "frames" if framed else "tokens"
         raise UserError(
             f"training.metric: expected one of {', '.join(known)} for a target of {of}, came"

@@ -126,10 +126,10 @@ def training_corpus(config: Config):
 
 def _train(config, corpus):
     ours, theirs = config.data.tokenizers()
-    if any(config.data.frames()):
+    if any(config.data.has_features):
         return [
             _side(config, corpus, side, framed)
-            for side, framed in zip(("source", "target"), config.data.frames(), strict=True)
+            for side, framed in zip(("source", "target"), config.data.has_features, strict=True)
         ]
     sources, targets = read_side(corpus, "source"), read_side(corpus, "target")
     if ours.shared:

@@ -92,7 +92,7 @@ def _say_unsmoothed(config, model, say):
 
 def _with_steps(config, surveyed):
     """As many steps of a forecast as the longest target has, where nobody said how many."""
-    if not config.data.frames()[1] or config.decoding.steps is not None:
+    if not config.data.has_features[1] or config.decoding.steps is not None:
         return config
     steps = min(surveyed.longest_target, config.data.max_length, config.export.max_length)
     return replace(config, decoding=replace(config.decoding, steps=steps))

@@ -88,7 +88,7 @@ class Served:
                 are not the first's.
         """
         runs = [Path(one) for one in (run if isinstance(run, list | tuple) else [run])]
-        first, config = runs[0], Config.of_run(runs[0])
+        first, config = runs[0], Config.from_run(runs[0])
         pair = tokenizers.load_pair(first / "tokenizers")
         models = [checkpoints.load_model(one / checkpoint) for one in runs]
         for other in runs[1:]:

@@ -220,9 +220,9 @@ def test_a_disk_that_takes_no_more_names_the_file_and_leaves_the_checkpoint(tmp_
 
 def test_no_checkpoint_is_named(tmp_path):
     assert not checkpoints.exists(tmp_path / "best")
-    with pytest.raises(UserError, match="best: expected a checkpoint, came no checkpoint.json"):
+    with pytest.raises(UserError, match="best: expected a checkpoint, got no checkpoint.json"):
         checkpoints.load(tmp_path / "best")
-    with pytest.raises(UserError, match="best: expected a checkpoint, came no checkpoint.json"):
+    with pytest.raises(UserError, match="best: expected a checkpoint, got no checkpoint.json"):
         checkpoints.restore(small(), tmp_path / "best")
 
 
@@ -257,6 +257,6 @@ def test_another_model_does_not_fit(tmp_path):
 
 
 def test_a_state_needs_its_step(tmp_path):
-    with pytest.raises(ValueError, match="state: expected a 'step', came {'best': 1}"):
+    with pytest.raises(ValueError, match="state: expected a 'step', got {'best': 1}"):
         checkpoints.save(small(), tmp_path, {"best": 1})
     assert os.listdir(tmp_path) == []

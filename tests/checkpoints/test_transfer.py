@@ -159,8 +159,8 @@ def test_an_average_is_the_mean_of_every_weight(tmp_path):
     for one, *others in zip(mean.get_weights(), *(m.get_weights() for m in models)):
         np.testing.assert_allclose(one, np.mean(others, axis=0), rtol=1e-4, atol=1e-7)
     checkpoints.save(build(section(units=4)), tmp_path / "other", {"step": 1})
-    expected = r"other: source/table: expected \[7, 8\] as in .*0, came \[7, 4\]"
+    expected = r"other: source/table: expected \[7, 8\] as in .*0, got \[7, 4\]"
     with pytest.raises(UserError, match=expected):
         average([tmp_path / "0", tmp_path / "other"])
-    with pytest.raises(UserError, match="checkpoints: expected at least one to average, came none"):
+    with pytest.raises(UserError, match="checkpoints: expected at least one to average, got none"):
         average([])

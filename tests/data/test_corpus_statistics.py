@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import data
-from keras_s2s.config import Corpus, Sampling
+from keras_s2s.config import Corpus, SubwordSampling
 from keras_s2s.data import duplicates
 from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Whitespace
@@ -190,7 +190,7 @@ def test_bad_input_of_a_later_corpus_is_named(tmp_path):
 
 def test_no_cache_with_sampling(tmp_path):
     sampling = Whitespace(["a"])
-    sampling.sampling = Sampling(alpha=0.1)
+    sampling.sampling = SubwordSampling(alpha=0.1)
     with pytest.raises(
         ValueError, match="cache: expected none for a tokenizer with sampling, came"
     ):

@@ -110,7 +110,7 @@ def test_the_most_frequent_tokens_and_those_of_a_file(tmp_path):
     ):
         with pytest.raises(UserError, match=problem):
             shortlist_of(run, str(given))
-    raw = Config.of_run(run).to_dict()
+    raw = Config.from_run(run).to_dict()
     raw["data"]["train"] = {"pairs": str(tmp_path / "pairs.tsv")}
     Config.from_dict(raw).save(run / "config.yml")
     with pytest.raises(UserError, match="for the training data of .* cannot be read: .*pairs.tsv"):

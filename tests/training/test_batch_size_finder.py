@@ -101,7 +101,7 @@ def test_nothing_that_fits(tmp_path, corpora):
 
 
 def test_words_that_are_no_size():
-    expected = "data.batch_tokens: expected an integer of at least 1 or auto, came 'automatic'"
+    expected = "data.batch_tokens: expected an integer of at least 1 or auto, got 'automatic'"
     with pytest.raises(UserError, match=expected):
         Config.from_dict({"data": {"batch_tokens": "automatic"}})
     assert Config.from_dict({"data": {"batch_tokens": "auto"}}).data.batch_tokens == "auto"

@@ -21,15 +21,15 @@ def test_bad_input_is_named_before_anything_is_written(tmp_path, corpora):
         (changed(good, data__train=None), "data.train: expected source and target, or pairs, came"),
         (
             changed(good, data__train={"pairs": "none.tsv"}),
-            "none.tsv: expected a text file, came: N",
+            "none.tsv: expected a text file, got: N",
         ),
         (
             changed(good, data__valid=None, training__metric="bleu"),
-            "data.valid: .* bleu on, came no",
+            "data.valid: .* bleu on, got no",
         ),
         (
             changed(good, data__valid=None, training__patience=2),
-            "data.valid: expected a corpus for training.patience to go by, came none",
+            "data.valid: expected a corpus for training.patience to go by, got none",
         ),
         (
             changed(good, training__metric="wer", training__validate_lines=0),
@@ -39,7 +39,7 @@ def test_bad_input_is_named_before_anything_is_written(tmp_path, corpora):
         (changed(good, data__train={"pairs": str(broken)}), "broken.tsv:2: .* came no tab"),
         (
             changed(good, data__train={"source": str(broken), "target": corpora["train"]["pairs"]}),
-            "expected as many lines in both, came 2 and",
+            "expected as many lines in both, got 2 and",
         ),
         (changed(good, data__tokenizer={"size": 5}), "data.tokenizer.size: expected at least "),
     ):
@@ -50,7 +50,7 @@ def test_bad_input_is_named_before_anything_is_written(tmp_path, corpora):
 
 def test_corpora_that_leave_no_pair_are_named_before_the_model_is_built(tmp_path, corpora):
     config = changed(configuration(corpora), data__max_length=1)
-    with pytest.raises(UserError, match=r"expected a pair of 1 to 1 pieces a side, came .* beyond"):
+    with pytest.raises(UserError, match=r"expected a pair of 1 to 1 pieces a side, got .* beyond"):
         train(config, tmp_path / "run", stream=io.StringIO())
     assert not (tmp_path / "run" / "config.yml").exists()
 
@@ -64,7 +64,7 @@ def test_corpora_that_leave_no_pair_are_named_before_the_model_is_built(tmp_path
             "training.optimizer_options: adam: Cast string to float is not sup",
         ),
         ({"optimizer_options": {"clipnorm": 1.0}}, "training.optimizer_options: adam: Only one of"),
-        ({"optimizer_options": {"use_ema": True}}, "expected training.ema, came use_ema"),
+        ({"optimizer_options": {"use_ema": True}}, "expected training.ema, got use_ema"),
         ({"optimizer_options": {"gradient_accumulation_steps": 2}}, "expected training.accumulate"),
         ({"freeze": ["encodr"]}, "training.freeze: expected the name .* nearest is encoder"),
         ({"schedule": "cosine", "updates": 10, "warmup": 10}, r"training.updates: .*warmup \(10\)"),

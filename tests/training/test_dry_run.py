@@ -42,7 +42,7 @@ def test_a_run_that_would_go_on(tmp_path, corpora):
     before = snapshot(tmp_path)
     found = rehearse(small(corpora, updates=20), tmp_path / "run", stream=io.StringIO())
     assert found["updates"] == [11, 20]
-    with pytest.raises(UserError, match="model.encoder.dropout is 0.3 in this run, came 0.1"):
+    with pytest.raises(UserError, match="model.encoder.dropout is 0.3 in this run, got 0.1"):
         rehearse(
             changed(small(corpora), model__dropout=0.1), tmp_path / "run", stream=io.StringIO()
         )

@@ -79,7 +79,7 @@ def test_a_run_of_forecasts(tmp_path, capsys):
     figures = train(config, run)
     assert figures["step"] == 6
     assert figures["best"] == pytest.approx(min(line["val_mae"] for line in _journal(run)))
-    assert Config.of_run(run).decoding.steps == HORIZON
+    assert Config.from_run(run).decoding.steps == HORIZON
     more = train(changed(config, training__updates=9), run)  # goes on
     assert more["step"] == 9
     forecaster = Forecaster.load(run)
@@ -138,7 +138,7 @@ def test_mistakes_are_named(tmp_path):
     odd = tmp_path / "odd-x.npz"
     np.savez(odd, *[np.zeros([3, 3])] * 8)
     valid = {"source": str(odd), "target": config.data.valid.target}
-    with pytest.raises(UserError, match="odd-x.npz: expected frames of 2 numbers, came .* 3"):
+    with pytest.raises(UserError, match="odd-x.npz: expected frames of 2 numbers, got .* 3"):
         train(changed(config, data__valid=valid), tmp_path / "a")
 
 

@@ -170,20 +170,20 @@ def test_one_table_takes_one_file(corpora, tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a 1 2\nb 1\n", "v.txt:2: expected a word and 2 numbers, came 1 of them"),
-        ("b 1 2\na 1 2 3\n", "v.txt:2: expected a word and 2 numbers, came 3 of them"),
-        ("a 1 2 3\n", "v.txt:1: expected a word and 2 numbers, came 3 of them"),
-        ("2 3\na 1 2 3\n", "v.txt:1: expected 2 numbers a word, came 3"),
+        ("a 1 2\nb 1\n", "v.txt:2: expected a word and 2 numbers, got 1 of them"),
+        ("b 1 2\na 1 2 3\n", "v.txt:2: expected a word and 2 numbers, got 3 of them"),
+        ("a 1 2 3\n", "v.txt:1: expected a word and 2 numbers, got 3 of them"),
+        ("2 3\na 1 2 3\n", "v.txt:1: expected 2 numbers a word, got 3"),
         ("a 1 x\n", "v.txt:1: expected finite numbers"),
         ("a 1 nan\n", "v.txt:1: expected finite numbers"),
-        ("\n", "v.txt:1: expected a word and 2 numbers, came no number"),
+        ("\n", "v.txt:1: expected a word and 2 numbers, got no number"),
     ],
 )
 def test_damaged_vectors_are_named(tmp_path, text, problem):
     (tmp_path / "v.txt").write_text(text)
     with pytest.raises(UserError, match=problem):
         read_vectors(tmp_path / "v.txt", {4: ("a",)}, 2)
-    with pytest.raises(UserError, match="none.txt: expected a file of vectors, came: No such file"):
+    with pytest.raises(UserError, match="none.txt: expected a file of vectors, got: No such file"):
         read_vectors(tmp_path / "none.txt", {4: ("a",)}, 2)
 
 

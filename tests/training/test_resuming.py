@@ -57,19 +57,19 @@ def test_exhausted_patience_is_a_finished_training_too(run, corpora):
     ("key", "value", "message"),
     [
         ("training__policy", "mixed_float16", "training.policy is 'float32 or mixed_bfloat16' in"),
-        ("model__encoder", {"units": 64}, "model.encoder.units is 48 in this run, came 64"),
-        ("model__dropout", 0.5, "model.encoder.dropout is 0.0 in this run, came 0.5; model.dec"),
-        ("data__max_length", 9, "data.max_length is 10 in this run, came 9"),
-        ("training__optimizer", "sgd", "training.optimizer is 'adam' in this run, came 'sgd'"),
+        ("model__encoder", {"units": 64}, "model.encoder.units is 48 in this run, got 64"),
+        ("model__dropout", 0.5, "model.encoder.dropout is 0.0 in this run, got 0.5; model.dec"),
+        ("data__max_length", 9, "data.max_length is 10 in this run, got 9"),
+        ("training__optimizer", "sgd", "training.optimizer is 'adam' in this run, got 'sgd'"),
         (
             "data__tokenizer",
             {"kind": "whitespace", "shared": True},
-            "data.tokenizer.kind is 'characters' in this run, came 'whitespace'",
+            "data.tokenizer.kind is 'characters' in this run, got 'whitespace'",
         ),
         (
             "data__tokenizer",
             {"kind": "characters", "size": None},
-            "data.tokenizer is {.*'shared': True.*} in this run, came None",
+            "data.tokenizer is {.*'shared': True.*} in this run, got None",
         ),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_run_that_is_older_than_an_argument_has_its_default(run, corpora):
     other = changed(same, model__decoder={"units": 48, "bridge": "zero"})
     older = config.read_text().replace("    bridge: dense\n", "")
     config.write_text(older)
-    with pytest.raises(UserError, match="model.decoder.bridge is 'dense' in this run, came 'zero'"):
+    with pytest.raises(UserError, match="model.decoder.bridge is 'dense' in this run, got 'zero'"):
         prepare(other, run, io.StringIO())
     assert config.read_text() == older
     prepare(same, run, io.StringIO())
@@ -107,7 +107,7 @@ def test_a_run_of_other_data_is_refused_but_not_its_move(run, corpora, tmp_path,
         prepare(config, run, io.StringIO())
         return
     message = {
-        "another file": f"data.train.pairs is '.*train.tsv' in this run, came '{copy}'; exp",
+        "another file": f"data.train.pairs is '.*train.tsv' in this run, got '{copy}'; exp",
         "the file changed": "data.train: the files changed since .* began",
     }[how]
     with pytest.raises(UserError, match=message):

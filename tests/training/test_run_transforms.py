@@ -75,7 +75,7 @@ def test_an_export_of_an_average(trained, tmp_path, capsys):
 
 def test_training_does_not_write_over_a_mean(trained, corpora, tmp_path):
     average_checkpoints([trained[0] / "best"], tmp_path / "mean", say=silent)
-    with pytest.raises(UserError, match="mean: expected a run to train, came a mean; tr"):
+    with pytest.raises(UserError, match="mean: expected a run to train, got a mean; tr"):
         train(configuration(corpora), tmp_path / "mean", stream=io.StringIO())
     assert not (tmp_path / "mean" / "last").exists()
 
@@ -94,11 +94,11 @@ def test_what_cannot_be_averaged_is_named(trained, tmp_path):
         UserError, match="run|toy/checkpoints: expected what training.keep keeps, c"
     ):
         average_checkpoints([run], tmp_path / "new", say=silent)
-    with pytest.raises(UserError, match="--last: expected one run directory, came checkpoints"):
+    with pytest.raises(UserError, match="--last: expected one run directory, got checkpoints"):
         average_checkpoints([run / "best"], tmp_path / "new", last=1, say=silent)
     with pytest.raises(UserError, match="best: expected a directory that does not exist yet, came"):
         average_checkpoints([run / "last"], run / "best", say=silent)
-    with pytest.raises(UserError, match="none: expected a checkpoint, came no checkpoint.json"):
+    with pytest.raises(UserError, match="none: expected a checkpoint, got no checkpoint.json"):
         average_checkpoints([run / "best", tmp_path / "none"], tmp_path / "new", say=silent)
     assert list(tmp_path.iterdir()) == []
 
@@ -148,7 +148,7 @@ def test_a_run_saved_by_a_translator_tells_by_its_weights(trained, corpora, tmp_
     update_vocabulary(tmp_path / "plain", config, tmp_path / "new", say=said.append)
     assert said[1] == f"weights: 25 of 25 weights from {tmp_path}/plain/best"
     assert Translator.load(tmp_path / "new").translate(["123"]) == ["321"]
-    with pytest.raises(UserError, match="best: expected the model that .*, came source/table of s"):
+    with pytest.raises(UserError, match="best: expected the model that .*, got source/table of s"):
         update_vocabulary(tmp_path / "plain", small(corpora), tmp_path / "other", say=silent)
     assert not (tmp_path / "other").exists()
 
@@ -168,7 +168,7 @@ def test_one_table_for_two_vocabularies_is_refused(trained, corpora, tmp_path):
 
 def test_another_model_is_refused(trained, corpora, tmp_path):
     with pytest.raises(
-        UserError, match="model.encoder.units is 48 in .*toy, came 8; .* the same mod"
+        UserError, match="model.encoder.units is 48 in .*toy, got 8; .* the same mod"
     ):
         update_vocabulary(trained[0], small(corpora), tmp_path / "new", say=silent)
     assert list(tmp_path.iterdir()) == []

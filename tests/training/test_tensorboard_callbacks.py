@@ -160,7 +160,7 @@ def test_settings_are_the_session_of_hparams(watched):
     assert given["training.learning_rate"].number_value == 0.01
     assert given["model.encoder.units"].number_value == 48
     assert given["training.optimizer"].string_value == "adam"
-    assert set(given) == set(settings(Config.of_run(run)))
+    assert set(given) == set(settings(Config.from_run(run)))
     started = hparams.parse_session_start_info_plugin_data(content)
     assert started.group_name.startswith("watched ")
     ended = found[0, "_hparams_/session_end_info"].metadata.plugin_data.content
@@ -204,7 +204,7 @@ def test_the_callback_alone_in_the_fit_of_a_model_of_ones_own(watched, tmp_path)
     expected = translator.attention(["12"], ["21"])[0].attention
     np.testing.assert_allclose(last, expected, atol=1 / 500)
     assert first.shape == last.shape == (1, 3, 3)
-    with pytest.raises(ValueError, match="alignments: expected 2, one for each pair, came 1"):
+    with pytest.raises(ValueError, match="alignments: expected 2, one for each pair, got 1"):
         AttentionSummary(translator.attention, pairs, tmp_path, alignments=[set()])
 
 
@@ -226,5 +226,5 @@ def test_what_cannot_be_watched_is_named(corpora, tmp_path):
         small(corpora, tensorboard={"attention": 1, "images": ["crossed"]})
     (tmp_path / "links.txt").write_text("0-0\n1-x\n")
     wrong = {"attention": 2, "alignments": str(tmp_path / "links.txt")}
-    with pytest.raises(UserError, match=r"links.txt:2: expected links such as 0-0 1-2, came 1-x"):
+    with pytest.raises(UserError, match=r"links.txt:2: expected links such as 0-0 1-2, got 1-x"):
         train(small(corpora, tensorboard=wrong), tmp_path / "run", stream=io.StringIO())

@@ -159,7 +159,7 @@ def rows(arguments):
     from keras_s2s.data import read_pairs
     from keras_s2s.metrics import SCORERS, score
 
-    config, work = Config.of_run(arguments.run), Path(arguments.work)
+    config, work = Config.from_run(arguments.run), Path(arguments.work)
     named = [config.training.metric, *(config.training.scores or ()), "bleu"]
     metric = next(one for one in named if one in SCORERS)
     pairs = list(itertools.islice(read_pairs(config.data.valid), arguments.lines))
