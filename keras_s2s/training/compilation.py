@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_s2s import models, schedules
 from keras_s2s.callbacks import TargetTokens
-from keras_s2s.checkpoints import named_weights, pick
+from keras_s2s.checkpoints import match_weights, named_weights
 from keras_s2s.config import Config
 from keras_s2s.errors import UserError
 from keras_s2s.losses.criterion import Criterion
@@ -96,7 +96,7 @@ def _freeze(model, patterns):
     weights = named_weights(model)
     for pattern in patterns:
         try:
-            names = pick(weights, str(pattern))
+            names = match_weights(weights, str(pattern))
         except UserError as error:
             raise UserError(f"training.freeze: {error}") from None
         for name in names:

@@ -42,7 +42,7 @@ def _begin_from(session, path):
     done = checkpoints.transfer(
         donor, session.model, session.config.model, _vocabularies_of(directory), new
     )
-    if not done.taken:
+    if not done.transferred:
         raise UserError(f"{key}: expected a weight that this model has too, came none")
     say_transfer(session.progress.say, "training.init_from", directory, done, new)
 
@@ -65,16 +65,16 @@ def vocabularies(pair) -> Vocabularies:
 
 def say_transfer(say, key, directory, done, new) -> None:
     """Says what a `checkpoints.Transfer` took from a checkpoint and what it left."""
-    text = f"{len(done.taken)} of {len(done.taken) + len(done.left)} weights"
-    pieces = {side: (count, len(new.sides[side])) for side, count in done.pieces.items()}
+    text = f"{len(done.transferred)} of {len(done.transferred) + len(done.skipped)} weights"
+    pieces = {side: (count, len(new.sides[side])) for side, count in done.known_tokens.items()}
     if new.source is new.target and len(set(pieces.values())) == 1:
         pieces = {"shared": next(iter(pieces.values()))}
     for side, (count, size) in pieces.items():
         text += f", {count:,} of {size:,} {side} pieces ({size - count:,} new)"
     say(f"{key}: {text} from {directory}")
-    if done.left:
-        shown = [f"{name} ({why})" for name, why in list(done.left.items())[:SHOWN]]
-        more = [f"{len(done.left) - SHOWN} more"] if len(done.left) > SHOWN else []
+    if done.skipped:
+        shown = [f"{name} ({why})" for name, why in list(done.skipped.items())[:SHOWN]]
+        more = [f"{len(done.skipped) - SHOWN} more"] if len(done.skipped) > SHOWN else []
         say(f"{key}: not taken: {', '.join([*shown, *more])}")
 
 

@@ -113,8 +113,8 @@ def update_vocabulary(run, config: Config, output, *, checkpoint="best", say=Non
         pair = train_tokenizers(config, made, say)
         model, new = compiled(config, pair), vocabularies(pair)
         done = checkpoints.transfer(donor, model, config.model, vocabularies(old), new)
-        if done.left:
-            name, why = next(iter(done.left.items()))
+        if done.skipped:
+            name, why = next(iter(done.skipped.items()))
             problem = f"expected the model that the configuration describes, came {name} {why}"
             raise UserError(f"{run / checkpoint}: {problem}")
         say_transfer(say, "weights", run / checkpoint, done, new)
