@@ -8,7 +8,7 @@ import re
 import tensorflow as tf
 
 from keras_s2s import checkpoints
-from keras_s2s.callbacks import Guard, Rescue
+from keras_s2s.callbacks import NonFiniteGuard, NonFinitePolicy
 from keras_s2s.data import find_lines
 from keras_s2s.errors import UserError
 
@@ -17,15 +17,15 @@ __all__ = ["explained", "guard", "make_room"]
 SHOWN = 5  # lines named in a message
 
 
-def guard(session) -> Guard:
+def guard(session) -> NonFiniteGuard:
     """The callback that does what `training.on_nan` says."""
     how = session.config.training.on_nan
     last = session.run_dir / "last"
     if how == "roll_back" and not checkpoints.exists(last):
         checkpoints.save(session.model, last, session.course.snapshot())
-    rescue = Rescue(how, lambda: _blame(session), lambda: _roll_back(session, last))
+    rescue = NonFinitePolicy(how, lambda: _blame(session), lambda: _roll_back(session, last))
     hopeless = _hopeless(session)
-    return Guard(session.course, rescue, hopeless=hopeless, say=session.progress.say)
+    return NonFiniteGuard(session.course, rescue, hopeless=hopeless, say=session.progress.say)
 
 
 def _hopeless(session):

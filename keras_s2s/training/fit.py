@@ -3,7 +3,14 @@
 import sys
 from pathlib import Path
 
-from keras_s2s.callbacks import Checkpoint, Goal, Journal, Means, Summaries, Validate
+from keras_s2s.callbacks import (
+    BestTracker,
+    JSONLLogger,
+    PeriodicCheckpoint,
+    SwapEMAWeights,
+    TensorBoardLogger,
+    Validation,
+)
 from keras_s2s.config import Config
 from keras_s2s.data import batches
 from keras_s2s.metrics import SCORERS, higher_is_better
@@ -82,7 +89,7 @@ def _fit(session, export, more):
         ),
         validation_data=_examples(session, "valid", training=False),
         initial_epoch=state["validations"],
-        # `Validate` ends every epoch, and `Course` the last one
+        # `Validation` ends every epoch, and `Course` the last one
         epochs=sys.maxsize,
         steps_per_epoch=sys.maxsize,
         callbacks=[*_callbacks(session, export), *more],
@@ -113,23 +120,23 @@ def _callbacks(session, export):
     samples = Samples(training.samples, session.progress.say, next(iter(searched), None))
     looks = training.scores or training.tensorboard.attention
     current = follower(session) if looks else None
-    validate = Validate(
+    validate = Validation(
         course,
         training.validate_every,
         saver(session, export),
-        goal=Goal(metric, higher_is_better(training.metric), training.patience),
+        goal=BestTracker(metric, higher_is_better(training.metric), training.patience),
         score=scorer(session, samples, current) if training.scores else None,
         say=session.progress.say,
     )
     found = [course, guard(session), session.progress, validate]
     if training.ema is not None:
-        found.append(Means())
+        found.append(SwapEMAWeights())
     if training.checkpoint_every:
-        found.append(Checkpoint(course, training.checkpoint_every, keeper(session)))
-    curves = Summaries(run_dir / "logs", course, texts=samples.page)
+        found.append(PeriodicCheckpoint(course, training.checkpoint_every, keeper(session)))
+    curves = TensorBoardLogger(run_dir / "logs", course, texts=samples.page)
     return [
         *found,
-        Journal(run_dir / "metrics.jsonl", course),
+        JSONLLogger(run_dir / "metrics.jsonl", course),
         *watchers(session, curves, current),
         curves,
     ]

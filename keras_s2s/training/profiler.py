@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from keras_s2s.callbacks import Course
+from keras_s2s.callbacks import TrainingProgress
 
 __all__ = ["Operation", "Profile", "read_trace", "table"]
 
@@ -51,7 +51,7 @@ class Profile(keras.callbacks.Callback):
         say: takes a line for the user.
     """
 
-    def __init__(self, directory, course: Course, say):
+    def __init__(self, directory, course: TrainingProgress, say):
         super().__init__()
         self.directory, self.course, self.say = Path(directory), course, say
         self._made = self._traced = 0

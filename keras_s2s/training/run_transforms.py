@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from keras_s2s import checkpoints, models, tokenizers
-from keras_s2s.callbacks import Course
+from keras_s2s.callbacks import TrainingProgress
 from keras_s2s.config import Config, ModelConfig
 from keras_s2s.errors import UserError
 from keras_s2s.io import new_directory
@@ -118,7 +118,7 @@ def update_vocabulary(run, config: Config, output, *, checkpoint="best", say=Non
             problem = f"expected the model that the configuration describes, came {name} {why}"
             raise UserError(f"{run / checkpoint}: {problem}")
         say_transfer(say, "weights", run / checkpoint, done, new)
-        course = Course(config.training.updates)
+        course = TrainingProgress(config.training.updates)
         course.set_model(model)
         for name in ("best", "last"):
             checkpoints.save(model, made / name, course.snapshot())

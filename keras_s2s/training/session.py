@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from keras_s2s import checkpoints, models
-from keras_s2s.callbacks import Course, Progress
+from keras_s2s.callbacks import ProgressBar, TrainingProgress
 from keras_s2s.config import Config
 from keras_s2s.data import Survey, survey
 from keras_s2s.data.batching import require_pairs
@@ -39,8 +39,8 @@ class Session:
     tokenizers: tuple
     surveys: dict[str, Survey]
     model: keras.Model
-    course: Course
-    progress: Progress
+    course: TrainingProgress
+    progress: ProgressBar
 
 
 def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) -> Session:
@@ -59,8 +59,8 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
     if not write:
         config = replace(config, data=replace(config.data, cache=None))
     keras.utils.set_random_seed(config.training.seed)
-    course = Course(config.training.updates, batches=config.training.accumulate)
-    progress = Progress(course, stream=stream or sys.stderr)
+    course = TrainingProgress(config.training.updates, batches=config.training.accumulate)
+    progress = ProgressBar(course, stream=stream or sys.stderr)
     pair = train_tokenizers(config, run_dir, progress.say, write=write)
     surveys = _surveys(config, pair, str(run_dir) if write else None, progress.say)
     check_corpora(config, run_dir, surveys)

@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.projector import ProjectorConfig
 
 from keras_s2s import checkpoints
-from keras_s2s.callbacks import Summaries
+from keras_s2s.callbacks import TensorBoardLogger
 from keras_s2s.config import Config
 from keras_s2s.data import make_example
 from keras_s2s.errors import UserError
@@ -178,7 +178,7 @@ def test_the_callback_alone_in_the_fit_of_a_model_of_ones_own(watched, tmp_path)
     )
     translator = Translator(model, loaded.source_tokenizer, loaded.target_tokenizer)
     pairs = [("12", "21"), ("1" * 1100, "1")]  # the second is more than the model reads
-    curves = Summaries(tmp_path / "curves", every=1)
+    curves = TensorBoardLogger(tmp_path / "curves", every=1)
     summary = AttentionSummary(
         lambda *texts: translator.attention(*texts, errors="return")[0],
         pairs,
