@@ -15,7 +15,7 @@ from keras_s2s.importers.hugging_face import ASIDE
 from keras_s2s.importers.marian import import_marian
 from keras_s2s.importers.vocabularies import Special, arrange
 from keras_s2s.training import train
-from keras_s2s.training.session import prepare
+from keras_s2s.training.session import build_session
 from keras_s2s.translator import Translator
 from tests.importers import marian_checkpoints as twin
 from tests.references import log_softmax
@@ -153,7 +153,7 @@ def test_training_begins_with_the_imported_weights_and_goes_on(shared, tmp_path)
     with (tmp_path / "said").open("w+") as said:
         train(Config.from_dict(raw), run, stream=said)
         raw["training"]["updates"] = 2
-        prepare(Config.from_dict(raw), run, said)
+        build_session(Config.from_dict(raw), run, said)
         said.seek(0)
         text = said.read()
     assert f"weights from {run / kept}\n" in text
