@@ -32,6 +32,13 @@ class TrainingProgress(keras.callbacks.Callback):
         state: JSON values: `step`, updates made; `position`, batches read; `validations`, `best`,
             `best_step`, `waited` and `figures`, set by the last validation; `seconds` of training;
             `sums`, the metric variables in the middle of an epoch.
+
+    Example:
+
+    >>> from keras_s2s.callbacks import TrainingProgress
+    >>> progress = TrainingProgress(updates=100, state={"step": 60})
+    >>> progress.step, progress.is_finished
+    (60, False)
     """
 
     def __init__(

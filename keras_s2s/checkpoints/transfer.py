@@ -18,6 +18,12 @@ class Vocabularies(NamedTuple):
     Attributes:
         source: tokens; of a source with factors, a tuple of tokens for each factor.
         target: tokens.
+
+    Example:
+
+    >>> from keras_s2s.checkpoints import Vocabularies
+    >>> Vocabularies(("a", "b"), ("x",)).sides["source"]
+    ('a', 'b')
     """
 
     source: tuple[str, ...] | tuple[tuple[str, ...], ...]

@@ -32,6 +32,13 @@ class Data(Section):
         noise: noise on the sources of `train`.
         memory_limit: GB that batches may use with `batch_tokens: auto`; None means four fifths of
             the free memory.
+
+    Example:
+
+    >>> from keras_s2s.config import Corpus, Data
+    >>> data = Data(train=[Corpus(pairs="a.tsv"), Corpus(pairs="b.tsv", weight=0.5)])
+    >>> len(data.train_corpora), data.batch_tokens
+    (2, 4096)
     """
 
     train: Corpus | list[Corpus] | None = None

@@ -17,6 +17,12 @@ class Export(Section):
         keep: number of published versions to keep.
         max_beam_size: the largest beam of a request.
         max_length: the largest output length of a request.
+
+    Example:
+
+    >>> from keras_s2s.config import Export
+    >>> Export(max_beam_size=8).caps()["beam_size"]
+    8
     """
 
     when: str = setting("best", choices=("best", "end", "never"))

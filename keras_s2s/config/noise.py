@@ -22,6 +22,12 @@ class Noise(Section):
 
     - Lample et al. 2018, arXiv:1711.00043, section 2.3 (drop 0.1, permute 3).
     - Edunov et al. 2018, arXiv:1808.09381, section 3 (replace).
+
+    Example:
+
+    >>> from keras_s2s.config import Noise
+    >>> Noise(drop=0.1, permute=3).changes_word_order
+    True
     """
 
     drop: float = setting(0.0, low=0.0, below=1.0)

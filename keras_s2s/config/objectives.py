@@ -32,6 +32,12 @@ class Objectives(Section):
             target's: constant, linear, exponential or inverse_sigmoid. Costs one more pass.
         sampling_k, sampling_probability: parameters of that schedule, see
             `losses.read_probability`.
+
+    Example:
+
+    >>> from keras_s2s.config import Objectives
+    >>> Objectives(r_drop=5.0).is_cross_entropy_only
+    False
     """
 
     cross_entropy: float = setting(1.0, low=0.0)

@@ -26,6 +26,12 @@ class SubwordSampling(Section):
 
     - Kudo 2018, arXiv:1804.10959 (alpha, nbest).
     - Provilkov et al. 2020, arXiv:1910.13267 (dropout).
+
+    Example:
+
+    >>> from keras_s2s.config import SubwordSampling
+    >>> SubwordSampling(alpha=0.1).nbest
+    -1
     """
 
     alpha: float | None = setting(None, low=0.0)

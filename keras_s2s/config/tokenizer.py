@@ -47,6 +47,12 @@ class TokenizerConfig(Section):
         separator: the text between parts; U+FFE8, as in OpenNMT, for `factors` and a tab for
             `sources` when left out.
         count: of `sources`, the number of texts that share a single part.
+
+    Example:
+
+    >>> from keras_s2s.config import TokenizerConfig
+    >>> TokenizerConfig(kind="characters", size=None, shared=True).is_composite
+    False
     """
 
     kind: str = setting("sentencepiece", choices=TOKENIZERS)

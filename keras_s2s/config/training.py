@@ -77,6 +77,12 @@ class Training(Section):
         metric: the metric that decides which checkpoint is the best.
         patience: validations without a better one before training stops, None for no limit.
         tensorboard: what TensorBoard shows in addition to the curves.
+
+    Example:
+
+    >>> from keras_s2s.config import Training
+    >>> Training(updates=800).clip_norm
+    1.0
     """
 
     policy: str | None = setting(None, choices=POLICIES)

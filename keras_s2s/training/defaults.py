@@ -38,6 +38,14 @@ def complete(config: Config, *, cpu_flags: Iterable[str] | None = None) -> Confi
 
     Raises:
         UserError: the model is unknown, or `metric` cannot be computed.
+
+    Example:
+
+    >>> from keras_s2s.config import Config
+    >>> from keras_s2s.training import complete
+    >>> config = complete(Config.from_dict({"model": {"preset": "gru"}}), cpu_flags=())
+    >>> config.training.schedule, config.training.warmup
+    ('exponential', 200)
     """
     config = _with_head(config)
     model = ModelConfig(**models.resolve(config.model))
