@@ -83,7 +83,7 @@ def test_training_does_not_overwrite_an_average(trained, corpora, tmp_path):
 def test_training_does_not_overwrite_best_without_last(run, corpora):
     shutil.rmtree(run / "last")
     best = (run / "best" / "checkpoint.json").read_bytes()
-    with pytest.raises(UserError, match="came best/ without last/; training.init_from: "):
+    with pytest.raises(UserError, match="got best/ without last/; training.init_from: "):
         train(configuration(corpora), run, stream=io.StringIO())
     assert (run / "best" / "checkpoint.json").read_bytes() == best
 
@@ -96,7 +96,7 @@ def test_sources_that_cannot_be_averaged_are_named(trained, tmp_path):
         average_checkpoints([run], tmp_path / "new", log=silent)
     with pytest.raises(UserError, match="--last: expected one run directory, got checkpoints"):
         average_checkpoints([run / "best"], tmp_path / "new", last=1, log=silent)
-    with pytest.raises(UserError, match="best: expected a directory that does not exist yet, came"):
+    with pytest.raises(UserError, match="best: expected a directory that does not exist yet, got"):
         average_checkpoints([run / "last"], run / "best", log=silent)
     with pytest.raises(UserError, match="none: expected a checkpoint, got no checkpoint.json"):
         average_checkpoints([run / "best", tmp_path / "none"], tmp_path / "new", log=silent)
@@ -137,7 +137,7 @@ def test_checkpoints_of_other_vocabularies_are_not_averaged(trained, tmp_path):
     other = shutil.copytree(trained[0], tmp_path / "other")
     path = other / "tokenizers" / "source.vocab"
     path.write_text("".join(f"{piece}\n" for piece in reversed(path.read_text().split())))
-    with pytest.raises(UserError, match=r"other/last: .* with the vocabularies of .*toy/best, ca"):
+    with pytest.raises(UserError, match=r"other/last: .* with the vocabularies of .*toy/best, go"):
         average_checkpoints([trained[0] / "best", other / "last"], tmp_path / "new", log=silent)
     assert not (tmp_path / "new").exists()
 

@@ -206,7 +206,7 @@ def test_callbacks_in_the_fit_of_a_custom_model(watched, tmp_path):
     expected = translator.attention(["12"], ["21"])[0].attention
     np.testing.assert_allclose(last, expected, atol=1 / 500)
     assert first.shape == last.shape == (1, 3, 3)
-    with pytest.raises(ValueError, match="alignments: expected 2, one for each pair, got 1"):
+    with pytest.raises(ValueError, match="alignments: expected 2, one for each pair, .* 1"):
         AttentionSummary(translator.attention, pairs, tmp_path, alignments=[set()])
 
 
@@ -228,5 +228,5 @@ def test_invalid_tensorboard_options_are_named(corpora, tmp_path):
         small_config(corpora, tensorboard={"attention": 1, "images": ["crossed"]})
     (tmp_path / "links.txt").write_text("0-0\n1-x\n")
     wrong = {"attention": 2, "alignments": str(tmp_path / "links.txt")}
-    with pytest.raises(UserError, match=r"links.txt:2: expected links such as 0-0 1-2, got 1-x"):
+    with pytest.raises(UserError, match=r"links.txt:2: expected links such as 0-0 1-2, .* 1-x"):
         train(small_config(corpora, tensorboard=wrong), tmp_path / "run", stream=io.StringIO())
