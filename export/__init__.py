@@ -6,7 +6,7 @@ Names are loaded when they are first asked for: publishing alone needs no Tensor
 import importlib
 
 _ROOMS = {
-    "NotProven": "verification.comparison",
+    "VerificationError": "verification.comparison",
     "Variant": "variant",
     "export_ctranslate2": "ctranslate2.exporter",
     "export_litert": "litert.exporter",

@@ -7,13 +7,13 @@ import numpy as np
 from keras_s2s.errors import UserError
 from keras_s2s.signatures.fields import fields_of
 
-__all__ = ["Difference", "NotProven", "first_difference"]
+__all__ = ["Difference", "VerificationError", "first_difference"]
 
 TOLERANCE = 1e-4
 RELATIVE = 1e-6  # sums over long targets: float32 has seven digits
 
 
-class NotProven(UserError):
+class VerificationError(UserError):
     """An export that is not what it was made from, or that a stock server cannot run."""
 
     status = 1

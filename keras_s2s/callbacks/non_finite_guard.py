@@ -64,7 +64,7 @@ class NonFiniteGuard(keras.callbacks.Callback):
         self._lowest_mean = math.inf
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        loss, is_applied = self.model.vitals.read()
+        loss, is_applied = self.model.update_stats.read()
         if is_applied:
             self._skips = 0
             self._check_divergence(loss)

@@ -48,7 +48,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
         super().set_model(model)
         replicas = model.distribute_strategy.num_replicas_in_sync
         has_stats = hasattr(model, "configure_updates") and replicas == 1 and not model.run_eagerly
-        if has_stats and model.vitals is None and model.optimizer is not None:
+        if has_stats and model.update_stats is None and model.optimizer is not None:
             model.configure_updates()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

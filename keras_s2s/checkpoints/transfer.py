@@ -134,7 +134,7 @@ def _vocabulary_axes(
     """
     sizes = dict.fromkeys(sides, 8)
     groups = {"target": tuple(sides)} if config.tie == "all" else {s: (s,) for s in sides}
-    has_features = model.source.reads == "features", model.of_vectors
+    has_features = model.source.input_key == "features", model.has_feature_targets
     shapes = _weight_shapes(config, sizes, has_features)
     axes = {}
     for side, group in groups.items():

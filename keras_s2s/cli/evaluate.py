@@ -75,10 +75,10 @@ def _evaluate(arguments):
 
 def _metrics(arguments, config):
     from keras_s2s.metrics import SCORERS
-    from keras_s2s.metrics.evaluation import FORCED
+    from keras_s2s.metrics.evaluation import TEACHER_FORCED
 
-    known = [*FORCED, *SCORERS]
-    names = arguments.metrics or [*FORCED, *(config.training.scores or ["bleu"])]
+    known = [*TEACHER_FORCED, *SCORERS]
+    names = arguments.metrics or [*TEACHER_FORCED, *(config.training.scores or ["bleu"])]
     for name in names:
         if name not in known:
             raise UserError(f"--metrics: expected some of {', '.join(known)}, came {name}")
@@ -100,9 +100,9 @@ def _report(found, lines, as_json):
     if as_json:
         print(json.dumps({"lines": lines, **found.scores, "signatures": found.signatures}))
         return
-    from keras_s2s.metrics.evaluation import FORCED
+    from keras_s2s.metrics.evaluation import TEACHER_FORCED
 
     print(f"{'lines':<12} {lines:>9}")
     for name, value in found.scores.items():
-        figure = f"{value:>9.4f}  " if name in FORCED else f"{value:>9.2f} %"
+        figure = f"{value:>9.4f}  " if name in TEACHER_FORCED else f"{value:>9.2f} %"
         print(f"{name:<12} {figure}  {found.signatures[name]}")

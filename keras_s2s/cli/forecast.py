@@ -63,9 +63,9 @@ def _ask(model, arguments):
 
 
 def _rows(path):
-    from keras_s2s.data import read_frames, read_lines
+    from keras_s2s.data import read_features, read_lines
 
-    return read_frames(path) if is_frames(path) else read_lines(path)
+    return read_features(path) if is_frames(path) else read_lines(path)
 
 
 def _save(path, found):

@@ -105,7 +105,9 @@ class _Settings(Settings):
     def _pieces(self):
         """The pieces of the SentencePiece model without its three special ones."""
         try:
-            return [piece.piece for piece in sentencepiece_model.read(self.content).pieces[3:]]
+            return [
+                piece.piece for piece in sentencepiece_model.parse_model(self.content).pieces[3:]
+            ]
         except ValueError as error:
             raise UserError(f"{self.model}: {error}") from None
 

@@ -2,7 +2,7 @@
 
 from keras_s2s import losses
 from keras_s2s.config import Objectives
-from keras_s2s.models.training_step import token_weights
+from keras_s2s.losses.token_weights import token_weights
 
 __all__ = ["Criterion"]
 
@@ -58,7 +58,7 @@ class Criterion:
 
     def _probability(self, step):
         settings = self.settings
-        return losses.read_probability(
+        return losses.teacher_forcing_probability(
             settings.scheduled_sampling, step, settings.sampling_k, settings.sampling_probability
         )
 

@@ -7,12 +7,12 @@ from keras_s2s.errors import UserError
 from keras_s2s.tokenizers.factors import Factors
 from keras_s2s.tokenizers.multi_source import Sources
 
-__all__ = ["COMPOSED", "compose"]
+__all__ = ["COMPOSITE_KINDS", "train_composite"]
 
-COMPOSED = (Factors.kind, Sources.kind)
+COMPOSITE_KINDS = (Factors.kind, Sources.kind)
 
 
-def compose(config: TokenizerConfig, lines: Iterable[str], train: Callable):
+def train_composite(config: TokenizerConfig, lines: Iterable[str], train: Callable):
     """The tokenizer of a kind that is made of parts.
 
     Args:

@@ -114,7 +114,7 @@ def find_batch_size(
         return longest_batch(
             config.data.train,
             *tokenizers,
-            surveyed=statistics,
+            statistics=statistics,
             batch_tokens=batch_tokens,
             copy=copy,
         )

@@ -40,7 +40,7 @@ def head_class(config: Config) -> type:
 
 def uses_pointer_network(config: Config) -> bool:
     """Whether the model is a pointer network, whose target has no vocabulary."""
-    return head_class(config).points
+    return head_class(config).is_pointer
 
 
 def check_buildable(config: Config) -> None:
@@ -57,7 +57,7 @@ def check_buildable(config: Config) -> None:
     except ValueError as error:
         raise UserError(f"training.objectives.{error}") from None
     noise = config.data.noise
-    if model.head.points and (noise.drop or noise.replace):
+    if model.head.is_pointer and (noise.drop or noise.replace):
         expected = "expected no drop and no replace for a pointer network, which points at words"
         raise UserError(f"data.noise: {expected}, got {noise}")
     del model
@@ -81,12 +81,12 @@ def build_compiled_model(config: Config, tokenizers: tuple) -> keras.Model:
         raise UserError(f"data.tokenizer: {expected}, got two vocabularies")
     model = _build(
         config,
-        source.layout,
+        source.input_size,
         target.size,
         label_smoothing=training.label_smoothing,
         policy=training.policy,
     )
-    if model.of_vectors:
+    if model.has_feature_targets:
         metrics = [MeanAbsoluteError(), RootMeanSquaredError()]
     else:
         metrics = [TokenAccuracy(), Perplexity()]

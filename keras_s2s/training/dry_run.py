@@ -71,9 +71,9 @@ def _measure_full_batch(session: Session, free: int | None) -> tuple[Measurement
         return longest_batch(
             data.train,
             *session.tokenizers,
-            surveyed=session.statistics["train"],
+            statistics=session.statistics["train"],
             batch_tokens=batch_tokens,
-            copy=session.model.copies,
+            copy=session.model.supports_copy,
         )
 
     meter = UpdateMeter(session.model, read_batch)

@@ -34,10 +34,10 @@ def build_guard(session: Session) -> NonFiniteGuard:
 def _max_loss(session: Session) -> float:
     """A loss that only diverged models exceed; infinite where losses have no known scale."""
     model, length = session.model, session.config.data.max_length
-    if model.of_vectors or model.criterion is not None:
+    if model.has_feature_targets or model.criterion is not None:
         return math.inf
     # A guess among all V tokens costs ln V.
-    return 2 * math.log(model.vocabulary_size + length * model.head.points)
+    return 2 * math.log(model.vocabulary_size + length * model.head.is_pointer)
 
 
 def _roll_back(session: Session, last: Path) -> int:

@@ -122,8 +122,8 @@ def _batches(session: Session, name: str, **options: Any) -> tf.data.Dataset | N
         *session.tokenizers,
         batch_tokens=data.batch_tokens,
         max_length=data.max_length,
-        copy=session.model.copies,
-        surveyed=session.statistics[name],
+        copy=session.model.supports_copy,
+        statistics=session.statistics[name],
         **options,
     )
 

@@ -77,7 +77,7 @@ class ProfilerCallback(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._updates += 1
         if self._is_running:
-            self.model.vitals.read()  # waits for the update
+            self.model.update_stats.read()  # waits for the update
             self._traced += 1
             if self._traced == TRACED_UPDATES:
                 self.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_s2s import checkpoints
 from keras_s2s.config import Config
-from keras_s2s.data import Survey, survey
+from keras_s2s.data import CorpusStatistics, scan_corpora
 from keras_s2s.data.batching import require_pairs
 from keras_s2s.errors import UserError
 from keras_s2s.training.compilation import head_class
@@ -20,7 +20,7 @@ __all__ = ["check_corpora", "collect_statistics", "corpus_fingerprint"]
 
 def collect_statistics(
     config: Config, tokenizers: tuple, keep: str | None, log: Callable[[str], None]
-) -> dict[str, Survey]:
+) -> dict[str, CorpusStatistics]:
     """Reads both corpora before the model is built, and reports the pairs that are skipped.
 
     Args:
@@ -42,7 +42,9 @@ def collect_statistics(
             continue
         counter = PairCounter(f"data.{name}", log)
         options = _train_options(config, keep) if name == "train" else {}
-        statistics[name] = survey(corpus, *tokenizers, config.data.max_length, counter, **options)
+        statistics[name] = scan_corpora(
+            corpus, *tokenizers, config.data.max_length, counter, **options
+        )
         for line in statistics[name].describe():
             log(f"data.{name}: {line}")
         require_pairs(corpus, statistics[name])
@@ -52,11 +54,13 @@ def collect_statistics(
 
 
 def _train_options(config: Config, keep: str | None) -> dict[str, Any]:
-    storage = {"cache": config.data.cache, "copy": head_class(config).copies, "keep": keep}
+    storage = {"cache": config.data.cache, "copy": head_class(config).supports_copy, "keep": keep}
     return config.data.filters() | storage
 
 
-def check_corpora(config: Config, run_dir: Path | str, statistics: dict[str, Survey]) -> None:
+def check_corpora(
+    config: Config, run_dir: Path | str, statistics: dict[str, CorpusStatistics]
+) -> None:
     """Checks that the corpora have the content that they had when the run began.
 
     Their paths may change.
@@ -89,7 +93,7 @@ def check_corpora(config: Config, run_dir: Path | str, statistics: dict[str, Sur
         )
 
 
-def corpus_fingerprint(statistics: Survey) -> int:
+def corpus_fingerprint(statistics: CorpusStatistics) -> int:
     """A checksum of the number of tokens and of the length of every pair."""
     tokens = [statistics.source_tokens, statistics.target_tokens]
     weights = [str(index.weight) for index in statistics.indexes]

@@ -10,7 +10,7 @@ import yaml
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s.config import Config, Corpus, TokenizerConfig
-from keras_s2s.data import read_pairs, read_side, width_of
+from keras_s2s.data import feature_size, read_pairs, read_side
 from keras_s2s.errors import UserError
 from keras_s2s.io import write_atomically
 from keras_s2s.training.compilation import uses_pointer_network
@@ -142,7 +142,7 @@ def _train_side(config: Config, corpus: Corpus | list[Corpus], side: str) -> Any
     """The tokenizer of a side where one of the two sides is features."""
     index = SIDES.index(side)
     if config.data.has_features[index]:
-        return tokenizers.Frames(width_of(getattr(config.data.train_corpora[0], side)))
+        return tokenizers.Features(feature_size(getattr(config.data.train_corpora[0], side)))
     own = config.data.tokenizers()[index]
     return _train_one(_tokenizer_key(config, side), own, read_side(corpus, side))
 

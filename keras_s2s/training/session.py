@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_s2s import checkpoints
 from keras_s2s.callbacks import ProgressBar, TrainingProgress
 from keras_s2s.config import Config
-from keras_s2s.data import Survey
+from keras_s2s.data import CorpusStatistics
 from keras_s2s.errors import UserError
 from keras_s2s.training.batch_size_finder import find_batch_size
 from keras_s2s.training.compilation import build_compiled_model, check_buildable, head_class
@@ -44,7 +44,7 @@ class Session:
     config: Config
     run_dir: Path
     tokenizers: tuple
-    statistics: dict[str, Survey]
+    statistics: dict[str, CorpusStatistics]
     model: keras.Model
     progress: TrainingProgress
     progress_bar: ProgressBar
@@ -78,7 +78,7 @@ def build_session(
     check_corpora(config, run_dir, statistics)
     config = _with_forecast_steps(config, statistics["train"])
     with _explain_build_failures():
-        can_copy = head_class(config).copies
+        can_copy = head_class(config).supports_copy
         config = find_batch_size(config, tokenizers, statistics["train"], can_copy, log)
         model = build_compiled_model(config, tokenizers)
     session = Session(config, run_dir, tokenizers, statistics, model, progress, progress_bar)
@@ -113,7 +113,7 @@ def _explain_build_failures() -> Iterator[None]:
         raise UserError(f"model: out of memory while it was built; {advice}") from error
 
 
-def _with_forecast_steps(config: Config, statistics: Survey) -> Config:
+def _with_forecast_steps(config: Config, statistics: CorpusStatistics) -> Config:
     """Sets `decoding.steps`, when left out, to the length of the longest target."""
     if not config.data.has_features[1] or config.decoding.steps is not None:
         return config
@@ -126,7 +126,7 @@ def _log_model(session: Session, given: Config) -> None:
     choices = describe_choices(given, config)
     suffix = f"; {choices}" if choices else ""
     session.log(f"model: {model.count_params():,} weights{suffix}")
-    if config.training.label_smoothing and not (model.smoothing or model.of_vectors):
+    if config.training.label_smoothing and not (model.smoothing or model.has_feature_targets):
         kind, value = config.model.head["kind"], config.training.label_smoothing
         session.log(f"training.label_smoothing: {value} does not apply to the head {kind}")
 

@@ -72,7 +72,7 @@ class UpdateMeter:
         seconds = float(np.median(times[1:] if steps else times))
         self.measured.append((_padded_tokens(batch), peak.maximum()))
         tokens = int(tf.math.count_nonzero(batch[2])) * self.model.batches_per_update
-        loss, is_applied = self.model.vitals.read()
+        loss, is_applied = self.model.update_stats.read()
         return Measurement(
             batch_tokens,
             len(batch[1]),
@@ -92,7 +92,7 @@ class _UpdateTimer(keras.callbacks.Callback):
         self.start, self.times = time.perf_counter(), []
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self.model.vitals.read()  # waits for the update
+        self.model.update_stats.read()  # waits for the update
         self.times.append(time.perf_counter() - self.start)
 
 

@@ -12,7 +12,7 @@ from keras_s2s.config import Config, Decoding
 from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.signatures.fields import CAPS, signatures_of
-from keras_s2s.tokenizers import Frames, Shortlist
+from keras_s2s.tokenizers import Features, Shortlist
 from keras_s2s.translator import dictionary as dictionaries
 from keras_s2s.translator import request_batches
 from keras_s2s.translator.signature_functions import Graphs
@@ -31,7 +31,7 @@ class Served:
         tables: `tf.Module` of what an export must track besides the model's variables.
     """
 
-    of_vectors = False  # whether targets are
+    has_feature_targets = False  # whether targets are
     main = "translate"  # the signature whose defaults are the run's
 
     def __init__(
@@ -52,9 +52,9 @@ class Served:
                 raise ValueError(
                     f"{name}: expected {size} entries, the model's, came {tokenizer.size}"
                 )
-        frames = [isinstance(side, Frames) for side in (source_tokenizer, target_tokenizer)]
-        if frames[1] != self.of_vectors:
-            which = "Translator" if self.of_vectors else "Forecaster"
+        frames = [isinstance(side, Features) for side in (source_tokenizer, target_tokenizer)]
+        if frames[1] != self.has_feature_targets:
+            which = "Translator" if self.has_feature_targets else "Forecaster"
             raise ValueError(f"target_tokenizer: such a target needs a {which}")
         self.signatures = signatures_of(*frames)
         self.model = model if isinstance(model, Ensemble) else catalog.with_policy(model)
@@ -93,9 +93,9 @@ class Served:
         models = [checkpoints.load_model(one / checkpoint) for one in runs]
         for other in runs[1:]:
             _check_vocabularies(first, pair, other)
-        if cls.of_vectors and len(models) > 1:
+        if cls.has_feature_targets and len(models) > 1:
             raise UserError(f"{runs[1]}: expected one run, for forecasts are no ensemble")
-        if cls.of_vectors and shortlist is not None:
+        if cls.has_feature_targets and shortlist is not None:
             raise UserError("shortlist: expected none for forecasts, which have no tokens")
         try:
             model = models[0]

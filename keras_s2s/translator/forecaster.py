@@ -24,7 +24,7 @@ class Forecaster(Served):
         ValueError: when a side and the model differ in size.
     """
 
-    of_vectors = True
+    has_feature_targets = True
     main = FORECAST.name
 
     def forecast(self, frames, steps=None, *, batch_size=32, errors="raise"):

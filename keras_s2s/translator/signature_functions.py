@@ -125,13 +125,13 @@ class Graphs:
 
     def _read(self, inputs, given, tokenizers):
         kind = FrameSource if len(inputs) > 1 else Source
-        source = kind(*inputs, tokenizers, self.model.copies, self.caps)
+        source = kind(*inputs, tokenizers, self.model.supports_copy, self.caps)
         rows = tf.expand_dims(source.batch, 0)
         return source, {name: tf.broadcast_to(value, rows) for name, value in given.items()}
 
     def _source(self, read):
-        source = make_source(read.inputs, *self.searched, copy=self.model.copies)
-        if self.model.copies and self.searched != self.tokenizers:
+        source = make_source(read.inputs, *self.searched, copy=self.model.supports_copy)
+        if self.model.supports_copy and self.searched != self.tokenizers:
             whole = make_source(read.inputs, *self.tokenizers, copy=True)
             source["copied"] = whole["copy_ids"]
         # An empty batch has no longest row: give it one place, so that every loop has one.
@@ -154,7 +154,9 @@ class Graphs:
         """A source and its target: `Source`, target pieces, errors, and what `fit` takes."""
         source, given = self._read(inputs, given, self.tokenizers)
         pieces, error = request_options.read_target(given, source)
-        example = make_example(source.inputs, pieces, *self.tokenizers, copy=self.model.copies)
+        example = make_example(
+            source.inputs, pieces, *self.tokenizers, copy=self.model.supports_copy
+        )
         return source, pieces, error, example
 
     def _found(self, found, source, error, replace):

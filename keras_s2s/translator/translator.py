@@ -114,7 +114,7 @@ class Translator(Served):
         outputs = self._graphs.translate(
             *source,
             alignment=self.decoding.needs_alignment(),
-            extras=self.decoding.needs_extras() or bool(self.target_tokenizer.opening),
+            extras=self.decoding.needs_extras() or bool(self.target_tokenizer.prefix_tokens),
             **self.constants(self.signatures["translate"]),
         )
         return {"text": outputs["text"][:, 0], "score": outputs["score"][:, 0]}

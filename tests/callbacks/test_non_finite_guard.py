@@ -14,7 +14,7 @@ class FakeModel:
     stop_training = True
 
     def __init__(self):
-        self.vitals, self.last = self, (1.0, True)
+        self.update_stats, self.last = self, (1.0, True)
 
     def read(self):
         return self.last

@@ -44,8 +44,8 @@ def their_ids(text):
 
 def our_logits(translator, sources, targets):
     source, target = translator.source_tokenizer, translator.target_tokenizer
-    x = make_source(source.pieces(tf.constant(sources)), source, target)
-    ids = target.ids(target.pieces(tf.constant(targets))).to_tensor(0)
+    x = make_source(source.tokenize(tf.constant(sources)), source, target)
+    ids = target.ids(target.tokenize(tf.constant(targets))).to_tensor(0)
     return translator.model(
         {"source": x, "target": tf.pad(ids, [[0, 0], [1, 0]], constant_values=2)}
     )

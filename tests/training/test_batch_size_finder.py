@@ -7,7 +7,7 @@ import pytest
 
 from keras_s2s import checkpoints
 from keras_s2s.config import Config, Corpus, TokenizerConfig
-from keras_s2s.data import longest_batch, survey
+from keras_s2s.data import longest_batch, scan_corpora
 from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import train as train_tokenizer
 from keras_s2s.training import batch_size_finder, memory, train
@@ -59,11 +59,11 @@ def test_the_longest_batch_holds_the_longest_pairs(tmp_path, cached):
     corpus = Corpus(pairs=str(tmp_path / "x.tsv"))
     side = train_tokenizer(TokenizerConfig(kind="characters", size=None), ["aA"])
     cache = str(tmp_path / "cache") if cached else None
-    statistics = survey(corpus, side, side, 20, cache=cache)
+    statistics = scan_corpora(corpus, side, side, 20, cache=cache)
 
     def lengths(batch_tokens):
         x, y, weight = longest_batch(
-            corpus, side, side, surveyed=statistics, batch_tokens=batch_tokens
+            corpus, side, side, statistics=statistics, batch_tokens=batch_tokens
         )
         assert x["source"]["ids"].shape == y.shape == weight.shape
         return sorted(weight.numpy().sum(axis=1).astype(int).tolist())

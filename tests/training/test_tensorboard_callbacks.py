@@ -196,7 +196,7 @@ def test_callbacks_in_the_fit_of_a_custom_model(watched, tmp_path):
     trained, _ = events(tmp_path / "curves" / "train")
     for tag in ("loss", "learning_rate", "gradient_norm"):
         assert steps(trained, tag) == [1, 2, 3, 4]
-    assert scalar(trained[4, "gradient_norm"]) == model.vitals.gradient_norm()
+    assert scalar(trained[4, "gradient_norm"]) == model.update_stats.gradient_norm()
     assert {tag for _, tag in found} >= {"attention/1", "attention_sharpness/cross attention"}
     assert steps(found, "attention/1") == [2, 4]
     assert not steps(found, "attention/2")

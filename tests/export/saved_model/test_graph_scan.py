@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_s2s.export import NotProven
-from keras_s2s.export.saved_model.graph_scan import scan
+from keras_s2s.export import VerificationError
+from keras_s2s.export.saved_model.serving_compatibility import check_serving_compatibility
 
 TEXT = tf.TensorSpec([None], tf.string, "text")
 
@@ -22,7 +22,7 @@ def test_what_a_server_has_passes(tmp_path):
         kept = tf.while_loop(lambda i, x: i < 3, lambda i, x: (i + 1, x + "a"), (0, text))[1]
         return {"text": tf.cond(tf.size(kept) > 1, lambda: kept, lambda: text)}
 
-    scan(saved(tmp_path, function))
+    check_serving_compatibility(saved(tmp_path, function))
 
 
 @pytest.mark.parametrize("inside", [False, True])
@@ -34,8 +34,10 @@ def test_a_callback_into_python(tmp_path, inside):
         found = tf.while_loop(lambda x: True, call, [text])[0] if inside else call(text)
         return {"text": found}
 
-    with pytest.raises(NotProven, match=r"operation PyFunc \(node .* of function .*\): a callback"):
-        scan(saved(tmp_path, function))
+    with pytest.raises(
+        VerificationError, match=r"operation PyFunc \(node .* of function .*\): a callback"
+    ):
+        check_serving_compatibility(saved(tmp_path, function))
 
 
 def test_a_function_for_xla_alone(tmp_path):
@@ -44,8 +46,12 @@ def test_a_function_for_xla_alone(tmp_path):
     def function(x):
         return {"x": inner(x)}
 
-    with pytest.raises(NotProven, match="it must be compiled by XLA, which a stock server has off"):
-        scan(saved(tmp_path, function, tf.TensorSpec([None], tf.float32, "x")))
+    with pytest.raises(
+        VerificationError, match="it must be compiled by XLA, which a stock server has off"
+    ):
+        check_serving_compatibility(
+            saved(tmp_path, function, tf.TensorSpec([None], tf.float32, "x"))
+        )
 
 
 def test_an_operation_of_another_library(tmp_path):
@@ -57,8 +63,8 @@ def test_an_operation_of_another_library(tmp_path):
             node.op = node.op.replace("StringLower", "Addons>StringLower")
     path.write_bytes(model.SerializeToString())
     message = r"operation Addons>StringLower \(node .*\): neither of TensorFlow nor"
-    with pytest.raises(NotProven, match=message):
-        scan(tmp_path)
+    with pytest.raises(VerificationError, match=message):
+        check_serving_compatibility(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +80,12 @@ def test_an_operation_of_another_library(tmp_path):
 )
 def test_a_tensor_that_no_batch_can_have(tmp_path, output, came):
     message = f"output found: expected the batch, of any size, as the first dimension, came {came}"
-    with pytest.raises(NotProven, match=message):
-        scan(saved(tmp_path, lambda text: {"found": output(text)}))
+    with pytest.raises(VerificationError, match=message):
+        check_serving_compatibility(saved(tmp_path, lambda text: {"found": output(text)}))
 
 
 def test_an_input_of_a_fixed_batch(tmp_path):
     spec = tf.TensorSpec([4], tf.string, "text")
     saved(tmp_path, lambda text: {"text": tf.repeat(text, tf.size(text))}, spec)
-    with pytest.raises(NotProven, match=r"input text: expected the batch, .*, came \[4\]"):
-        scan(tmp_path)
+    with pytest.raises(VerificationError, match=r"input text: expected the batch, .*, came \[4\]"):
+        check_serving_compatibility(tmp_path)

@@ -12,12 +12,12 @@ from tensorflow_serving.apis import predict_pb2
 
 from keras_s2s.export.saved_model.warmup import write_requests
 from keras_s2s.export.verification import session_worker
-from keras_s2s.export.verification.comparison import NotProven
+from keras_s2s.export.verification.comparison import VerificationError
 
-__all__ = ["Replay"]
+__all__ = ["SessionProcess"]
 
 
-class Replay:
+class SessionProcess:
     """A process that loads a SavedModel as TensorFlow Serving does; in a `with` block.
 
     Args:
@@ -64,18 +64,20 @@ class Replay:
         try:
             _, said = self._process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            raise NotProven(f"the export did not answer within {seconds:.0f} s") from None
+            raise VerificationError(f"the export did not answer within {seconds:.0f} s") from None
         path = self._place / session_worker.OUTCOME
         if not path.exists():
             last = " ".join(said.strip().splitlines()[-1:])
             status = self._process.returncode
-            raise NotProven(f"the process that loads the export ended by {status}: {last}")
+            raise VerificationError(f"the process that loads the export ended by {status}: {last}")
         outcome = json.loads(path.read_text())
         self.seconds = outcome["seconds"]
         if outcome["failure"] is not None:
             number = min(outcome["answered"], len(self._asked) - 1)
             signature = self._asked[number].signature
-            raise NotProven(f"the export fails at signature {signature}: {outcome['failure']}")
+            raise VerificationError(
+                f"the export fails at signature {signature}: {outcome['failure']}"
+            )
         return list(self._read())
 
     def odd_weights(self) -> dict:
