@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.model_card import describe_training_run, read_card
 from keras_s2s.export.saved_model.compiled_search import XLA_ATTRIBUTE, XLA_SERVER_FLAG
 from keras_s2s.export.saved_model.graph_file import read_graph

@@ -57,7 +57,7 @@ def describe_training_run(run: Path | str | list, checkpoint: str) -> dict[str, 
         UserError: `run` is not a run directory or has no such checkpoint.
     """
     run = first_run_directory(run)
-    config, (_, state) = Config.of_run(run).to_dict(), checkpoints.load(run / checkpoint)
+    config, (_, state) = Config.from_run(run).to_dict(), checkpoints.load(run / checkpoint)
     training = {
         "checkpoint": checkpoint,
         "updates": state["step"],

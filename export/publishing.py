@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["check_version", "keep_newest", "list_versions", "publish"]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import read_lines, read_side
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import RESERVED_TOKENS, Shortlist, Tokenizer, load_pair
 
 __all__ = ["load_shortlist", "most_frequent_tokens"]
@@ -45,7 +46,7 @@ def load_shortlist(run: Path | str, shortlist: str) -> list[str]:
 def _count_training_tokens(run: Path | str, tokenizer: Tokenizer, count: int) -> list[str]:
     if count < 1:
         raise UserError(f"shortlist: expected a file or at least 1 token, got {count}")
-    corpora = Config.of_run(run).data.train
+    corpora = Config.from_run(run).data.train
     if corpora is None:
         reason = f"{run} names no training data to count tokens in"
         raise UserError(f"shortlist: expected a file because {reason}, got {count}")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["QUANTIZATIONS", "WEIGHT_TYPES", "Variant"]
 

@@ -18,7 +18,7 @@ _MODULES = {
     "Forecaster": "translator",
     "Seq2Seq": "models.seq2seq",
     "Translator": "translator",
-    "UserError": "config",
+    "UserError": "errors",
     "build": "models",
     "plot_attention": "tensorboard.figures",
     "train": "training",

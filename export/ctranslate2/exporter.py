@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from keras_s2s import tokenizers
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.ctranslate2 import model_spec, verification
 from keras_s2s.translator import Translator
 

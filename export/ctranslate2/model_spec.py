@@ -7,9 +7,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import SpecialIds, UserError
+from keras_s2s.config import SpecialIds
 from keras_s2s.decoders import TransformerDecoder
 from keras_s2s.encoders import TransformerEncoder
+from keras_s2s.errors import UserError
 from keras_s2s.heads import SoftmaxHead
 from keras_s2s.layers.positions import SINUSOIDAL_KINDS as SINUSOIDS
 from keras_s2s.layers.positions import sinusoidal_positions

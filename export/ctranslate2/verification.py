@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import RESERVED_TOKENS, Tokenizer
 from keras_s2s.translator import END_MARK, Translator
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.litert.embedding_quantization import (
     quantize_embeddings,
     share_tied_embeddings,

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import read_pairs
+from keras_s2s.errors import UserError
 from keras_s2s.export.litert.metadata import build_metadata
 from keras_s2s.export.model_card import build_card, describe_training_run, save_card
 from keras_s2s.export.publishing import check_version, publish
@@ -239,7 +240,7 @@ def _with_caps(translator: Translator, beam: int | None, max_length: int | None)
 
 def _load_lines(run: Path | str | Sequence) -> list[tuple[str, str]]:
     """The first pairs of a run's validation data; an empty list if it is not available."""
-    corpus = Config.of_run(first_run_directory(run)).data.valid
+    corpus = Config.from_run(first_run_directory(run)).data.valid
     try:
         return list(itertools.islice(read_pairs(corpus), MAX_LINES)) if corpus else []
     except UserError:

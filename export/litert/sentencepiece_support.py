@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.litert.default_search import has_plain_search
 from keras_s2s.export.litert.sentencepiece_kernels import FIRST, SPACE, KernelTokenizer
 from keras_s2s.export.litert.string_signature import ODD_TEXTS

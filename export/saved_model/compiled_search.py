@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.verification.probe_requests import ProbeRequest, build_request
 from keras_s2s.search import CompiledSearch
 from keras_s2s.tokenizers import RESERVED_TOKENS, Features, Tokenizer

@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from keras_s2s.config import UserError
 from keras_s2s.data.line_files import tensorflow_message
+from keras_s2s.errors import UserError
 from keras_s2s.export.model_card import describe_training_run, read_card, save_card, write_card
 from keras_s2s.export.publishing import check_version, publish
 from keras_s2s.export.saved_model.batching import batch_requests

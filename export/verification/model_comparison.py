@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.saved_model.warmup import WARMUP, read_requests
 from keras_s2s.export.verification.comparison import VerificationError
 from keras_s2s.export.verification.probe_requests import (

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import read_pairs
+from keras_s2s.errors import UserError
 from keras_s2s.export.verification.feature_requests import random_frames
 from keras_s2s.export.verification.probe_requests import RequestCorpus
 from keras_s2s.tokenizers import RESERVED_TOKENS, Features, Tokenizer
@@ -32,7 +33,7 @@ def load_validation_pairs(run: Path | str | Sequence) -> list[tuple[str, str]]:
     Raises:
         UserError: `run` is not a run directory.
     """
-    corpus = Config.of_run(first_run_directory(run)).data.valid
+    corpus = Config.from_run(first_run_directory(run)).data.valid
     if corpus is None:
         return []
     try:

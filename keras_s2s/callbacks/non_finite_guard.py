@@ -1,97 +1,109 @@
-"""Updates that are not numbers and training that diverges: named, and survived if so wished."""
+"""Detection of non-finite updates and of divergence."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
 
-from keras_s2s.config import UserError
+from keras_s2s.callbacks.training_progress import TrainingProgress
+from keras_s2s.errors import UserError
 
-__all__ = ["Guard", "Rescue"]
+__all__ = ["NonFiniteGuard", "NonFinitePolicy"]
 
-SKIPS = 10  # in a row: then it is no single batch
-ROLL_BACKS = 3  # without a validation in between
-SLOW = 0.98  # share of the old in the running mean of the loss
+MAX_SKIPS = 10  # consecutive; more have another cause than a single batch
+MAX_ROLL_BACKS = 3  # between two validations
+MOMENTUM = 0.98  # of the running mean of the loss
 ADVICE = "lower training.learning_rate, or set training.clip_norm or a longer warmup"
 
 
-class Rescue(NamedTuple):
-    """What `Guard` does about a bad update.
+class NonFinitePolicy(NamedTuple):
+    """Action of `NonFiniteGuard` on a non-finite update.
 
     Attributes:
-        how: `stop`, `skip` or `roll_back`.
-        blame: `blame()` names the lines of the corpus that the last update was made of.
-        roll_back: puts the last checkpoint back, and gives its update.
+        action: `stop`, `skip` or `roll_back`.
+        locate_batch: `locate_batch()` returns the corpus lines of the last update, as text.
+        roll_back: `roll_back()` restores the last checkpoint and returns its number of updates.
     """
 
-    how: str
-    blame: callable
-    roll_back: callable
+    action: str
+    locate_batch: Callable[[], str]
+    roll_back: Callable[[], int]
 
 
-class Guard(keras.callbacks.Callback):
-    """Watches every update of a model with `vitals` (see `keras_s2s.updates`).
+class NonFiniteGuard(keras.callbacks.Callback):
+    """Checks every update of a model with `vitals` (see `keras_s2s.models.training_step`).
 
-    A bad update is one whose loss or gradients are not finite; it was left out, and nothing but
-    its batches is lost. Training has diverged when the mean loss of about the last 50 updates is
-    above `hopeless` and twice the best there was.
+    An update is non-finite if its loss or a gradient is not finite. The model leaves such an
+    update out, so only its batches are lost. Training has diverged if the mean loss of about the
+    last 50 updates is above `max_loss` and above twice its lowest value.
 
     Args:
-        course: the run's; stands before this in the list of callbacks.
-        rescue: stop at a bad update, or go on without it, or from the last checkpoint. Diverged
-            training can only go back or stop.
-        hopeless: a loss that a model which knows nothing stays below, such as 2 ln(V).
-        say: takes a line for the user.
+        progress: the progress of the run, an earlier callback in the list.
+        policy: the action on a non-finite update. Diverged training is rolled back or stopped.
+        max_loss: a loss that an untrained model does not exceed, such as 2 ln(V).
+        log: takes a line for the user.
 
     Raises:
-        UserError: when training should not or cannot go on.
+        UserError: training should not or cannot continue.
     """
 
-    def __init__(self, course, rescue, *, hopeless=math.inf, say=None):
+    def __init__(
+        self,
+        progress: TrainingProgress,
+        policy: NonFinitePolicy,
+        *,
+        max_loss: float = math.inf,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__()
-        self.course, self.rescue, self.hopeless = course, rescue, hopeless
-        self.say = say or (lambda text: None)
-        self._skipped = self._rolled_back = 0
-        self._mean, self._best = None, math.inf
+        self.progress, self.policy, self.max_loss = progress, policy, max_loss
+        self.log = log or (lambda text: None)
+        self._skips = self._roll_backs = 0
+        self._mean: float | None = None
+        self._lowest_mean = math.inf
 
-    def on_train_batch_end(self, batch, logs=None):
-        loss, made = self.model.update_stats.read()
-        if made:
-            self._skipped = 0
-            self._follow(loss)
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        loss, is_applied = self.model.update_stats.read()
+        if is_applied:
+            self._skips = 0
+            self._check_divergence(loss)
             return
-        what = "a gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
-        what = f"update {self.course.step:,}: {what}; made of {self.rescue.blame()}"
-        if self.rescue.how == "skip":
-            self._skip(what)
+        problem = "a gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
+        lines = self.policy.locate_batch()
+        problem = f"update {self.progress.step:,}: {problem}; read from {lines}"
+        if self.policy.action == "skip":
+            self._skip(problem)
         else:
-            self._go_back(what, "skip or roll_back goes on by itself")
+            self._roll_back(problem, "skip or roll_back continues")
 
-    def on_epoch_end(self, epoch, logs=None):
-        self._rolled_back = 0
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self._roll_backs = 0
 
-    def _follow(self, loss):
-        self._mean = loss if self._mean is None else SLOW * self._mean + (1 - SLOW) * loss
-        if self._mean > max(self.hopeless, 2 * self._best):
-            was = f"a mean loss of {self._mean:.4g} after {self._best:.4g}"
-            what = f"update {self.course.step:,}: training has diverged, {was}"
-            self._go_back(what, "roll_back goes back by itself")
+    def _check_divergence(self, loss: float) -> None:
+        mean = loss if self._mean is None else MOMENTUM * self._mean + (1 - MOMENTUM) * loss
+        self._mean = mean
+        if mean > max(self.max_loss, 2 * self._lowest_mean):
+            change = f"a mean loss of {mean:.4g} after {self._lowest_mean:.4g}"
+            problem = f"update {self.progress.step:,}: training has diverged, {change}"
+            self._roll_back(problem, "roll_back continues from the last checkpoint")
             return
-        self._best = min(self._best, self._mean)
+        self._lowest_mean = min(self._lowest_mean, mean)
 
-    def _skip(self, what):
-        self._skipped += 1
-        if self._skipped >= SKIPS:
-            raise UserError(f"{what}; the last {SKIPS} updates all were like that: {ADVICE}")
-        self.say(f"{what}; skipped")
+    def _skip(self, problem: str) -> None:
+        self._skips += 1
+        if self._skips >= MAX_SKIPS:
+            raise UserError(f"{problem}; the last {MAX_SKIPS} updates are all non-finite: {ADVICE}")
+        self.log(f"{problem}; skipped")
 
-    def _go_back(self, what, otherwise):
-        if self.rescue.how != "roll_back":
-            raise UserError(f"{what}; {ADVICE}; training.on_nan: {otherwise}")
-        self._rolled_back += 1
-        if self._rolled_back > ROLL_BACKS:
-            raise UserError(f"{what}; {ROLL_BACKS} times back to the last checkpoint: {ADVICE}")
-        step = self.rescue.roll_back()
-        self._mean = None if math.isinf(self._best) else self._best
+    def _roll_back(self, problem: str, alternative: str) -> None:
+        if self.policy.action != "roll_back":
+            raise UserError(f"{problem}; {ADVICE}; training.on_nan: {alternative}")
+        self._roll_backs += 1
+        if self._roll_backs > MAX_ROLL_BACKS:
+            repeated = f"rolled back {MAX_ROLL_BACKS} times since the last validation"
+            raise UserError(f"{problem}; {repeated}: {ADVICE}")
+        step = self.policy.roll_back()
+        self._mean = None if math.isinf(self._lowest_mean) else self._lowest_mean
         self.model.stop_training = False
-        self.say(f"{what}; back to update {step:,}, and past this batch")
+        self.log(f"{problem}; rolled back to update {step:,}, continuing after this batch")

@@ -1,12 +1,13 @@
-"""Where a run is: the one place that counts its updates, and what a checkpoint must remember."""
+"""The progress of a run over all its sessions."""
 
 import time
+from typing import Any
 
 import keras
 
-__all__ = ["Course"]
+__all__ = ["TrainingProgress"]
 
-FRESH = {
+INITIAL_STATE = {
     "step": 0,
     "position": 0,
     "validations": 0,
@@ -19,72 +20,82 @@ FRESH = {
 }
 
 
-class Course(keras.callbacks.Callback):
-    """Counts the updates of a run over all its sessions.
+class TrainingProgress(keras.callbacks.Callback):
+    """Counts the updates of a run and holds the state that its checkpoints store.
 
     Args:
-        updates: of the whole run.
-        state: what `snapshot` gave to the checkpoint that training resumes; {} at the beginning.
-        batches: that one update takes from the data.
+        updates: updates of the whole run.
+        state: the `snapshot` of the checkpoint that training resumes from; None for a new run.
+        batches: number of batches of an update.
 
     Attributes:
-        state: JSON values: `step`, updates made; `position`, batches read; `validations`,
-            `best`, `best_step`, `waited`, `figures`, as the last validation left them; `seconds`
-            of training; `sums`, what the metrics had summed up in the middle of an epoch.
+        state: JSON values: `step`, updates made; `position`, batches read; `validations`, `best`,
+            `best_step`, `waited` and `figures`, set by the last validation; `seconds` of training;
+            `sums`, the metric variables in the middle of an epoch.
+
+    Example:
+
+    >>> from keras_s2s.callbacks import TrainingProgress
+    >>> progress = TrainingProgress(updates=100, state={"step": 60})
+    >>> progress.step, progress.is_finished
+    (60, False)
     """
 
-    def __init__(self, updates, *, state=None, batches=1):
+    def __init__(
+        self, updates: int, *, state: dict[str, Any] | None = None, batches: int = 1
+    ) -> None:
         super().__init__()
         self.updates, self.batches = updates, batches
-        self.state = {**FRESH, **(state or {})}
-        self._began = time.monotonic()
-        self._moved = False
+        self.state: dict[str, Any] = {**INITIAL_STATE, **(state or {})}
+        self._start = time.monotonic()
+        self._has_updated = False  # since the last `resume`
 
     @property
     def step(self) -> int:
-        """Updates made."""
+        """Number of updates made."""
         return self.state["step"]
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether all updates are made."""
         return self.step >= self.updates
 
-    def due(self, every: int) -> bool:
-        """Whether the update just made is one of every so many."""
-        return self._moved and self.step % every == 0
+    def is_due(self, every: int) -> bool:
+        """Whether the number of updates just became a multiple of `every`."""
+        return self._has_updated and self.step % every == 0
 
-    def snapshot(self, *, within: bool = False) -> dict:
-        """What a checkpoint keeps.
+    def snapshot(self, *, include_metrics: bool = False) -> dict[str, Any]:
+        """The state to store in a checkpoint.
 
         Args:
-            within: whether an epoch is under way, so that its sums must come back too.
+            include_metrics: whether to include the metric variables, for a checkpoint in the
+                middle of an epoch.
         """
-        sums = [v.numpy().tolist() for v in self.model.metrics_variables] if within else []
+        variables = self.model.metrics_variables if include_metrics else []
         self.state["seconds"] = self.seconds()
-        return {**self.state, "sums": sums}
+        return {**self.state, "sums": [v.numpy().tolist() for v in variables]}
 
     def seconds(self) -> float:
         """Seconds of training over all sessions."""
-        return time.monotonic() - self._began
+        return time.monotonic() - self._start
 
-    def resume(self, state: dict) -> None:
-        """Goes on from what `snapshot` gave; the sums return with the next update."""
-        self.state, self._moved = {**FRESH, **state}, False
+    def resume(self, state: dict[str, Any]) -> None:
+        """Continues from a `snapshot`; its metric variables are added at the next update."""
+        self.state, self._has_updated = {**INITIAL_STATE, **state}, False
 
-    def on_train_begin(self, logs=None):
-        self._began = time.monotonic() - self.state["seconds"]
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._start = time.monotonic() - self.state["seconds"]
 
-    def on_train_batch_end(self, batch, logs=None):
-        self._moved = True
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._has_updated = True
         self.state["step"] += 1
         self.state["position"] += self.batches
-        self._add_sums()
-        if self.finished:
+        self._restore_metrics()
+        if self.is_finished:
             self.model.stop_training = True
 
-    def _add_sums(self):
-        # Keras makes the metrics' variables with the first update; what they hold are sums
+    def _restore_metrics(self) -> None:
+        # Keras creates the metric variables at the first update. They are sums, so adding restores.
         for variable, value in zip(self.model.metrics_variables, self.state["sums"], strict=False):
             variable.assign_add(value)
         self.state["sums"] = []

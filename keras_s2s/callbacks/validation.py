@@ -1,142 +1,99 @@
-"""Validation: decode and score, keep the best and the last, stop in time."""
+"""Validation: scores, checkpoints and early stopping."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
-from keras_s2s.config import UserError
+from keras_s2s.callbacks.best_tracker import BestTracker
+from keras_s2s.callbacks.training_progress import TrainingProgress
+from keras_s2s.errors import UserError
 
-__all__ = ["Checkpoint", "Goal", "Means", "Validate"]
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What makes a checkpoint the best, and how long to wait for a better one.
-
-    Attributes:
-        metric: the key of the logs that decides, such as `val_loss`; None: the latest is the best.
-        higher_is_better: of that metric.
-        patience: validations without a better metric after which training stops; None: never.
-    """
-
-    metric: str | None = "val_loss"
-    higher_is_better: bool = False
-    patience: int | None = None
-
-    def better(self, value, best) -> bool:
-        """Whether `value` beats the best so far; everything beats None and not a number."""
-        if self.metric is None or best is None or math.isnan(best):
-            return True
-        return value > best if self.higher_is_better else value < best
+__all__ = ["Validation"]
 
 
-class Validate(keras.callbacks.Callback):
-    """After each validation of `fit`: decode and score, save the last and the best, stop in time.
+class Validation(keras.callbacks.Callback):
+    """Scores the model, saves the last and the best checkpoint and stops training in time.
 
-    It ends an epoch whenever the run's updates are a multiple of `every`, so give `fit` more
-    `steps_per_epoch` than that. Scores join the epoch's logs as `val_NAME`, with `step`,
+    Ends an epoch whenever the number of updates is a multiple of `every`, so pass `fit` more
+    `steps_per_epoch` than that. The logs of the epoch get the scores as `val_NAME`, and `step`,
     `learning_rate` and `seconds` (of training, over all sessions).
 
     Args:
-        course: the run's, which stands before this in the list of callbacks.
+        progress: the progress of the run, an earlier callback in the list.
         every: updates between two validations.
-        save: `save(state, is_best)` writes checkpoints; `state` is what a later session gets.
-        goal: which is the best, and when to give up.
-        score: `score()` decodes and gives {name: value}; None for no decoding.
-        say: takes a line for the user.
+        save: `save(state, is_best)` writes checkpoints that store `state`.
+        tracker: decides which checkpoint is the best and when to stop.
+        score: `score()` decodes and returns {name: value}; None for no decoding.
+        log: takes a line for the user.
 
     Raises:
-        UserError: the loss is not a number any more; nothing is saved then.
+        UserError: the loss is not finite; nothing is saved then.
     """
 
-    def __init__(self, course, every, save, *, goal=None, score=None, say=None):
+    def __init__(
+        self,
+        progress: TrainingProgress,
+        every: int,
+        save: Callable[[dict[str, Any], bool], None],
+        *,
+        tracker: BestTracker | None = None,
+        score: Callable[[], dict[str, float]] | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__()
-        self.course, self.every, self.save, self.score = course, every, save, score
-        self.goal, self.say = goal or Goal(), say or (lambda text: None)
+        self.progress, self.every, self.save, self.score = progress, every, save, score
+        self.tracker, self.log = tracker or BestTracker(), log or (lambda text: None)
 
-    def on_train_batch_end(self, batch, logs=None):
-        # Keras ends an epoch here, validates, and asks again after `on_epoch_end`
-        if self.course.due(self.every):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        # Keras ends the epoch, validates, and reads this flag again after `on_epoch_end`.
+        if self.progress.is_due(self.every):
             self.model.stop_training = True
 
-    def on_epoch_end(self, epoch, logs=None):
-        self._check(logs)
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        self._check_loss(logs)
         if self.score is not None:
             logs.update({f"val_{name}": value for name, value in self.score().items()})
-        logs["step"] = self.course.step
+        logs["step"] = self.progress.step
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        logs["seconds"] = self.course.seconds()
-        value = logs[self.goal.metric] if self.goal.metric else None
-        is_best = self.goal.better(value, self.course.state["best"])
-        self._remember(logs, is_best)
-        self.save(self.course.snapshot(), is_best)
-        self.say(_summary(logs) + ("; the best so far" if is_best and self.goal.metric else ""))
-        if self.exhausted():
-            state = self.course.state
-            waited = f"{state['waited']} validations without a better {self.goal.metric[4:]}"
-            self.say(f"stopped after {waited}; the best was at update {state['best_step']:,}")
-        self.model.stop_training = self.course.finished or self.exhausted()
+        logs["seconds"] = self.progress.seconds()
+        is_best = self._update_state(logs)
+        self.save(self.progress.snapshot(), is_best)
+        self.log(
+            _summarize(logs) + ("; the best so far" if is_best and self.tracker.metric else "")
+        )
+        is_exhausted = self.tracker.is_exhausted(self.progress.state)
+        if is_exhausted:
+            self._log_early_stop()
+        self.model.stop_training = self.progress.is_finished or is_exhausted
 
-    def exhausted(self) -> bool:
-        """Whether patience has run out."""
-        patience = self.goal.patience
-        return patience is not None and self.course.state["waited"] >= patience
-
-    def _check(self, logs):
+    def _check_loss(self, logs: dict) -> None:
         loss = logs.get("loss", 0.0)
         if not math.isfinite(loss):
             advice = "lower training.learning_rate, or set training.clip_norm or a longer warmup"
-            raise UserError(f"the loss became {loss} before update {self.course.step:,}; {advice}")
+            raise UserError(
+                f"the loss became {loss} before update {self.progress.step:,}; {advice}"
+            )
 
-    def _remember(self, logs, is_best):
-        state = self.course.state
-        figures = {name: float(value) for name, value in logs.items()}
-        new = {
-            "validations": state["validations"] + 1,
-            "figures": figures,
-            "waited": 0 if is_best else state["waited"] + 1,
-        }
-        if is_best:
-            new |= {"best": logs.get(self.goal.metric), "best_step": self.course.step}
-        state |= new
+    def _update_state(self, logs: dict) -> bool:
+        """Records the validation in the run's state; returns whether it is the best so far."""
+        state = self.progress.state
+        state["validations"] += 1
+        state["figures"] = {name: float(value) for name, value in logs.items()}
+        return self.tracker.update(state, logs)
 
-
-class Means(keras.callbacks.Callback):
-    """Validates with the running means of the weights (see `Updates.averaged`)."""
-
-    def on_test_begin(self, logs=None):
-        self._within = self.model.averaged()
-        self._within.__enter__()
-
-    def on_test_end(self, logs=None):
-        self._within.__exit__(None, None, None)
+    def _log_early_stop(self) -> None:
+        state, metric = self.progress.state, (self.tracker.metric or "").removeprefix("val_")
+        waited = f"{state['waited']} validations without a better {metric}"
+        self.log(f"stopped after {waited}; the best was at update {state['best_step']:,}")
 
 
-class Checkpoint(keras.callbacks.Callback):
-    """Saves between validations too, so that a cut-off session loses less.
-
-    Args:
-        course: the run's.
-        every: updates between two checkpoints.
-        save: `save(state)` writes one.
-    """
-
-    def __init__(self, course, every, save):
-        super().__init__()
-        self.course, self.every, self.save = course, every, save
-
-    def on_train_batch_end(self, batch, logs=None):
-        # at the end of an epoch the validation saves
-        if self.course.due(self.every) and not self.model.stop_training:
-            self.save(self.course.snapshot(within=True))
-
-
-def _summary(logs):
-    """One line: the validation's figures, or training's where there is none."""
+def _summarize(logs: dict) -> str:
+    """The figures of a validation in one line, or those of training if there is no validation."""
     valid = {name[4:]: value for name, value in logs.items() if name.startswith("val_")}
     side = "validation" if valid else "training"
-    known = ("loss", "accuracy", "perplexity")
-    chosen = {name: (valid or logs)[name] for name in known if name in (valid or logs)} | valid
-    figures = ", ".join(f"{name} {value:.4g}" for name, value in chosen.items())
-    return f"update {logs['step']:,}: {side} {figures}"
+    first = ("loss", "accuracy", "perplexity")
+    figures = {name: (valid or logs)[name] for name in first if name in (valid or logs)} | valid
+    text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+    return f"update {logs['step']:,}: {side} {text}"

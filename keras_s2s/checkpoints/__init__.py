@@ -1,12 +1,13 @@
-"""Checkpoints: saving and coming back, and one model's weights in another.
+"""Checkpoints: saving, restoring, averaging, and transfer of weights between models.
 
-A directory holds `checkpoint.json`, replaced whole as the last act of saving, and the `.keras`
-file it names (weights and the optimizer's variables). Whoever reads goes by the manifest alone, so
-a process killed at any moment leaves either the checkpoint before or the one after.
+A checkpoint directory holds a `.keras` file (weights and optimizer variables) and the manifest
+`checkpoint.json`, which names that file. The manifest is replaced atomically as the last step of
+saving, and readers follow the manifest only, so a process killed at any moment leaves either the
+previous checkpoint or the new one.
 """
 
 from keras_s2s.checkpoints.averaging import average
-from keras_s2s.checkpoints.named_weights import named_weights, pick
+from keras_s2s.checkpoints.named_weights import match_weights, named_weights
 from keras_s2s.checkpoints.storage import (
     IMPORTED,
     MANIFEST,
@@ -17,17 +18,21 @@ from keras_s2s.checkpoints.storage import (
     restore,
     save,
 )
-from keras_s2s.checkpoints.transfer import Vocabularies, transfer
+from keras_s2s.checkpoints.transfer import TransferResult, Vocabularies, transfer
+
+pick = match_weights  # the name of the first edition, kept importable
 
 __all__ = [
     "IMPORTED",
     "MANIFEST",
+    "TransferResult",
     "Vocabularies",
     "average",
     "copy",
     "exists",
     "load",
     "load_model",
+    "match_weights",
     "named_weights",
     "pick",
     "restore",

@@ -1,4 +1,4 @@
-"""Checkpoint directories: one `.keras` file and the manifest that commits it."""
+"""Checkpoint directories: a `.keras` file and the manifest that commits it."""
 
 import importlib
 import json
@@ -7,17 +7,19 @@ import shutil
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from keras_s2s.config import UserError, replace_file, replacing
+from keras_s2s.errors import UserError
+from keras_s2s.io import atomic_path, flush_file, write_atomically
 
 __all__ = ["IMPORTED", "MANIFEST", "copy", "exists", "load", "load_model", "restore", "save"]
 
 MANIFEST = "checkpoint.json"
-IMPORTED = "imported"  # of a run that an importer made: what its training begins with
-# Keras finds a saved class by its registration, that is, once its room is imported.
-ROOMS = (
+IMPORTED = "imported"  # in an imported run, the checkpoint that its training starts from
+# Keras finds a saved class by its registration, which happens when its module is imported.
+_MODULES_WITH_REGISTERED_CLASSES = (
     "models",
     "models.seq2seq",
     "encoders",
@@ -31,94 +33,99 @@ ROOMS = (
 )
 
 
-def save(model, directory, state: dict) -> Path:
-    """Writes the model and commits it together with `state`.
+def save(model: keras.Model, directory: Path | str, state: dict[str, Any]) -> Path:
+    """Writes a model and commits it together with `state`.
 
     Args:
-        model: a built Keras model; what `compile` gave it is saved with it.
-        directory: the checkpoint directory, made when missing.
-        state: JSON values to keep beside the weights; `step`, the number of updates, is required.
+        model: a built Keras model; its optimizer is saved with it.
+        directory: the checkpoint directory; created when missing.
+        state: JSON values to store with the weights. `step`, the number of updates, is required.
 
     Returns:
-        The path of the new `.keras` file; the one before is gone.
+        The path of the new `.keras` file. The previous file is deleted.
 
     Raises:
         ValueError: `state` has no `step`.
     """
     directory = Path(directory)
     if "step" not in state:
-        raise ValueError(f"state: expected a 'step', came {state!r}")
+        raise ValueError(f"state: expected a 'step', got {state!r}")
     directory.mkdir(parents=True, exist_ok=True)
     _build_optimizer(model)
-    path = _free_path(directory, state["step"])
-    with replacing(path) as beside:
-        model.save(beside)
-        _flush(beside)
+    path = _unused_path(directory, state["step"])
+    with atomic_path(path) as temporary:
+        model.save(temporary)
+        flush_file(temporary)
     _commit(directory, path, {**state, "seeds": _seeds(model)})
     return path
 
 
-def copy(source, directory) -> Path:
-    """Makes the checkpoint in `source` the one in `directory` too, sharing the file if it can."""
-    old, state = load(source)
+def copy(source: Path | str, directory: Path | str) -> Path:
+    """Copies the checkpoint of `source` to `directory`, as a hard link where possible."""
+    source_path, state = load(source)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    path = _free_path(directory, state["step"])
-    with replacing(path) as beside:
-        _link(old, beside)
+    path = _unused_path(directory, state["step"])
+    with atomic_path(path) as temporary:
+        _link(source_path, temporary)
     _commit(directory, path, {name: v for name, v in state.items() if name != "model"})
     return path
 
 
-def exists(directory) -> bool:
-    """Whether a checkpoint was committed in that directory."""
+def exists(directory: Path | str) -> bool:
+    """Whether the directory contains a committed checkpoint."""
     return (Path(directory) / MANIFEST).is_file()
 
 
-def load(directory) -> tuple[Path, dict]:
-    """The committed `.keras` file of a directory, and the state saved with it.
+def load(directory: Path | str) -> tuple[Path, dict[str, Any]]:
+    """The `.keras` file of a checkpoint and the state saved with it.
 
-    It may be called while training saves there: a checkpoint replaced meanwhile is read anew.
+    Safe to call while training saves to the directory: a checkpoint that is replaced during the
+    call is read again.
 
     Raises:
-        UserError: naming the path: there is no checkpoint, or it is damaged.
+        UserError: there is no checkpoint, or it is damaged; the path is named.
     """
-    path, state = _committed(directory)
+    path, state = _read_manifest(directory)
     try:
         _check_archive(path)
     except UserError:
-        if _committed(directory)[0] == path:
+        if _read_manifest(directory)[0] == path:
             raise
         return load(directory)
     return path, state
 
 
-def load_model(directory) -> keras.Model:
-    """The model of a checkpoint, not compiled; also while training saves there.
+def load_model(directory: Path | str) -> keras.Model:
+    """The model of a checkpoint, not compiled. Safe to call while training saves.
 
     Raises:
-        UserError: naming the path: there is no checkpoint, it is damaged, or its classes are
-            not known here.
+        UserError: there is no checkpoint, it is damaged, or it contains an unknown class; the path
+            is named.
     """
-    for room in ROOMS:
-        importlib.import_module(f"keras_s2s.{room}")
+    for module in _MODULES_WITH_REGISTERED_CLASSES:
+        importlib.import_module(f"keras_s2s.{module}")
     path, _ = load(directory)
     try:
         return keras.saving.load_model(path, compile=False)
     except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
-        if _committed(directory)[0] != path:
+        if _read_manifest(directory)[0] != path:
             return load_model(directory)
         raise UserError(f"{path}: cannot be loaded: {_first_line(error)}") from error
 
 
-def restore(model, directory) -> dict:
-    """Puts a checkpoint's weights, optimizer and dropout seeds into a model; gives its state.
+def restore(model: keras.Model, directory: Path | str) -> dict[str, Any]:
+    """Loads weights, optimizer variables and dropout seeds of a checkpoint into a model.
 
     Args:
-        model: compiled and built like the one that was saved.
+        model: a built and compiled model with the weights of the saved one.
+        directory: the checkpoint directory.
+
+    Returns:
+        The state saved with the checkpoint.
 
     Raises:
-        UserError: naming the path: there is no checkpoint, it is damaged, or does not fit.
+        UserError: there is no checkpoint, it is damaged, or it does not fit; the path is named.
     """
     path, state = load(directory)
     _build_optimizer(model)
@@ -126,34 +133,34 @@ def restore(model, directory) -> dict:
         model.load_weights(path)
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise UserError(f"{path}: does not fit this model: {_first_line(error)}") from error
-    seeds = _seed_variables(model)
-    for variable, value in zip(seeds, state.get("seeds", []), strict=False):
+    for variable, value in zip(_seed_variables(model), state.get("seeds", []), strict=False):
         variable.assign(value)
     return state
 
 
-def _committed(directory):
+def _read_manifest(directory: Path | str) -> tuple[Path, dict[str, Any]]:
     manifest = Path(directory) / MANIFEST
     try:
         state = json.loads(manifest.read_text(encoding="utf-8"))
         path, _ = Path(directory) / state["model"], state["step"]
     except OSError:
-        raise UserError(f"{directory}: expected a checkpoint, came no {MANIFEST}") from None
+        raise UserError(f"{directory}: expected a checkpoint, got no {MANIFEST}") from None
     except (ValueError, KeyError, TypeError) as error:
-        problem = f"expected JSON with model and step, came: {error}"
+        problem = f"expected JSON with model and step, got: {error}"
         raise UserError(f"{manifest}: damaged checkpoint: {problem}") from None
     return path, state
 
 
-def _commit(directory, path, state):
-    replace_file(directory / MANIFEST, json.dumps({**state, "model": path.name}, indent=1) + "\n")
+def _commit(directory: Path, path: Path, state: dict[str, Any]) -> None:
+    text = json.dumps({**state, "model": path.name}, indent=1) + "\n"
+    write_atomically(directory / MANIFEST, text)
     for stale in directory.glob("*.keras"):
         if stale != path:
             stale.unlink()
 
 
-def _free_path(directory, step):
-    """A name that the committed checkpoint does not use, even when a step is saved again."""
+def _unused_path(directory: Path, step: int) -> Path:
+    """A file name that the committed checkpoint does not use, even when a step is saved twice."""
     try:
         committed = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["model"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -162,28 +169,23 @@ def _free_path(directory, step):
     return directory / (name if name != committed else f"step-{step:05d}-again.keras")
 
 
-def _build_optimizer(model):
-    """Makes the variables that are made at the first update otherwise: both sides need them."""
+def _build_optimizer(model: keras.Model) -> None:
+    """Creates the optimizer's variables, which Keras creates at the first update."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and not optimizer.built:
         optimizer.build(model.trainable_variables)
 
 
-def _link(source, destination):
+def _link(source: Path, destination: Path) -> None:
     destination.unlink(missing_ok=True)
     try:
         os.link(source, destination)
-    except OSError:  # file systems without hard links
+    except OSError:  # a file system without hard links
         shutil.copyfile(source, destination)
-        _flush(destination)
+        flush_file(destination)
 
 
-def _flush(path):
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-
-
-def _check_archive(path):
+def _check_archive(path: Path) -> None:
     if not path.is_file():
         raise UserError(f"{path}: damaged checkpoint: the file is missing")
     try:
@@ -195,14 +197,14 @@ def _check_archive(path):
         raise UserError(f"{path}: damaged checkpoint: {broken} inside it is broken")
 
 
-def _seed_variables(model):
-    # Keras keeps the state of dropout's generators out of its files.
+def _seed_variables(model: keras.Model) -> list[keras.Variable]:
+    # Keras does not save the states of dropout's seed generators.
     return [v for v in model.variables if v.path.endswith("seed_generator_state")]
 
 
-def _seeds(model):
+def _seeds(model: keras.Model) -> list[list[int]]:
     return [[int(number) for number in v.numpy()] for v in _seed_variables(model)]
 
 
-def _first_line(error):
+def _first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -12,7 +12,7 @@ from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.text_streams import Output, aligned
 from keras_s2s.cli.translate import Search, add_options, line_files
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.variant import QUANTIZATIONS, WEIGHT_TYPES
 
 __all__ = ["add_commands"]

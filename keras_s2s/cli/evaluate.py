@@ -7,8 +7,9 @@ from keras_s2s.cli.length_windows import add_batch_option, bar
 from keras_s2s.cli.option_flags import add_checkpoint_option, add_search_options, search_options
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.text_streams import Output, one_line
-from keras_s2s.config import Config, Corpus, UserError
-from keras_s2s.config.sections import TEXT_METRICS
+from keras_s2s.config import Config, Corpus
+from keras_s2s.config.training import TEXT_METRICS
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 
@@ -50,7 +51,7 @@ def _follow(shown):
 
 
 def _evaluate(arguments):
-    config = Config.of_run(arguments.run_dir)
+    config = Config.from_run(arguments.run_dir)
     corpus = _corpus(arguments, config)
     import_tensorflow()
     from keras_s2s.data import read_pairs

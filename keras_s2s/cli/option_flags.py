@@ -3,7 +3,7 @@
 import argparse
 
 from keras_s2s.cli.argument_parser import integer, number
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
 
 __all__ = [

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from keras_s2s.cli.standard_streams import open_stream
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.config import UserError, is_frames
+from keras_s2s.config import is_frames
+from keras_s2s.errors import UserError
 
 __all__ = [
     "Output",

@@ -10,7 +10,7 @@ from keras_s2s.cli.model_sources import EDGE, SCHEME, add_timeout, is_export, na
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.text_streams import Output
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 

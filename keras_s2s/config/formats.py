@@ -1,10 +1,19 @@
-"""Which files hold frames, sequences of real vectors, and not text."""
+"""File name suffixes of feature files."""
 
-__all__ = ["is_frames"]
+from pathlib import Path
 
-_ENDINGS = (".npz", ".tfrecord", ".tfrecords")
+__all__ = ["is_feature_file"]
+
+FEATURE_SUFFIXES = (".npz", ".tfrecord", ".tfrecords")
 
 
-def is_frames(path) -> bool:
-    """Whether a file's name says that it holds frames and not text."""
-    return str(path).endswith(_ENDINGS)
+def is_feature_file(path: Path | str | None) -> bool:
+    """Whether a file name denotes real-valued sequences (features) and not text.
+
+    Example:
+
+    >>> from keras_s2s.config import is_feature_file
+    >>> is_feature_file("speech.npz"), is_feature_file("text.en")
+    (True, False)
+    """
+    return str(path).endswith(FEATURE_SUFFIXES)

@@ -1,4 +1,4 @@
-"""The section about what TensorBoard shows beside the curves."""
+"""The section `training.tensorboard`."""
 
 from dataclasses import dataclass
 
@@ -6,20 +6,24 @@ from keras_s2s.config.validation import Section, setting
 
 __all__ = ["TensorBoard"]
 
-KINDS = ("cross", "self", "encoder")  # of attention
+ATTENTION_KINDS = ("cross", "self", "encoder")
 
 
 @dataclass(frozen=True)
 class TensorBoard(Section):
-    """What TensorBoard shows beside the curves; all of it is off with `attention` 0.
+    """What TensorBoard shows in addition to the curves. `attention: 0` turns all of it off.
 
-    `attention` is how many pairs, the first of the validation corpus, are looked at every `every`
-    validations: a record of all heads for the tab Attention, and `images` of those that look at
-    the source (at most 64 heads, of one pair at least); a list of `cross`, `self` and `encoder`
-    says of which kinds. `projector` writes the embeddings with
-    their tokens. `alignments` is a file of reference alignments (`0-0 1-2`, source first, places
-    of tokens from 0), a line for each pair: every head's alignment error is a curve then. The tab
-    HParams and the graph come with these.
+    The tab HParams and the graph are written whenever `attention` is positive.
+
+    Args:
+        attention: number of validation pairs whose attention is recorded for the tab Attention.
+        every: validations between two recordings.
+        images: whether to draw heat maps of the attention over the source (at most 64 heads, at
+            least those of one pair), or a list of attention kinds to draw: `cross`, `self`,
+            `encoder`.
+        projector: whether to write the embeddings with their tokens for the projector.
+        alignments: a file of reference alignments, one line per pair (`0-0 1-2`, source first,
+            token positions from 0), which adds a curve of every head's alignment error.
     """
 
     attention: int = setting(0, low=0, high=100)
@@ -28,10 +32,11 @@ class TensorBoard(Section):
     projector: bool = True
     alignments: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.images, list) and not all(kind in KINDS for kind in self.images):
-            expected = f"true, false or a list of {', '.join(KINDS)}"
-            self.refuse("images", f"expected {expected}, came {self.images!r}")
+        images = self.images
+        if isinstance(images, list) and not all(kind in ATTENTION_KINDS for kind in images):
+            expected = f"true, false or a list of {', '.join(ATTENTION_KINDS)}"
+            self.fail("images", f"expected {expected}, got {images!r}")
         if self.alignments is not None and not self.attention:
-            self.refuse("alignments", "expected attention above 0 beside it, came 0")
+            self.fail("alignments", "expected attention above 0 beside it, got 0")

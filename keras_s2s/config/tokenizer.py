@@ -1,11 +1,11 @@
-"""The section about tokenizers: how text is cut into pieces."""
+"""The section of a tokenizer."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from keras_s2s.config.subword_sampling import SubwordSampling
 from keras_s2s.config.validation import Section, setting
 
-__all__ = ["FactorSizes", "PartedSize", "Sampling", "TokenizerConfig", "check_composites"]
+__all__ = ["TokenizerConfig"]
 
 COMPOSITES = ("factors", "sources")
 TOKENIZERS = (
@@ -19,168 +19,135 @@ TOKENIZERS = (
 )
 SIZE = 8000
 SEPARATORS = {"factors": "\N{HALFWIDTH FORMS LIGHT VERTICAL}", "sources": "\t"}
-
-
-class FactorSizes(NamedTuple):
-    """The vocabulary sizes of the word and of each factor of a token."""
-
-    sizes: tuple[int, ...]
-
-
-class PartedSize(NamedTuple):
-    """Of a side of several sources: the size of the vocabulary of all, and their number."""
-
-    size: int
-    parts: int
-
-
-@dataclass(frozen=True)
-class Sampling(Section):
-    """Subword regularisation: training texts are cut another way each time they are read.
-
-    A unigram model takes `alpha`, the exponent of a cutting's probability (0: all alike), and
-    draws among the `nbest` likeliest, or among all with -1 (Kudo 2018, arXiv 1804.10959). A BPE
-    model takes `dropout`, the probability of leaving out a merge (Provilkov et al. 2020, arXiv
-    1910.13267). Either makes more pieces: on Multi30k (8,000 entries) alpha 0.1 twice as many as
-    without, dropout 0.1 a third more.
-    """
-
-    alpha: float | None = setting(None, low=0.0)
-    nbest: int = setting(-1, low=-1)
-    dropout: float | None = setting(None, above=0.0, below=1.0)
-
-    def __post_init__(self):
-        super().__post_init__()
-        if (self.alpha is None) == (self.dropout is None):
-            came = "both" if self.alpha is not None else "neither"
-            self.refuse("", f"expected alpha (unigram) or dropout (bpe), came {came}")
-        if self.nbest in (0, 1) or self.nbest > 512:
-            self.refuse("nbest", f"expected -1 or an integer from 2 to 512, came {self.nbest}")
+SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
 
 @dataclass(frozen=True)
 class TokenizerConfig(Section):
-    """How one side's text is cut into pieces.
+    """The tokenizer of one side.
 
-    `kind` is one of sentencepiece, wordpiece, words, whitespace, characters and bytes; `model`
-    (unigram or bpe) matters to sentencepiece alone. `size` is the most entries of the vocabulary,
-    special ids included; None takes all there are (subwords need a number, bytes ignore it).
-    `shared` trains one for both sides.
+    Two kinds serve sources only and consist of other tokenizers, their `parts`. `factors` reads
+    tokens such as `word|NN`: one part for the word and one for each factor, of kind `whitespace`
+    or `words`. `sources` reads several texts from one line: a part for each text, or one part and
+    a `count`.
 
-    `file` is a vocabulary that is there already, instead of one trained on the corpus: a
-    SentencePiece `.model`, or one piece a line; `words` need one. `special_tokens` are texts such
-    as `<2de>` that are never cut: each is one piece wherever it stands. `sampling` cuts training
-    texts another way each time (sentencepiece alone).
+    Args:
+        kind: `sentencepiece`, `wordpiece`, `words`, `whitespace`, `characters`, `bytes`, `factors`
+            or `sources`.
+        model: of `sentencepiece`, `unigram` or `bpe`.
+        size: maximum number of vocabulary entries, special ids included. None means all there are;
+            subword kinds need a number, `bytes` ignores it.
+        shared: whether one tokenizer, trained on both sides, serves both.
+        file: an existing vocabulary to use in place of one trained on the corpus: a SentencePiece
+            `.model`, or a file with one token per line. `words` needs one.
+        special_tokens: texts such as `<2de>` that are never split; each is one token wherever it
+            occurs.
+        sampling: subword regularization, for `sentencepiece` only.
+        parts: of `factors` and `sources`, the tokenizers they consist of.
+        separator: the text between parts; U+FFE8, as in OpenNMT, for `factors` and a tab for
+            `sources` when left out.
+        count: of `sources`, the number of texts that share a single part.
 
-    Two kinds, for a source alone, are made of `parts`, which are tokenizers themselves. `factors`
-    reads tokens such as `word|NN`, a part for the word and one for each factor, of kind whitespace
-    or words; `separator` is OpenNMT's U+FFE8 unless it is given. `sources` reads texts of several
-    parts, with a tab or `separator` between them: a tokenizer for each, or one for all `count`.
+    Example:
+
+    >>> from keras_s2s.config import TokenizerConfig
+    >>> TokenizerConfig(kind="characters", size=None, shared=True).is_composite
+    False
     """
 
-    kind: str = setting("sentencepiece", among=TOKENIZERS)
-    model: str = setting("unigram", among=("unigram", "bpe"))
+    kind: str = setting("sentencepiece", choices=TOKENIZERS)
+    model: str = setting("unigram", choices=("unigram", "bpe"))
     size: int | None = setting(SIZE, low=5)
     shared: bool = False
     file: str | None = None
     special_tokens: list = field(default_factory=list)
-    sampling: Sampling | None = None
+    sampling: SubwordSampling | None = None
     parts: "list[TokenizerConfig] | None" = None
     separator: str | None = None
     count: int | None = setting(None, low=2)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_parts()
+        if self.is_composite:
+            self._check_composite()
+        else:
+            self._check_plain()
         self._check_file()
-        subwords = self.kind in ("sentencepiece", "wordpiece")
-        if subwords and self.size is None and self.file is None:
-            self.refuse("size", f"expected an integer of at least 5 for {self.kind}, came None")
+        if self.kind in ("sentencepiece", "wordpiece") and self.size is None and self.file is None:
+            self.fail("size", f"expected an integer of at least 5 for {self.kind}, got None")
         self._check_special_tokens()
         self._check_sampling()
 
     @property
-    def sampled(self):
-        """Whether texts are cut another way each time, by itself or by one of its parts."""
-        return self.sampling is not None or any(part.sampled for part in self.parts or ())
+    def is_composite(self) -> bool:
+        """Whether the tokenizer consists of others."""
+        return self.kind in COMPOSITES
 
-    def _check_parts(self):
-        if self.kind not in COMPOSITES:
-            for key in ("parts", "separator", "count"):
-                if getattr(self, key) is not None:
-                    only = "expected none but for factors and sources"
-                    self.refuse(key, f"{only}, came {getattr(self, key)!r}")
-            return
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the tokenizer, or one of its parts, draws a segmentation for every reading."""
+        return self.sampling is not None or any(part.is_sampled for part in self.parts or ())
+
+    def _check_plain(self) -> None:
+        for key in ("parts", "separator", "count"):
+            if getattr(self, key) is not None:
+                expected = "expected none except for factors and sources"
+                self.fail(key, f"{expected}, got {getattr(self, key)!r}")
+
+    def _check_composite(self) -> None:
         for key in ("shared", "file", "special_tokens", "sampling"):
             if getattr(self, key):
-                self.refuse(key, f"expected none for {self.kind}, whose parts have their own")
+                self.fail(key, f"expected none for {self.kind}; set it in its parts")
         parts = self.parts or []
-        if any(part.kind in COMPOSITES for part in parts):
-            self.refuse("parts", f"expected none of {' and '.join(COMPOSITES)} in another")
+        if any(part.is_composite for part in parts):
+            self.fail("parts", f"expected none of {' and '.join(COMPOSITES)} in another")
         if self.separator is None:
             object.__setattr__(self, "separator", SEPARATORS[self.kind])
         if self.kind == "factors":
             self._check_factors(parts)
         elif len(parts) != 1 if self.count else len(parts) < 2:
             expected = "expected a tokenizer for each of two sources or more, or one and a count"
-            self.refuse("parts", f"{expected}, came {len(parts)}")
+            self.fail("parts", f"{expected}, got {len(parts)}")
         if not self.separator:
-            self.refuse("separator", "expected some text, came ''")
+            self.fail("separator", "expected some text, got ''")
 
-    def _check_factors(self, parts):
+    def _check_factors(self, parts: "list[TokenizerConfig]") -> None:
         if len(parts) < 2 or any(part.kind not in ("whitespace", "words") for part in parts):
-            came = ", ".join(part.kind for part in parts) or "none"
+            kinds = ", ".join(part.kind for part in parts) or "none"
             expected = "expected two or more of kind whitespace or words for factors"
-            self.refuse("parts", f"{expected}, came {came}")
+            self.fail("parts", f"{expected}, got {kinds}")
         if self.count is not None:
-            self.refuse("count", f"expected none for factors, came {self.count}")
-        if self.separator.split() != [self.separator]:
-            came = f"came {self.separator!r}"
-            self.refuse("separator", f"expected text without white space for factors, {came}")
+            self.fail("count", f"expected none for factors, got {self.count}")
+        if (self.separator or "").split() != [self.separator]:
+            expected = "expected text without white space for factors"
+            self.fail("separator", f"{expected}, got {self.separator!r}")
 
-    def _check_file(self):
+    def _check_file(self) -> None:
         if self.kind == "words" and self.file is None:
-            self.refuse("file", "expected a vocabulary file for words, came none")
+            self.fail("file", "expected a vocabulary file for words, got none")
         if self.file is None:
             return
         if self.kind == "bytes":
-            self.refuse("file", f"expected none for bytes, came {self.file!r}")
+            self.fail("file", f"expected none for bytes, got {self.file!r}")
         if self.size not in (None, SIZE):
-            whole = "expected none beside a file, which is taken whole"
-            self.refuse("size", f"{whole}, came {self.size}")
+            self.fail("size", f"expected none beside a file, which is used whole, got {self.size}")
         object.__setattr__(self, "size", None)
 
-    def _check_special_tokens(self):
-        expected = "expected distinct texts without white space, none of <pad>, <unk>, <s> and </s>"
-        seen = {"<pad>", "<unk>", "<s>", "</s>"}
+    def _check_special_tokens(self) -> None:
+        *names, last = SPECIAL_TOKENS
+        expected = "expected distinct texts without white space, none of "
+        expected += f"{', '.join(names)} and {last}"
+        seen = set(SPECIAL_TOKENS)
         for token in self.special_tokens:
             if not isinstance(token, str) or token.split() != [token] or token in seen:
-                self.refuse("special_tokens", f"{expected}, came {token!r}")
+                self.fail("special_tokens", f"{expected}, got {token!r}")
             seen.add(token)
 
-    def _check_sampling(self):
+    def _check_sampling(self) -> None:
         if self.sampling is None:
             return
         if self.kind != "sentencepiece":
-            self.refuse("sampling", f"expected none for {self.kind}, came {self.sampling}")
-        wanted = "dropout" if self.model == "bpe" else "alpha"
-        if self.file is None and getattr(self.sampling, wanted) is None:
-            self.refuse("sampling", f"expected {wanted} for model {self.model}, came none")
-
-
-def check_composites(data) -> None:
-    """Refuses factors and several sources where the section `data` cannot have them."""
-    for name in ("tokenizer", "target_tokenizer"):
-        own = getattr(data, name)
-        if own is not None and own.kind in COMPOSITES:
-            data.refuse(name, f"expected {own.kind} for source_tokenizer alone, came it here")
-    own = data.source_tokenizer
-    if own is None or own.kind != "sources":
-        return
-    if data.noise != type(data.noise)():
-        data.refuse("noise", "expected none beside several sources, which words would change")
-    for corpus in [*(data.train if isinstance(data.train, list) else [data.train]), data.valid]:
-        pairs = corpus.pairs.removesuffix(".gz") if corpus and corpus.pairs else ""
-        if pairs and not pairs.endswith(".jsonl") and "\t" in own.separator:
-            expected = "expected another separator than the tab beside pairs set apart by tabs"
-            data.refuse("source_tokenizer", f"{expected}, came {corpus.pairs}")
+            self.fail("sampling", f"expected none for {self.kind}, got {self.sampling}")
+        parameter = "dropout" if self.model == "bpe" else "alpha"
+        if self.file is None and getattr(self.sampling, parameter) is None:
+            self.fail("sampling", f"expected {parameter} for model {self.model}, got none")

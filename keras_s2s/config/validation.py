@@ -1,107 +1,113 @@
-"""What every section of a configuration shares: its fields checked by type hint and limits."""
+"""Validation of configuration sections by type hint and limits."""
 
 import dataclasses
 import math
 import operator
-import os
 import types
 import typing
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
-__all__ = ["BadValue", "Section", "UserError", "choose_backend", "options", "setting"]
+from keras_s2s.errors import UserError
 
-
-class UserError(ValueError):
-    """A user's mistake. Commands print its text as one line and exit with `status`."""
-
-    status = 2
+__all__ = ["FieldError", "Section", "setting", "union_members"]
 
 
-class BadValue(UserError):
-    """A section's own complaint; `files.parse` adds where the value was written."""
+class FieldError(UserError):
+    """An invalid value of a section's field; `parsing.parse` adds the file and line.
 
-    def __init__(self, owner, key, problem):
+    Args:
+        owner: name of the section's class.
+        key: name of the field, "" for the section as a whole.
+        problem: what is expected and what the value is.
+    """
+
+    def __init__(self, owner: str, key: str, problem: str) -> None:
         super().__init__(f"{owner}.{key}: {problem}" if key else f"{owner}: {problem}")
         self.key, self.problem = key, problem
 
 
-def choose_backend() -> None:
-    """Has Keras run on TensorFlow, whatever its own file says; to call before it is imported.
+def setting(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A dataclass field with limits.
 
-    Raises:
-        UserError: the environment asks for another backend.
+    Args:
+        default: the default value.
+        low, high: inclusive bounds.
+        above, below: exclusive bounds.
+        choices: the values that are valid; of a list, the valid items.
     """
-    came = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if came != "tensorflow":
-        raise UserError(f"KERAS_BACKEND: expected 'tensorflow', came {came!r}")
-
-
-def setting(default, *, low=None, high=None, above=None, below=None, among=None):
-    """A field with limits: from `low` to `high`, or `above` and `below`; `among` lists all."""
-    limits = {"low": low, "high": high, "above": above, "below": below, "among": among}
+    limits = {"low": low, "high": high, "above": above, "below": below, "choices": choices}
     return dataclasses.field(default=default, metadata=limits)
 
 
+@dataclasses.dataclass(frozen=True)
 class Section:
-    """Checks and normalises every field of a dataclass by its type hint and its limits."""
+    """Base class of sections: checks and normalizes every field by its type hint and limits."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            fitted = _fit(value, options(hints[field.name]), field.metadata)
-            if fitted is _MISFIT:
-                expected = _expected(options(hints[field.name]), field.metadata)
-                problem = f"expected {expected}, came {value!r}"
-                raise BadValue(type(self).__name__, field.name, problem)
-            object.__setattr__(self, field.name, fitted)
+            value, kinds = getattr(self, field.name), union_members(hints[field.name])
+            converted = _convert(value, kinds, field.metadata)
+            if converted is _INVALID:
+                self.fail(field.name, f"expected {_describe(kinds, field.metadata)}, got {value!r}")
+            object.__setattr__(self, field.name, converted)
 
-    def refuse(self, key: str, problem: str):
-        """Raises the error that names the field `key` of this section."""
-        raise BadValue(type(self).__name__, key, problem)
+    def fail(self, key: str, problem: str) -> NoReturn:
+        """Raises the `FieldError` of the field `key`, or of the whole section for ""."""
+        raise FieldError(type(self).__name__, key, problem)
 
 
-_MISFIT = object()
+_INVALID = object()
 _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
 _NAMES |= {dict: "a mapping", list: "a list", types.NoneType: "null"}
 
 
-def options(hint) -> tuple:
-    """The types that a hint such as `int | None` allows."""
+def union_members(hint: Any) -> tuple[Any, ...]:
+    """The members of a union type such as `int | None`; a plain type alone."""
     return typing.get_args(hint) or (hint,)
 
 
-def _fit(value, kinds, limits):
-    """The value as one of `kinds` within `limits`, or _MISFIT."""
+def _convert(value: Any, kinds: tuple[Any, ...], limits: Mapping[str, Any]) -> Any:
+    """The value as the first of `kinds` that accepts it, within `limits`; else `_INVALID`."""
     for kind in kinds:
-        fitted = _as(value, kind)
-        if fitted is _MISFIT or fitted is None:
+        converted = _as_type(value, kind)
+        if converted is _INVALID or converted is None:
             continue
         if typing.get_origin(kind) is typing.Literal:
-            return fitted
-        return fitted if _within(fitted, limits) else _MISFIT
-    return None if value is None and types.NoneType in kinds else _MISFIT
+            return converted
+        return converted if _is_within(converted, limits) else _INVALID
+    return None if value is None and types.NoneType in kinds else _INVALID
 
 
-def _as(value, kind):
+def _as_type(value: Any, kind: Any) -> Any:
     if isinstance(value, bool) and kind is not bool:
-        return _MISFIT
+        return _INVALID
     if typing.get_origin(kind) is typing.Literal:
-        return value if value in typing.get_args(kind) else _MISFIT
-    if typing.get_origin(kind) is list:  # of sections
-        (item,) = typing.get_args(kind)
-        every = isinstance(value, list) and all(isinstance(one, item) for one in value)
-        return value if every and value else _MISFIT
+        return value if value in typing.get_args(kind) else _INVALID
+    if typing.get_origin(kind) is list:  # a list of sections
+        (item_type,) = typing.get_args(kind)
+        is_valid = isinstance(value, list) and all(isinstance(item, item_type) for item in value)
+        return value if is_valid and value else _INVALID
     if kind is float and isinstance(value, int):
         return float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
-    return value if isinstance(value, kind) else _MISFIT
+    return value if isinstance(value, kind) else _INVALID
 
 
-def _within(value, limits) -> bool:
-    among = limits.get("among")
-    if among is not None:
-        return all(v in among for v in (value if isinstance(value, list) else [value]))
+def _is_within(value: Any, limits: Mapping[str, Any]) -> bool:
+    choices = limits.get("choices")
+    if choices is not None:
+        return all(item in choices for item in (value if isinstance(value, list) else [value]))
     if isinstance(value, float) and not math.isfinite(value):
         return False
     fails = {"low": operator.lt, "high": operator.gt, "above": operator.le, "below": operator.ge}
@@ -109,18 +115,19 @@ def _within(value, limits) -> bool:
     return not any(fails[name](value, bound) for name, bound in bounds.items())
 
 
-def _name(kind) -> str:
+def _type_name(kind: Any) -> str:
     if typing.get_origin(kind) is typing.Literal:
         return ", ".join(typing.get_args(kind))
     if typing.get_origin(kind) is list:
-        return f"a list of at least one {_name(typing.get_args(kind)[0])}"
+        return f"a list of at least one {_type_name(typing.get_args(kind)[0])}"
     return _NAMES.get(kind, getattr(kind, "__name__", str(kind)))
 
 
-def _expected(kinds, limits) -> str:
-    names = [_name(kind) for kind in kinds]
-    if limits.get("among"):
-        names[0] = ("a list of " if list in kinds else "one of ") + ", ".join(limits["among"])
+def _describe(kinds: tuple[Any, ...], limits: Mapping[str, Any]) -> str:
+    """The valid values of a field in words."""
+    names = [_type_name(kind) for kind in kinds]
+    if limits.get("choices"):
+        names[0] = ("a list of " if list in kinds else "one of ") + ", ".join(limits["choices"])
     words = {"low": "of at least", "high": "at most", "above": "above", "below": "below"}
     bounds = [f"{word} {limits[k]}" for k, word in words.items() if limits.get(k) is not None]
     if bounds:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Tokenizer
 
 __all__ = ["check_links", "token_alignment", "word_indices"]

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, Noise, UserError
+from keras_s2s.config import Corpus, Noise
 from keras_s2s.data.alignments import token_alignment, word_indices
 from keras_s2s.data.batch_sampler import (
     DROPPED,
@@ -31,6 +31,7 @@ from keras_s2s.data.example_stores import (
 )
 from keras_s2s.data.examples import assemble, make_example
 from keras_s2s.data.noise import add_noise
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Tokenizer
 
 __all__ = ["batches", "longest_batch", "require_pairs"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data import example_cache
 from keras_s2s.data.batch_sampler import DROPPED, CorpusIndex, length_buckets
 from keras_s2s.data.corpus_readers import (
@@ -30,6 +30,7 @@ from keras_s2s.data.corpus_statistics import (
 from keras_s2s.data.duplicates import find_duplicates
 from keras_s2s.data.examples import encode
 from keras_s2s.data.line_files import file_stamp
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Tokenizer
 
 __all__ = ["ScanOptions", "scan_corpora"]

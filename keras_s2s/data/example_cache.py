@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data.batch_sampler import CorpusIndex
 from keras_s2s.data.corpus_readers import BLOCK_SIZE, open_corpus
 from keras_s2s.data.corpus_statistics import (
@@ -32,6 +32,7 @@ from keras_s2s.data.corpus_statistics import (
     PairLimits,
 )
 from keras_s2s.data.line_files import is_remote, tensorflow_message
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Tokenizer
 
 __all__ = ["ExampleWriter", "cache_key", "load_statistics", "prepare_directory", "save_statistics"]

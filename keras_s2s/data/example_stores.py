@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data.batch_sampler import DROPPED, CorpusIndex
 from keras_s2s.data.corpus_readers import open_corpus
 from keras_s2s.data.corpus_statistics import CachedCorpus
 from keras_s2s.data.line_files import file_stamp, open_binary
+from keras_s2s.errors import UserError
 
 __all__ = [
     "CachedExamples",

@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.lib.io.tf_record import tf_record_random_reader
 
-from keras_s2s.config import UserError, is_frames
+from keras_s2s.config import is_frames
 from keras_s2s.data.line_files import open_binary, tensorflow_message
+from keras_s2s.errors import UserError
 
 __all__ = [
     "FeatureFile",

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = [
     "BUFFER_SIZE",

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s import tokenizers
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.importers.hugging_face import ASIDE, Settings, find, write_run
 from keras_s2s.importers.hugging_face_layers import stack
 from keras_s2s.importers.vocabularies import Special, arrange, read_names

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import RESERVED_TOKENS
 
 __all__ = ["Arranged", "Special", "arrange", "read_json", "read_names"]

@@ -37,7 +37,7 @@ class Criterion:
     """
 
     def __init__(self, settings: Objectives, model: Any):
-        if settings.attends and not model.decoder.attention_names:
+        if settings.uses_attention and not model.decoder.attention_names:
             name = "guided_alignment" if settings.guided_alignment else "coverage"
             raise ValueError(f"{name}: expected a decoder with attention, got one without")
         self.settings, self._model = settings, model
@@ -64,7 +64,7 @@ class Criterion:
         settings = self.settings
         if settings.scheduled_sampling:
             x = {**x, "target": self._mixed_target(x)}
-        outputs = self._pass(x, "alignment" if settings.attends else "none")
+        outputs = self._pass(x, "alignment" if settings.uses_attention else "none")
         if settings.r_drop:
             outputs["again"] = self._pass(x)["logits"]
         if settings.max_margin:

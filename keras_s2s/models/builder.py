@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_s2s.config import FactorSizes, ModelConfig, PartedSize, UserError
+from keras_s2s.config import FactorSizes, ModelConfig, PartedSize
+from keras_s2s.errors import UserError
 from keras_s2s.layers.factored_embedding import FactoredEmbedding
 from keras_s2s.layers.features import FeatureProjection
 from keras_s2s.layers.multi_source_embeddings import MultiSourceEmbedding, ParallelEmbedding

@@ -5,7 +5,8 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.config import ModelConfig
+from keras_s2s.errors import UserError
 from keras_s2s.models.kinds import KINDS
 from keras_s2s.models.presets import DEFAULT, PRESETS
 

@@ -47,7 +47,7 @@ class AttentionSummary(_Writing):
     grid (`attention_map/N`, `self_attention_map/N`, `encoder_attention_map/N`); of all pairs
     together scalars of every head (see `measures.of_heads`). That is all that a model of one's own
     needs: `AttentionSummary(translator.attention, pairs, "logs/attention")`; beside
-    `callbacks.Summaries`, which has the loss, the learning rate and the gradient's norm, and
+    `callbacks.TensorBoardLogger`, which has the loss, the learning rate and the gradient norm, and
     stands behind this one, `directory` may be `lambda: summaries.writer("attention")`.
 
     Args:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import FactorSizes, PartedSize, SpecialIds, replace_file
+from keras_s2s.config import FactorSizes, PartedSize, SpecialIds
+from keras_s2s.io import write_atomically
 from keras_s2s.tokenizers.special_tokens import split_around
 
 __all__ = ["RESERVED_TOKENS", "UNKNOWN", "UNKNOWN_ID", "Tokenizer"]
@@ -148,9 +149,9 @@ class Tokenizer(tf.Module):
         description, model = {"kind": self.kind, "size": self.size}, self.model_file()
         if model:
             description["file"] = f"{name}.{model[0]}"
-            replace_file(directory / description["file"], model[1])
+            write_atomically(directory / description["file"], model[1])
         description |= self.settings()
-        replace_file(directory / f"{name}.json", json.dumps(description, indent=2) + "\n")
+        write_atomically(directory / f"{name}.json", json.dumps(description, indent=2) + "\n")
 
 
 def _check_vocabulary(vocabulary, special_tokens):

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from keras_s2s.config import TokenizerConfig, UserError
+from keras_s2s.config import TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers.base import Tokenizer
 from keras_s2s.tokenizers.factors import Factors
 from keras_s2s.tokenizers.multi_source import Sources

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import replace_file
+from keras_s2s.io import write_atomically
 
 __all__ = ["Features"]
 
@@ -72,4 +72,4 @@ class Features(tf.Module):
         """Writes NAME.json into `directory`, for `tokenizers.load`."""
         description = json.dumps({"kind": self.kind, "size": self.size}, indent=2) + "\n"
         Path(directory).mkdir(parents=True, exist_ok=True)
-        replace_file(Path(directory) / f"{name}.json", description)
+        write_atomically(Path(directory) / f"{name}.json", description)

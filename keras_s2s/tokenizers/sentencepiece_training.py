@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Any
 
-from keras_s2s.config import SpecialIds, UserError
+from keras_s2s.config import SpecialIds
+from keras_s2s.errors import UserError
 
 __all__ = ["NO_TEXT", "train_sentencepiece"]
 

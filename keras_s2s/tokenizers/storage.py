@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-from keras_s2s.config import Sampling, UserError, replace_file
+from keras_s2s.config import Sampling
+from keras_s2s.errors import UserError
+from keras_s2s.io import write_atomically
 from keras_s2s.tokenizers.base import Tokenizer
 from keras_s2s.tokenizers.byte import Bytes
 from keras_s2s.tokenizers.factors import Factors
@@ -79,7 +81,9 @@ def save_pair(directory: Path | str, source: Tokenizer, target: Tokenizer) -> No
     source.save(directory, "source")
     if target is not source:
         return target.save(directory, "target")
-    return replace_file(Path(directory) / "target.json", json.dumps({"same_as": "source"}) + "\n")
+    return write_atomically(
+        Path(directory) / "target.json", json.dumps({"same_as": "source"}) + "\n"
+    )
 
 
 def load_pair(directory: Path | str) -> tuple[Tokenizer, Tokenizer]:

@@ -4,7 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from keras_s2s.config import TokenizerConfig, UserError
+from keras_s2s.config import TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import sentencepiece_model
 from keras_s2s.tokenizers.base import RESERVED_TOKENS, UNKNOWN, Tokenizer
 from keras_s2s.tokenizers.byte import Bytes

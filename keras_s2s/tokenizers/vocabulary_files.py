@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_s2s.config import TokenizerConfig, UserError
+from keras_s2s.config import TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers.base import RESERVED_TOKENS, Tokenizer
 from keras_s2s.tokenizers.sentencepiece import SentencePiece
 from keras_s2s.tokenizers.wordpiece import WordPiece

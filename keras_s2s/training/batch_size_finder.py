@@ -1,103 +1,108 @@
-"""Updates on the longest pairs: what they cost, and which size of batches is the fastest."""
+"""Search for the fastest batch size that fits in memory."""
 
 import dataclasses
 import gc
-import itertools
-import time
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import longest_batch
-from keras_s2s.training.compilation import compiled
-from keras_s2s.training.memory_estimate import Peak, forecast, free_memory, show
+from keras_s2s.errors import UserError
+from keras_s2s.training.compilation import build_compiled_model
+from keras_s2s.training.memory import format_bytes, free_memory
+from keras_s2s.training.update_meter import Measurement, UpdateMeter
 
-__all__ = ["AUTO", "Prober", "Trial", "choose", "settle_batch_tokens"]
+__all__ = ["AUTO", "BatchSizeFinder", "fastest_size", "find_batch_size"]
 
 AUTO = "auto"
-SIZES = tuple(512 * 2**n for n in range(8))  # to 65,536
-SHARE = 0.8  # of the free memory that batches may take, where data.memory_limit does not say
-STEPS = 3  # measured after one that compiles or warms up
-CLOSE = 0.97  # of the best speed: as fast, within what a clock tells
-PATIENCE = 2  # sizes without a better speed
+SIZES = tuple(512 * 2**n for n in range(8))  # up to 65,536 tokens
+MEMORY_SHARE = 0.8  # of the free memory, without data.memory_limit
+TOLERANCE = 0.97  # speeds above this share of the best one count as equal
+PATIENCE = 2  # sizes without a better speed before the search ends
 
 
-class Trial(NamedTuple):
-    """What some updates on the longest pairs did.
-
-    Attributes:
-        batch_tokens: the size that was asked for.
-        rows, length: pairs in the batch, and the tokens of its longest side.
-        seconds: of one update.
-        speed: real target tokens a second.
-        peak: most bytes of memory in use.
-        loss: of the last update; made: whether it changed the weights.
-    """
-
-    batch_tokens: int
-    rows: int
-    length: int
-    seconds: float
-    speed: float
-    peak: int
-    loss: float
-    made: bool
-
-
-class Prober:
-    """Makes updates of a compiled model, which is not fit for anything else afterwards.
+class BatchSizeFinder:
+    """Measures updates on the longest pairs at rising sizes, until memory or speed end the search.
 
     Args:
-        model: with `vitals` (see `keras_s2s.updates`).
-        read: `read(batch_tokens)` gives the longest batch of that size.
+        meter: measures updates of a model.
+        limit: bytes that may be in use; None for no limit.
+        log: takes a line for the user.
     """
 
-    def __init__(self, model, read):
-        self.model, self.read = model, read
-        self.points = [(0, Peak().now())]
+    def __init__(self, meter: UpdateMeter, limit: float | None, log: Callable[[str], None]) -> None:
+        self.meter, self.limit, self.log = meter, limit, log
+        self.measurements: list[Measurement] = []
 
-    def expect(self, batch) -> int:
-        """Bytes that a batch is going to take, by those before it; after two of them at best."""
-        return forecast(self.points, _padded(batch))
+    def find(self) -> int | None:
+        """The fastest size, or None when not even the smallest one fits."""
+        if not self.limit or self.meter.initial_memory <= self.limit:
+            self._search()
+        return fastest_size(self.measurements) if self.measurements else None
 
-    def run(self, batch_tokens, batch, steps=STEPS) -> Trial:
-        """Makes one update, then `steps` more that are measured."""
-        clock, peak = _Clock(), Peak()
-        self.model.fit(
-            _endless(batch), steps_per_epoch=steps + 1, verbose=0, shuffle=False, callbacks=[clock]
-        )
-        spent = np.diff([0.0, *clock.times])  # by update
-        seconds = float(np.median(spent[1:] if steps else spent))
-        self.points.append((_padded(batch), peak.most()))
-        tokens = int(tf.math.count_nonzero(batch[2])) * self.model.batches_per_update
-        loss, made = self.model.update_stats.read()
-        return Trial(
-            batch_tokens,
-            len(batch[1]),
-            _length(batch),
-            seconds,
-            tokens / seconds,
-            peak.most(),
-            loss,
-            made,
-        )
+    def _search(self) -> None:
+        rows = 0
+        for size in SIZES:
+            batch = self.meter.read_batch(size)
+            if len(batch[1]) == rows:
+                self._log(size, "no more pairs than in the size before")
+                return
+            rows = len(batch[1])
+            if not self._is_expected_to_fit(size, batch):
+                return
+            try:
+                measurement = self.meter.measure(size, batch)
+            except (tf.errors.ResourceExhaustedError, MemoryError):
+                self._log(size, "out of memory")
+                return
+            memory = format_bytes(measurement.peak)
+            self._log(size, f"{measurement.speed:,.0f} target tokens/s, {memory}")
+            if self.limit and measurement.peak > self.limit:
+                return
+            self.measurements.append(measurement)
+            if self._is_past_the_best():
+                return
+
+    def _is_expected_to_fit(self, size: int, batch: Any) -> bool:
+        # The estimate needs two batches: the first update also counts what it compiles.
+        if not self.limit or len(self.meter.measured) <= 2:
+            return True
+        expected = self.meter.estimate(batch)
+        if expected > self.limit:
+            self._log(size, f"would take {format_bytes(expected)} of {format_bytes(self.limit)}")
+        return expected <= self.limit
+
+    def _is_past_the_best(self) -> bool:
+        speeds = [measurement.speed for measurement in self.measurements]
+        return len(speeds) - 1 - speeds.index(max(speeds)) >= PATIENCE
+
+    def _log(self, size: int, text: str) -> None:
+        self.log(f"data.batch_tokens: {size:,}: {text}")
 
 
-def settle_batch_tokens(config: Config, pair, statistics, copy: bool, say) -> Config:
-    """The configuration with a number where `data.batch_tokens` is `auto`.
+def fastest_size(measurements: list[Measurement]) -> int:
+    """The size of the highest speed, or the smallest one whose speed is within 3 % of it."""
+    best = max(measurement.speed for measurement in measurements)
+    return min(m.batch_tokens for m in measurements if m.speed >= TOLERANCE * best)
 
-    A model of its own makes updates on the longest pairs at rising sizes, until memory or speed
-    end. The fastest is chosen, and the smallest of those that are as fast within 3 %.
+
+def find_batch_size(
+    config: Config, tokenizers: tuple, statistics: Any, copy: bool, log: Callable[[str], None]
+) -> Config:
+    """Replaces `data.batch_tokens: auto` by the fastest size.
+
+    A separate model makes the updates, and seeds are reset afterwards, so that the search does not
+    affect training.
 
     Args:
-        config: complete.
-        pair: the source's and the target's tokenizer.
-        surveyed: of `data.train`.
-        copy: whether the model copies.
-        say: takes a line for the user.
+        config: a complete configuration.
+        tokenizers: the source tokenizer and the target tokenizer.
+        statistics: the statistics of `data.train`.
+        copy: whether the model copies source tokens.
+        log: takes a line for the user.
 
     Raises:
         UserError: not even the smallest size fits.
@@ -105,101 +110,32 @@ def settle_batch_tokens(config: Config, pair, statistics, copy: bool, say) -> Co
     if config.data.batch_tokens != AUTO:
         return config
 
-    def read(batch_tokens):
+    def read_batch(batch_tokens: int) -> Any:
         return longest_batch(
-            config.data.train, *pair, statistics=statistics, batch_tokens=batch_tokens, copy=copy
+            config.data.train,
+            *tokenizers,
+            statistics=statistics,
+            batch_tokens=batch_tokens,
+            copy=copy,
         )
 
-    prober = Prober(compiled(config, pair), read)
-    trials = _climb(prober, _bound(config, prober), say)
-    if not trials:
+    meter = UpdateMeter(build_compiled_model(config, tokenizers), read_batch)
+    size = BatchSizeFinder(meter, _memory_limit(config, meter), log).find()
+    if size is None:
         raise UserError(
             f"data.batch_tokens: auto: out of memory at {SIZES[0]} tokens; lower data.max_length"
             f" ({config.data.max_length:,}) or the model's sizes, or raise data.memory_limit"
         )
-    chosen = choose(trials)
-    say(f"data.batch_tokens: {chosen:,} chosen")
-    del prober
+    log(f"data.batch_tokens: {size:,} chosen")
+    del meter
     gc.collect()
-    # what follows is as if nobody had looked
     keras.utils.set_random_seed(config.training.seed)
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, batch_tokens=chosen))
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, batch_tokens=size))
 
 
-def choose(trials: list[Trial]) -> int:
-    """The size of the fastest, or the smallest that is as fast within 3 %."""
-    best = max(trial.speed for trial in trials)
-    return min(trial.batch_tokens for trial in trials if trial.speed >= CLOSE * best)
-
-
-def _bound(config, prober):
-    """Bytes that may be in use; None where nothing says."""
+def _memory_limit(config: Config, meter: UpdateMeter) -> float | None:
+    """Bytes that may be in use; None when unknown."""
     if config.data.memory_limit is not None:
         return config.data.memory_limit * 1e9
     free = free_memory()
-    return None if free is None else prober.points[0][1] + SHARE * free
-
-
-def _climb(prober, bound, say):
-    trials, rows = [], 0
-    if bound and prober.points[0][1] > bound:
-        return trials
-    for size in SIZES:
-        batch = prober.read(size)
-        if len(batch[1]) == rows:
-            say(f"data.batch_tokens: {size:,}: no more pairs than in the size before")
-            break
-        rows = len(batch[1])
-        # before two batches the line would count what the first update compiles
-        if bound and len(prober.points) > 2 and prober.expect(batch) > bound:
-            needs = f"would take {show(prober.expect(batch))} of {show(bound)}"
-            say(f"data.batch_tokens: {size:,}: {needs}")
-            break
-        try:
-            trial = prober.run(size, batch)
-        except (tf.errors.ResourceExhaustedError, MemoryError):
-            say(f"data.batch_tokens: {size:,}: out of memory")
-            break
-        say(f"data.batch_tokens: {size:,}: {trial.speed:,.0f} target tokens/s, {show(trial.peak)}")
-        if bound and trial.peak > bound:
-            break
-        trials.append(trial)
-        if _is_past_its_best(trials):
-            break
-    return trials
-
-
-def _is_past_its_best(trials):
-    speeds = [trial.speed for trial in trials]
-    return len(speeds) - 1 - speeds.index(max(speeds)) >= PATIENCE
-
-
-class _Clock(keras.callbacks.Callback):
-    """When each update was done, in seconds from the first one's beginning."""
-
-    def on_train_begin(self, logs=None):
-        self.began, self.times = time.perf_counter(), []
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.model.update_stats.read()  # waits for it
-        self.times.append(time.perf_counter() - self.began)
-
-
-def _endless(batch):
-    """The batch again and again, of shapes that nobody knows, as training has them."""
-    spec = tf.nest.map_structure(_free, batch)
-    return tf.data.Dataset.from_generator(lambda: itertools.repeat(batch), output_signature=spec)
-
-
-def _free(tensor):
-    """Rows and positions are free, the numbers in a frame are not."""
-    return tf.TensorSpec([None, None][: tensor.shape.rank] + tensor.shape[2:], tensor.dtype)
-
-
-def _length(batch):
-    return max(batch[0]["source"]["mask"].shape[1], batch[1].shape[1])
-
-
-def _padded(batch):
-    """Tokens of the longer side, padding included."""
-    return len(batch[1]) * _length(batch)
+    return None if free is None else meter.initial_memory + MEMORY_SHARE * free

@@ -1,15 +1,18 @@
-"""A configuration's model, compiled."""
+"""The compiled model of a configuration."""
 
 import gc
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_s2s import models, schedules
 from keras_s2s.callbacks import TargetTokens
-from keras_s2s.checkpoints import named_weights, pick
-from keras_s2s.config import Config, UserError
+from keras_s2s.checkpoints import match_weights, named_weights
+from keras_s2s.config import Config, Training
+from keras_s2s.errors import UserError
 from keras_s2s.losses.criterion import Criterion
 from keras_s2s.metrics import (
     MeanAbsoluteError,
@@ -18,10 +21,10 @@ from keras_s2s.metrics import (
     TokenAccuracy,
 )
 
-__all__ = ["check_buildable", "compiled"]
+__all__ = ["build_compiled_model", "check_buildable", "head_class", "uses_pointer_network"]
 
-# Options of Keras' optimizers that keys of their own stand for.
-OURS = {
+# Keras optimizer arguments and the configuration keys that set them.
+RESERVED_OPTIONS = {
     "learning_rate": "learning_rate",
     "global_clipnorm": "clip_norm",
     "gradient_accumulation_steps": "accumulate",
@@ -30,13 +33,23 @@ OURS = {
 }
 
 
+def head_class(config: Config) -> type:
+    """The class of the model's head."""
+    return models.KINDS["head"][models.resolve(config.model)["head"]["kind"]]
+
+
+def uses_pointer_network(config: Config) -> bool:
+    """Whether the model is a pointer network, whose target has no vocabulary."""
+    return head_class(config).is_pointer
+
+
 def check_buildable(config: Config) -> None:
-    """Raises what `compiled` would, before there are vocabularies: they can take hours to make.
+    """Builds a small model, to report errors before tokenizers are trained, which can take hours.
 
     Raises:
-        UserError: naming the key whose value does not do.
+        UserError: as `build_compiled_model`.
     """
-    _optimizer(config.training, config.model.decoder["units"])
+    _build_optimizer(config.training, config.model.decoder["units"])
     model = _build(config, 8, 8)
     _freeze(model, config.training.freeze or ())
     try:
@@ -46,65 +59,68 @@ def check_buildable(config: Config) -> None:
     noise = config.data.noise
     if model.head.is_pointer and (noise.drop or noise.replace):
         expected = "expected no drop and no replace for a pointer network, which points at words"
-        raise UserError(f"data.noise: {expected}, came {noise}")
+        raise UserError(f"data.noise: {expected}, got {noise}")
     del model
-    gc.collect()  # a model is full of cycles, and the next one may need its memory
+    gc.collect()  # a model contains reference cycles, and the next one may need its memory
 
 
-def compiled(config: Config, pair) -> keras.Model:
-    """The model that a complete configuration describes, ready for `fit`.
+def build_compiled_model(config: Config, tokenizers: tuple) -> keras.Model:
+    """Builds the model of a complete configuration and compiles it for `fit`.
 
     Args:
-        config: as `defaults.complete` gives it.
-        pair: the source's and the target's tokenizer, or `Frames`.
+        config: the result of `complete`.
+        tokenizers: the source tokenizer and the target tokenizer.
 
     Raises:
-        UserError: naming the key whose value does not do.
+        UserError: an invalid value; the key is named.
     """
     training = config.training
-    if config.model.tie == "all" and pair[0].vocabulary != pair[1].vocabulary:
-        shared = "data.tokenizer: expected shared: true where model.tie is all"
-        raise UserError(f"{shared}, came two vocabularies")
+    source, target = tokenizers
+    if config.model.tie == "all" and source.vocabulary != target.vocabulary:
+        expected = "expected shared: true where model.tie is all"
+        raise UserError(f"data.tokenizer: {expected}, got two vocabularies")
     model = _build(
         config,
-        pair[0].input_size,
-        pair[1].size,
+        source.input_size,
+        target.size,
         label_smoothing=training.label_smoothing,
         policy=training.policy,
     )
-    metrics = [MeanAbsoluteError(), RootMeanSquaredError()]
-    metrics = metrics if model.has_feature_targets else [TokenAccuracy(), Perplexity()]
+    if model.has_feature_targets:
+        metrics = [MeanAbsoluteError(), RootMeanSquaredError()]
+    else:
+        metrics = [TokenAccuracy(), Perplexity()]
     _freeze(model, training.freeze or ())
     model.compile(
-        _optimizer(training, config.model.decoder["units"]),
+        _build_optimizer(training, config.model.decoder["units"]),
         weighted_metrics=[*metrics, TargetTokens()],
         jit_compile=False,
     )
-    # otherwise the first update makes its variables, and TensorFlow traces it twice
+    # Otherwise the first update creates the variables, and TensorFlow traces it twice.
     model.optimizer.build(model.trainable_variables)
     model.configure_updates(training.accumulate)
     model.configure_objectives(training.objectives)
     return model
 
 
-def _build(config, *sizes, **options):
-    return models.build(config.model, *sizes, frames=config.data.frames(), **options)
+def _build(config: Config, *sizes: Any, **options: Any) -> keras.Model:
+    return models.build(config.model, *sizes, frames=config.data.has_features, **options)
 
 
-def _freeze(model, patterns):
+def _freeze(model: keras.Model, patterns: Iterable[str]) -> None:
     weights = named_weights(model)
     for pattern in patterns:
         try:
-            names = pick(weights, str(pattern))
+            names = match_weights(weights, str(pattern))
         except UserError as error:
             raise UserError(f"training.freeze: {error}") from None
         for name in names:
             weights[name].trainable = False
     if not model.trainable_variables:
-        raise UserError("training.freeze: expected a weight that is left to train, came all")
+        raise UserError("training.freeze: expected a weight that is left to train, got all")
 
 
-def _optimizer(training, width):
+def _build_optimizer(training: Training, width: int) -> keras.optimizers.Optimizer:
     try:
         rate = schedules.get(
             training.schedule,
@@ -116,17 +132,17 @@ def _optimizer(training, width):
     except ValueError as error:
         raise UserError(f"training.{error}") from None
     cls = type(keras.optimizers.get(training.optimizer))
-    options = {"global_clipnorm": training.clip_norm or None}
+    options: dict[str, Any] = {"global_clipnorm": training.clip_norm or None}
     if training.ema is not None:
         options |= {"use_ema": True, "ema_momentum": training.ema}
-    for name, instead in OURS.items():
+    for name, key in RESERVED_OPTIONS.items():
         if name in training.optimizer_options:
-            raise UserError(f"training.optimizer_options: expected training.{instead}, came {name}")
+            raise UserError(f"training.optimizer_options: expected training.{key}, got {name}")
     try:
-        made = [cls(rate, **options, **training.optimizer_options) for _ in range(2)]
-        # some values show only in an update that they cannot do
-        made[0].apply_gradients([(tf.ones([1]), keras.Variable([1.0]))])
+        # Some invalid values are only reported by an update, so a second instance makes one.
+        trial = cls(rate, **options, **training.optimizer_options)
+        trial.apply_gradients([(tf.ones([1]), keras.Variable([1.0]))])
+        return cls(rate, **options, **training.optimizer_options)
     except (TypeError, ValueError, AttributeError, tf.errors.OpError) as error:
-        said = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", " ".join(str(error).split()))
-        raise UserError(f"training.optimizer_options: {training.optimizer}: {said}") from None
-    return made[1]
+        text = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", " ".join(str(error).split()))
+        raise UserError(f"training.optimizer_options: {training.optimizer}: {text}") from None

@@ -1,115 +1,128 @@
-"""A training that is only tried: everything is checked, one update made, nothing written."""
+"""Dry run: every check and one update, with nothing written."""
 
 import math
 import shutil
 from pathlib import Path
+from typing import Any, TextIO
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import longest_batch
-from keras_s2s.training.batch_size_finder import Prober
-from keras_s2s.training.failure_recovery import explained
-from keras_s2s.training.memory_estimate import free_memory, model_memory, show
-from keras_s2s.training.session import prepare
+from keras_s2s.errors import UserError
+from keras_s2s.training.failure_recovery import explain_failures
+from keras_s2s.training.memory import format_bytes, free_memory, model_memory
+from keras_s2s.training.session import Session, build_session
+from keras_s2s.training.update_meter import Measurement, UpdateMeter
 
-__all__ = ["rehearse"]
+__all__ = ["dry_run"]
 
-PARTS = (8, 4)  # the first updates are made on batches that much smaller
-SAFE = 8192  # tokens, and on parts of so many at most: the whole may not fit by far
-COPIES = 3  # best/, last/ and the one that is being written
+DIVISORS = (8, 4)  # of the batch size, for the two batches that the estimate is based on
+MAX_TOKENS = 8192  # upper bound of the size that is divided: a full batch may not fit at all
+COPIES = 3  # best/, last/ and the checkpoint that is being written
 
 
-def rehearse(config: Config, run_dir, *, stream=None) -> dict:
-    """Does what `train` does up to its first update, and says what it found.
+def dry_run(config: Config, run_dir: Path | str, *, stream: TextIO | None = None) -> dict[str, Any]:
+    """Does what `train` does up to the first update, and reports the results.
 
-    Corpora, configuration, the run directory and its last checkpoint are checked; tokenizers that
-    are not there yet are trained. Updates on the longest pairs are made of two smaller batches,
-    from which the memory of a whole one is estimated, then of a whole one. The run directory and
-    `data.cache` are left as they are.
+    Checks corpora, configuration, the run directory and its last checkpoint; trains tokenizers
+    that do not exist yet. Makes updates on the longest pairs: on two smaller batches, from which
+    the memory of a full batch is estimated, then on a full batch. The run directory and
+    `data.cache` are not changed.
 
     Args:
         config, run_dir: as for `train`.
-        stream: text stream for what was found, `sys.stderr` unless given.
+        stream: text stream for the report, `sys.stderr` by default.
 
     Returns:
-        dict of `updates` made and to do, `pairs`, `batch_tokens`, the `loss` and `seconds` of
-        the update, and in bytes `model`, `peak`, `free` (None when unknown), `checkpoints`.
+        dict of `updates` made and to make, `pairs`, `batch_tokens`, the `loss` and `seconds` of
+        the update, and in bytes `model`, `peak`, `free` (None when unknown) and `checkpoints`.
 
     Raises:
-        UserError: as `train`; the update is not finite, or memory or the disk do not suffice.
+        UserError: as `train`; or the update is not finite, or memory or disk space is insufficient.
     """
-    session = prepare(config, Path(run_dir), stream, write=False)
-    say, sizes = session.progress.say, model_memory(session.model)
-    say("memory: " + ", ".join(f"{name} {show(size)}" for name, size in sizes.items()))
-    disk = _check_disk(session, sizes)
+    session = build_session(config, Path(run_dir), stream, write=False)
+    sizes = model_memory(session.model)
+    parts = ", ".join(f"{name} {format_bytes(size)}" for name, size in sizes.items())
+    session.log(f"memory: {parts}")
+    disk_space = _check_disk_space(session, sizes)
     free = free_memory()
-    with explained(session):
-        trial, expected = _try(session, free)
-    pairs = f"{trial.rows:,} pairs of up to {trial.length:,} tokens"
-    say(f"update: {pairs}, the longest; loss {trial.loss:.4g}, {trial.seconds:.3g} s")
-    has = "" if free is None else f"; {show(free)} more were free"
-    say(f"memory: {show(trial.peak)} at the peak, estimated {show(expected)}{has}")
-    state = session.course.state
-    say(f"{run_dir}: nothing written; {state['step']:,} of {session.course.updates:,} updates done")
+    with explain_failures(session):
+        measurement, expected = _measure_full_batch(session, free)
+    _log_measurement(session, measurement, expected, free)
+    step, updates = session.progress.step, session.progress.updates
+    session.log(f"{run_dir}: nothing written; {step:,} of {updates:,} updates done")
     return {
-        "updates": [state["step"], session.course.updates],
-        "pairs": session.surveys["train"].kept,
+        "updates": [step, updates],
+        "pairs": session.statistics["train"].kept,
         "batch_tokens": session.config.data.batch_tokens,
-        "loss": trial.loss,
-        "seconds": trial.seconds,
+        "loss": measurement.loss,
+        "seconds": measurement.seconds,
         "model": sum(sizes.values()),
-        "peak": trial.peak,
+        "peak": measurement.peak,
         "free": free,
-        "checkpoints": disk,
+        "checkpoints": disk_space,
     }
 
 
-def _try(session, free):
-    """The trial of the whole batch, and the peak that a part of it let expect."""
+def _measure_full_batch(session: Session, free: int | None) -> tuple[Measurement, int]:
+    """The measurement of a full batch, and its estimated memory."""
     data = session.config.data
 
-    def read(batch_tokens):
+    def read_batch(batch_tokens: int) -> Any:
         return longest_batch(
             data.train,
             *session.tokenizers,
-            statistics=session.surveys["train"],
+            statistics=session.statistics["train"],
             batch_tokens=batch_tokens,
             copy=session.model.supports_copy,
         )
 
-    prober = Prober(session.model, read)
-    held = prober.points[0][1]
-    for part in PARTS:
-        size = max(min(data.batch_tokens, SAFE) // part, 1)
-        _check_update(prober.run(size, read(size), steps=0))
-    batch = read(data.batch_tokens)
-    expected = prober.expect(batch)
-    if free is not None and expected - held > free:
+    meter = UpdateMeter(session.model, read_batch)
+    for divisor in DIVISORS:
+        size = max(min(data.batch_tokens, MAX_TOKENS) // divisor, 1)
+        _check_update(meter.measure(size, read_batch(size), steps=0))
+    batch = read_batch(data.batch_tokens)
+    expected = meter.estimate(batch)
+    needed = expected - meter.initial_memory
+    if free is not None and needed > free:
         raise UserError(
             f"data.batch_tokens: an update of {data.batch_tokens:,} tokens would take about"
-            f" {show(expected - held)} of memory, and {show(free)} are free; lower it,"
+            f" {format_bytes(needed)} of memory, and {format_bytes(free)} are free; lower it,"
             f" data.max_length ({data.max_length:,}) or the model's sizes"
         )
-    trial = prober.run(data.batch_tokens, batch, steps=0)
-    _check_update(trial)
-    return trial, expected
+    measurement = meter.measure(data.batch_tokens, batch, steps=0)
+    _check_update(measurement)
+    return measurement, expected
 
 
-def _check_update(trial):
-    if not (trial.made and math.isfinite(trial.loss)):
-        what = f"an update on the longest pairs is not finite, with a loss of {trial.loss:.4g}"
-        raise UserError(f"{what}; lower training.learning_rate, or choose training.policy=float32")
+def _log_measurement(
+    session: Session, measurement: Measurement, expected: int, free: int | None
+) -> None:
+    pairs = f"{measurement.rows:,} pairs of up to {measurement.length:,} tokens"
+    result = f"loss {measurement.loss:.4g}, {measurement.seconds:.3g} s"
+    session.log(f"update: {pairs}, the longest; {result}")
+    peak = f"{format_bytes(measurement.peak)} at the peak, estimated {format_bytes(expected)}"
+    more = "" if free is None else f"; {format_bytes(free)} more were free"
+    session.log(f"memory: {peak}{more}")
 
 
-def _check_disk(session, sizes):
-    """Bytes of the run's checkpoints, which its disk must have."""
-    place = session.run_dir.absolute()
-    while not place.exists():
-        place = place.parent
-    needed = COPIES * (sizes["weights"] + sizes["optimizer"])
-    free = shutil.disk_usage(place).free
-    if needed > free:
+def _check_update(measurement: Measurement) -> None:
+    if not (measurement.is_applied and math.isfinite(measurement.loss)):
+        problem = "an update on the longest pairs is not finite"
         raise UserError(
-            f"{session.run_dir}: checkpoints take {show(needed)}, and {show(free)} are free"
+            f"{problem}, with a loss of {measurement.loss:.4g}; lower training.learning_rate, or"
+            " choose training.policy=float32"
         )
-    session.progress.say(f"disk: checkpoints take {show(needed)}, {show(free)} are free")
+
+
+def _check_disk_space(session: Session, sizes: dict[str, int]) -> int:
+    """The bytes of the run's checkpoints, which must be free on the disk."""
+    directory = session.run_dir.absolute()
+    while not directory.exists():
+        directory = directory.parent
+    needed = COPIES * (sizes["weights"] + sizes["optimizer"])
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        problem = f"checkpoints take {format_bytes(needed)}, and {format_bytes(free)} are free"
+        raise UserError(f"{session.run_dir}: {problem}")
+    session.log(f"disk: checkpoints take {format_bytes(needed)}, {format_bytes(free)} are free")
     return needed

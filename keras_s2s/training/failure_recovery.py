@@ -1,35 +1,38 @@
-"""What to do, and whom to blame, when an update goes wrong."""
+"""Recovery from non-finite updates, and explanation of out-of-memory errors."""
 
 import contextlib
 import json
 import math
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import tensorflow as tf
 
 from keras_s2s import checkpoints
-from keras_s2s.callbacks import Guard, Rescue
-from keras_s2s.config import UserError
+from keras_s2s.callbacks import NonFiniteGuard, NonFinitePolicy
 from keras_s2s.data import find_lines
+from keras_s2s.errors import UserError
+from keras_s2s.training.session import Session
 
-__all__ = ["explained", "guard", "make_room"]
+__all__ = ["build_guard", "explain_failures"]
 
-SHOWN = 5  # lines named in a message
-
-
-def guard(session) -> Guard:
-    """The callback that does what `training.on_nan` says."""
-    how = session.config.training.on_nan
-    last = session.run_dir / "last"
-    if how == "roll_back" and not checkpoints.exists(last):
-        checkpoints.save(session.model, last, session.course.snapshot())
-    rescue = Rescue(how, lambda: _blame(session), lambda: _roll_back(session, last))
-    hopeless = _hopeless(session)
-    return Guard(session.course, rescue, hopeless=hopeless, say=session.progress.say)
+MAX_LINES = 5  # line numbers in a message
 
 
-def _hopeless(session):
-    """A loss that only a model that went astray has; infinite where losses may be of any size."""
+def build_guard(session: Session) -> NonFiniteGuard:
+    """The callback that implements `training.on_nan`."""
+    action, last = session.config.training.on_nan, session.run_dir / "last"
+    if action == "roll_back" and not checkpoints.exists(last):
+        checkpoints.save(session.model, last, session.progress.snapshot())
+    policy = NonFinitePolicy(
+        action, lambda: _locate_batch(session), lambda: _roll_back(session, last)
+    )
+    return NonFiniteGuard(session.progress, policy, max_loss=_max_loss(session), log=session.log)
+
+
+def _max_loss(session: Session) -> float:
+    """A loss that only diverged models exceed; infinite where losses have no known scale."""
     model, length = session.model, session.config.data.max_length
     if model.has_feature_targets or model.criterion is not None:
         return math.inf
@@ -37,80 +40,68 @@ def _hopeless(session):
     return 2 * math.log(model.vocabulary_size + length * model.head.is_pointer)
 
 
-def _roll_back(session, last):
-    position = session.course.state["position"]
+def _roll_back(session: Session, last: Path) -> int:
+    """Restores the last checkpoint; the position in the data stays. Returns the step."""
+    position = session.progress.state["position"]
     state = checkpoints.restore(session.model, last)
     session.model.reset_metrics()
-    session.course.resume({**state, "position": position})
-    return session.course.step
+    session.progress.resume({**state, "position": position})
+    return session.progress.step
 
 
-def _blame(session):
-    """Names the lines of the last update's batches, and writes all of them to a file."""
-    state, data = session.course.state, session.config.data
-    lines = {}
-    for number in range(state["position"] - session.course.batches, state["position"]):
-        found = find_lines(
+def _locate_batch(session: Session) -> str:
+    """The corpus lines of the last update, also written to RUN/bad_batches.jsonl."""
+    state, data = session.progress.state, session.config.data
+    lines: dict[str, list[int]] = {}
+    for index in range(state["position"] - session.progress.batches, state["position"]):
+        located = find_lines(
             data.train,
-            session.surveys["train"],
-            number,
+            session.statistics["train"],
+            index,
             batch_tokens=data.batch_tokens,
             seed=state["order"]["seed"],
         )
-        for file, numbers in found.items():
+        for file, numbers in located.items():
             lines[file] = sorted({*lines.get(file, ()), *numbers})
     path = session.run_dir / "bad_batches.jsonl"
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"step": state["step"], "lines": lines}) + "\n")
-    shown = "; ".join(f"{file}:{_some(numbers)}" for file, numbers in lines.items())
-    return f"{shown} (all in {path})"
+    text = "; ".join(f"{name}:{_format_numbers(numbers)}" for name, numbers in lines.items())
+    return f"{text} (all in {path})"
 
 
-def _some(numbers):
-    shown = ",".join(map(str, numbers[:SHOWN]))
-    return shown if len(numbers) <= SHOWN else f"{shown} and {len(numbers) - SHOWN:,} more lines"
+def _format_numbers(numbers: list[int]) -> str:
+    text = ",".join(map(str, numbers[:MAX_LINES]))
+    hidden = len(numbers) - MAX_LINES
+    return f"{text} and {hidden:,} more lines" if hidden > 0 else text
 
 
 @contextlib.contextmanager
-def explained(session):
-    """Says in one line what went wrong below `fit` where that is the user's to mend.
+def explain_failures(session: Session) -> Iterator[None]:
+    """Replaces errors of `fit` that the user can fix by a line that explains them.
 
     Raises:
-        UserError: memory ran out, or a corpus changed while it was read.
+        UserError: memory is used up, or a corpus changed while it was read.
     """
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise UserError(_out_of_memory(session, error)) from error
+        raise UserError(_describe_out_of_memory(session, error)) from error
     except tf.errors.OpError as error:
-        # what a reader raises within the pipeline arrives as TensorFlow's, its text in the middle
-        found = re.search(r"UserError: ([^\n]+)", str(error))
-        if found is None:
+        # TensorFlow wraps an error of a reader and quotes its text.
+        quoted = re.search(r"UserError: ([^\n]+)", str(error))
+        if quoted is None:
             raise
-        raise UserError(found[1]) from error
+        raise UserError(quoted[1]) from error
 
 
-@contextlib.contextmanager
-def make_room():
-    """Says in one line that a model does not fit.
-
-    Raises:
-        UserError: memory ran out.
-    """
-    try:
-        yield
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        lower = "lower the model's sizes or the tokenizers'"
-        raise UserError(f"model: out of memory as it was made; {lower}") from error
-
-
-def _out_of_memory(session, error):
+def _describe_out_of_memory(session: Session, error: Exception) -> str:
     data, training = session.config.data, session.config.training
     shape = re.search(r"shape\[[\d,]*\]", str(error))
-    wanted = f" at a tensor of {shape[0]}" if shape else ""
-    lower = [f"data.batch_tokens ({data.batch_tokens:,})", f"data.max_length ({data.max_length:,})"]
+    tensor = f" at a tensor of {shape[0]}" if shape else ""
     half = f"half of it with training.accumulate={2 * training.accumulate} learns the same"
     return (
-        f"out of memory before update {session.course.step + 1:,}{wanted}; lower {lower[0]}"
-        f" ({half}), {lower[1]} or the model's sizes"
+        f"out of memory before update {session.progress.step + 1:,}{tensor};"
+        f" lower data.batch_tokens ({data.batch_tokens:,}) ({half}),"
+        f" data.max_length ({data.max_length:,}) or the model's sizes"
     )

@@ -1,67 +1,88 @@
-"""The training itself: corpora and model in, checkpoints, curves and figures out."""
+"""Training: configuration -> session -> fit."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TextIO
 
-from keras_s2s.callbacks import Checkpoint, Goal, Journal, Means, Summaries, Validate
+import keras
+import tensorflow as tf
+
+from keras_s2s.callbacks import (
+    BestTracker,
+    JSONLLogger,
+    PeriodicCheckpoint,
+    SwapEMAWeights,
+    TensorBoardLogger,
+    Validation,
+)
 from keras_s2s.config import Config
 from keras_s2s.data import batches
 from keras_s2s.metrics import SCORERS, higher_is_better
-from keras_s2s.training.checkpointing import keeper, saver
-from keras_s2s.training.failure_recovery import explained, guard
-from keras_s2s.training.profiler import Profile
-from keras_s2s.training.session import prepare
-from keras_s2s.training.tensorboard_callbacks import watchers
-from keras_s2s.training.validation_samples import Samples
-from keras_s2s.training.validation_scores import follower, scorer
+from keras_s2s.training.checkpoint_writer import CheckpointWriter
+from keras_s2s.training.failure_recovery import build_guard, explain_failures
+from keras_s2s.training.profiler import ProfilerCallback
+from keras_s2s.training.session import Session, build_session
+from keras_s2s.training.tensorboard_callbacks import tensorboard_callbacks
+from keras_s2s.training.validation_samples import ValidationSamples
+from keras_s2s.training.validation_scores import build_scorer, current_translator
 
 __all__ = ["train"]
 
+Export = Callable[[Path, int], Any]
 
-def train(config: Config, run_dir, *, export=None, stream=None, profile: bool = False) -> dict:
-    """Trains a model into a run directory, or goes on from the run's last checkpoint.
 
-    Interrupted at any moment (killed, or by KeyboardInterrupt, which passes through) the run
-    directory stays whole; the updates since the last checkpoint are lost. A session that goes on
-    makes the same updates as one that was never interrupted: weights, optimizer, dropout, place
-    in the data and the best so far all come back.
+def train(
+    config: Config,
+    run_dir: Path | str,
+    *,
+    export: Export | None = None,
+    stream: TextIO | None = None,
+    profile: bool = False,
+) -> dict[str, Any]:
+    """Trains a model into a run directory, or resumes from the run's last checkpoint.
+
+    An interruption at any moment (a kill, or KeyboardInterrupt, which is not caught) leaves a
+    valid run directory; the updates since the last checkpoint are lost. A resumed session makes
+    the same updates as one that was not interrupted: weights, optimizer, dropout, position in the
+    data and the best result so far are restored.
 
     Args:
-        config: a configuration; what it leaves out is chosen and printed.
-        run_dir: directory for config.yml, tokenizers/, best/, last/, logs/ and metrics.jsonl.
+        config: a configuration; values that it leaves out are chosen and printed.
+        run_dir: directory of config.yml, tokenizers/, best/, last/, logs/ and metrics.jsonl.
         export: `export(run_dir, step)` publishes RUN/best when `config.export.when` says so.
-        stream: text stream for messages and progress, `sys.stderr` unless given.
-        profile: whether to trace some updates into RUN/logs and to say the top operations.
+        stream: text stream for messages and progress, `sys.stderr` by default.
+        profile: whether to trace some updates into RUN/logs and print the top operations.
 
     Returns:
-        dict of the last validation's figures with `step`, `best_step`, `metric` and `best`.
+        dict of the figures of the last validation, with `step`, `best_step`, `metric` and `best`.
 
     Raises:
-        UserError: naming the key or the file and line: bad data, a model that cannot be built, a
-            run directory of other data, another model or tokenizers, a damaged checkpoint, an
-            update that is not finite (as `training.on_nan` says), memory that does not suffice.
+        UserError: bad data, a model that cannot be built, a run directory of other data, another
+            model or other tokenizers, a damaged checkpoint, a non-finite update (depending on
+            `training.on_nan`), or insufficient memory. The key or the file and line are named.
     """
-    session = prepare(config, Path(run_dir), stream)
-    done = _done(session)
-    if done:
-        session.progress.say(f"{run_dir}: {done}")
-        return _figures(session)
-    tracing = Profile(session.run_dir / "logs", session.course, session.progress.say)
+    session = build_session(config, Path(run_dir), stream)
+    reason = _reason_to_stop(session)
+    if reason:
+        session.log(f"{run_dir}: {reason}")
+        return _result(session)
+    profiler = ProfilerCallback(session.run_dir / "logs", session.progress, session.log)
     try:
-        with explained(session):
-            _fit(session, export, [tracing] if profile else [])
+        with explain_failures(session):
+            _fit(session, export, [profiler] if profile else [])
     finally:
-        tracing.close()
-        session.progress.close()
+        profiler.close()
+        session.progress_bar.close()
     if export and session.config.export.when == "end":
-        export(session.run_dir, session.course.state["best_step"])
-    return _figures(session)
+        export(session.run_dir, session.progress.state["best_step"])
+    return _result(session)
 
 
-def _done(session):
-    """Why there is nothing left to do, or ""."""
-    training, state = session.config.training, session.course.state
-    if session.course.finished:
+def _reason_to_stop(session: Session) -> str:
+    """The reason why no update is left to make, or ""."""
+    training, state = session.config.training, session.progress.state
+    if session.progress.is_finished:
         more = "raise training.updates to go on"
         return f"{state['step']:,} of {training.updates:,} updates are done; {more}"
     if training.patience and state["waited"] >= training.patience:
@@ -70,19 +91,20 @@ def _done(session):
     return ""
 
 
-def _fit(session, export, more):
-    state = session.course.state
+def _fit(session: Session, export: Export | None, more: list[keras.callbacks.Callback]) -> None:
+    state = session.progress.state
+    train_batches = _batches(
+        session,
+        "train",
+        seed=state["order"]["seed"],
+        start=state["position"],
+        noise=session.config.data.noise,
+    )
     session.model.fit(
-        _examples(
-            session,
-            "train",
-            seed=state["order"]["seed"],
-            start=state["position"],
-            noise=session.config.data.noise,
-        ),
-        validation_data=_examples(session, "valid", training=False),
+        train_batches,
+        validation_data=_batches(session, "valid", training=False),
         initial_epoch=state["validations"],
-        # `Validate` ends every epoch, and `Course` the last one
+        # `Validation` ends every epoch, and `TrainingProgress` the last one.
         epochs=sys.maxsize,
         steps_per_epoch=sys.maxsize,
         callbacks=[*_callbacks(session, export), *more],
@@ -91,7 +113,7 @@ def _fit(session, export, more):
     )
 
 
-def _examples(session, name, **options):
+def _batches(session: Session, name: str, **options: Any) -> tf.data.Dataset | None:
     data, corpus = session.config.data, getattr(session.config.data, name)
     if corpus is None:
         return None
@@ -101,41 +123,44 @@ def _examples(session, name, **options):
         batch_tokens=data.batch_tokens,
         max_length=data.max_length,
         copy=session.model.supports_copy,
-        statistics=session.surveys[name],
+        statistics=session.statistics[name],
         **options,
     )
 
 
-def _callbacks(session, export):
-    training, course, run_dir = session.config.training, session.course, session.run_dir
+def _callbacks(session: Session, export: Export | None) -> list[keras.callbacks.Callback]:
+    """The callbacks, in the order that `keras_s2s.callbacks` describes."""
+    training, progress, run_dir = session.config.training, session.progress, session.run_dir
+    checkpoint_writer = CheckpointWriter(session, export)
+    text_metric = next((name for name in training.scores if name in SCORERS), None)
+    samples = ValidationSamples(training.samples, session.log, text_metric)
+    needs_translator = training.scores or training.tensorboard.attention
+    translator = current_translator(session) if needs_translator else None
     metric = f"val_{training.metric}" if session.config.data.valid is not None else None
-    searched = [name for name in training.scores if name in SCORERS]
-    samples = Samples(training.samples, session.progress.say, next(iter(searched), None))
-    looks = training.scores or training.tensorboard.attention
-    current = follower(session) if looks else None
-    validate = Validate(
-        course,
+    validation = Validation(
+        progress,
         training.validate_every,
-        saver(session, export),
-        goal=Goal(metric, higher_is_better(training.metric), training.patience),
-        score=scorer(session, samples, current) if training.scores else None,
-        say=session.progress.say,
+        checkpoint_writer.save_validated,
+        tracker=BestTracker(metric, higher_is_better(training.metric), training.patience),
+        score=build_scorer(session, samples, translator) if training.scores else None,
+        log=session.log,
     )
-    found = [course, guard(session), session.progress, validate]
+    callbacks = [progress, build_guard(session), session.progress_bar, validation]
     if training.ema is not None:
-        found.append(Means())
+        callbacks.append(SwapEMAWeights())
     if training.checkpoint_every:
-        found.append(Checkpoint(course, training.checkpoint_every, keeper(session)))
-    curves = Summaries(run_dir / "logs", course, texts=samples.page)
+        save, every = checkpoint_writer.save_last, training.checkpoint_every
+        callbacks.append(PeriodicCheckpoint(progress, every, save))
+    curves = TensorBoardLogger(run_dir / "logs", progress, texts=samples.page)
     return [
-        *found,
-        Journal(run_dir / "metrics.jsonl", course),
-        *watchers(session, curves, current),
+        *callbacks,
+        JSONLLogger(run_dir / "metrics.jsonl", progress),
+        *tensorboard_callbacks(session, curves, translator),
         curves,
     ]
 
 
-def _figures(session):
-    state, metric = session.course.state, session.config.training.metric
-    kept = {name: state[name] for name in ("step", "best_step", "best")}
-    return {**state["figures"], **kept, "metric": metric}
+def _result(session: Session) -> dict[str, Any]:
+    state, metric = session.progress.state, session.config.training.metric
+    best = {name: state[name] for name in ("step", "best_step", "best")}
+    return {**state["figures"], **best, "metric": metric}

@@ -1,7 +1,8 @@
-"""Where the time of an update goes: a trace for TensorBoard, and its top operations as a table."""
+"""Profile of training updates: a trace for TensorBoard and a table of operations."""
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,16 +10,16 @@ import keras
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from keras_s2s.callbacks import Course
+from keras_s2s.callbacks import TrainingProgress
 
-__all__ = ["Operation", "Profile", "read_trace", "table"]
+__all__ = ["OperationStats", "ProfilerCallback", "format_table", "read_trace"]
 
-AFTER = 10  # updates of the session that are left out: they compile and warm up
-COUNT = 5  # updates that are traced
-ROWS = 12  # of the table
-OPERATION = re.compile(r"[^:]+:(\w+)")  # the name of a node, and the kind of its operation
-# what only waits for the operations within it
-OUTER = {
+SKIPPED_UPDATES = 10  # updates of the session that compile and warm up
+TRACED_UPDATES = 5
+TABLE_ROWS = 12
+OPERATION = re.compile(r"[^:]+:(\w+)")  # the name of a node and the kind of its operation
+# Operations that only wait for the operations inside them.
+CONTROL_FLOW = {
     "While",
     "StatelessWhile",
     "If",
@@ -28,13 +29,13 @@ OUTER = {
 }
 
 
-class Operation(NamedTuple):
-    """One kind of operation in a trace.
+class OperationStats(NamedTuple):
+    """Total time of one kind of operation in a trace.
 
     Attributes:
-        kind: as TensorFlow names it, such as `_MklMatMul`.
-        seconds: over all threads together.
-        calls: how often it ran.
+        kind: TensorFlow's name, such as `_MklMatMul`.
+        seconds: time over all threads.
+        calls: number of calls.
     """
 
     kind: str
@@ -42,86 +43,89 @@ class Operation(NamedTuple):
     calls: int
 
 
-class Profile(keras.callbacks.Callback):
-    """Traces some updates of this session with TensorFlow's profiler, and says the top operations.
+class ProfilerCallback(keras.callbacks.Callback):
+    """Traces some updates of a session with TensorFlow's profiler and prints the top operations.
 
     Args:
-        directory: usually RUN/logs; the trace is below `plugins/profile` there.
-        course: the run's, so that a short session is traced too.
-        say: takes a line for the user.
+        directory: usually RUN/logs; the trace is written to `plugins/profile` in it.
+        progress: the progress of the run, so that a short session is traced too.
+        log: takes a line for the user.
     """
 
-    def __init__(self, directory, course: Course, say):
+    def __init__(
+        self, directory: Path | str, progress: TrainingProgress, log: Callable[[str], None]
+    ) -> None:
         super().__init__()
-        self.directory, self.course, self.say = Path(directory), course, say
-        self._made = self._traced = 0
-        self._running = self._done = False
+        self.directory, self.progress, self.log = Path(directory), progress, log
+        self._updates = self._traced = 0
+        self._is_running = self._is_done = False
 
-    def on_train_begin(self, logs=None):
-        left = self.course.updates - self.course.step
-        self._first = min(AFTER, max(left - COUNT, 1), left - 1)
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        left = self.progress.updates - self.progress.step
+        self._first = min(SKIPPED_UPDATES, max(left - TRACED_UPDATES, 1), left - 1)
 
-    def on_train_batch_begin(self, batch, logs=None):
-        if self._made < self._first or self._running or self._done:
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        if self._updates < self._first or self._is_running or self._is_done:
             return
         try:
             tf.profiler.experimental.start(str(self.directory))
-            self._running = True
-        except tf.errors.OpError as error:  # another profiler runs
-            self._done = True
-            self.say(f"profile: none, {error.message}")
+            self._is_running = True
+        except tf.errors.OpError as error:  # another profiler is running
+            self._is_done = True
+            self.log(f"profile: none, {error.message}")
 
-    def on_train_batch_end(self, batch, logs=None):
-        self._made += 1
-        if self._running:
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._updates += 1
+        if self._is_running:
             self.model.update_stats.read()  # waits for the update
             self._traced += 1
-            if self._traced == COUNT:
+            if self._traced == TRACED_UPDATES:
                 self.close()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         self.close()
 
     def close(self) -> None:
-        """Ends a trace that runs; training calls it however `fit` ended."""
-        if not self._running:
+        """Ends a running trace. Call it after `fit`, also when `fit` raises."""
+        if not self._is_running:
             return
-        self._running, self._done = False, True
+        self._is_running, self._is_done = False, True
         tf.profiler.experimental.stop()
         traces = self.directory.glob("plugins/profile/*/*.xplane.pb")
-        path = max(traces, key=lambda one: one.stat().st_mtime)
+        path = max(traces, key=lambda trace: trace.stat().st_mtime)
         if self._traced:
-            for line in table(read_trace(path), self._traced):
-                self.say(line)
-        self.say(f"profile: {self._traced} updates after {self._first}, {path}")
+            for line in format_table(read_trace(path), self._traced):
+                self.log(line)
+        self.log(f"profile: {self._traced} updates after {self._first}, {path}")
 
 
-def read_trace(path) -> list[Operation]:
-    """What a `.xplane.pb` file knows of the operations on the CPU, the longest first."""
+def read_trace(path: Path | str) -> list[OperationStats]:
+    """The operations on the CPU in a `.xplane.pb` file, the longest first."""
     space = xplane_pb2.XSpace.FromString(Path(path).read_bytes())
-    seconds, calls = defaultdict(float), defaultdict(int)
+    seconds: defaultdict[str, float] = defaultdict(float)
+    calls: defaultdict[str, int] = defaultdict(int)
     for plane in space.planes:
         if not plane.name.endswith(":CPU"):
             continue
-        kinds = {key: _kind(one.name) for key, one in plane.event_metadata.items()}
+        kinds = {key: _kind(event.name) for key, event in plane.event_metadata.items()}
         for event in (event for line in plane.lines for event in line.events):
             if kind := kinds.get(event.metadata_id):
                 seconds[kind] += event.duration_ps * 1e-12
                 calls[kind] += 1
-    found = [Operation(kind, seconds[kind], calls[kind]) for kind in seconds]
-    return sorted(found, key=lambda one: -one.seconds)
+    operations = [OperationStats(kind, seconds[kind], calls[kind]) for kind in seconds]
+    return sorted(operations, key=lambda operation: -operation.seconds)
 
 
-def table(operations: list[Operation], updates: int) -> list[str]:
+def format_table(operations: list[OperationStats], updates: int) -> list[str]:
     """The top operations as lines; milliseconds and calls are those of one update."""
-    total = sum(one.seconds for one in operations) or 1.0
+    total = sum(operation.seconds for operation in operations) or 1.0
     lines = [f"{'operation':<32} {'ms':>9} {'share':>7} {'calls':>7}"]
-    for one in operations[:ROWS]:
-        ms, calls = 1000 * one.seconds / updates, one.calls / updates
-        lines.append(f"{one.kind:<32} {ms:>9.2f} {one.seconds / total:>7.1%} {calls:>7.0f}")
+    for kind, seconds, calls in operations[:TABLE_ROWS]:
+        ms, share = 1000 * seconds / updates, seconds / total
+        lines.append(f"{kind:<32} {ms:>9.2f} {share:>7.1%} {calls / updates:>7.0f}")
     return lines
 
 
-def _kind(name):
-    found = OPERATION.fullmatch(name)
-    return found[1] if found and found[1] not in OUTER else None
+def _kind(name: str) -> str | None:
+    match = OPERATION.fullmatch(name)
+    return match[1] if match and match[1] not in CONTROL_FLOW else None

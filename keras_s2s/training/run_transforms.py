@@ -1,34 +1,44 @@
-"""Runs made of other runs: the mean of checkpoints, and another vocabulary."""
+"""Runs derived from other runs: an average of checkpoints, and another vocabulary."""
 
 import dataclasses
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
 
 from keras_s2s import checkpoints, models, tokenizers
-from keras_s2s.callbacks import Course
-from keras_s2s.config import Config, ModelConfig, UserError, making
-from keras_s2s.training.compilation import compiled
+from keras_s2s.callbacks import TrainingProgress
+from keras_s2s.config import Config, ModelConfig
+from keras_s2s.errors import UserError
+from keras_s2s.io import new_directory
+from keras_s2s.training.compilation import build_compiled_model
 from keras_s2s.training.defaults import complete
-from keras_s2s.training.initialization import say_transfer, vocabularies
-from keras_s2s.training.run_directory import differences, to_stderr, train_tokenizers
+from keras_s2s.training.initialization import log_transfer, vocabularies_of
+from keras_s2s.training.messages import write_to_stderr
+from keras_s2s.training.run_config import config_differences
+from keras_s2s.training.run_tokenizers import train_tokenizers
 from keras_s2s.translator import dictionary
 
 __all__ = ["average_checkpoints", "update_vocabulary"]
 
 
 def average_checkpoints(
-    sources, output, *, last: int | None = None, option="--last", say=None
+    sources: Sequence[Path | str],
+    output: Path | str,
+    *,
+    last: int | None = None,
+    option: str = "--last",
+    log: Callable[[str], None] | None = None,
 ) -> Path:
-    """Writes a run directory whose `best` is the mean of several checkpoints' weights.
+    """Writes a run directory whose `best` is the mean of the weights of several checkpoints.
 
     Args:
         sources: checkpoint directories, or one run directory, whose checkpoints/ are averaged.
-        output: the new run directory, with the first checkpoint's configuration and tokenizers.
-        last: of a run directory, how many of the latest checkpoints; all that it kept by default.
-        option: what an error calls `last`.
-        say: takes a line for the user.
+        output: the new run directory, with the configuration and tokenizers of the first source.
+        last: of a run directory, the number of latest checkpoints; by default all of them.
+        option: the name of `last` in errors.
+        log: takes a line for the user.
 
     Returns:
         `output`.
@@ -36,66 +46,76 @@ def average_checkpoints(
     Raises:
         UserError: `output` exists, a checkpoint is missing or damaged, or they do not fit together.
     """
-    sources = [Path(source) for source in sources]
-    if len(sources) == 1 and not checkpoints.exists(sources[0]):
-        sources = _kept(sources[0], last, option)
+    directories = [Path(source) for source in sources]
+    if len(directories) == 1 and not checkpoints.exists(directories[0]):
+        directories = _kept_checkpoints(directories[0], last, option)
     elif last is not None:
-        raise UserError(f"{option}: expected one run directory, came checkpoints")
-    steps = [checkpoints.load(source)[1]["step"] for source in sources]
-    run = _run_of(sources[0])
-    _check_vocabularies(sources, run)
-    with making(output) as made:
-        shutil.copytree(run / "tokenizers", made / "tokenizers")
-        shutil.copyfile(run / "config.yml", made / "config.yml")
-        dictionary.save(made, dictionary.load(run))
+        raise UserError(f"{option}: expected one run directory, got checkpoints")
+    steps = [checkpoints.load(directory)[1]["step"] for directory in directories]
+    run = _run_of(directories[0])
+    _check_vocabularies(directories, run)
+    with new_directory(output) as new_run:
+        shutil.copytree(run / "tokenizers", new_run / "tokenizers")
+        shutil.copyfile(run / "config.yml", new_run / "config.yml")
+        dictionary.save(new_run, dictionary.load(run))
         state = {"step": steps[-1], "averaged": steps}
-        checkpoints.save(checkpoints.average(sources), made / "best", state)
-    (say or to_stderr)(f"{output}: the mean of updates {', '.join(f'{n:,}' for n in steps)}")
+        checkpoints.save(checkpoints.average(directories), new_run / "best", state)
+    log = log or write_to_stderr
+    log(f"{output}: the mean of updates {', '.join(f'{step:,}' for step in steps)}")
     return Path(output)
 
 
-def _kept(run, last, option):
-    found = (run / "checkpoints").glob("*")
-    found = [path for path in found if path.name.isdigit() and checkpoints.exists(path)]
-    found.sort(key=lambda path: int(path.name))
-    if not found:
-        raise UserError(f"{run}/checkpoints: expected what training.keep keeps, came nothing")
-    if last is not None and last > len(found):
-        expected = f"expected at most {len(found)}, the checkpoints of {run}/checkpoints"
-        raise UserError(f"{option}: {expected}, came {last}")
-    return found if last is None else found[-last:]
+def _kept_checkpoints(run: Path, last: int | None, option: str) -> list[Path]:
+    """The latest checkpoints that `training.keep` kept, oldest first."""
+    paths = [path for path in (run / "checkpoints").glob("*") if path.name.isdigit()]
+    kept = sorted(filter(checkpoints.exists, paths), key=lambda path: int(path.name))
+    if not kept:
+        raise UserError(f"{run}/checkpoints: expected checkpoints of training.keep, got none")
+    if last is not None and last > len(kept):
+        expected = f"expected at most {len(kept)}, the checkpoints of {run}/checkpoints"
+        raise UserError(f"{option}: {expected}, got {last}")
+    return kept if last is None else kept[-last:]
 
 
-def _run_of(checkpoint):
+def _run_of(checkpoint: Path) -> Path:
     for run in checkpoint.resolve().parents[:2]:
         if (run / "config.yml").is_file() and (run / "tokenizers").is_dir():
             return run
-    raise UserError(f"{checkpoint}: expected a checkpoint of a run directory, came one alone")
+    raise UserError(f"{checkpoint}: expected a checkpoint of a run directory, got one alone")
 
 
-def _check_vocabularies(sources, run):
-    """A mean of weights makes sense only where the same ids mean the same pieces."""
-    expected = vocabularies(tokenizers.load_pair(run / "tokenizers"))
-    for source in sources[1:]:
-        own = _run_of(source)
-        if own != run and vocabularies(tokenizers.load_pair(own / "tokenizers")) != expected:
-            same = f"expected a checkpoint with the vocabularies of {sources[0]}, came others"
-            raise UserError(f"{source}: {same}")
+def _check_vocabularies(directories: list[Path], run: Path) -> None:
+    """Weights can be averaged only if equal ids denote equal tokens."""
+    expected = vocabularies_of(tokenizers.load_pair(run / "tokenizers"))
+    for directory in directories[1:]:
+        other = _run_of(directory)
+        if other == run:
+            continue
+        if vocabularies_of(tokenizers.load_pair(other / "tokenizers")) != expected:
+            same = f"expected a checkpoint with the vocabularies of {directories[0]}"
+            raise UserError(f"{directory}: {same}, got others")
 
 
-def update_vocabulary(run, config: Config, output, *, checkpoint="best", say=None) -> Path:
-    """Writes a run directory with the weights of `run` under tokenizers of `config`.
+def update_vocabulary(
+    run: Path | str,
+    config: Config,
+    output: Path | str,
+    *,
+    checkpoint: str = "best",
+    log: Callable[[str], None] | None = None,
+) -> Path:
+    """Writes a run directory with the weights of `run` and the tokenizers of `config`.
 
-    A piece that both vocabularies hold keeps its weights, a new one begins as in a new model. The
-    new run can be translated with, and trained from update 0.
+    A token of both vocabularies keeps its weights; a new one is initialized. The new run can
+    translate, and train from update 0.
 
     Args:
-        run: the run directory that lends its weights.
-        config: whose `data` says how the tokenizers are made; its `model` is that of `run`, but
-            for dropout, or left out.
+        run: the run directory whose weights are used.
+        config: a configuration whose `data` section describes the tokenizers. Its `model` section
+            is left out, or equal to that of `run` except for dropout.
         output: the new run directory.
         checkpoint: `"best"` or `"last"` of `run`.
-        say: takes a line for the user.
+        log: takes a line for the user.
 
     Returns:
         `output`.
@@ -103,38 +123,41 @@ def update_vocabulary(run, config: Config, output, *, checkpoint="best", say=Non
     Raises:
         UserError: `output` exists, `run` is damaged, or `config` describes another model.
     """
-    run, say = Path(run), say or to_stderr
-    old, config = tokenizers.load_pair(run / "tokenizers"), _with_model_of(run, config)
+    run, log = Path(run), log or write_to_stderr
+    old = vocabularies_of(tokenizers.load_pair(run / "tokenizers"))
+    config = _with_model_of(run, config)
     donor = checkpoints.load_model(run / checkpoint)
     keras.utils.set_random_seed(config.training.seed)
-    with making(output) as made:
-        pair = train_tokenizers(config, made, say)
-        model, new = compiled(config, pair), vocabularies(pair)
-        done = checkpoints.transfer(donor, model, config.model, vocabularies(old), new)
-        if done.left:
-            name, why = next(iter(done.left.items()))
-            problem = f"expected the model that the configuration describes, came {name} {why}"
+    with new_directory(output) as new_run:
+        pair = train_tokenizers(config, new_run, log)
+        model, new = build_compiled_model(config, pair), vocabularies_of(pair)
+        result = checkpoints.transfer(donor, model, config.model, old, new)
+        if result.skipped:
+            name, reason = next(iter(result.skipped.items()))
+            problem = f"expected the model that the configuration describes, got {name} {reason}"
             raise UserError(f"{run / checkpoint}: {problem}")
-        say_transfer(say, "weights", run / checkpoint, done, new)
-        course = Course(config.training.updates)
-        course.set_model(model)
+        log_transfer(log, "weights", run / checkpoint, result, new)
+        progress = TrainingProgress(config.training.updates)
+        progress.set_model(model)
         for name in ("best", "last"):
-            checkpoints.save(model, made / name, course.snapshot())
-        config.save(made / "config.yml")
-    say(f"{output}: train it by keras-s2s train {output}/config.yml --run-dir {output}")
+            checkpoints.save(model, new_run / name, progress.snapshot())
+        config.save(new_run / "config.yml")
+    log(f"{output}: train it by keras-s2s train {output}/config.yml --run-dir {output}")
     return Path(output)
 
 
-def _with_model_of(run, config):
+def _with_model_of(run: Path, config: Config) -> Config:
+    """The complete configuration with the model of a run."""
     stored = Config.load(run / "config.yml")
-    left_out = config.model == ModelConfig()
-    config = complete(dataclasses.replace(config, model=stored.model) if left_out else config)
-    if not stored.model.encoder:  # a run that `Translator.save` wrote: its weights will tell
+    if config.model == ModelConfig():
+        config = dataclasses.replace(config, model=stored.model)
+    config = complete(config)
+    if not stored.model.encoder:  # a run of `Translator.save`; the transfer checks its weights
         return config
-    old, new = ({"model": models.resolve(one.model)} for one in (stored, config))
+    old, new = ({"model": models.resolve(c.model)} for c in (stored, config))
     problems = [
-        f"{key} is {was!r} in {run}, came {came!r}"
-        for key, was, came in differences(old, new)
+        f"{key} is {old_value!r} in {run}, got {new_value!r}"
+        for key, old_value, new_value in config_differences(old, new)
         if not key.endswith("dropout")  # no weight depends on it
     ]
     if problems:

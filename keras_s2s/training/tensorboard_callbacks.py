@@ -1,95 +1,108 @@
-"""What a run shows in TensorBoard beside its curves: attention, embeddings, settings, graph."""
+"""Callbacks that write attention, embeddings, settings and the graph for TensorBoard."""
 
 import hashlib
 import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import keras
+import numpy as np
+
+from keras_s2s.callbacks import TensorBoardLogger
 from keras_s2s.config import Config
 from keras_s2s.data import read_pairs
 from keras_s2s.tensorboard.attention_metrics import read_alignments
 from keras_s2s.tensorboard.projector import Projector
 from keras_s2s.tensorboard.summaries import AttentionSummary, Description
+from keras_s2s.training.session import Session
 
-__all__ = ["settings", "watchers"]
+__all__ = ["hyperparameters", "tensorboard_callbacks"]
 
 
-def watchers(session, curves, current) -> list:
-    """The callbacks that `training.tensorboard` asks for; none with `attention` 0.
+def tensorboard_callbacks(
+    session: Session, curves: TensorBoardLogger, translator: Callable | None
+) -> list[keras.callbacks.Callback]:
+    """The callbacks that `training.tensorboard` configures; none with `attention: 0`.
 
     Args:
-        session: `Session`.
-        curves: `Summaries`, which stands behind them in the list of callbacks.
-        current: see `validating.follower`.
+        session: the session.
+        curves: the logger of the curves, a later callback in the list.
+        translator: the result of `current_translator`.
 
     Raises:
-        UserError: the file of alignments does not do.
+        UserError: the file of alignments is invalid.
     """
-    wanted = session.config.training.tensorboard
-    if not wanted.attention:
+    options = session.config.training.tensorboard
+    if not options.attention or translator is None:
         return []
-    pairs = list(itertools.islice(read_pairs(session.config.data.valid), wanted.attention))
-    links = wanted.alignments and read_alignments(wanted.alignments, len(pairs))
-    held = {}
+    pairs = list(itertools.islice(read_pairs(session.config.data.valid), options.attention))
+    alignments = options.alignments and read_alignments(options.alignments, len(pairs))
+    graphs: list[Any] = []
 
-    def attend(sources, targets):
-        with current() as translator:
-            held["graph"] = translator.graph_of("attention")
-            return translator.attention(sources, targets, errors="return")[0]
+    def attend(sources: list, targets: list) -> list:
+        with translator() as current:
+            graphs[:] = [current.graph_of("attention")]
+            return current.attention(sources, targets, errors="return")[0]
 
-    chosen = settings(session.config)
-    found = [
-        # a run of its own: the table of HParams has a column for each scalar of "valid"
-        AttentionSummary(
-            attend,
-            pairs,
-            lambda: curves.writer("attention"),
-            every=wanted.every,
-            images=wanted.images,
-            alignments=links,
-            step=lambda: session.course.step,
-        ),
-        Description(
-            lambda: curves.writer("valid"),
-            chosen,
-            lambda: held.pop("graph", None),
-            _name(session.run_dir, chosen),
-        ),
-    ]
-    if wanted.projector:
+    settings = hyperparameters(session.config)
+    attention = AttentionSummary(
+        attend,
+        pairs,
+        # A directory of its own: the table of HParams has a column for every scalar of "valid".
+        lambda: curves.writer("attention"),
+        every=options.every,
+        images=options.images,
+        alignments=alignments,
+        step=lambda: session.progress.step,
+    )
+    description = Description(
+        lambda: curves.writer("valid"),
+        settings,
+        lambda: graphs.pop() if graphs else None,
+        _row_name(session.run_dir, settings),
+    )
+    callbacks = [attention, description]
+    if options.projector:
         directory = curves.directory / "valid"
-        found.append(Projector(directory, lambda: _tables(session), every=wanted.every))
-    return found
+        projector = Projector(directory, lambda: _embeddings(session), every=options.every)
+        callbacks.append(projector)
+    return callbacks
 
 
-def settings(config: Config) -> dict:
-    """What one run may differ in from another, as {"section.key": value} for the tab HParams."""
+def hyperparameters(config: Config) -> dict[str, Any]:
+    """The settings in which runs may differ, as {"section.key": value}, for the tab HParams."""
     raw = config.to_dict()
-    chosen = {"model": raw["model"], "training": raw["training"] | {"tensorboard": None}}
-    chosen["data"] = {key: raw["data"][key] for key in ("batch_tokens", "max_length")}
-    return dict(_flat(chosen))
+    sections = {
+        "model": raw["model"],
+        "training": raw["training"] | {"tensorboard": None},
+        "data": {key: raw["data"][key] for key in ("batch_tokens", "max_length")},
+    }
+    return dict(_flatten(sections))
 
 
-def _name(run_dir, chosen):
-    """Of a run in the table of HParams, where equal names are one row."""
-    digest = hashlib.sha256(repr(sorted(chosen.items())).encode()).hexdigest()
+def _row_name(run_dir: Path, settings: dict[str, Any]) -> str:
+    """The name of a run in the table of HParams, which merges rows of equal names."""
+    digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()
     return f"{run_dir.resolve().name} {digest[:8]}"
 
 
-def _flat(tree, path=""):
+def _flatten(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{path}{key}.")
+            yield from _flatten(value, f"{path}{key}.")
         elif isinstance(value, bool | int | float | str):
             yield f"{path}{key}", value
         elif isinstance(value, list):
             yield f"{path}{key}", "+".join(map(str, value))
 
 
-def _tables(session):
-    """The vectors of both vocabularies, or of the one that they share."""
-    model, found = session.model, {}
+def _embeddings(session: Session) -> dict[str, tuple[Any, np.ndarray]]:
+    """The tokens and the embedding table [V, D] of each vocabulary, or of the shared one."""
+    model, embeddings = session.model, {}
     with model.averaged():
         for side, tokenizer in zip(("source", "target"), session.tokenizers, strict=True):
             table = getattr(getattr(model, side), "table", None)
             if table is not None and (side == "source" or model.target is not model.source):
-                found[f"{side}_embedding"] = tokenizer.vocabulary, table.numpy()
-    return found
+                embeddings[f"{side}_embedding"] = tokenizer.vocabulary, table.numpy()
+    return embeddings

@@ -1,45 +1,55 @@
-"""What a model makes of the first validation lines, shown at every validation."""
+"""Sample translations of a validation."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from keras_s2s.metrics import score
 
-__all__ = ["Samples"]
+__all__ = ["ValidationSamples"]
 
-NAMES = ("source", "reference", "hypothesis", "score")
+LABELS = ("source", "reference", "hypothesis", "score")
 
 
-class Samples:
-    """Says some translations of a validation, and keeps them for TensorBoard.
+class ValidationSamples:
+    """Prints the first translations of a validation, and keeps them for TensorBoard.
 
     Args:
-        count: how many pairs to show.
-        say: takes a line for the user.
-        metric: of `metrics.SCORERS`, what each hypothesis alone is scored by; None for no score.
+        count: number of pairs to show.
+        log: takes a line for the user.
+        metric: a name of `metrics.SCORERS` to score each hypothesis by; None for no score.
     """
 
-    def __init__(self, count: int, say, metric: str | None = None):
-        self.count, self.say, self.metric = count, say, metric
+    def __init__(self, count: int, log: Callable[[str], None], metric: str | None = None) -> None:
+        self.count, self.log, self.metric = count, log, metric
         self._page = ""
 
-    def show(self, pairs, hypotheses) -> None:
-        """Shows the first pairs of (source, reference), what was made of them, and its score."""
-        pairs = [tuple(map(_shown, pair)) for pair in pairs[: self.count]]
-        rows = [(*pair, made) for pair, made in zip(pairs, hypotheses)][: self.count]
-        rows = [(*row, self._scored(*row[1:])) if self.metric else row for row in rows]
-        rows = [[" ".join(text.splitlines()) for text in row] for row in rows]
-        lines = [[f"{name + ':':<11} {text}" for name, text in zip(NAMES, row)] for row in rows]
-        for line in sum(lines, []):
-            self.say(line)
-        # indented, so that Markdown shows each text as it is
-        self._page = "\n\n---\n\n".join("\n".join(f"    {line}" for line in row) for row in lines)
+    def show(self, pairs: Sequence[tuple[Any, Any]], hypotheses: Sequence[str]) -> None:
+        """Prints the first pairs of (source, reference) with their hypotheses and scores."""
+        samples = [
+            self._format(source, reference, hypothesis)
+            for (source, reference), hypothesis in zip(pairs[: self.count], hypotheses)
+        ]
+        for line in (line for lines in samples for line in lines):
+            self.log(line)
+        # An indented line is code in Markdown, which shows the text unchanged.
+        texts = ["\n".join(f"    {line}" for line in lines) for lines in samples]
+        self._page = "\n\n---\n\n".join(texts)
 
-    def _scored(self, reference, hypothesis):
-        return f"{self.metric} {score([self.metric], [hypothesis], [reference])[self.metric]:.1f}"
-
-    def page(self) -> dict:
-        """The last samples as `{"samples": Markdown}`, {} when there are none."""
+    def page(self) -> dict[str, str]:
+        """The last samples as `{"samples": Markdown}`; {} if there are none."""
         return {"samples": self._page} if self._page else {}
 
+    def _format(self, source: Any, reference: Any, hypothesis: str) -> list[str]:
+        """The labelled lines of a sample."""
+        texts = [_as_text(source), _as_text(reference), hypothesis]
+        if self.metric:
+            value = score([self.metric], [hypothesis], [texts[1]])[self.metric]
+            texts.append(f"{self.metric} {value:.1f}")
+        return [
+            f"{label + ':':<11} {' '.join(text.splitlines())}" for label, text in zip(LABELS, texts)
+        ]
 
-def _shown(side):
-    """A text, or what stands for frames."""
+
+def _as_text(side: Any) -> str:
+    """The text itself, or the length of features."""
     return side if isinstance(side, str) else f"{len(side)} frames"

@@ -1,130 +1,157 @@
-"""Files of word vectors: one word a line and its numbers, as word2vec and GloVe write them."""
+"""Files of word vectors in the text format of word2vec and GloVe."""
 
 import codecs
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import regex
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
-__all__ = ["Found", "find_vectors", "read_vectors", "spellings"]
+__all__ = ["WordVector", "find_vectors", "read_vectors", "spellings"]
 
-SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # before the first piece of a word, in SentencePiece
+WORD_START = "\N{LOWER ONE EIGHTH BLOCK}"  # of SentencePiece
 UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 
 
-class Found(NamedTuple):
-    """The spelling under which a word stands in a file, and its numbers there."""
+class WordVector(NamedTuple):
+    """An entry of a file of word vectors.
+
+    Attributes:
+        spelling: the word as the file spells it.
+        vector: float32 array [width].
+    """
 
     spelling: str
-    vector: np.ndarray  # float32 [width]
+    vector: np.ndarray
 
 
 def spellings(vocabulary: Sequence[str], kind: str) -> dict[int, tuple[str, ...]]:
-    """How the entries of a vocabulary may be spelt in a file of vectors, by their ids.
+    """The spellings of each vocabulary entry in a file of word vectors, by id.
 
     Args:
-        vocabulary: the pieces in the order of their ids.
-        kind: of their tokenizer.
+        vocabulary: the tokens in the order of their ids.
+        kind: the kind of their tokenizer.
+
+    Example:
+
+    >>> from keras_s2s.training.word_vectors import spellings
+    >>> spellings(["House"], "words")
+    {0: ('House', 'house')}
     """
-    found = {}
-    for place, piece in enumerate(vocabulary):
-        names = [piece.lstrip("\t") if kind == "sources" else piece]  # tabs say which source's
+    result = {}
+    for index, token in enumerate(vocabulary):
+        names = [token.lstrip("\t") if kind == "sources" else token]  # tabs number the source
         if kind in ("sentencepiece", "marian", "multilingual", "sources"):
-            names.append(names[0].removeprefix(SPACE))
+            names.append(names[0].removeprefix(WORD_START))
         names.append(names[-1].lower())
-        found[place] = tuple(dict.fromkeys(filter(None, names)))
-    return found
+        result[index] = tuple(dict.fromkeys(filter(None, names)))
+    return result
 
 
-def find_vectors(path, words: dict[int, Sequence[str]], width: int) -> dict[int, Found]:
-    """As `read_vectors`; a file of words gives nothing for the middle of one, one of pieces does.
+def find_vectors(
+    path: Path | str, words: Mapping[int, Sequence[str]], width: int
+) -> dict[int, WordVector]:
+    """Reads the vectors of vocabulary entries, see `read_vectors`.
+
+    A file of words has no vectors for tokens in the middle of a word; a file of subwords does.
 
     Args:
-        words: as `spellings` gives them.
+        path: the file.
+        words: the result of `spellings`.
+        width: numbers of a vector.
     """
-    found = read_vectors(path, words, width)
-    pieces = any(one.spelling.startswith(SPACE) for one in found.values())
-    if pieces or not any(names[0].startswith(SPACE) for names in words.values()):
-        return found
-    return {place: one for place, one in found.items() if _stands_alone(words[place][0])}
+    vectors = read_vectors(path, words, width)
+    has_subwords = any(entry.spelling.startswith(WORD_START) for entry in vectors.values())
+    if has_subwords or not any(names[0].startswith(WORD_START) for names in words.values()):
+        return vectors
+    return {index: entry for index, entry in vectors.items() if _is_word(words[index][0])}
 
 
-def _stands_alone(piece):
-    """Whether a piece begins a word, is no word, or is of a script without spaces."""
-    return piece.startswith(SPACE) or not any(map(str.isalnum, piece)) or UNSPACED.search(piece)
+def _is_word(token: str) -> bool:
+    """Whether a token starts a word, is punctuation, or belongs to a script without spaces."""
+    is_punctuation = not any(map(str.isalnum, token))
+    return token.startswith(WORD_START) or is_punctuation or bool(UNSPACED.search(token))
 
 
-def read_vectors(path, words: dict[int, Sequence[str]], width: int) -> dict[int, Found]:
-    """The vectors of some words.
+def read_vectors(
+    path: Path | str, words: Mapping[int, Sequence[str]], width: int
+) -> dict[int, WordVector]:
+    """Reads the vectors of some words.
 
     Args:
-        path: text, plain or `.gz`; word2vec's first line, two numbers, may be there.
-        words: by any keys the spellings of words, the one to be preferred first.
-        width: numbers in a vector.
+        path: text, plain or `.gz`; may start with word2vec's header of two numbers.
+        words: the spellings of each word, the preferred one first.
+        width: numbers of a vector.
 
     Returns:
-        what was found by the keys of the words; of equal lines the first counts.
+        The vectors by the keys of `words`. Of several lines for a spelling the first counts.
 
     Raises:
-        UserError: the file cannot be read, or a line of it is no word with `width` numbers.
+        UserError: the file cannot be read, or a line is not a word with `width` numbers.
     """
-    wanted = {}
-    for key, spellings in words.items():
-        for rank, spelling in enumerate(spellings):
-            wanted.setdefault(spelling.encode(), []).append((key, rank))
-    found, ranks = {}, {}
-    for number, line in enumerate(_lines(path), 1):
-        word, vector = _parse(f"{path}:{number}", line, width, number == 1)
-        for key, rank in wanted.get(word, ()):
+    keys_of: dict[bytes, list[tuple[int, int]]] = {}
+    for key, names in words.items():
+        for rank, spelling in enumerate(names):
+            keys_of.setdefault(spelling.encode(), []).append((key, rank))
+    vectors: dict[int, WordVector] = {}
+    ranks: dict[int, int] = {}
+    for number, line in enumerate(_read_lines(path), 1):
+        word, read_vector = _parse(f"{path}:{number}", line, width, number == 1)
+        for key, rank in keys_of.get(word, ()):
             if key not in ranks or rank < ranks[key]:
-                ranks[key], found[key] = rank, Found(words[key][rank], vector())
-    return found
+                ranks[key], vectors[key] = rank, WordVector(words[key][rank], read_vector())
+    return vectors
 
 
-def _lines(path):
+def _read_lines(path: Path | str) -> Iterator[bytes]:
     try:
         with gzip.open(path) if str(path).endswith(".gz") else open(path, "rb") as file:
             yield from file
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: expected a whole gzip file, came: {error}") from None
+        raise UserError(f"{path}: expected a complete gzip file, got: {error}") from None
     except OSError as error:
-        raise UserError(f"{path}: expected a file of vectors, came: {error.strerror}") from None
+        raise UserError(f"{path}: expected a file of vectors, got: {error.strerror}") from None
 
 
-def _parse(place, line, width, first):
-    """(word, a function that gives its vector), cut from behind as a word may hold spaces."""
-    line = line.removeprefix(codecs.BOM_UTF8) if first else line
+def _parse(
+    location: str, line: bytes, width: int, is_first: bool
+) -> tuple[bytes, Callable[[], np.ndarray]]:
+    """The word of a line and a function that reads its vector.
+
+    The line is split from its end because a word may contain spaces. Most words of a large file
+    are not needed, so their vectors are not read. The header has the word b"".
+    """
+    line = line.removeprefix(codecs.BOM_UTF8) if is_first else line
     columns = line.split()
-    if first and len(columns) == 2 and all(map(bytes.isdigit, columns)):
+    if is_first and len(columns) == 2 and all(map(bytes.isdigit, columns)):
         if int(columns[1]) != width:
-            raise UserError(f"{place}: expected {width} numbers a word, came {int(columns[1])}")
-        return None, None
+            raise UserError(f"{location}: expected {width} numbers a word, got {int(columns[1])}")
+        return b"", lambda: np.zeros(width, np.float32)
     parts = columns if len(columns) == width + 1 else line.rsplit(None, width)
-    wider = len(columns) > width + 1 and all(map(_is_number, columns[1:]))
-    if wider or len(parts) != width + 1 or not _is_number(parts[1]):
-        came = f"{len(columns) - 1} of them" if len(columns) > 1 else "no number"
-        raise UserError(f"{place}: expected a word and {width} numbers, came {came}")
-    # most words of a large file are not wanted: their numbers are not read
-    return parts[0], lambda: _numbers(place, parts[1:])
+    is_wider = len(columns) > width + 1 and all(map(_is_number, columns[1:]))
+    if is_wider or len(parts) != width + 1 or not _is_number(parts[1]):
+        actual = f"{len(columns) - 1} of them" if len(columns) > 1 else "no number"
+        raise UserError(f"{location}: expected a word and {width} numbers, got {actual}")
+    return parts[0], lambda: _read_numbers(location, parts[1:])
 
 
-def _is_number(text):
+def _is_number(text: bytes) -> bool:
     try:
-        return np.isfinite(float(text))
+        return bool(np.isfinite(float(text)))
     except ValueError:
         return False
 
 
-def _numbers(place, parts):
+def _read_numbers(location: str, parts: Sequence[bytes]) -> np.ndarray:
     try:
         vector = np.array([float(part) for part in parts], np.float32)
     except ValueError:
         vector = np.array([np.nan])
     if not np.isfinite(vector).all():
-        raise UserError(f"{place}: expected finite numbers, came others")
+        raise UserError(f"{location}: expected finite numbers, got others")
     return vector

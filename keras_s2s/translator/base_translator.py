@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s import models as catalog
-from keras_s2s.config import Config, Decoding, UserError
+from keras_s2s.config import Config, Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.signatures.fields import CAPS, signatures_of
 from keras_s2s.tokenizers import Frames, Shortlist
@@ -87,7 +88,7 @@ class Served:
                 are not the first's.
         """
         runs = [Path(one) for one in (run if isinstance(run, list | tuple) else [run])]
-        first, config = runs[0], Config.of_run(runs[0])
+        first, config = runs[0], Config.from_run(runs[0])
         pair = tokenizers.load_pair(first / "tokenizers")
         models = [checkpoints.load_model(one / checkpoint) for one in runs]
         for other in runs[1:]:

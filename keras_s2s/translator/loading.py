@@ -16,7 +16,7 @@ def load_run(
 ) -> Translator | Forecaster:
     """Loads a run by the kind of its target; arguments and errors as for `Translator.load`."""
     first = Path(run[0] if isinstance(run, list | tuple) else run)
-    Config.of_run(first)  # says so where there is no run
+    Config.from_run(first)  # says so where there is no run
     target = tokenizers.load_pair(first / "tokenizers")[1]
     kind = Forecaster if isinstance(target, Features) else Translator
     return kind.load(run, checkpoint, shortlist, prepare)

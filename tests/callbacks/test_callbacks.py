@@ -1,4 +1,4 @@
-"""Callbacks under a real `fit` of a small model: what they print, save, stop and write."""
+"""Callbacks in a real `fit` of a small model: output, checkpoints, stopping and logs."""
 
 import io
 import json
@@ -13,8 +13,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from keras_s2s import callbacks, schedules
-from keras_s2s.callbacks.progress_bar import duration
-from keras_s2s.config import UserError
+from keras_s2s.callbacks.duration import duration
+from keras_s2s.errors import UserError
 
 B, T, V = 4, 6, 5
 RANDOM = np.random.default_rng(0)
@@ -28,7 +28,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def fit(watchers, *, learning_rate=0.1, valid=True):
+def fit(callback_list, *, learning_rate=0.1, valid=True):
     model = keras.Sequential([keras.Input((T, 3)), keras.layers.Dense(V)])
     model.compile(
         keras.optimizers.SGD(schedules.Constant(learning_rate)),
@@ -42,7 +42,7 @@ def fit(watchers, *, learning_rate=0.1, valid=True):
         epochs=10,
         steps_per_epoch=100,
         validation_data=data if valid else None,
-        callbacks=watchers,
+        callbacks=callback_list,
         verbose=0,
         shuffle=False,
     )
@@ -58,7 +58,7 @@ class LastLogs(keras.callbacks.Callback):
         self.logs = dict(logs)
 
 
-def test_target_tokens_counts_what_is_real():
+def test_target_tokens_counts_real_tokens():
     metric = callbacks.TargetTokens()
     metric.update_state(Y, None, WEIGHTS)
     metric.update_state(Y[:2], None)
@@ -67,50 +67,50 @@ def test_target_tokens_counts_what_is_real():
     assert float(metric.result()) == 0
 
 
-def test_progress_measures_the_speed_of_updates_alone():
-    course, last = callbacks.Course(20), LastLogs()
-    progress = callbacks.Progress(course, stream=io.StringIO())
-    slow = callbacks.Validate(course, 10, lambda *_: time.sleep(0.3))
-    fit([course, progress, Pause(), slow, last])
+def test_speed_excludes_validations():
+    progress, last = callbacks.TrainingProgress(20), LastLogs()
+    bar = callbacks.ProgressBar(progress, stream=io.StringIO())
+    slow = callbacks.Validation(progress, 10, lambda *_: time.sleep(0.3))
+    fit([progress, bar, Pause(), slow, last])
     tokens = WEIGHTS.sum()  # of the ten batches of an epoch, paused 0.05 s each
     assert tokens / 0.5 * 0.3 < last.logs["tokens_per_second"] <= tokens / 0.5
     assert "tokens" not in last.logs
     assert "val_tokens" not in last.logs
 
 
-def test_progress_writes_lines_where_there_is_no_terminal():
+def test_progress_bar_writes_lines_without_a_terminal():
     stream = io.StringIO()
-    course = callbacks.Course(1500, state={"step": 1480})
-    fit([course, callbacks.Progress(course, stream=stream, interval=0.0)])
+    progress = callbacks.TrainingProgress(1500, state={"step": 1480})
+    fit([progress, callbacks.ProgressBar(progress, stream=stream, interval=0.0)])
     lines = stream.getvalue().splitlines()
-    assert len(lines) == 19  # the first update compiles: no pace yet
+    assert len(lines) == 19  # the first update compiles, so there is no pace yet
     assert lines[0].startswith("update 1,482 of 1,500 (99%): loss ")
     assert re.fullmatch(
         r"update 1,500 of 1,500 \(100%\): loss \d\.\d+, [\d,]+ target tokens/s, 0 s left", lines[-1]
     )
 
 
-def test_progress_is_quiet_between_two_lines():
+def test_progress_bar_is_silent_between_two_lines():
     stream = io.StringIO()
-    course = callbacks.Course(20)
-    fit([course, callbacks.Progress(course, stream=stream, interval=60.0)])
+    progress = callbacks.TrainingProgress(20)
+    fit([progress, callbacks.ProgressBar(progress, stream=stream, interval=60.0)])
     assert stream.getvalue() == ""
 
 
-def test_progress_is_a_bar_on_a_terminal():
+def test_progress_bar_on_a_terminal():
     stream = Terminal()
-    course = callbacks.Course(20)
-    progress = callbacks.Progress(course, stream=stream)
-    fit([course, progress, callbacks.Validate(course, 5, lambda *_: None, say=progress.say)])
+    progress = callbacks.TrainingProgress(20)
+    bar = callbacks.ProgressBar(progress, stream=stream)
+    fit([progress, bar, callbacks.Validation(progress, 5, lambda *_: None, log=bar.write)])
     assert "20/20" in stream.getvalue()
     assert re.search(r"update 20: validation loss \d\.\d+; the best so far\n", stream.getvalue())
 
 
-def test_time_left_is_the_pace_of_the_session_with_its_validations():
-    progress = callbacks.Progress(callbacks.Course(100, state={"step": 61}))
-    assert math.isnan(progress.seconds_left(0.0))
-    progress._made, progress._steady = 11, (10.0, 1)
-    assert progress.seconds_left(30.0) == pytest.approx(39 * 2.0)
+def test_time_left_follows_the_pace_of_the_session_with_validations():
+    bar = callbacks.ProgressBar(callbacks.TrainingProgress(100, state={"step": 61}))
+    assert math.isnan(bar.seconds_left(0.0))
+    bar._updates, bar._start = 11, (10.0, 1)
+    assert bar.seconds_left(30.0) == pytest.approx(39 * 2.0)
     assert [duration(s) for s in (8.4, 200, 7500, math.nan)] == [
         "8 s",
         "3 min 20 s",
@@ -119,7 +119,7 @@ def test_time_left_is_the_pace_of_the_session_with_its_validations():
     ]
 
 
-class Saved(list):
+class SavedCheckpoints(list):
     def __call__(self, state, is_best):
         self.append((state["step"], is_best, state["waited"]))
         self.state = state
@@ -131,118 +131,124 @@ def scores(*values):
 
 
 def test_the_best_is_decided_by_the_metric_and_patience_stops():
-    saved, said, course = Saved(), [], callbacks.Course(100)
-    watcher = callbacks.Validate(
-        course,
+    saved, messages, progress = SavedCheckpoints(), [], callbacks.TrainingProgress(100)
+    validation = callbacks.Validation(
+        progress,
         5,
         saved,
-        goal=callbacks.Goal("val_bleu", True, patience=2),
-        say=said.append,
+        tracker=callbacks.BestTracker("val_bleu", True, patience=2),
+        log=messages.append,
         score=scores(10.0, 30.0, 30.0, 20.0, 40.0),
     )
-    fit([course, watcher])
+    fit([progress, validation])
     assert saved == [(5, True, 0), (10, True, 0), (15, False, 1), (20, False, 2)]
     assert (saved.state["best"], saved.state["best_step"]) == (30.0, 10)
-    assert said[1].startswith("update 10: validation loss ")
-    assert said[1].endswith("bleu 30; the best so far")
+    assert messages[1].startswith("update 10: validation loss ")
+    assert messages[1].endswith("bleu 30; the best so far")
     assert (
-        said[-1] == "stopped after 2 validations without a better bleu; the best was at update 10"
+        messages[-1]
+        == "stopped after 2 validations without a better bleu; the best was at update 10"
     )
 
 
-def test_a_lower_loss_is_better_and_nothing_beats_not_a_number_by_accident():
-    goal = callbacks.Goal()
-    assert goal.better(0.9, 1.0)
-    assert not goal.better(1.0, 1.0)
-    assert not goal.better(math.nan, 1.0)
-    assert goal.better(9.0, math.nan)
-    assert goal.better(9.0, None)
+def test_is_better_compares_losses_and_handles_nan_and_none():
+    tracker = callbacks.BestTracker()
+    assert tracker.is_better(0.9, 1.0)
+    assert not tracker.is_better(1.0, 1.0)
+    assert not tracker.is_better(math.nan, 1.0)
+    assert tracker.is_better(9.0, math.nan)
+    assert tracker.is_better(9.0, None)
 
 
-def validated(updates, saved, state=None, every=5):
-    course = callbacks.Course(updates, state=state)
-    fit([course, callbacks.Validate(course, every, saved)])
-    return course
+def fit_and_validate(updates, saved, state=None, every=5):
+    progress = callbacks.TrainingProgress(updates, state=state)
+    fit([progress, callbacks.Validation(progress, every, saved)])
+    return progress
 
 
-def test_training_stops_at_its_updates_and_goes_on_where_it_was():
-    whole, first, second = Saved(), Saved(), Saved()
-    validated(12, whole)
-    assert [step for step, *_ in whole] == [5, 10, 12]
-    validated(7, first)
+def test_training_stops_at_its_updates_and_resumes():
+    complete, first, second = SavedCheckpoints(), SavedCheckpoints(), SavedCheckpoints()
+    fit_and_validate(12, complete)
+    assert [step for step, *_ in complete] == [5, 10, 12]
+    fit_and_validate(7, first)
     assert [step for step, *_ in first] == [5, 7]
-    validated(12, second, first.state)
+    fit_and_validate(12, second, first.state)
     assert [step for step, *_ in second] == [10, 12]
     assert second.state["validations"] == 4
     assert second.state["position"] == 12
     assert second.state["seconds"] > first.state["seconds"] > 0
 
 
-def test_checkpoints_between_validations_keep_the_sums_of_the_epoch():
-    course, taken, saved = callbacks.Course(10), [], Saved()
+def test_checkpoints_between_validations_store_the_metrics_of_the_epoch():
+    progress, snapshots, saved = callbacks.TrainingProgress(10), [], SavedCheckpoints()
     fit(
         [
-            course,
-            callbacks.Validate(course, 5, saved),
-            callbacks.Checkpoint(course, 2, taken.append),
+            progress,
+            callbacks.Validation(progress, 5, saved),
+            callbacks.PeriodicCheckpoint(progress, 2, snapshots.append),
         ]
     )
-    assert [(state["step"], state["validations"]) for state in taken] == [
+    assert [(state["step"], state["validations"]) for state in snapshots] == [
         (2, 0),
         (4, 0),
         (6, 1),
         (8, 1),
     ]
-    total, count, tokens = (float(np.sum(one)) for one in taken[2]["sums"])
+    total, count, tokens = (float(np.sum(value)) for value in snapshots[2]["sums"])
     assert (count, tokens) == (B, WEIGHTS[20:24].sum())  # the one update after the validation
     assert total > 0
     assert saved.state["sums"] == []
-    assert json.loads(json.dumps(taken[2])) == taken[2]
+    assert json.loads(json.dumps(snapshots[2])) == snapshots[2]
 
 
-def test_the_sums_of_an_unfinished_epoch_come_back():
-    course, last = callbacks.Course(2, state={"sums": [10.0, 4.0, 100.0]}), LastLogs()
-    fit([course, last])
+def test_metrics_of_an_unfinished_epoch_are_restored():
+    progress, last = callbacks.TrainingProgress(2, state={"sums": [10.0, 4.0, 100.0]}), LastLogs()
+    fit([progress, last])
     assert last.logs["tokens"] == 100 + WEIGHTS[:8].sum()
     assert last.logs["loss"] > 10 / 12
 
 
 def test_without_a_metric_the_latest_is_the_best():
-    saved, said, course = Saved(), [], callbacks.Course(10)
-    goal = callbacks.Goal(metric=None)
-    fit([course, callbacks.Validate(course, 5, saved, goal=goal, say=said.append)], valid=False)
+    saved, messages, progress = SavedCheckpoints(), [], callbacks.TrainingProgress(10)
+    tracker = callbacks.BestTracker(metric=None)
+    fit(
+        [progress, callbacks.Validation(progress, 5, saved, tracker=tracker, log=messages.append)],
+        valid=False,
+    )
     assert saved == [(5, True, 0), (10, True, 0)]
-    assert re.fullmatch(r"update 10: training loss \d\.\d+", said[-1])
+    assert re.fullmatch(r"update 10: training loss \d\.\d+", messages[-1])
 
 
-def test_a_loss_that_is_no_number_ends_training_and_saves_nothing():
-    saved, course = Saved(), callbacks.Course(10)
+def test_a_non_finite_loss_ends_training_and_saves_nothing():
+    saved, progress = SavedCheckpoints(), callbacks.TrainingProgress(10)
     message = "the loss became (nan|inf) before update 5; lower training.learning_rate, or set "
     with pytest.raises(UserError, match=message):
-        fit([course, callbacks.Validate(course, 5, saved)], learning_rate=1e38)
+        fit([progress, callbacks.Validation(progress, 5, saved)], learning_rate=1e38)
     assert saved == []
 
 
-def watch(tmp_path, updates, state=None):
-    saved, course = Saved(), callbacks.Course(updates, state=state)
+def fit_with_loggers(tmp_path, updates, state=None):
+    saved, progress = SavedCheckpoints(), callbacks.TrainingProgress(updates, state=state)
     fit(
         [
-            course,
-            callbacks.Progress(course, stream=io.StringIO()),
-            callbacks.Validate(course, 5, saved, score=lambda: {"chrf": 12.5}),
-            callbacks.Journal(tmp_path / "metrics.jsonl", course),
-            callbacks.Summaries(tmp_path / "logs", course, every=2),
+            progress,
+            callbacks.ProgressBar(progress, stream=io.StringIO()),
+            callbacks.Validation(progress, 5, saved, score=lambda: {"chrf": 12.5}),
+            callbacks.JSONLLogger(tmp_path / "metrics.jsonl", progress),
+            callbacks.TensorBoardLogger(tmp_path / "logs", progress, every=2),
         ]
     )
     return saved.state
 
 
-def test_the_journal_has_a_line_for_each_validation_and_none_twice(tmp_path):
-    state, journal = watch(tmp_path, 10), tmp_path / "metrics.jsonl"
-    with journal.open("ab") as file:
-        file.write(b'{"step": 15, "loss": 9.0}\n\xff\n[1]\n{"step": 2')  # lost updates, damage
-    watch(tmp_path, 20, state)
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+def test_jsonl_logger_writes_one_line_per_validation(tmp_path):
+    state, path = fit_with_loggers(tmp_path, 10), tmp_path / "metrics.jsonl"
+    with path.open("ab") as file:
+        file.write(
+            b'{"step": 15, "loss": 9.0}\n\xff\n[1]\n{"step": 2'
+        )  # lost updates and damaged lines
+    fit_with_loggers(tmp_path, 20, state)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["step"] for line in lines] == [5, 10, 15, 20]
     assert set(lines[-1]) == {
         "step",
@@ -257,13 +263,13 @@ def test_the_journal_has_a_line_for_each_validation_and_none_twice(tmp_path):
     assert lines[-1]["learning_rate"] == pytest.approx(0.1)
 
 
-def test_the_journal_gets_the_line_that_a_cut_off_session_saved_and_did_not_write(tmp_path):
-    state, journal = watch(tmp_path, 10), tmp_path / "metrics.jsonl"
-    lines = journal.read_text().splitlines()
-    journal.write_text(lines[0] + "\n")
-    course = callbacks.Course(10, state=state)
-    callbacks.Journal(journal, course).on_train_begin()
-    assert list(map(json.loads, journal.read_text().splitlines())) == list(map(json.loads, lines))
+def test_jsonl_logger_adds_the_line_of_an_interrupted_session(tmp_path):
+    state, path = fit_with_loggers(tmp_path, 10), tmp_path / "metrics.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text(lines[0] + "\n")
+    progress = callbacks.TrainingProgress(10, state=state)
+    callbacks.JSONLLogger(path, progress).on_train_begin()
+    assert list(map(json.loads, path.read_text().splitlines())) == list(map(json.loads, lines))
 
 
 def scalars(directory):
@@ -275,8 +281,8 @@ def scalars(directory):
     }
 
 
-def test_summaries_are_curves_over_updates(tmp_path):
-    watch(tmp_path, 10)
+def test_tensorboard_curves_are_over_updates(tmp_path):
+    fit_with_loggers(tmp_path, 10)
     train, valid = scalars(tmp_path / "logs" / "train"), scalars(tmp_path / "logs" / "valid")
     assert set(train) == {"loss", "learning_rate", "tokens_per_second"}
     assert list(train["loss"]) == [2, 4, 5, 6, 8, 10]  # an epoch ends with update 5

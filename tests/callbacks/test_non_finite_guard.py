@@ -1,15 +1,15 @@
-"""When `Guard` lets training go on, goes back, or gives up."""
+"""When `NonFiniteGuard` continues, rolls back or stops."""
 
 import math
 
 import pytest
 
-from keras_s2s.callbacks import Course, Guard, Rescue
-from keras_s2s.config import UserError
+from keras_s2s.callbacks import NonFiniteGuard, NonFinitePolicy, TrainingProgress
+from keras_s2s.errors import UserError
 
 
-class Patient:
-    """A model of which a guard sees the vitals alone."""
+class FakeModel:
+    """The part of a model that a guard reads: the result of the last update."""
 
     stop_training = True
 
@@ -20,81 +20,87 @@ class Patient:
         return self.last
 
 
-def guarded(how, **options):
-    """(feed, said, backs): `feed(loss, made)` is one update."""
-    course, said, backs, patient = Course(1000), [], [], Patient()
-    rescue = Rescue(how, lambda: "train.tsv:7", lambda: backs.append(course.step) or 40)
-    guard = Guard(course, rescue, say=said.append, **options)
-    guard.set_model(patient)
+class Simulation:
+    """Updates of a fake model under a guard; `roll_backs` holds the updates rolled back from."""
 
-    def feed(loss=1.0, made=True):
-        course.state["step"] += 1
-        patient.last = (loss, made)
-        guard.on_train_batch_end(0)
+    def __init__(self, action, **options):
+        self.progress, self.messages, self.roll_backs = TrainingProgress(1000), [], []
+        policy = NonFinitePolicy(action, lambda: "train.tsv:7", self._roll_back)
+        self.guard = NonFiniteGuard(self.progress, policy, log=self.messages.append, **options)
+        self.model = FakeModel()
+        self.guard.set_model(self.model)
 
-    feed.guard, feed.patient = guard, patient
-    return feed, said, backs
+    def _roll_back(self):
+        self.roll_backs.append(self.progress.step)
+        return 40
+
+    def update(self, loss=1.0, is_applied=True):
+        self.progress.state["step"] += 1
+        self.model.last = (loss, is_applied)
+        self.guard.on_train_batch_end(0)
 
 
 def test_stop_names_the_update_and_its_lines():
-    feed, *_ = guarded("stop")
-    feed()
-    with pytest.raises(
-        UserError, match=r"^update 2: a gradient is not finite; made of train.tsv:7"
-    ):
-        feed(1.0, False)
+    simulation = Simulation("stop")
+    simulation.update()
+    expected = r"^update 2: a gradient is not finite; read from train.tsv:7"
+    with pytest.raises(UserError, match=expected):
+        simulation.update(1.0, False)
 
 
 def test_updates_are_skipped_until_ten_in_a_row():
-    feed, said, _ = guarded("skip")
+    simulation = Simulation("skip")
     for _ in range(9):
-        feed(math.nan, False)
-    feed()
+        simulation.update(math.nan, False)
+    simulation.update()
     for _ in range(9):
-        feed(math.inf, False)
-    assert len(said) == 18
-    assert said[0] == "update 1: the loss is nan; made of train.tsv:7; skipped"
-    with pytest.raises(UserError, match="the last 10 updates all were like that: lower training."):
-        feed(math.inf, False)
+        simulation.update(math.inf, False)
+    assert len(simulation.messages) == 18
+    expected = "update 1: the loss is nan; read from train.tsv:7; skipped"
+    assert simulation.messages[0] == expected
+    with pytest.raises(UserError, match="the last 10 updates are all non-finite: lower training."):
+        simulation.update(math.inf, False)
 
 
-def test_going_back_three_times_between_two_validations():
-    feed, said, backs = guarded("roll_back")
+def test_three_roll_backs_between_two_validations():
+    simulation = Simulation("roll_back")
     for _ in range(3):
-        feed(math.nan, False)
-    assert backs == [1, 2, 3]
-    assert said[-1].endswith("back to update 40, and past this batch")
-    assert feed.patient.stop_training is False
-    feed.guard.on_epoch_end(0)
-    feed(math.nan, False)
-    for _ in range(2):
-        feed(math.nan, False)
-    with pytest.raises(UserError, match="3 times back to the last checkpoint: lower training.lea"):
-        feed(math.nan, False)
+        simulation.update(math.nan, False)
+    assert simulation.roll_backs == [1, 2, 3]
+    assert simulation.messages[-1].endswith("rolled back to update 40, continuing after this batch")
+    assert simulation.model.stop_training is False
+    simulation.guard.on_epoch_end(0)
+    for _ in range(3):
+        simulation.update(math.nan, False)
+    expected = "rolled back 3 times since the last validation: lower training.lea"
+    with pytest.raises(UserError, match=expected):
+        simulation.update(math.nan, False)
 
 
-def test_training_that_diverges_is_caught_though_every_update_is_finite():
-    feed, said, backs = guarded("stop", hopeless=10.0)
+def test_divergence_is_detected_though_every_update_is_finite():
+    simulation = Simulation("stop", max_loss=10.0)
     for _ in range(100):
-        feed(4.0)
-    feed(300.0)  # one bad batch is no divergence
+        simulation.update(4.0)
+    simulation.update(300.0)  # a single bad batch is not divergence
     for _ in range(100):
-        feed(4.0)
-    with pytest.raises(
-        UserError, match=r"training has diverged, a mean loss of 1\d.* after 4; low"
-    ):
+        simulation.update(4.0)
+    expected = r"training has diverged, a mean loss of 1\d.* after 4; low"
+    with pytest.raises(UserError, match=expected):
         for _ in range(100):
-            feed(30.0)
-    assert 201 < feed.guard.course.step < 240
-    feed, said, backs = guarded("roll_back", hopeless=10.0)
+            simulation.update(30.0)
+    assert 201 < simulation.progress.step < 240
+
+
+def test_divergence_is_rolled_back():
+    simulation = Simulation("roll_back", max_loss=10.0)
     for loss in [4.0] * 50 + [40.0] * 15:
-        feed(loss)
-    assert len(backs) == 1
-    assert "training has diverged" in said[0]
+        simulation.update(loss)
+    assert len(simulation.roll_backs) == 1
+    assert "training has diverged" in simulation.messages[0]
 
 
 def test_an_untrained_model_has_not_diverged():
-    feed, said, _ = guarded("stop", hopeless=10.0)
+    simulation = Simulation("stop", max_loss=10.0)
     for loss in (40.0, 60.0, 30.0, 20.0, 12.0, 8.0):
-        feed(loss)
-    assert said == []
+        simulation.update(loss)
+    assert simulation.messages == []

@@ -1,4 +1,4 @@
-"""Checkpoints: exact resuming, commits that survive an interruption anywhere, damage named."""
+"""Checkpoint directories: exact restoring, commits that survive interruptions, damage reports."""
 
 import json
 import os
@@ -15,28 +15,28 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import checkpoints, schedules
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(40, 4)).astype("float32")
 Y = RANDOM.normal(size=(40, 2)).astype("float32")
 
 
-def small(optimizer="adam", policy="float32", units=8):
+def small_model(optimizer="adam", policy="float32", units=8):
     keras.utils.set_random_seed(5)
-    with_dropout = [
+    layers = [
         keras.layers.Dense(units, "relu", dtype=policy),
         keras.layers.Dropout(0.3, seed=3, dtype=policy),
         keras.layers.Dense(2, dtype="float32"),
     ]
-    model = keras.Sequential([keras.Input((4,)), *with_dropout])
+    model = keras.Sequential([keras.Input((4,)), *layers])
     rate = schedules.InverseSqrt(0.01, 5)
-    made = {
+    optimizers = {
         "adam": lambda: keras.optimizers.Adam(rate, global_clipnorm=1.0),
         "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9),
         "adafactor": lambda: keras.optimizers.Adafactor(rate),
     }
-    model.compile(made[optimizer](), loss="mse", jit_compile=False)
+    model.compile(optimizers[optimizer](), loss="mse", jit_compile=False)
     return model
 
 
@@ -64,22 +64,22 @@ def assert_same(first, second):
         ("adam", "mixed_float16"),
     ],
 )
-def test_a_restored_model_goes_on_exactly_as_the_saved_one(tmp_path, optimizer, policy):
-    model = small(optimizer, policy)
+def test_a_restored_model_continues_exactly_like_the_saved_one(tmp_path, optimizer, policy):
+    model = small_model(optimizer, policy)
     fit(model, 10)
     checkpoints.save(model, tmp_path / "last", {"step": 10, "best": 0.5})
-    again = small(optimizer, policy)
-    state = checkpoints.restore(again, tmp_path / "last")
+    restored = small_model(optimizer, policy)
+    state = checkpoints.restore(restored, tmp_path / "last")
     assert (state["step"], state["best"]) == (10, 0.5)
-    assert int(again.optimizer.iterations) == 10
-    assert_same(model, again)
+    assert int(restored.optimizer.iterations) == 10
+    assert_same(model, restored)
     fit(model, 10)
-    fit(again, 10)  # the same dropout too: ten updates later nothing differs
-    assert_same(model, again)
+    fit(restored, 10)  # equal dropout seeds too: nothing differs ten updates later
+    assert_same(model, restored)
 
 
-def test_a_new_checkpoint_takes_the_place_of_the_one_before(tmp_path):
-    model = small()
+def test_a_new_checkpoint_replaces_the_previous_one(tmp_path):
+    model = small_model()
     first = checkpoints.save(model, tmp_path, {"step": 500})
     second = checkpoints.save(model, tmp_path, {"step": 1000})
     assert (first.name, second.name) == ("step-00500.keras", "step-01000.keras")
@@ -91,8 +91,8 @@ def test_a_new_checkpoint_takes_the_place_of_the_one_before(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["checkpoint.json", third.name]
 
 
-def test_copy_makes_the_same_checkpoint_elsewhere(tmp_path):
-    model = small()
+def test_copy_creates_the_same_checkpoint_in_another_directory(tmp_path):
+    model = small_model()
     checkpoints.save(model, tmp_path / "best", {"step": 7, "best": 1.0})
     checkpoints.copy(tmp_path / "best", tmp_path / "last")
     checkpoints.save(model, tmp_path / "best", {"step": 9})
@@ -102,7 +102,7 @@ def test_copy_makes_the_same_checkpoint_elsewhere(tmp_path):
 
 
 def _restored(directory):
-    model = small()
+    model = small_model()
     checkpoints.restore(model, directory)
     return model
 
@@ -118,17 +118,17 @@ def _restored(directory):
         (keras.saving, "load_model", lambda directory: checkpoints.load_model(directory).name),
     ],
 )
-def test_reading_while_training_replaces_what_is_read(tmp_path, monkeypatch, owner, name, read):
-    model = small()
+def test_reading_while_training_replaces_the_checkpoint(tmp_path, monkeypatch, owner, name, read):
+    model = small_model()
     checkpoints.save(model, tmp_path, {"step": 1})
-    real, replaced = getattr(owner, name), []
+    original, replaced = getattr(owner, name), []
 
-    def meanwhile(*args, **kwargs):
+    def replace_meanwhile(*args, **kwargs):
         if not replaced:
             replaced.append(checkpoints.save(model, tmp_path, {"step": 2}))
-        return real(*args, **kwargs)
+        return original(*args, **kwargs)
 
-    monkeypatch.setattr(owner, name, meanwhile)
+    monkeypatch.setattr(owner, name, replace_meanwhile)
     assert read(tmp_path) in ("step-00002.keras", model.name)
 
 
@@ -136,8 +136,8 @@ class Killed(BaseException):
     pass
 
 
-def killed_at(monkeypatch, number):
-    """Lets `number` of the calls by which a save touches the disc happen, then kills."""
+def kill_after(monkeypatch, number):
+    """Raises `Killed` after `number` calls that write to the disk."""
     left = [number]
 
     def guarded(function):
@@ -155,14 +155,14 @@ def killed_at(monkeypatch, number):
     return left
 
 
-def test_a_save_cut_anywhere_leaves_the_checkpoint_before_or_after(tmp_path, monkeypatch):
-    model = small()
+def test_an_interrupted_save_leaves_the_previous_or_the_new_checkpoint(tmp_path, monkeypatch):
+    model = small_model()
     steps = []
     for number in range(30):
         directory = tmp_path / str(number)
         checkpoints.save(model, directory, {"step": 1})
         with monkeypatch.context() as patch:
-            left = killed_at(patch, number)
+            left = kill_after(patch, number)
             try:
                 checkpoints.save(model, directory, {"step": 2})
             except Killed:
@@ -203,8 +203,8 @@ for step in range(10**6):
         assert keras.saving.load_model(path).built
 
 
-def test_a_disk_that_takes_no_more_names_the_file_and_leaves_the_checkpoint(tmp_path):
-    model = small()
+def test_a_full_disk_names_the_file_and_keeps_the_checkpoint(tmp_path):
+    model = small_model()
     fit(model, 1)
     checkpoints.save(model, tmp_path, {"step": 1})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -218,16 +218,16 @@ def test_a_disk_that_takes_no_more_names_the_file_and_leaves_the_checkpoint(tmp_
     assert checkpoints.load(tmp_path)[1]["step"] == 1
 
 
-def test_no_checkpoint_is_named(tmp_path):
+def test_a_missing_checkpoint_is_named(tmp_path):
     assert not checkpoints.exists(tmp_path / "best")
-    with pytest.raises(UserError, match="best: expected a checkpoint, came no checkpoint.json"):
+    with pytest.raises(UserError, match="best: expected a checkpoint, got no checkpoint.json"):
         checkpoints.load(tmp_path / "best")
-    with pytest.raises(UserError, match="best: expected a checkpoint, came no checkpoint.json"):
-        checkpoints.restore(small(), tmp_path / "best")
+    with pytest.raises(UserError, match="best: expected a checkpoint, got no checkpoint.json"):
+        checkpoints.restore(small_model(), tmp_path / "best")
 
 
 def test_damage_is_named(tmp_path):
-    path = checkpoints.save(small(), tmp_path, {"step": 1})
+    path = checkpoints.save(small_model(), tmp_path, {"step": 1})
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="step-00001.keras: damaged checkpoint"):
@@ -238,7 +238,7 @@ def test_damage_is_named(tmp_path):
     with pytest.raises(
         UserError, match=r"damaged checkpoint: model.weights.h5 inside it is broken"
     ):
-        checkpoints.restore(small(), tmp_path)
+        checkpoints.restore(small_model(), tmp_path)
     path.unlink()
     with pytest.raises(
         UserError, match="step-00001.keras: damaged checkpoint: the file is missing"
@@ -250,13 +250,13 @@ def test_damage_is_named(tmp_path):
             checkpoints.load(tmp_path)
 
 
-def test_another_model_does_not_fit(tmp_path):
-    checkpoints.save(small(), tmp_path, {"step": 1})
+def test_restore_rejects_another_model(tmp_path):
+    checkpoints.save(small_model(), tmp_path, {"step": 1})
     with pytest.raises(UserError, match="step-00001.keras: does not fit this model: "):
-        checkpoints.restore(small(units=9), tmp_path)
+        checkpoints.restore(small_model(units=9), tmp_path)
 
 
-def test_a_state_needs_its_step(tmp_path):
-    with pytest.raises(ValueError, match="state: expected a 'step', came {'best': 1}"):
-        checkpoints.save(small(), tmp_path, {"best": 1})
+def test_save_requires_a_step(tmp_path):
+    with pytest.raises(ValueError, match="state: expected a 'step', got {'best': 1}"):
+        checkpoints.save(small_model(), tmp_path, {"best": 1})
     assert os.listdir(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Weights by name: in other models, under other vocabularies, and the mean of several."""
+"""Named weights, transfer between models and vocabularies, and averages."""
 
 import keras
 import numpy as np
@@ -6,8 +6,9 @@ import pytest
 
 from keras_s2s import checkpoints
 from keras_s2s import models as catalog
-from keras_s2s.checkpoints import Vocabularies, average, named_weights, pick, transfer
-from keras_s2s.config import FactorSizes, ModelConfig, UserError
+from keras_s2s.checkpoints import Vocabularies, average, match_weights, named_weights, transfer
+from keras_s2s.config import FactorSizes, ModelConfig
+from keras_s2s.errors import UserError
 
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 OLD = Vocabularies((*SPECIAL, "a", "b", "c"), (*SPECIAL, "x", "y"))
@@ -39,77 +40,77 @@ def test_every_weight_has_one_name(kind, tie):
     assert ("head/projection/kernel" in named) == (tie == "none")
 
 
-def test_patterns():
+def test_match_weights_accepts_prefixes_wildcards_and_aliases():
     names = ["encoder/layers/0/gamma", "encoder/layers/10/gamma", "source/table", "target/table"]
-    assert pick(names, "encoder/layers/0") == names[:1]
-    assert pick(names, "encoder/*/gamma") == pick(names, "encoder") == names[:2]
-    assert pick(names, "embeddings") == names[2:]
-    assert pick(names, "*/table") == names[2:]
-    assert pick(names, "target/table") == names[3:]
-    with pytest.raises(UserError, match="came 'encodr'; the nearest is encoder$"):
-        pick(names, "encodr")
+    assert match_weights(names, "encoder/layers/0") == names[:1]
+    assert match_weights(names, "encoder/*/gamma") == match_weights(names, "encoder") == names[:2]
+    assert match_weights(names, "embeddings") == names[2:]
+    assert match_weights(names, "*/table") == names[2:]
+    assert match_weights(names, "target/table") == names[3:]
+    with pytest.raises(UserError, match="got 'encodr'; the nearest is encoder$"):
+        match_weights(names, "encodr")
     with pytest.raises(UserError, match="the nearest is encoder/layers/0$"):
-        pick(names, "encoder/layer/0")
+        match_weights(names, "encoder/layer/0")
 
 
-def test_weights_of_the_same_shape_are_taken_and_others_left():
+def test_weights_of_equal_shape_are_transferred_and_others_skipped():
     config = section(layers=2, kind="transformer")
     donor, model = build(section(layers=1, kind="transformer")), build(config, seed=2)
     before = {name: v.numpy() for name, v in named_weights(model).items()}
-    done = transfer(donor, model, config, OLD, OLD)
+    result = transfer(donor, model, config, OLD, OLD)
     ours, theirs = named_weights(model), named_weights(donor)
-    assert set(done.taken) == set(theirs)
-    assert done.left == dict.fromkeys(set(ours) - set(theirs), "not there")
-    for name in done.taken:
+    assert set(result.transferred) == set(theirs)
+    assert result.skipped == dict.fromkeys(set(ours) - set(theirs), "not there")
+    for name in result.transferred:
         np.testing.assert_array_equal(ours[name].numpy(), theirs[name].numpy())
-    for name in done.left:
+    for name in result.skipped:
         np.testing.assert_array_equal(ours[name].numpy(), before[name])
-    assert done.pieces == {}
+    assert result.known_tokens == {}
     wider = section(layers=1, kind="transformer", units=12)
-    done = transfer(donor, build(wider), wider, OLD, OLD)
-    assert done.left["source/table"] == "of shape [7, 8]"
-    assert done.taken == ["head/projection/bias"]
+    result = transfer(donor, build(wider), wider, OLD, OLD)
+    assert result.skipped["source/table"] == "of shape [7, 8]"
+    assert result.transferred == ["head/projection/bias"]
 
 
 @pytest.mark.parametrize(("kind", "tie"), [("recurrent", "none"), ("transformer", "output")])
-def test_pieces_keep_their_rows_under_another_vocabulary(kind, tie):
+def test_common_tokens_keep_their_rows_in_another_vocabulary(kind, tie):
     config = section(kind=kind, tie=tie)
     donor, model = build(config), build(config, NEW, seed=2)
     before = {name: v.numpy() for name, v in named_weights(model).items()}
-    done = transfer(donor, model, config, OLD, NEW)
-    assert done.left == {}
-    assert done.pieces == {"source": 6, "target": 5}
+    result = transfer(donor, model, config, OLD, NEW)
+    assert result.skipped == {}
+    assert result.known_tokens == {"source": 6, "target": 5}
     ours, theirs = ({n: v.numpy() for n, v in named_weights(m).items()} for m in (model, donor))
     source = ours["source/table"]
     np.testing.assert_array_equal(
         source[[0, 1, 2, 3, 4, 6]], theirs["source/table"][[0, 1, 2, 3, 6, 4]]
     )
     np.testing.assert_array_equal(source[[5, 7]], before["source/table"][[5, 7]])
-    # as many target pieces as before, but not the same
+    # the same number of target tokens, but other ones
     np.testing.assert_array_equal(ours["target/table"][4], theirs["target/table"][5])
     np.testing.assert_array_equal(ours["target/table"][5], before["target/table"][5])
     name = "head/projection/bias" if tie == "none" else "head/bias"
     np.testing.assert_array_equal(ours[name][4], theirs[name][5])
     if tie == "none":
-        kernel = ours["head/projection/kernel"]  # of the shape [D, V]
+        kernel = ours["head/projection/kernel"]  # [D, V]
         np.testing.assert_array_equal(kernel[:, 4], theirs["head/projection/kernel"][:, 5])
 
 
-def test_a_table_that_all_share():
+def test_tokens_of_a_table_shared_by_all_embeddings():
     shared = Vocabularies(OLD.source, OLD.source), Vocabularies(NEW.source, NEW.source)
     config = section(kind="transformer", tie="all")
     donor, model = build(config, shared[0]), build(config, shared[1], seed=2)
-    assert transfer(donor, model, config, *shared).left == {}
+    assert transfer(donor, model, config, *shared).skipped == {}
     np.testing.assert_array_equal(
         named_weights(model)["source/table"].numpy()[4],
         named_weights(donor)["source/table"].numpy()[6],
     )
 
 
-def test_each_factor_has_a_vocabulary_of_its_own():
+def test_each_factor_has_its_own_vocabulary():
     encoder = {"kind": "recurrent", "units": 8}
     config = ModelConfig(**catalog.resolve(ModelConfig(encoder=encoder, decoder=dict(encoder))))
-    tags = (*SPECIAL, "NN", "DT"), (*SPECIAL, "DT", "VB")  # as many, but not the same
+    tags = (*SPECIAL, "NN", "DT"), (*SPECIAL, "DT", "VB")  # the same number, but other ones
     old, new = (
         Vocabularies((side.source, own), side.target)
         for side, own in zip((OLD, NEW), tags, strict=True)
@@ -119,21 +120,21 @@ def test_each_factor_has_a_vocabulary_of_its_own():
         for side in (old, new)
     )
     before = model.source.embeddings[1].table.numpy()
-    done = transfer(donor, model, config, old, new)
-    assert done.left == {}
-    assert done.pieces == {"source 1": 6, "source 2": 5, "target": 5}
+    result = transfer(donor, model, config, old, new)
+    assert result.skipped == {}
+    assert result.known_tokens == {"source 1": 6, "source 2": 5, "target": 5}
     words, factors = (one.table.numpy() for one in model.source.embeddings)
     theirs = [one.table.numpy() for one in donor.source.embeddings]
     np.testing.assert_array_equal(words[[4, 6]], theirs[0][[6, 4]])
     np.testing.assert_array_equal(factors[4], theirs[1][5])
     np.testing.assert_array_equal(factors[5], before[5])
     plain = build(config, OLD)
-    assert transfer(plain, model, config, OLD, new).left == dict.fromkeys(
+    assert transfer(plain, model, config, OLD, new).skipped == dict.fromkeys(
         ("source/embeddings/0/table", "source/embeddings/1/table"), "not there"
     )
 
 
-def test_frames_have_no_vocabulary_and_keep_what_reads_them():
+def test_features_have_no_vocabulary_and_keep_their_projection():
     encoder = {"kind": "recurrent", "units": 8}
     section = ModelConfig(encoder=encoder, decoder=dict(encoder), source={"norm": True})
     config = ModelConfig(**catalog.resolve(section))
@@ -141,25 +142,27 @@ def test_frames_have_no_vocabulary_and_keep_what_reads_them():
     donor, model = (
         catalog.build(config, 5, len(side.target), frames=(True, False)) for side in (old, new)
     )
-    done = transfer(donor, model, config, old, new)
-    assert done.left == {}
-    assert done.pieces == {"target": 5}
-    for one, other in zip(model.source.weights, donor.source.weights, strict=True):
-        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    result = transfer(donor, model, config, old, new)
+    assert result.skipped == {}
+    assert result.known_tokens == {"target": 5}
+    for weight, expected in zip(model.source.weights, donor.source.weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), expected.numpy())
     wider = catalog.build(config, 6, len(new.target), frames=(True, False))
-    assert any(name.startswith("source/") for name in transfer(donor, wider, config, old, new).left)
+    assert any(
+        name.startswith("source/") for name in transfer(donor, wider, config, old, new).skipped
+    )
 
 
-def test_an_average_is_the_mean_of_every_weight(tmp_path):
+def test_average_is_the_mean_of_every_weight(tmp_path):
     models = [build(section(), seed=seed) for seed in range(3)]
     for number, model in enumerate(models):
         checkpoints.save(model, tmp_path / str(number), {"step": number})
     mean = average([tmp_path / str(number) for number in range(3)])
-    for one, *others in zip(mean.get_weights(), *(m.get_weights() for m in models)):
-        np.testing.assert_allclose(one, np.mean(others, axis=0), rtol=1e-4, atol=1e-7)
+    for value, *values in zip(mean.get_weights(), *(m.get_weights() for m in models)):
+        np.testing.assert_allclose(value, np.mean(values, axis=0), rtol=1e-4, atol=1e-7)
     checkpoints.save(build(section(units=4)), tmp_path / "other", {"step": 1})
-    expected = r"other: source/table: expected \[7, 8\] as in .*0, came \[7, 4\]"
+    expected = r"other: source/table: expected \[7, 8\] as in .*0, got \[7, 4\]"
     with pytest.raises(UserError, match=expected):
         average([tmp_path / "0", tmp_path / "other"])
-    with pytest.raises(UserError, match="checkpoints: expected at least one to average, came none"):
+    with pytest.raises(UserError, match="checkpoints: expected at least one to average, got none"):
         average([])

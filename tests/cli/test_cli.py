@@ -88,7 +88,7 @@ def test_missing_configuration(capsys, tmp_path):
     line = fails(capsys, "train", tmp_path / "none.yml")
     assert line == (
         f"keras-s2s: error: {tmp_path / 'none.yml'}: expected a configuration file, "
-        "came: No such file or directory\n"
+        "got: No such file or directory\n"
     )
 
 
@@ -326,8 +326,8 @@ def test_export_refuses_a_version_that_exists(place, served, capsys):
     base = place / "export" / "tiny"
     line = fails(capsys, "export", place / "run", base, "--version", 1)
     assert "version: expected one that is free, came 1" in line
-    assert "came nothing of that name" in fails(capsys, "export", place / "none", base)
-    assert "came a folder without config.yml" in fails(capsys, "translate", base.parent)
+    assert "got a path that does not exist" in fails(capsys, "export", place / "none", base)
+    assert "got a folder without config.yml" in fails(capsys, "translate", base.parent)
     assert sorted(path.name for path in base.iterdir()) == ["1"]
 
 
@@ -355,7 +355,7 @@ def test_another_backend_is_named(words, tmp_path):
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment)
     assert done.returncode != 0
     line = done.stderr.splitlines()[-1]
-    assert line.endswith("rror: KERAS_BACKEND: expected 'tensorflow', came 'jax'")
+    assert line.endswith("rror: KERAS_BACKEND: expected 'tensorflow', got 'jax'")
 
 
 def test_output_to_a_folder_a_full_device_and_a_link(place, capsys, tmp_path):

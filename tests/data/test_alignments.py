@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import data
-from keras_s2s.config import Config, Corpus, Noise, UserError
+from keras_s2s.config import Config, Corpus, Noise
 from keras_s2s.data.alignments import token_alignment, word_indices
 from keras_s2s.data.noise import add_noise
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Characters, Whitespace, WordPiece
 from tests.references import run_both
 

@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import data
-from keras_s2s.config import Corpus, Sampling, UserError
+from keras_s2s.config import Corpus, Sampling
 from keras_s2s.data import duplicates
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Whitespace
 
 WORDS = Whitespace([*"abcdefgh", *(f"{n}" for n in range(100))])

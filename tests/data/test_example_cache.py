@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import data
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data import corpus_scan
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Whitespace
 
 SOURCE = Whitespace(["a", "b", "c"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, TokenizerConfig, UserError
+from keras_s2s.config import Corpus, TokenizerConfig
 from keras_s2s.data import (
     batches,
     feature_size,
@@ -13,6 +13,7 @@ from keras_s2s.data import (
     read_pairs,
     scan_corpora,
 )
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Features, load_pair, save_pair, train
 
 F = 3

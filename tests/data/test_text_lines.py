@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from keras_s2s.config import UserError
 from keras_s2s.data import text_lines
+from keras_s2s.errors import UserError
 
 
 def test_line_endings_and_byte_order_mark():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.config import ModelConfig
 from keras_s2s.decoders import RecurrentDecoder
 from keras_s2s.encoders import (
     ConvolutionalEncoder,
@@ -17,6 +17,7 @@ from keras_s2s.encoders import (
     TransformerEncoder,
     masked_mean,
 )
+from keras_s2s.errors import UserError
 from keras_s2s.heads import PointerGeneratorHead
 from keras_s2s.layers.factored_embedding import FactoredEmbedding
 from keras_s2s.layers.multi_source_embeddings import ParallelEmbedding

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export import keep_newest
 from keras_s2s.export.publishing import check_version, list_versions, publish
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Config, Decoding, UserError
+from keras_s2s.config import Config, Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.export import VerificationError, export_translator
 from keras_s2s.export.model_card import read_card
 from keras_s2s.export.saved_model.verification import verify_export
@@ -115,7 +116,7 @@ def test_shortlist_from_a_count_or_a_file(tmp_path):
     ):
         with pytest.raises(UserError, match=problem):
             load_shortlist(run, str(shortlist))
-    raw = Config.of_run(run).to_dict()
+    raw = Config.from_run(run).to_dict()
     raw["data"]["train"] = {"pairs": str(tmp_path / "pairs.tsv")}
     Config.from_dict(raw).save(run / "config.yml")
     with pytest.raises(

@@ -11,8 +11,8 @@ import sentencepiece
 import tensorflow as tf
 
 from keras_s2s.cli import main
-from keras_s2s.config import UserError
 from keras_s2s.data import make_example
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_litert_translator, export_translator
 from keras_s2s.importers.hugging_face import ASIDE
 from keras_s2s.importers.m2m100 import import_m2m100

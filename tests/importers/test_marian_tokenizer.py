@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import tokenizers
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Marian
 from tests.hard_texts import BROKEN, HARD
 from tests.importers import marian_checkpoints as twin

@@ -8,8 +8,9 @@ import tensorflow as tf
 from keras_s2s import Translator, tokenizers
 from keras_s2s.checkpoints import load
 from keras_s2s.cli import main
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data.examples import make_source
+from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt import read
 from keras_s2s.importers.opennmt.model_description import describe
 from keras_s2s.importers.opennmt.run_import import import_run, rows_of

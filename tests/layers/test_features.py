@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import search
-from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.config import ModelConfig
+from keras_s2s.errors import UserError
 from keras_s2s.heads import PointerGeneratorHead, RegressionHead, SoftmaxHead
 from keras_s2s.layers.features import FeatureProjection, last_frame
 from keras_s2s.layers.token_embedding import TokenEmbedding

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import losses, models
-from keras_s2s.config import Config, ModelConfig, Objectives, UserError
+from keras_s2s.config import Config, ModelConfig, Objectives
+from keras_s2s.errors import UserError
 from keras_s2s.losses.criterion import Criterion
 from tests.losses.batches import (
     ALIGNMENT,

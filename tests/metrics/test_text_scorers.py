@@ -6,7 +6,7 @@ import pytest
 import sacrebleu
 
 from keras_s2s import __version__
-from keras_s2s.config.sections import TEXT_METRICS
+from keras_s2s.config.training import TEXT_METRICS
 from keras_s2s.metrics import (
     SCORERS,
     higher_is_better,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.config import ModelConfig
+from keras_s2s.errors import UserError
 from keras_s2s.models import KINDS, PRESETS, build, resolve
 from keras_s2s.models.resolution import CORPUS_ARGUMENTS, SIDE_KEYS
 

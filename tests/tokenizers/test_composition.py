@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Config, TokenizerConfig, UserError
+from keras_s2s.config import Config, TokenizerConfig
 from keras_s2s.data import make_source
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Factors, Sources, Whitespace, load, train
 
 WORD = {"kind": "whitespace", "size": None}

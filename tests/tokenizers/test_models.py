@@ -9,7 +9,8 @@ import tensorflow as tf
 from sentencepiece import sentencepiece_model_pb2 as messages
 
 from keras_s2s import tokenizers
-from keras_s2s.config import Sampling, TokenizerConfig, UserError
+from keras_s2s.config import Sampling, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import SentencePiece
 from tests.hard_texts import BROKEN, HARD
 

@@ -1,4 +1,4 @@
-"""The toy's corpora, and a run of it that tests may copy."""
+"""Corpora of the toy task, and a trained run that tests may copy."""
 
 import io
 import shutil
@@ -21,10 +21,10 @@ def corpora(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def trained(corpora, tmp_path_factory):
-    """(run directory, figures, what was said) of a whole training."""
-    run, said = tmp_path_factory.mktemp("runs") / "toy", io.StringIO()
-    figures = train(configuration(corpora), run, stream=said)
-    return run, figures, said.getvalue()
+    """(run directory, figures, output) of a complete training."""
+    run, output = tmp_path_factory.mktemp("runs") / "toy", io.StringIO()
+    figures = train(configuration(corpora), run, stream=output)
+    return run, figures, output.getvalue()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The search of a size of batches: what it tries, what it takes, and that it leaves no trace."""
+"""Batch size search: measurements, choice, and no effect on training."""
 
 import io
 
@@ -6,38 +6,46 @@ import numpy as np
 import pytest
 
 from keras_s2s import checkpoints
-from keras_s2s.config import Config, Corpus, TokenizerConfig, UserError
+from keras_s2s.config import Config, Corpus, TokenizerConfig
 from keras_s2s.data import longest_batch, scan_corpora
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import train as train_tokenizer
-from keras_s2s.training import batch_size_finder, memory_estimate, train
-from keras_s2s.training.batch_size_finder import Trial, choose
-from tests.training.toy_runs import changed, small
+from keras_s2s.training import batch_size_finder, memory, train
+from keras_s2s.training.batch_size_finder import fastest_size
+from keras_s2s.training.update_meter import Measurement, UpdateMeter
+from tests.training.toy_runs import changed, small_config
 
 
-def trial(batch_tokens, speed):
-    return Trial(batch_tokens, 1, 1, 1.0, speed, 1, 1.0, True)
+def measurement(batch_tokens, speed):
+    return Measurement(batch_tokens, 1, 1, 1.0, speed, 1, 1.0, True)
 
 
-def test_the_fastest_is_chosen_and_the_smallest_of_equals():
-    assert choose([trial(512, 10.0), trial(1024, 20.0), trial(2048, 19.0)]) == 1024
-    assert choose([trial(512, 10.0), trial(1024, 99.0), trial(2048, 100.0)]) == 1024
+def test_the_smallest_of_the_fastest_sizes_is_chosen():
+    assert (
+        fastest_size([measurement(512, 10.0), measurement(1024, 20.0), measurement(2048, 19.0)])
+        == 1024
+    )
+    assert (
+        fastest_size([measurement(512, 10.0), measurement(1024, 99.0), measurement(2048, 100.0)])
+        == 1024
+    )
 
 
-def test_a_forecast_is_the_line_through_the_last_two():
-    assert memory_estimate.forecast([(0, 5), (10, 100), (20, 150)], 40) == 250
-    assert memory_estimate.forecast([(10, 100), (20, 90)], 40) == 90
+def test_memory_is_estimated_from_the_last_two_measurements():
+    assert memory.estimate_memory([(0, 5), (10, 100), (20, 150)], 40) == 250
+    assert memory.estimate_memory([(10, 100), (20, 90)], 40) == 90
 
 
 def test_memory_is_measured():
-    peak = memory_estimate.Peak()
-    before = peak.now()
+    peak = memory.PeakMemory()
+    before = peak.current()
     block = np.ones(2**25)  # 256 MB
-    assert peak.now() - before > 2e8
+    assert peak.current() - before > 2e8
     del block
-    assert peak.most() - before > 2e8
-    assert memory_estimate.Peak().most() - before < 1e8
-    assert memory_estimate.free_memory() > 0
-    assert [memory_estimate.show(size) for size in (999, 1234, 2.5e9)] == [
+    assert peak.maximum() - before > 2e8
+    assert memory.PeakMemory().maximum() - before < 1e8
+    assert memory.free_memory() > 0
+    assert [memory.format_bytes(size) for size in (999, 1234, 2.5e9)] == [
         "999 bytes",
         "1.23 kB",
         "2.5 GB",
@@ -66,41 +74,41 @@ def test_the_longest_batch_holds_the_longest_pairs(tmp_path, cached):
 
 
 def auto(corpora, **training):
-    return changed(small(corpora, updates=3, **training), data__batch_tokens="auto")
+    return changed(small_config(corpora, updates=3, **training), data__batch_tokens="auto")
 
 
 @pytest.mark.slow
-def test_the_search_leaves_no_trace_but_its_number(tmp_path, corpora, monkeypatch):
+def test_the_search_does_not_affect_training(tmp_path, corpora, monkeypatch):
     monkeypatch.setattr(batch_size_finder, "SIZES", (64, 128, 2**40))
-    expect = batch_size_finder.Prober.expect
-    monkeypatch.setattr(batch_size_finder.Prober, "expect", lambda *given: expect(*given) + 10**15)
-    said = io.StringIO()
-    train(auto(corpora), tmp_path / "auto", stream=said)
+    estimate = UpdateMeter.estimate
+    monkeypatch.setattr(UpdateMeter, "estimate", lambda *args: estimate(*args) + 10**15)
+    output = io.StringIO()
+    train(auto(corpora), tmp_path / "auto", stream=output)
     chosen = Config.load(tmp_path / "auto" / "config.yml").data.batch_tokens
     assert chosen in (64, 128)
-    assert f"data.batch_tokens: {chosen} chosen\n" in said.getvalue()
-    assert said.getvalue().count(" target tokens/s, ") == 2
-    assert "data.batch_tokens: 1,099,511,627,776: would take 1e+03 TB of " in said.getvalue()
-    train(changed(auto(corpora), data__batch_tokens=chosen), tmp_path / "given", stream=said)
-    ours, theirs = (checkpoints.load_model(tmp_path / run / "last") for run in ("auto", "given"))
-    for one, other in zip(ours.weights, theirs.weights, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
-    monkeypatch.setattr(batch_size_finder, "SIZES", ())  # a resumed run looks no more
+    assert f"data.batch_tokens: {chosen} chosen\n" in output.getvalue()
+    assert output.getvalue().count(" target tokens/s, ") == 2
+    assert "data.batch_tokens: 1,099,511,627,776: would take 1e+03 TB of " in output.getvalue()
+    train(changed(auto(corpora), data__batch_tokens=chosen), tmp_path / "given", stream=output)
+    found, given = (checkpoints.load_model(tmp_path / run / "last") for run in ("auto", "given"))
+    for weight, expected in zip(found.weights, given.weights, strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-6)
+    monkeypatch.setattr(batch_size_finder, "SIZES", ())  # a resumed run does not search
     more = changed(auto(corpora), training__updates=4, data__memory_limit=50)
     train(more, tmp_path / "auto", stream=io.StringIO())
     assert Config.load(tmp_path / "auto" / "config.yml").data.batch_tokens == chosen
 
 
 @pytest.mark.slow
-def test_nothing_that_fits(tmp_path, corpora):
+def test_no_size_fits(tmp_path, corpora):
     config = changed(auto(corpora), data__memory_limit=0.01)
     expected = r"data.batch_tokens: auto: out of memory at 512 tokens; lower data.max_length \(10\)"
     with pytest.raises(UserError, match=expected):
         train(config, tmp_path / "run", stream=io.StringIO())
 
 
-def test_words_that_are_no_size():
-    expected = "data.batch_tokens: expected an integer of at least 1 or auto, came 'automatic'"
+def test_an_invalid_size_is_named():
+    expected = "data.batch_tokens: expected an integer of at least 1 or auto, got 'automatic'"
     with pytest.raises(UserError, match=expected):
         Config.from_dict({"data": {"batch_tokens": "automatic"}})
     assert Config.from_dict({"data": {"batch_tokens": "auto"}}).data.batch_tokens == "auto"

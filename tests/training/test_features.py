@@ -1,4 +1,4 @@
-"""Runs whose data are frames: from files to forecasts and labels, and what they learn."""
+"""Training on features: from files to forecasts and labels."""
 
 import json
 import sys
@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 from keras_s2s import cli
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_saved_model
 from keras_s2s.serving.client.local import LocalModel
-from keras_s2s.training import rehearse, train
+from keras_s2s.training import dry_run, train
 from keras_s2s.translator import Forecaster, Translator
 from tests.training.toy_runs import changed
 
 HORIZON = 8
 
 
-def note(figure):
-    """A figure for whoever runs this with -s."""
+def print_figure(figure):
+    """Prints a figure with `pytest -s`."""
     sys.stderr.write(f"{figure}\n")
 
 
@@ -71,14 +72,14 @@ def configuration(make, folder, sizes=(60, 8), units=8, model=None, **training):
 
 
 @pytest.mark.slow
-def test_a_run_of_forecasts(tmp_path, capsys):
+def test_train_a_forecaster(tmp_path, capsys):
     config, run = configuration(sines, tmp_path, metric="mae"), tmp_path / "run"
-    rehearse(config, run)
+    dry_run(config, run)
     assert not run.exists()
     figures = train(config, run)
     assert figures["step"] == 6
-    assert figures["best"] == pytest.approx(min(line["val_mae"] for line in _journal(run)))
-    assert Config.of_run(run).decoding.steps == HORIZON
+    assert figures["best"] == pytest.approx(min(line["val_mae"] for line in _read_metrics(run)))
+    assert Config.from_run(run).decoding.steps == HORIZON
     more = train(changed(config, training__updates=9), run)  # goes on
     assert more["step"] == 9
     forecaster = Forecaster.load(run)
@@ -99,7 +100,7 @@ def test_a_run_of_forecasts(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_run_of_labels(tmp_path, capsys):
+def test_train_a_labeller(tmp_path, capsys):
     config, run = configuration(sounds, tmp_path), tmp_path / "run"
     figures = train(config, run)
     assert {"val_wer", "val_per", "val_accuracy"} <= set(figures)
@@ -117,11 +118,11 @@ def test_a_run_of_labels(tmp_path, capsys):
     assert "perplexity" in capsys.readouterr().out
 
 
-def _journal(run):
+def _read_metrics(run):
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_mistakes_are_named(tmp_path):
+def test_invalid_configurations_are_named(tmp_path):
     config = configuration(sines, tmp_path)
     with pytest.raises(UserError, match="training.metric: expected one of loss, mae, rmse for"):
         train(changed(config, training__metric="bleu"), tmp_path / "a")
@@ -129,15 +130,15 @@ def test_mistakes_are_named(tmp_path):
         train(changed(config, model__head={"kind": "softmax"}), tmp_path / "a")
     with pytest.raises(UserError, match="model.target.last: unknown key, expected one of norm"):
         train(changed(config, model__target={"last": True}), tmp_path / "a")
-    with pytest.raises(UserError, match="cache: expected none beside a side of frames"):
+    with pytest.raises(UserError, match="cache: expected none beside a side of features"):
         changed(config, data__cache="there")
     text = {"source": str(tmp_path / "x"), "target": str(tmp_path / "y")}
-    with pytest.raises(UserError, match="valid: expected the same sides to be frames"):
+    with pytest.raises(UserError, match="valid: expected the same sides to be features"):
         changed(config, data__valid=text)
     odd = tmp_path / "odd-x.npz"
     np.savez(odd, *[np.zeros([3, 3])] * 8)
     valid = {"source": str(odd), "target": config.data.valid.target}
-    with pytest.raises(UserError, match="odd-x.npz: expected frames of 2 numbers, came .* 3"):
+    with pytest.raises(UserError, match="odd-x.npz: expected .* of 2 numbers, .* 3"):
         train(changed(config, data__valid=valid), tmp_path / "a")
 
 
@@ -160,13 +161,15 @@ def test_sines_are_forecast(tmp_path, loss):
     found = Forecaster.load(run).forecast(past)
     away = np.stack([one.values for one in found]) - np.stack(future)
     error = np.sqrt(np.square(away).mean())
-    last = np.stack([row[-1:] for row in past]) - np.stack(future)  # as if nothing moved
-    note(f"{loss}: rmse {error:.4f}, of the last frame {np.sqrt(np.square(last).mean()):.4f}")
+    last = np.stack([row[-1:] for row in past]) - np.stack(future)  # the forecast of no change
+    print_figure(
+        f"{loss}: rmse {error:.4f}, of the last frame {np.sqrt(np.square(last).mean()):.4f}"
+    )
     assert error < 0.2
     if loss == "gaussian":
         variances = np.stack([one.variances for one in found])
         within = (np.square(away) < 4 * variances).mean((0, 2))  # by step
-        note(f"within two deviations, step by step: {np.round(within, 2).tolist()}")
+        print_figure(f"within two deviations, step by step: {np.round(within, 2).tolist()}")
         # a variance is of one step: what earlier steps were wrong by is not in it
         assert within[0] > 0.6
         assert within[0] > within[-1]
@@ -177,11 +180,11 @@ def test_sines_are_forecast(tmp_path, loss):
 
 
 @pytest.mark.slow
-def test_letters_are_heard(tmp_path):
+def test_letters_are_recognized(tmp_path):
     config = configuration(
         sounds, tmp_path, (2000, 64), 48, updates=500, validate_every=250, metric="per"
     )
     run = tmp_path / "run"
     figures = train(changed(config, data__batch_tokens=800), run)
-    note(f"per {figures['best']:.2f}")
+    print_figure(f"per {figures['best']:.2f}")
     assert figures["best"] < 10.0

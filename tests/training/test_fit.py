@@ -1,4 +1,4 @@
-"""Training end to end: a toy that is learned, scored, exported."""
+"""Training end to end: a toy task that is learned, scored and exported."""
 
 import io
 import json
@@ -7,10 +7,11 @@ import os
 import pytest
 
 from keras_s2s import checkpoints
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.training import complete, train, train_tokenizers
 from keras_s2s.translator import Translator
-from tests.training.toy_runs import UPDATES, changed, configuration, journal
+from tests.training.toy_runs import UPDATES, changed, configuration, read_metrics
 
 
 def test_the_toy_is_learned(trained):
@@ -25,7 +26,7 @@ def test_the_toy_is_learned(trained):
     assert len(translated) == 3
 
 
-def test_the_run_directory_holds_all_that_is_needed(trained):
+def test_the_run_directory_is_complete(trained):
     run, figures, _ = trained
     assert sorted(os.listdir(run)) == [
         "best",
@@ -38,8 +39,8 @@ def test_the_run_directory_holds_all_that_is_needed(trained):
     ]
     assert checkpoints.load(run / "last")[1]["step"] == UPDATES
     assert checkpoints.load(run / "best")[1]["step"] == figures["best_step"]
-    assert [line["step"] for line in journal(run)] == [120, 240]
-    assert journal(run)[-1]["val_per"] == figures["val_per"]
+    assert [line["step"] for line in read_metrics(run)] == [120, 240]
+    assert read_metrics(run)[-1]["val_per"] == figures["val_per"]
     assert sorted(path.name for path in (run / "logs").iterdir()) == ["train", "valid"]
     stored = Config.load(run / "config.yml")
     assert complete(stored) == stored
@@ -47,27 +48,27 @@ def test_the_run_directory_holds_all_that_is_needed(trained):
     assert stored.training.policy == "float32"
 
 
-def test_what_was_found_and_chosen_is_said(trained):
-    said = trained[2].splitlines()
-    assert said[0] == "tokenizers: characters 14 shared, trained"
-    assert said[1].startswith("data.train: 3,000 pairs, ")
-    assert said[3] == (
+def test_corpora_and_chosen_values_are_printed(trained):
+    output = trained[2].splitlines()
+    assert output[0] == "tokenizers: characters 14 shared, trained"
+    assert output[1].startswith("data.train: 3,000 pairs, ")
+    assert output[3] == (
         f"model: {checkpoints.load_model(trained[0] / 'last').count_params():,} weights;"
         " policy float32, scores wer+per, metric loss, model gru_small"
     )
-    assert "decoding 60 validation lines" in said
-    assert any(line.startswith("scores: ") and "|nrefs:" in line for line in said)
-    assert any(line.startswith("update 120: validation loss ") for line in said)
+    assert "decoding 60 validation lines" in output
+    assert any(line.startswith("scores: ") and "|nrefs:" in line for line in output)
+    assert any(line.startswith("update 120: validation loss ") for line in output)
 
 
 def test_without_a_validation_corpus_the_latest_is_the_best(tmp_path, corpora):
     config = changed(configuration(corpora, updates=4, validate_every=2), data__valid=None)
-    said = io.StringIO()
-    figures = train(config, tmp_path / "run", stream=said)
-    assert "data.valid: none, so best/ is always the latest checkpoint" in said.getvalue()
+    output = io.StringIO()
+    figures = train(config, tmp_path / "run", stream=output)
+    assert "data.valid: none, so best/ is always the latest checkpoint" in output.getvalue()
     assert (figures["step"], figures["best_step"], figures["best"]) == (4, 4, None)
     more = changed(config, training__updates=5)
-    assert train(more, tmp_path / "run", stream=said)["best_step"] == 5
+    assert train(more, tmp_path / "run", stream=output)["best_step"] == 5
 
 
 @pytest.mark.slow
@@ -105,7 +106,7 @@ def test_scores_under_a_mixed_policy_are_those_of_the_trained_weights(tmp_path, 
     assert figures["val_per"] < 60  # of the weights it was made from: near 100
 
 
-def test_exports_when_the_configuration_says(tmp_path, corpora):
+def test_exports_follow_the_configuration(tmp_path, corpora):
     config = configuration(corpora, updates=4, validate_every=2, validate_lines=0)
     calls = []
 
@@ -113,14 +114,14 @@ def test_exports_when_the_configuration_says(tmp_path, corpora):
         calls.append((checkpoints.load(run_dir / "best")[1]["step"], step))
         raise UserError("the disc is full")
 
-    said = io.StringIO()
-    figures = train(config, tmp_path / "run", export=export, stream=said)
+    output = io.StringIO()
+    figures = train(config, tmp_path / "run", export=export, stream=output)
     assert calls == [(2, 2), (4, 4)]
-    assert "export of update 2 failed: the disc is full" in said.getvalue()
+    assert "export of update 2 failed: the disc is full" in output.getvalue()
     assert figures["step"] == 4
     with pytest.raises(UserError, match="the disc is full"):
         at_end = changed(config, export__when="end", training__updates=5)
-        train(at_end, tmp_path / "run", export=export, stream=said)
+        train(at_end, tmp_path / "run", export=export, stream=output)
     assert calls[2:] == [(5, 5)]
 
 
@@ -130,15 +131,15 @@ def test_pairs_that_are_skipped_are_counted(tmp_path, corpora):
     config = changed(
         configuration(corpora, updates=1), data__train={"pairs": str(train_file)}, data__valid=None
     )
-    said = io.StringIO()
-    train(config, tmp_path / "run", stream=said)
+    output = io.StringIO()
+    train(config, tmp_path / "run", stream=output)
     expected = (
         "data.train: 5 pairs, 4 target tokens; skipped 2 with an empty side and 1 beyond 10 to"
     )
-    assert expected in said.getvalue()
+    assert expected in output.getvalue()
 
 
-def test_tokenizers_are_made_once(tmp_path, corpora, capsys):
+def test_tokenizers_are_trained_once(tmp_path, corpora, capsys):
     raw = configuration(corpora).to_dict()
     raw["data"] |= {
         "tokenizer": None,

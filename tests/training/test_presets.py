@@ -1,4 +1,4 @@
-"""Every preset of the catalogue, tiny: trained for some updates by the command line."""
+"""A small model of every preset, trained for some updates by the command line."""
 
 import json
 
@@ -11,7 +11,7 @@ from tests.export.tiny_models import shrink_preset
 
 pytestmark = pytest.mark.slow
 
-# What gives vectors is trained in test_frames.py.
+# Presets with feature targets are trained in test_features.py.
 OF_TOKENS = [name for name, preset in PRESETS.items() if preset["head"]["kind"] != "regression"]
 
 

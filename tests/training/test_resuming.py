@@ -1,4 +1,4 @@
-"""Going on: the same run whatever cut it off, and no other run's."""
+"""Resuming: the same run after any interruption, and rejection of other runs."""
 
 import io
 import json
@@ -15,65 +15,65 @@ import numpy as np
 import pytest
 
 from keras_s2s import checkpoints
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.training import train
-from keras_s2s.training.session import prepare
-from tests.training.toy_runs import UPDATES, changed, configuration, journal, small
+from keras_s2s.training.session import build_session
+from tests.training.toy_runs import UPDATES, changed, configuration, read_metrics, small_config
 
 
-def test_training_goes_on_from_the_last_checkpoint(trained, run, corpora):
-    said = io.StringIO()
-    figures = train(configuration(corpora, updates=300), run, stream=said)
-    assert f"{run}: going on from update 240\n" in said.getvalue()
-    assert f"from {run / 'tokenizers'}\n" in said.getvalue()
+def test_training_resumes_from_the_last_checkpoint(trained, run, corpora):
+    output = io.StringIO()
+    figures = train(configuration(corpora, updates=300), run, stream=output)
+    assert f"{run}: going on from update 240\n" in output.getvalue()
+    assert f"from {run / 'tokenizers'}\n" in output.getvalue()
     assert figures["step"] == 300
-    assert [line["step"] for line in journal(run)] == [120, 240, 300]
-    assert journal(run)[-1]["loss"] < journal(run)[-2]["loss"]
+    assert [line["step"] for line in read_metrics(run)] == [120, 240, 300]
+    assert read_metrics(run)[-1]["loss"] < read_metrics(run)[-2]["loss"]
     assert figures["seconds"] > trained[1]["seconds"]
-    # the number of updates is the optimizer's, so that schedules go on too
+    # schedules continue, as the optimizer's iterations are restored
     assert checkpoints.load(run / "last")[1]["validations"] == 3
 
 
-def test_a_finished_training_says_so(run, corpora):
+def test_a_finished_training_is_reported(run, corpora):
     before = (run / "last" / "checkpoint.json").read_text()
-    said = io.StringIO()
-    figures = train(configuration(corpora), run, stream=said)
-    assert said.getvalue().splitlines()[-1] == (
+    output = io.StringIO()
+    figures = train(configuration(corpora), run, stream=output)
+    assert output.getvalue().splitlines()[-1] == (
         f"{run}: 240 of 240 updates are done; raise training.updates to go on"
     )
     assert figures["step"] == UPDATES
     assert (run / "last" / "checkpoint.json").read_text() == before
 
 
-def test_exhausted_patience_is_a_finished_training_too(run, corpora):
+def test_exhausted_patience_is_reported_as_finished(run, corpora):
     manifest = run / "last" / "checkpoint.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "waited": 2}))
-    said = io.StringIO()
-    train(configuration(corpora, updates=300, patience=2), run, stream=said)
-    assert "stopped at update 240 after 2 validations without a better loss" in said.getvalue()
+    output = io.StringIO()
+    train(configuration(corpora, updates=300, patience=2), run, stream=output)
+    assert "stopped at update 240 after 2 validations without a better loss" in output.getvalue()
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
         ("training__policy", "mixed_float16", "training.policy is 'float32 or mixed_bfloat16' in"),
-        ("model__encoder", {"units": 64}, "model.encoder.units is 48 in this run, came 64"),
-        ("model__dropout", 0.5, "model.encoder.dropout is 0.0 in this run, came 0.5; model.dec"),
-        ("data__max_length", 9, "data.max_length is 10 in this run, came 9"),
-        ("training__optimizer", "sgd", "training.optimizer is 'adam' in this run, came 'sgd'"),
+        ("model__encoder", {"units": 64}, "model.encoder.units is 48 in this run, got 64"),
+        ("model__dropout", 0.5, "model.encoder.dropout is 0.0 in this run, got 0.5; model.dec"),
+        ("data__max_length", 9, "data.max_length is 10 in this run, got 9"),
+        ("training__optimizer", "sgd", "training.optimizer is 'adam' in this run, got 'sgd'"),
         (
             "data__tokenizer",
             {"kind": "whitespace", "shared": True},
-            "data.tokenizer.kind is 'characters' in this run, came 'whitespace'",
+            "data.tokenizer.kind is 'characters' in this run, got 'whitespace'",
         ),
         (
             "data__tokenizer",
             {"kind": "characters", "size": None},
-            "data.tokenizer is {.*'shared': True.*} in this run, came None",
+            "data.tokenizer is {.*'shared': True.*} in this run, got None",
         ),
     ],
 )
-def test_a_run_of_another_model_is_refused(run, corpora, key, value, message):
+def test_a_run_of_another_model_is_rejected(run, corpora, key, value, message):
     config = changed(configuration(corpora, updates=300), **{key: value})
     before = (run / "config.yml").read_text()
     with pytest.raises(UserError, match=f"config.yml: {message}.*; expected the same, or another"):
@@ -81,20 +81,20 @@ def test_a_run_of_another_model_is_refused(run, corpora, key, value, message):
     assert (run / "config.yml").read_text() == before
 
 
-def test_a_run_that_is_older_than_an_argument_has_its_default(run, corpora):
+def test_a_run_older_than_an_argument_has_its_default(run, corpora):
     same, config = configuration(corpora, updates=300), run / "config.yml"
     other = changed(same, model__decoder={"units": 48, "bridge": "zero"})
     older = config.read_text().replace("    bridge: dense\n", "")
     config.write_text(older)
-    with pytest.raises(UserError, match="model.decoder.bridge is 'dense' in this run, came 'zero'"):
-        prepare(other, run, io.StringIO())
+    with pytest.raises(UserError, match="model.decoder.bridge is 'dense' in this run, got 'zero'"):
+        build_session(other, run, io.StringIO())
     assert config.read_text() == older
-    prepare(same, run, io.StringIO())
+    build_session(same, run, io.StringIO())
     assert "    bridge: dense\n" in config.read_text()
 
 
 @pytest.mark.parametrize("how", ["another file", "the file changed", "moved"])
-def test_a_run_of_other_data_is_refused_but_not_its_move(run, corpora, tmp_path, how):
+def test_a_run_of_other_data_is_rejected_unless_it_only_moved(run, corpora, tmp_path, how):
     config, copy = configuration(corpora, updates=300), tmp_path / "copy.tsv"
     shutil.copy(corpora["train"]["pairs"], copy)
     if how != "moved":
@@ -104,18 +104,18 @@ def test_a_run_of_other_data_is_refused_but_not_its_move(run, corpora, tmp_path,
         (run / "config.yml").write_text(stored.replace(corpora["train"]["pairs"], str(copy)))
     config = changed(config, data__train={"pairs": str(copy)})
     if how == "moved":
-        prepare(config, run, io.StringIO())
+        build_session(config, run, io.StringIO())
         return
     message = {
-        "another file": f"data.train.pairs is '.*train.tsv' in this run, came '{copy}'; exp",
+        "another file": f"data.train.pairs is '.*train.tsv' in this run, got '{copy}'; exp",
         "the file changed": "data.train: the files changed since .* began",
     }[how]
     with pytest.raises(UserError, match=message):
-        prepare(config, run, io.StringIO())
+        build_session(config, run, io.StringIO())
 
 
-class Interrupting(io.StringIO):
-    """Sends this process the signal of Ctrl-C when a line begins so."""
+class InterruptingStream(io.StringIO):
+    """Sends SIGINT to this process when a line starts with `text`."""
 
     def __init__(self, text):
         super().__init__()
@@ -131,9 +131,9 @@ def weights(directory):
     return checkpoints.load_model(directory).get_weights()
 
 
-def assert_same_course(run, expected):
-    """The same curve and the same weights, but for time."""
-    for line, other in zip(journal(run), journal(expected), strict=True):
+def assert_equal_runs(run, expected):
+    """Equal metrics and weights, except for times."""
+    for line, other in zip(read_metrics(run), read_metrics(expected), strict=True):
         for name in line.keys() - {"seconds", "tokens_per_second"}:
             assert line[name] == pytest.approx(other[name], rel=1e-6), name
     for directory in ("best", "last"):
@@ -144,8 +144,8 @@ def assert_same_course(run, expected):
             assert states[0][name] == states[1][name], name
 
 
-def test_a_resumed_run_is_the_one_that_was_never_interrupted(tmp_path, corpora, monkeypatch):
-    config = small(corpora, accumulate=2, ema=0.9)
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, corpora, monkeypatch):
+    config = small_config(corpora, accumulate=2, ema=0.9)
     train(config, tmp_path / "whole", stream=io.StringIO())
     real, killed = checkpoints.save, []
 
@@ -162,12 +162,14 @@ def test_a_resumed_run_is_the_one_that_was_never_interrupted(tmp_path, corpora, 
     state = checkpoints.load(tmp_path / "cut" / "last")[1]  # within an epoch
     assert (state["step"], state["validations"]) == (6, 1)
     train(config, tmp_path / "cut", stream=io.StringIO())
-    assert_same_course(tmp_path / "cut", tmp_path / "whole")
+    assert_equal_runs(tmp_path / "cut", tmp_path / "whole")
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_a_run_ends_as_if_it_never_was(tmp_path, corpora):
-    config = small(corpora, updates=600, validate_every=40, checkpoint_every=7, validate_lines=4)
+def test_a_run_killed_at_any_moment_equals_an_uninterrupted_one(tmp_path, corpora):
+    config = small_config(
+        corpora, updates=600, validate_every=40, checkpoint_every=7, validate_lines=4
+    )
     config.save(tmp_path / "config.yml")
     train(config, tmp_path / "whole", stream=io.StringIO())
     command = [
@@ -196,38 +198,40 @@ def test_killed_at_any_moment_a_run_ends_as_if_it_never_was(tmp_path, corpora):
         assert process.returncode == -signal.SIGKILL
         kills += 1
     assert kills >= 2
-    assert_same_course(tmp_path / "cut", tmp_path / "whole")
+    assert_equal_runs(tmp_path / "cut", tmp_path / "whole")
 
 
-def test_another_metric_forgets_the_best_of_the_one_before(run, corpora):
-    said = io.StringIO()
+def test_another_metric_resets_the_best_result(run, corpora):
+    output = io.StringIO()
     config = configuration(corpora, updates=300, metric="accuracy")
     best = checkpoints.load(run / "last")[1]["best"]
-    state = prepare(config, run, said).course.state
-    assert "training.metric changed: the next validation is the best so far\n" in said.getvalue()
+    state = build_session(config, run, output).progress.state
+    assert "training.metric changed: the next validation is the best so far\n" in output.getvalue()
     assert (best < 1, state["best"], state["waited"]) == (True, None, 0)
-    again = prepare(configuration(corpora, updates=300, patience=3, metric="loss"), run, said)
-    assert again.course.state["best"] == best
+    again = build_session(
+        configuration(corpora, updates=300, patience=3, metric="loss"), run, output
+    )
+    assert again.progress.state["best"] == best
 
 
-def test_another_batch_size_goes_on_in_another_order(tmp_path, corpora):
-    train(small(corpora, updates=2), tmp_path / "run", stream=io.StringIO())
-    said = io.StringIO()
-    config = changed(small(corpora, updates=4), data__batch_tokens=30)
-    train(config, tmp_path / "run", stream=said)
-    assert "data.train: another order from here, by seed 3\n" in said.getvalue()
+def test_another_batch_size_changes_the_data_order(tmp_path, corpora):
+    train(small_config(corpora, updates=2), tmp_path / "run", stream=io.StringIO())
+    output = io.StringIO()
+    config = changed(small_config(corpora, updates=4), data__batch_tokens=30)
+    train(config, tmp_path / "run", stream=output)
+    assert "data.train: another order from here, by seed 3\n" in output.getvalue()
     state = checkpoints.load(tmp_path / "run" / "last")[1]
     assert (state["step"], state["position"]) == (4, 2)
 
 
-def test_an_interruption_before_the_first_checkpoint_begins_anew(tmp_path, corpora):
+def test_an_interruption_before_the_first_checkpoint_starts_anew(tmp_path, corpora):
     config = configuration(corpora, updates=2, validate_every=2, validate_lines=4)
     with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "run", stream=Interrupting("decoding"))
+        train(config, tmp_path / "run", stream=InterruptingStream("decoding"))
     assert not (tmp_path / "run" / "last").exists()
-    said = io.StringIO()
-    # nothing is lost: any model may begin
+    output = io.StringIO()
+    # there is no checkpoint, so the model may change
     other = changed(config, model__decoder={"units": 16}, training__validate_lines=0)
-    assert train(other, tmp_path / "run", stream=said)["step"] == 2
-    assert "going on" not in said.getvalue()
-    assert "trained" not in said.getvalue().splitlines()[0]
+    assert train(other, tmp_path / "run", stream=output)["step"] == 2
+    assert "going on" not in output.getvalue()
+    assert "trained" not in output.getvalue().splitlines()[0]

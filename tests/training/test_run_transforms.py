@@ -1,4 +1,4 @@
-"""Runs made of other runs: averaged, and under another vocabulary."""
+"""Runs derived from other runs: averages and other vocabularies."""
 
 import io
 import shutil
@@ -8,19 +8,20 @@ import pytest
 
 from keras_s2s import checkpoints
 from keras_s2s.cli import main
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.export.model_card import read_card
 from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.training import average_checkpoints, train, update_vocabulary
 from keras_s2s.translator import Translator
-from tests.training.toy_runs import changed, configuration, small
+from tests.training.toy_runs import changed, configuration, small_config
 
 
 def silent(text):
     pass
 
 
-def test_an_average_is_a_run_to_translate_with(trained, tmp_path, capsys):
+def test_an_average_is_a_run_that_translates(trained, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(trained[0], run)
     for number, step in enumerate((40, 50, 60)):
@@ -28,18 +29,18 @@ def test_an_average_is_a_run_to_translate_with(trained, tmp_path, capsys):
         model.set_weights([w + number for w in model.get_weights()])
         checkpoints.save(model, run / "checkpoints" / str(step), {"step": step})
     best = checkpoints.load_model(run / "best").get_weights()
-    average_checkpoints([run], tmp_path / "all", say=silent)
+    average_checkpoints([run], tmp_path / "all", log=silent)
     assert main(["average", str(run), "--last", "2", "--output", str(tmp_path / "two")]) == 0
     assert "two: the mean of updates 50, 60" in capsys.readouterr().err
     for name, shift in (("all", 1.0), ("two", 1.5)):
         made = checkpoints.load_model(tmp_path / name / "best").get_weights()
         for one, other in zip(made, best, strict=True):
             np.testing.assert_allclose(one, other + shift, rtol=1e-5, atol=1e-5)
-    average_checkpoints([run / "best", run / "last"], tmp_path / "same", say=silent)
+    average_checkpoints([run / "best", run / "last"], tmp_path / "same", log=silent)
     assert Translator.load(tmp_path / "same").translate(["123"]) == ["321"]
     assert checkpoints.load(tmp_path / "all" / "best")[1]["averaged"] == [40, 50, 60]
     (run / "dictionary.tsv").write_text("a\tb\n")
-    average_checkpoints([run], tmp_path / "again", say=silent)
+    average_checkpoints([run], tmp_path / "again", log=silent)
     assert (tmp_path / "again" / "dictionary.tsv").read_text() == "a\tb\n"
 
 
@@ -72,37 +73,37 @@ def test_an_export_of_an_average(trained, tmp_path, capsys):
     assert [path.name for path in base.iterdir()] == ["1"]
 
 
-def test_training_does_not_write_over_a_mean(trained, corpora, tmp_path):
-    average_checkpoints([trained[0] / "best"], tmp_path / "mean", say=silent)
-    with pytest.raises(UserError, match="mean: expected a run to train, came a mean; tr"):
+def test_training_does_not_overwrite_an_average(trained, corpora, tmp_path):
+    average_checkpoints([trained[0] / "best"], tmp_path / "mean", log=silent)
+    with pytest.raises(UserError, match="mean: expected a run to train, got an average; tr"):
         train(configuration(corpora), tmp_path / "mean", stream=io.StringIO())
     assert not (tmp_path / "mean" / "last").exists()
 
 
-def test_training_does_not_write_over_the_best_where_the_last_is_gone(run, corpora):
+def test_training_does_not_overwrite_best_without_last(run, corpora):
     shutil.rmtree(run / "last")
     best = (run / "best" / "checkpoint.json").read_bytes()
-    with pytest.raises(UserError, match="came best/ without last/; training.init_from: "):
+    with pytest.raises(UserError, match="got best/ without last/; training.init_from: "):
         train(configuration(corpora), run, stream=io.StringIO())
     assert (run / "best" / "checkpoint.json").read_bytes() == best
 
 
-def test_what_cannot_be_averaged_is_named(trained, tmp_path):
+def test_sources_that_cannot_be_averaged_are_named(trained, tmp_path):
     run = trained[0]
     with pytest.raises(
-        UserError, match="run|toy/checkpoints: expected what training.keep keeps, c"
+        UserError, match="run|toy/checkpoints: expected checkpoints of training.keep, got"
     ):
-        average_checkpoints([run], tmp_path / "new", say=silent)
-    with pytest.raises(UserError, match="--last: expected one run directory, came checkpoints"):
-        average_checkpoints([run / "best"], tmp_path / "new", last=1, say=silent)
-    with pytest.raises(UserError, match="best: expected a directory that does not exist yet, came"):
-        average_checkpoints([run / "last"], run / "best", say=silent)
-    with pytest.raises(UserError, match="none: expected a checkpoint, came no checkpoint.json"):
-        average_checkpoints([run / "best", tmp_path / "none"], tmp_path / "new", say=silent)
+        average_checkpoints([run], tmp_path / "new", log=silent)
+    with pytest.raises(UserError, match="--last: expected one run directory, got checkpoints"):
+        average_checkpoints([run / "best"], tmp_path / "new", last=1, log=silent)
+    with pytest.raises(UserError, match="best: expected a directory that does not exist yet, got"):
+        average_checkpoints([run / "last"], run / "best", log=silent)
+    with pytest.raises(UserError, match="none: expected a checkpoint, got no checkpoint.json"):
+        average_checkpoints([run / "best", tmp_path / "none"], tmp_path / "new", log=silent)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_vocabulary_keeps_what_both_know(trained, corpora, tmp_path, capsys):
+def test_another_vocabulary_keeps_common_tokens(trained, corpora, tmp_path, capsys):
     letters = tmp_path / "letters.tsv"
     letters.write_text("".join(f"{n:03}a\ta{str(n)[::-1]}\n" for n in range(500)))
     config = changed(configuration(corpora), data__train={"pairs": str(letters)})
@@ -117,9 +118,9 @@ def test_another_vocabulary_keeps_what_both_know(trained, corpora, tmp_path, cap
         "last",
     ]
     assert main(words) == 0
-    said = capsys.readouterr().err
-    assert "weights: 25 of 25 weights, 14 of 15 shared pieces (1 new) from " in said
-    assert f"{trained[0]}/last\n" in said
+    output = capsys.readouterr().err
+    assert "weights: 25 of 25 weights, 14 of 15 shared tokens (1 new) from " in output
+    assert f"{trained[0]}/last\n" in output
     new = Translator.load(tmp_path / "new")
     assert new.source_tokenizer is new.target_tokenizer
     assert new.target_tokenizer.size == 15
@@ -132,27 +133,27 @@ def test_another_vocabulary_keeps_what_both_know(trained, corpora, tmp_path, cap
     assert figures["val_loss"] < 1.0
 
 
-def test_checkpoints_of_other_vocabularies_have_no_mean(trained, tmp_path):
+def test_checkpoints_of_other_vocabularies_are_not_averaged(trained, tmp_path):
     other = shutil.copytree(trained[0], tmp_path / "other")
     path = other / "tokenizers" / "source.vocab"
     path.write_text("".join(f"{piece}\n" for piece in reversed(path.read_text().split())))
-    with pytest.raises(UserError, match=r"other/last: .* with the vocabularies of .*toy/best, ca"):
-        average_checkpoints([trained[0] / "best", other / "last"], tmp_path / "new", say=silent)
+    with pytest.raises(UserError, match=r"other/last: .* with the vocabularies of .*toy/best, go"):
+        average_checkpoints([trained[0] / "best", other / "last"], tmp_path / "new", log=silent)
     assert not (tmp_path / "new").exists()
 
 
-def test_a_run_saved_by_a_translator_tells_by_its_weights(trained, corpora, tmp_path):
+def test_a_run_saved_by_a_translator_is_checked_by_its_weights(trained, corpora, tmp_path):
     Translator.load(trained[0]).save(tmp_path / "plain")
-    said, config = [], changed(configuration(corpora), model__dropout=0.5)
-    update_vocabulary(tmp_path / "plain", config, tmp_path / "new", say=said.append)
-    assert said[1] == f"weights: 25 of 25 weights from {tmp_path}/plain/best"
+    output, config = [], changed(configuration(corpora), model__dropout=0.5)
+    update_vocabulary(tmp_path / "plain", config, tmp_path / "new", log=output.append)
+    assert output[1] == f"weights: 25 of 25 weights from {tmp_path}/plain/best"
     assert Translator.load(tmp_path / "new").translate(["123"]) == ["321"]
-    with pytest.raises(UserError, match="best: expected the model that .*, came source/table of s"):
-        update_vocabulary(tmp_path / "plain", small(corpora), tmp_path / "other", say=silent)
+    with pytest.raises(UserError, match="best: expected the model that .*, got source/table of s"):
+        update_vocabulary(tmp_path / "plain", small_config(corpora), tmp_path / "other", log=silent)
     assert not (tmp_path / "other").exists()
 
 
-def test_one_table_for_two_vocabularies_is_refused(trained, corpora, tmp_path):
+def test_one_table_for_two_vocabularies_is_rejected(trained, corpora, tmp_path):
     config = changed(
         configuration(corpora),
         data__tokenizer={"kind": "characters"},
@@ -165,9 +166,9 @@ def test_one_table_for_two_vocabularies_is_refused(trained, corpora, tmp_path):
         train(config, tmp_path / "run", stream=io.StringIO())
 
 
-def test_another_model_is_refused(trained, corpora, tmp_path):
+def test_another_model_is_rejected(trained, corpora, tmp_path):
     with pytest.raises(
-        UserError, match="model.encoder.units is 48 in .*toy, came 8; .* the same mod"
+        UserError, match="model.encoder.units is 48 in .*toy, got 8; .* the same mod"
     ):
-        update_vocabulary(trained[0], small(corpora), tmp_path / "new", say=silent)
+        update_vocabulary(trained[0], small_config(corpora), tmp_path / "new", log=silent)
     assert list(tmp_path.iterdir()) == []

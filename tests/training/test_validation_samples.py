@@ -1,11 +1,11 @@
-"""Sample translations: what is said of them, and what TensorBoard gets."""
+"""Sample translations in the output and in TensorBoard."""
 
 import io
 
 import tensorflow as tf
 
 from keras_s2s.training import train
-from keras_s2s.training.validation_samples import Samples
+from keras_s2s.training.validation_samples import ValidationSamples
 from tests.training.toy_runs import changed, configuration
 
 
@@ -21,25 +21,25 @@ def texts(directory):
 
 
 def test_the_first_pairs_are_shown():
-    said = []
-    samples = Samples(1, said.append)
+    lines = []
+    samples = ValidationSamples(1, lines.append)
     assert samples.page() == {}
     samples.show([("a b", "B A"), ("c", "C")], ["B", "C"])
-    assert said == ["source:     a b", "reference:  B A", "hypothesis: B"]
-    assert samples.page() == {"samples": "\n".join(f"    {line}" for line in said)}
+    assert lines == ["source:     a b", "reference:  B A", "hypothesis: B"]
+    assert samples.page() == {"samples": "\n".join(f"    {line}" for line in lines)}
 
 
 def test_every_validation_shows_samples(tmp_path, corpora):
     config = configuration(corpora, updates=4, validate_every=2, validate_lines=5, samples=2)
-    said = io.StringIO()
-    train(config, tmp_path / "run", stream=said)
+    lines = io.StringIO()
+    train(config, tmp_path / "run", stream=lines)
     with open(corpora["valid"]["pairs"]) as file:
         source, reference = next(file).split()
-    lines = said.getvalue().splitlines()
+    lines = lines.getvalue().splitlines()
     assert sum(line.startswith("hypothesis: ") for line in lines) == 4
     assert lines.count(f"source:     {source}") == lines.count(f"reference:  {reference}") == 2
     pages = texts(tmp_path / "run" / "logs" / "valid")
     assert sorted(pages) == [2, 4]
     assert f"    source:     {source}\n    reference:  {reference}\n" in pages[4]
-    train(changed(config, training__samples=0, training__updates=6), tmp_path / "run", stream=said)
-    assert said.getvalue().count("hypothesis: ") == 4
+    train(changed(config, training__samples=0, training__updates=6), tmp_path / "run", stream=lines)
+    assert lines.getvalue().count("hypothesis: ") == 4

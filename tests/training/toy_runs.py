@@ -1,4 +1,4 @@
-"""A toy that is learned in seconds: strings of digits and their reversals."""
+"""A toy task that is learned in seconds: strings of digits and their reversals."""
 
 import json
 import random
@@ -42,6 +42,7 @@ def configuration(corpora, **training):
 
 
 def changed(config, **sections):
+    """The configuration with some `section__key=value` changed."""
     raw = config.to_dict()
     for dotted, value in sections.items():
         section, key = dotted.split("__")
@@ -49,13 +50,13 @@ def changed(config, **sections):
     return Config.from_dict(raw)
 
 
-def journal(run):
+def read_metrics(run):
     """The lines of a run's metrics.jsonl."""
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def small(corpora, **training):
-    """A configuration of updates that take no time, with everything that is random in it."""
+def small_config(corpora, **training):
+    """A configuration of fast updates, with every source of randomness."""
     options = {"updates": 11, "validate_every": 4, "checkpoint_every": 3, "validate_lines": 0}
     return changed(
         configuration(corpora, **{**options, **training}),

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import SpecialIds, UserError
+from keras_s2s.config import SpecialIds
+from keras_s2s.errors import UserError
 from keras_s2s.export.litert import converter
 from keras_s2s.export.litert.default_search import ServingGraph, has_plain_search
 from keras_s2s.export.litert.signature_functions import LiteRTSignatures

@@ -12,7 +12,8 @@ import pytest
 from ctranslate2.specs.model_spec import ACCEPTED_MODEL_TYPES
 
 from keras_s2s import tokenizers
-from keras_s2s.config import Decoding, UserError
+from keras_s2s.config import Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_ctranslate2
 from keras_s2s.export.ctranslate2 import model_spec, verification
 from keras_s2s.translator import Translator

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import tokenizers
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.ctranslate2 import model_spec
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.translator import Translator

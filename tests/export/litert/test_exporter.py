@@ -6,7 +6,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s import cli, search
-from keras_s2s.config import Decoding, SpecialIds, TokenizerConfig, UserError
+from keras_s2s.config import Decoding, SpecialIds, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_litert
 from keras_s2s.export.litert.converter import check_operations, convert
 from keras_s2s.export.litert.exporter import export_litert_translator

@@ -11,7 +11,8 @@ from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
 from sentencepiece import SentencePieceProcessor
 
 from keras_s2s import cli
-from keras_s2s.config import Decoding, TokenizerConfig, UserError
+from keras_s2s.config import Decoding, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.export.litert import sentencepiece_support, string_signature
 from keras_s2s.export.litert.converter import check_operations
 from keras_s2s.export.litert.exporter import export_litert_translator

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Decoding, UserError
+from keras_s2s.config import Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.export import VerificationError, export_translator
 from keras_s2s.export.inspection import describe_export
 from keras_s2s.export.model_card import read_card

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import models
-from keras_s2s.config import Config, Decoding, FactorSizes, ModelConfig, TokenizerConfig, UserError
+from keras_s2s.config import Config, Decoding, FactorSizes, ModelConfig, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_litert_translator, export_translator
 from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.serving.errors import RowError

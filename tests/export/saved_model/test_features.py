@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_translator
 from keras_s2s.export.saved_model.graph_file import read_graph
 from keras_s2s.export.verification.model_comparison import (

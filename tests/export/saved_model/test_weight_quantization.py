@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_s2s.config import Decoding, UserError
+from keras_s2s.config import Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.export import VerificationError, export_translator
 from keras_s2s.export.saved_model.weight_quantization import (
     check_drift,

@@ -16,7 +16,8 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_s2s.config import Decoding, UserError
+from keras_s2s.config import Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.export.litert.default_search import ServingGraph
 from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from tests.export.tiny_models import make_translator

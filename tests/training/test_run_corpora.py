@@ -1,4 +1,4 @@
-"""What training makes of the `data` section: several corpora, filters, the cache."""
+"""Training on several corpora, with filters and the cache."""
 
 import io
 import json
@@ -6,7 +6,7 @@ import json
 import pytest
 
 from keras_s2s.training import train
-from tests.training.toy_runs import changed, journal, small, write_pairs
+from tests.training.toy_runs import changed, read_metrics, small_config, write_pairs
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def several(tmp_path, corpora):
     path = tmp_path / "more.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, *rows[-40:]]))
     first = {"pairs": write_pairs(tmp_path / "first.tsv", 500, 3)}
-    config = small(corpora)
+    config = small_config(corpora)
     return changed(
         config,
         data__train=[first, {"pairs": str(path), "weight": 0.5}],
@@ -27,19 +27,19 @@ def several(tmp_path, corpora):
 
 
 def losses(run):
-    return [line["loss"] for line in journal(run) if "loss" in line]
+    return [line["loss"] for line in read_metrics(run) if "loss" in line]
 
 
 @pytest.mark.slow
-def test_a_cached_run_is_the_run_without(several, tmp_path):
+def test_a_run_with_a_cache_equals_one_without(several, tmp_path):
     several = changed(several, model__preset="pointer_generator", model__head={})
     cached = changed(several, data__cache=str(tmp_path / "cache"))
-    plain, said = io.StringIO(), io.StringIO()
+    plain, output = io.StringIO(), io.StringIO()
     train(several, tmp_path / "plain", stream=plain)
-    train(cached, tmp_path / "cached", stream=said)
+    train(cached, tmp_path / "cached", stream=output)
     assert losses(tmp_path / "cached") == pytest.approx(losses(tmp_path / "plain"), rel=1e-6)
     assert len(losses(tmp_path / "plain")) > 1
     assert len(list((tmp_path / "cache").glob("*/examples-1.tfrecord"))) == 1
-    more = next(line for line in said.getvalue().splitlines() if "more.jsonl: " in line)
+    more = next(line for line in output.getvalue().splitlines() if "more.jsonl: " in line)
     assert more.endswith("skipped 90 below 4 tokens and 40 that stood before")
     assert more in plain.getvalue().splitlines()

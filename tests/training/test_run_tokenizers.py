@@ -1,15 +1,16 @@
-"""Tokenizers of every kind under a run: shared or one a side, made, kept and used by a model."""
+"""Tokenizers of every kind in a run: shared or one per side, trained, saved and used."""
 
 import json
 
 import pytest
 
 from keras_s2s import models, tokenizers
-from keras_s2s.config import Config, ModelConfig, UserError
+from keras_s2s.config import Config, ModelConfig
+from keras_s2s.errors import UserError
 from keras_s2s.training import train, train_tokenizers
 from keras_s2s.translator import Translator
 from tests.hard_texts import HARD
-from tests.training.toy_runs import changed, small
+from tests.training.toy_runs import changed, small_config
 
 PAIRS = [("<2de> a cat sat", "eine Katze saß"), ("<2fr> a dog, a cat", "un chien, un chat")] * 3
 KINDS = {
@@ -40,7 +41,7 @@ def config(folder, **sections):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_for_both_sides(folder, kind):
+def test_a_shared_tokenizer(folder, kind):
     given = config(folder, tokenizer=settings(folder, kind, shared=True))
     source, target = train_tokenizers(given, folder / "run")
     assert source is target
@@ -53,7 +54,7 @@ def test_one_for_both_sides(folder, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_for_each_side(folder, kind):
+def test_one_tokenizer_per_side(folder, kind):
     sides = {"source_tokenizer": settings(folder, kind), "target_tokenizer": {"kind": "bytes"}}
     source, target = train_tokenizers(config(folder, **sides), folder / "run")
     assert target.kind == "bytes"
@@ -65,7 +66,7 @@ def test_one_for_each_side(folder, kind):
 
 @pytest.mark.parametrize(("ours", "theirs"), [("bytes", "wordpiece"), ("bpe", "bytes")])
 @pytest.mark.parametrize("preset", ["gru_small", "pointer_generator"])
-def test_a_model_takes_and_gives_any_text(folder, ours, theirs, preset):
+def test_a_model_reads_and_writes_any_text(folder, ours, theirs, preset):
     sides = {
         f"{side}_tokenizer": settings(folder, kind)
         for side, kind in (("source", ours), ("target", theirs))
@@ -84,7 +85,7 @@ def test_training_with_sampling_and_tags(folder):
     drawn = {**settings(folder, "unigram", shared=True), "sampling": {"alpha": 0.1}}
     corpora = {name: {"pairs": str(folder / "train.tsv")} for name in ("train", "valid")}
     given = changed(
-        small(corpora, metric="ter", scores=["ter", "rougeL"], validate_lines=3),
+        small_config(corpora, metric="ter", scores=["ter", "rougeL"], validate_lines=3),
         data__tokenizer=drawn,
         data__max_length=40,
     )
@@ -96,7 +97,7 @@ def test_training_with_sampling_and_tags(folder):
     assert described["special_tokens"] == ["<2de>", "<2fr>"]
 
 
-def test_what_is_wrong_has_its_key(folder):
+def test_invalid_settings_name_their_key(folder):
     wrong = settings(folder, "characters", size=5)
     with pytest.raises(UserError, match=r"^data\.source_tokenizer\.size: expected at least 6 for"):
         train_tokenizers(config(folder, source_tokenizer=wrong), folder / "run")

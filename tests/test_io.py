@@ -1,0 +1,80 @@
+"""Atomic writes, new directories and file locks."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_s2s.errors import UserError
+from keras_s2s.io import acquire_lock, atomic_path, flush_tree, new_directory, write_atomically
+
+
+def test_write_atomically_replaces_text_and_bytes(tmp_path):
+    path = tmp_path / "a.txt"
+    write_atomically(path, "Straße\n")
+    assert path.read_bytes() == b"Stra\xc3\x9fe\n"
+    write_atomically(str(path), b"\xff")
+    assert path.read_bytes() == b"\xff"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_atomic_path_keeps_the_old_file_when_the_block_raises(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(KeyError), atomic_path(path) as temporary:
+        temporary.write_text("new")
+        raise KeyError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match="No space left on device: '.*a.txt'"), atomic_path(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert os.listdir(tmp_path) == []
+
+
+def test_new_directory_appears_complete_or_not_at_all(tmp_path):
+    path = tmp_path / "deep" / "run"
+    with pytest.raises(KeyError), new_directory(path) as temporary:
+        (temporary / "a").write_text("a")
+        raise KeyError
+    assert os.listdir(tmp_path / "deep") == []
+    with new_directory(path) as temporary:
+        (temporary / "a").write_text("a")
+        assert not path.exists()
+    assert os.listdir(path) == ["a"]
+    expected = "run: expected a directory that does not exist yet, got one"
+    with pytest.raises(UserError, match=expected), new_directory(path):
+        pass
+
+
+def test_a_lock_is_held_by_one_process(tmp_path):
+    assert acquire_lock(tmp_path / "missing") is None
+    descriptor = acquire_lock(tmp_path)
+    code = "import sys; from keras_s2s.io import acquire_lock; print(acquire_lock(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+    def lock_in_another_process():
+        return subprocess.run(command, cwd=root, capture_output=True, text=True).stdout.strip()
+
+    assert lock_in_another_process() == "None"
+    os.close(descriptor)
+    assert lock_in_another_process().isdigit()
+
+
+def test_flush_tree_accepts_nested_directories(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c.txt").write_text("c")
+    flush_tree(tmp_path)
+
+
+@pytest.mark.parametrize("module", ["keras_s2s.io", "keras_s2s.errors", "keras_s2s.config"])
+def test_no_import_of_tensorflow(module):
+    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
