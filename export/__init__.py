@@ -7,7 +7,7 @@ import importlib
 from typing import Any
 
 _LAZY = {
-    "VerificationError": "verification.comparison",
+    "NotProven": "verification.comparison",
     "Variant": "variant",
     "VerificationError": "verification.comparison",
     "export_ctranslate2": "ctranslate2.exporter",

@@ -8,7 +8,7 @@ from keras_s2s.errors import UserError
 from keras_s2s.export.verification.probe_requests import ProbeRequest
 from keras_s2s.signatures.fields import fields_of
 
-__all__ = ["Difference", "VerificationError", "VerificationError", "first_difference"]
+__all__ = ["Difference", "NotProven", "VerificationError", "first_difference"]
 
 ABSOLUTE_TOLERANCE = 1e-4
 RELATIVE_TOLERANCE = 1e-6  # float32 has seven digits; sums over long targets are large
@@ -20,7 +20,7 @@ class VerificationError(UserError):
     status = 1
 
 
-VerificationError = VerificationError  # the name in earlier versions
+NotProven = VerificationError  # the name in earlier versions
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from keras_s2s.errors import UserError
 from keras_s2s.export import VerificationError, export_translator
 from keras_s2s.export.inspection import describe_export
 from keras_s2s.export.model_card import read_card
-from keras_s2s.export.saved_model import build_compiled_search
 from keras_s2s.export.saved_model.compiled_search import (
     XLA_SERVER_FLAG,
     build_compiled_search,
