@@ -18,7 +18,7 @@ from keras_s2s.config.tensorboard import TensorBoard
 from keras_s2s.config.tokenizer import TokenizerConfig, check_composites
 from keras_s2s.config.validation import Section, UserError, setting
 from keras_s2s.config.yaml_files import override, parse, read, replace_file
-from keras_s2s.signatures.fields import CAPS
+from keras_s2s.signatures.caps import CAPS
 
 __all__ = [
     "Config",

@@ -18,7 +18,8 @@ from keras_s2s.cli.option_flags import (
     add_search_options,
     search_options,
 )
-from keras_s2s.signatures.fields import SAMPLE, TRANSLATE, Hypothesis
+from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
+from keras_s2s.signatures.responses import Hypothesis
 
 WORDS = ["abba", "baab", "aa", "b", "ab", "bab", "bb", "a", "abab", "bbb"]
 TEXTS = ["abba", "b", "", "ab"]
@@ -124,14 +125,14 @@ def test_ranges_are_checked(capsys, words, problem):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["--temperature", "2"], "--temperature: expected --sample, came without"),
+        (["--temperature", "2"], "--temperature: expected --sample, got none"),
         (["--sample", "--beam-size", "2"], "--beam-size: expected a search, without --sample"),
         (["--sample", "--constraint", "A"], "--constraint: expected a search, without --sample"),
         (["--sample", "--constraints-file", "x"], "--constraints-file: expected a search, without"),
         (["--target-prefix", "A", "--prefix-file", "x"], "--prefix-file: expected --target-prefix"),
         (["--resume"], "--resume: expected --input and --output, both files"),
-        (["--num-hypotheses", "9"], "error: num_hypotheses: expected 1 to 3, came 9"),
-        (["--beam-groups", "2"], "error: beam_groups: expected a divisor of beam_size, 3, came 2"),
+        (["--num-hypotheses", "9"], "error: num_hypotheses: expected 1 to 3, got 9"),
+        (["--beam-groups", "2"], "error: beam_groups: expected a divisor of beam_size, 3, got 2"),
         (["--constraints-file", "none.txt"], "none.txt: expected a text file, came: No such file"),
     ],
 )
