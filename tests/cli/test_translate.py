@@ -257,7 +257,7 @@ def test_a_text_that_is_too_long_is_named_when_all_is_done(runs, tmp_path):
     (tmp_path / "in.txt").write_text("ab\n" + "a" * 1500 + "\nb\n")
     words = ["translate", runs / "one", "--input", tmp_path / "in.txt", "--json", "--output"]
     line = failed([*words, tmp_path / "out.jsonl"])
-    assert line == "keras-s2s: error: line 2: text tokens: expected 0 to 1024, came 1500\n"
+    assert line == "keras-s2s: error: line 2: text tokens: expected 0 to 1024, got 1500\n"
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [len(row["hypotheses"]) for row in found] == [1, 0, 1]
     assert found[1]["error"].startswith("text tokens")
