@@ -18,5 +18,10 @@ MAX_PENALTY = 10.0  # larger values are mistakes; powers of smaller ones stay wi
 
 
 def resolve_bound(bound: float | str | None, caps: dict[str, int]) -> float | None:
-    """Returns a bound as a number: the cap of that name if `bound` is the name of a cap."""
-    return caps[bound] if isinstance(bound, str) else bound
+    """Returns a bound as a number.
+
+    Args:
+        bound: the number, or the name of a cap.
+        caps: the caps of a model; one that is missing, in an older export, is that of `CAPS`.
+    """
+    return caps.get(bound, CAPS[bound]) if isinstance(bound, str) else bound

@@ -44,7 +44,8 @@ class EdgeTranslator:
         self._file = EdgeFile(path, threads, interpreters)
         about = self._file.about
         self.card, self.caps, self._copies = self._file.card, about["caps"], about["copies"]
-        self.defaults = about["defaults"]
+        table = {name: field.default for name, field in TRANSLATE.options().items()}
+        self.defaults = table | about["defaults"]  # an older file lacks newer options
         source = self._tokenizer("source", about["source"])
         shared = about["target"] == {"same_as": "source"}
         self._pair = source, source if shared else self._tokenizer("target", about["target"])
