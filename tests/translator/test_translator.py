@@ -27,7 +27,7 @@ def translator(request, tokenizers):
     return Translator(models.make("bigru", "gru", request.param), *tokenizers)
 
 
-def test_one_line_for_every_line(translator):
+def test_every_line_has_a_translation(translator):
     lines = translator.translate(TEXTS)
     assert len(lines) == len(TEXTS)
     assert all(isinstance(line, str) for line in lines)
@@ -54,7 +54,7 @@ def test_hypotheses_are_complete(translator):
             assert len(h.tokens) <= 4
 
 
-def test_an_outsider_is_copied_by_a_head_that_copies(tokenizers):
+def test_a_pointer_head_copies_unknown_tokens(tokenizers):
     model = models.make("bigru", "gru", "pointer")
     model.head.gate.bias.assign([-30.0])  # nothing but copies
     copied = Translator(model, *tokenizers).translate(["i zz", "héé"], max_length=3)
@@ -62,7 +62,7 @@ def test_an_outsider_is_copied_by_a_head_that_copies(tokenizers):
     assert set(copied[1].split()) <= {"héé"}
 
 
-def test_a_saved_run_gives_the_same(translator, tmp_path):
+def test_a_saved_run_gives_equal_results(translator, tmp_path):
     translator.decoding = Decoding(beam_size=2, max_length=7)
     translator.save(tmp_path / "run")
     loaded = Translator.load(tmp_path / "run")
@@ -79,7 +79,7 @@ def test_a_half_precision_model_decodes_in_float32(tokenizers):
         np.testing.assert_array_equal(old, new)
 
 
-def test_outputs_are_those_of_the_signatures(translator):
+def test_outputs_match_the_signatures(translator):
     columns = [tf.constant([field.default] * 2) for field in TRANSLATE.inputs[1:]]
     outputs = translator.translate_tensors(tf.constant(["a b", "c"]), *columns)
     assert sorted(outputs) == sorted(TRANSLATE.output_names())
@@ -102,7 +102,7 @@ def test_outputs_are_those_of_the_signatures(translator):
         ("max_length", -1, "max_length: expected 0 to 256, got -1"),
     ],
 )
-def test_a_bad_option_spoils_its_own_row_alone(translator, option, value, message):
+def test_a_wrong_option_affects_its_own_row_only(translator, option, value, message):
     given = {"beam_size": 5, "num_hypotheses": 1, "length_penalty": 0.6, "max_length": 9}
     columns = {name: [good, good] for name, good in given.items()}
     columns[option][1] = value
@@ -121,7 +121,7 @@ def test_a_bad_option_spoils_its_own_row_alone(translator, option, value, messag
         translator.translate(["a b"], **{**given, option: value})
 
 
-def test_an_overlong_text_is_a_warning_and_an_empty_line(translator, caplog):
+def test_an_over_long_text_gives_a_warning_and_an_empty_line(translator, caplog):
     with caplog.at_level(logging.WARNING):
         lines = translator.translate(["a " * (CAPS["source_length"] + 1), "a"], max_length=2)
     assert lines[0] == ""
