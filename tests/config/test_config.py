@@ -64,7 +64,7 @@ def test_defaults_of_search_stay_within_what_a_request_may_ask(good):
     assert "beam_groups: expected a divisor of beam_size, 5, got 2" in message(
         good, "decoding.beam_groups=2"
     )
-    assert "disallowed: expected a list of texts without line feeds, came 3" in message(
+    assert "disallowed: expected a list of texts without line feeds, got 3" in message(
         good, "decoding.disallowed=[a, 3]"
     )
     assert "of at least -10.0 and at most 10.0, came 11" in message(
