@@ -193,7 +193,7 @@ class EdgeTranslator:
         each = found["token_log_probs"][0, : len(ids) + 1].tolist()
         words, sums = [], []
         for place, (piece, value) in enumerate(zip(pieces, each)):
-            if place and not target.begins(piece):
+            if place and not target.is_word_start(piece):
                 words[-1], sums[-1] = [*words[-1], piece], sums[-1] + value
             else:
                 words, sums = [*words, [piece]], [*sums, value]
