@@ -6,12 +6,12 @@ Names are loaded when they are first asked for: the client needs no TensorFlow, 
 import importlib
 
 _ROOMS = {
-    "Attention": "signatures.fields",
+    "Attention": "signatures.responses",
     "Client": "serving.client.client",
     "EdgeTranslator": "serving.edge.translator",
-    "Hypothesis": "signatures.fields",
+    "Hypothesis": "signatures.responses",
     "RowError": "serving.errors",
-    "Score": "signatures.fields",
+    "Score": "signatures.responses",
     "Server": "serving.server.server",
     "ServingError": "serving.errors",
     "StartError": "serving.errors",

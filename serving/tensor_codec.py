@@ -1,7 +1,7 @@
 """NumPy arrays <-> `TensorProto`, by the rules of TensorFlow's own `Tensor::FromProto`.
 
 Both sides use it, each with its own message class: only the field names matter. Strings are
-object arrays of bytes here; `to_text` and `to_array` stand between them and Python's strings.
+object arrays of bytes here; `signatures.arrays` converts them from and to Python's strings.
 bfloat16, which NumPy lacks, is decoded to float32.
 """
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["BFLOAT16", "decode", "encode", "to_array", "to_text", "type_name", "type_number"]
+__all__ = ["BFLOAT16", "decode", "encode", "type_name", "type_number"]
 
 BFLOAT16 = 14
 STRING = 7
@@ -179,81 +179,3 @@ def _as_objects(values):
     array = np.empty(len(values), np.object_)
     array[:] = values
     return array
-
-
-def to_array(value, name: str, dtype: str | None = None) -> np.ndarray:
-    """Turns what a Python caller passes into an array that `encode` takes.
-
-    Args:
-        value: a number, bool, str, bytes, (nested) sequence of them, or array. Whole numbers
-            become int32 (int64 where they do not fit), other numbers float32; an array keeps
-            its type. Strings are encoded as UTF-8.
-        name: the argument's name, for the errors.
-        dtype: the element type to convert to, such as `"float32"`; None keeps the above.
-
-    Raises:
-        ValueError: naming the argument, if its rows have different lengths, it mixes types or it
-            does not fit the type wanted.
-    """
-    array = np.array(value, np.object_) if dtype == "string" else _as_array(value, name)
-    if array.dtype.kind in "OUS":
-        if dtype not in (None, "string"):
-            raise ValueError(f"{name} must be {dtype}, not {_sample(array)!r}")
-        return _to_bytes(value, name)
-    if dtype is not None:
-        return _cast(array, name, dtype)
-    if not isinstance(value, np.ndarray | np.generic):
-        if array.dtype.kind == "f":
-            array = array.astype(np.float32)
-        elif array.dtype.kind == "i" and np.array_equal(array, array.astype(np.int32)):
-            array = array.astype(np.int32)
-    return array
-
-
-def _as_array(value, name):
-    try:
-        return np.asarray(value)
-    except UnicodeDecodeError:  # bytes among strings
-        return np.array(value, np.object_)
-    except ValueError as error:
-        raise ValueError(f"{name} must have rows of equal length: {error}") from error
-
-
-def _sample(array):
-    return array.reshape(-1)[0:1].tolist()[0] if array.size else []
-
-
-def _cast(array, name, dtype):
-    """To the type wanted, if every value survives: 3 is a float32, 2.5 and True are no int32."""
-    wanted = np.dtype(dtype)
-    allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}.get(wanted.kind, wanted.kind)
-    if array.size and array.dtype.kind not in allowed:
-        raise ValueError(f"{name} must be {dtype}, not {_sample(array)!r}")
-    cast = array.astype(wanted)
-    if wanted.kind in "iu" and not np.array_equal(cast, array):
-        raise ValueError(f"{name} must fit {dtype}; got {_sample(array[cast != array])!r}")
-    return cast
-
-
-def _to_bytes(value, name):
-    # the elements themselves: an array of strings would drop a NUL at the end of one
-    objects = np.array(value, np.object_)
-    flat = [_one_string(item, f"{name}[{i}]") for i, item in enumerate(objects.reshape(-1))]
-    return _as_objects(flat).reshape(objects.shape)
-
-
-def _one_string(item, name):
-    if isinstance(item, bytes):
-        return item
-    if not isinstance(item, str):
-        raise ValueError(f"{name} must be a string, not {item!r}")
-    try:
-        return item.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{name} is not valid Unicode: {error}") from error
-
-
-def to_text(array: np.ndarray) -> np.ndarray:
-    """Decodes an object array of bytes to Python strings; broken UTF-8 becomes U+FFFD."""
-    texts = [item.decode(errors="replace") for item in array.reshape(-1)]
-    return _as_objects(texts).reshape(array.shape)

@@ -22,7 +22,7 @@ from keras_s2s.export.litert.sentencepiece_kernels import (
 from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from keras_s2s.export.litert.verification import run_file
 from keras_s2s.export.verification.comparison import VerificationError
-from keras_s2s.export.verification.probe_requests import LONG, ODD, ProbeRequest, build_request
+from keras_s2s.export.verification.probe_requests import LONG, UNUSUAL, ProbeRequest, build_request
 from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.translator import Translator
@@ -38,7 +38,7 @@ WORKER = "keras_s2s.export.litert.custom_ops_worker"
 SPECIAL = SpecialIds()
 TOLERANCE = 1e-4  # of scores
 ODD_TEXTS = (
-    *ODD,
+    *UNUSUAL,
     "   ",
     "\u3000a\u00a0 b\u200b",
     f"{SPACE}a{SPACE} b {SPACE}",

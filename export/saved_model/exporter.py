@@ -186,9 +186,9 @@ def _write(
     # Only the tables: tracking the model as well would store every weight twice.
     archive.track(translator.tables)
     functions = {}
-    with translator.searching(search):
-        for name, function in translator.graphs().items():
-            specs = translator.specs(translator.signatures[name])
+    with translator.use_search(search):
+        for name, function in translator.functions().items():
+            specs = translator.input_specs(translator.signatures[name])
             function = batch_requests(function) if variant.batching else function
             # The archive and its writer would each trace a plain function once more.
             functions[name] = traced(function, specs, loops_as_calls=not variant.gpu)
@@ -202,7 +202,7 @@ def _write(
     path.chmod(0o755)
     if not variant.batching:  # tracing takes longest; verification reuses the traced functions
         for name in functions.keys() - (SEARCHES if search else ()):
-            translator.adopt(translator.signatures[name], functions[name])
+            translator.set_function(translator.signatures[name], functions[name])
 
 
 def _set_defaults(graph: meta_graph_pb2.MetaGraphDef, translator: Translator) -> None:

@@ -10,7 +10,7 @@ from keras_s2s.export.verification.probe_requests import (
     RequestCorpus,
     build_request,
 )
-from keras_s2s.signatures.fields import FORECAST, fields_of
+from keras_s2s.signatures.fields import FORECAST, signature_fields
 
 __all__ = ["WARMUP", "read_requests", "warmup_requests", "write_requests"]
 
@@ -39,7 +39,7 @@ def warmup_requests(corpus: RequestCorpus) -> list[ProbeRequest]:
         return requests
     target = [{"target": corpus.targets[0]}]
     for name in ("translate", "sample"):
-        outputs = tuple(field for field in fields_of(name)[1] if field != "alignment")
+        outputs = tuple(field for field in signature_fields(name)[1] if field != "alignment")
         requests.append(build_request(name, text))
         requests.append(build_request(name, text, outputs=outputs))
     requests.append(build_request("translate", several, [{"beam_size": 1}, {"beam_size": 4}]))
@@ -68,7 +68,7 @@ def read_requests(path: Path | str) -> list[ProbeRequest]:
 def _fill_proto(proto: predict_pb2.PredictRequest, request: ProbeRequest) -> None:
     proto.model_spec.signature_name = request.signature
     proto.output_filter.extend(request.outputs or ())
-    fields, _ = fields_of(request.signature)
+    fields, _ = signature_fields(request.signature)
     for name, column in request.inputs.items():
         tensor = tf.make_tensor_proto(column, fields[name].dtype, column.shape)
         proto.inputs[name].CopyFrom(tensor)

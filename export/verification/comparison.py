@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_s2s.errors import UserError
 from keras_s2s.export.verification.probe_requests import ProbeRequest
-from keras_s2s.signatures.fields import fields_of
+from keras_s2s.signatures.fields import signature_fields
 
 __all__ = ["Difference", "NotProven", "VerificationError", "first_difference"]
 
@@ -69,7 +69,9 @@ def first_difference(
     Returns:
         The difference in the first row that has one; None if the responses are equal.
     """
-    names = [name for name in fields_of(request.signature)[1] if name in first or name in second]
+    names = [
+        name for name in signature_fields(request.signature)[1] if name in first or name in second
+    ]
     names += sorted({*first, *second} - {*names})
     mismatches = [
         mismatch

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_s2s.config import Config
 from keras_s2s.data import read_pairs
 from keras_s2s.errors import UserError
-from keras_s2s.export.verification.feature_requests import random_frames
+from keras_s2s.export.verification.feature_requests import random_features
 from keras_s2s.export.verification.probe_requests import RequestCorpus
 from keras_s2s.tokenizers import RESERVED_TOKENS, Features, Tokenizer
 from keras_s2s.translator import Translator
@@ -73,7 +73,7 @@ def _sample_texts(tokenizer: Tokenizer | Features) -> tuple:
     The text of an empty vocabulary is `a`.
     """
     if isinstance(tokenizer, Features):
-        return random_frames(tokenizer.size)
+        return random_features(tokenizer.size)
     tokens = _sample_tokens(tokenizer)
     halves = [half for half in (tokens[0::2], tokens[1::2]) if half]
     return tuple(tokenizer.detokenize(tf.constant([half])).numpy()[0] for half in halves) or ("a",)

@@ -34,7 +34,6 @@ __all__ = [
     "load_model",
     "match_weights",
     "named_weights",
-    "pick",
     "restore",
     "save",
     "transfer",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from keras_s2s.config.validation import Section, setting
-from keras_s2s.signatures.fields import CAPS
+from keras_s2s.signatures.caps import CAPS
 
 __all__ = ["Export"]
 

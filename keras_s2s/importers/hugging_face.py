@@ -8,7 +8,7 @@ from keras_s2s.errors import UserError
 from keras_s2s.importers.hugging_face_layers import Sizes, assign
 from keras_s2s.importers.vocabularies import read_json
 from keras_s2s.io import new_directory
-from keras_s2s.signatures.fields import CAPS
+from keras_s2s.signatures.caps import CAPS
 
 __all__ = ["ASIDE", "Settings", "find", "write_run"]
 

@@ -42,7 +42,7 @@ def tensorboard_callbacks(
 
     def attend(sources: list, targets: list) -> list:
         with translator() as current:
-            graphs[:] = [current.graph_of("attention")]
+            graphs[:] = [current.signature_graph("attention")]
             return current.attention(sources, targets, errors="return")[0]
 
     settings = hyperparameters(session.config)

@@ -21,8 +21,9 @@ import numpy as np
 
 from keras_s2s.serving.beam import io
 from keras_s2s.serving.beam.beam_import import DoFn, PTransform, need_beam
-from keras_s2s.serving.client import arguments
-from keras_s2s.signatures.fields import TRANSLATE, Hypothesis
+from keras_s2s.signatures.fields import LIST_INPUTS, TRANSLATE
+from keras_s2s.signatures.requests import search_inputs
+from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["Result", "Translate", "check_options", "main"]
 
@@ -101,9 +102,9 @@ def check_options(options: dict) -> dict:
     """
     for name, value in options.items():
         many = isinstance(value, list | tuple | np.ndarray) and np.ndim(value)
-        if many and name not in arguments.LISTS:
+        if many and name not in LIST_INPUTS:
             raise ValueError(f"{name}: expected one value for all texts, came {value!r}")
-    arrays = arguments.search_inputs(TRANSLATE, [""], options)
+    arrays = search_inputs(TRANSLATE, [""], options)
     del arrays["text"]
     for name, array in arrays.items():
         _check_bounds(TRANSLATE.options()[name], array[0])

@@ -23,17 +23,10 @@ from keras_s2s.serving.errors import (
     UnexpectedReply,
     UnknownError,
 )
-from keras_s2s.signatures.fields import (
-    ATTENTION,
-    FORECAST,
-    SAMPLE,
-    SCORE,
-    TRANSLATE,
-    Attention,
-    Forecast,
-    Hypothesis,
-    Score,
-)
+from keras_s2s.signatures.arrays import to_array, to_text
+from keras_s2s.signatures.fields import ATTENTION, FORECAST, SAMPLE, SCORE, TRANSLATE
+from keras_s2s.signatures.requests import search_inputs, target_inputs
+from keras_s2s.signatures.responses import Attention, Forecast, Hypothesis, Score
 
 __all__ = ["Client"]
 
@@ -157,7 +150,7 @@ class Client:
 
         The errors are those of `translate`.
         """
-        inputs = arguments.search_inputs(FORECAST, frames, {"steps": steps})
+        inputs = search_inputs(FORECAST, frames, {"steps": steps})
         return self._ask(FORECAST, inputs, timeout)
 
     def stream(
@@ -224,7 +217,7 @@ class Client:
             CallError: if the call failed.
             UnexpectedReply: if the model's outputs are not those of the signature.
         """
-        inputs = arguments.target_inputs(texts, targets, target_tokens)
+        inputs = target_inputs(texts, targets, target_tokens)
         return self._ask(SCORE, inputs, timeout)
 
     def attention(
@@ -243,7 +236,7 @@ class Client:
             For each text its maps: float arrays [A, T, S] over the source, and [E, S, S] and
             [D, T, T] of a Transformer.
         """
-        inputs = arguments.target_inputs(texts, targets, target_tokens)
+        inputs = target_inputs(texts, targets, target_tokens)
         return self._ask(ATTENTION, inputs, timeout)
 
     def predict(
@@ -258,8 +251,8 @@ class Client:
 
         Args:
             signature: its name, such as `"serving_default"`.
-            inputs: by name: arrays, or Python values as `codec.to_array` reads them (whole
-                numbers become int32, others float32, str UTF-8).
+            inputs: by name: arrays, or Python values as `signatures.arrays.to_array` converts
+                them (whole numbers become int32, others float32, str UTF-8).
             outputs: names of the outputs wanted; None is all.
             timeout: seconds for this call; None is the client's own.
 
@@ -276,7 +269,7 @@ class Client:
             model_spec=self._spec(signature), output_filter=[] if outputs is None else list(outputs)
         )
         for name, value in inputs.items():
-            tensor_codec.encode(tensor_codec.to_array(value, name), request.inputs[name])
+            tensor_codec.encode(to_array(value, name), request.inputs[name])
         reply = self._call(self._predict, request, timeout)
         return {name: _read(name, proto) for name, proto in reply.outputs.items()}
 
@@ -323,19 +316,19 @@ class Client:
             time.sleep(0.1)
 
     def _search(self, signature, texts, alignment, timeout, options):
-        inputs = arguments.search_inputs(signature, texts, options)
+        inputs = search_inputs(signature, texts, options)
         return self._ask(signature, inputs, timeout, () if alignment else ("alignment",))
 
-    def _ask(self, signature, inputs, timeout, left_out=()):
+    def _ask(self, signature, inputs, timeout, omitted=()):
         count = len(next(iter(inputs.values())))
         if not count:
             return []
         # all of them are not named: some models have not those that are optional
-        names = [name for name in signature.output_names() if name not in left_out]
+        names = [name for name in signature.output_names() if name not in omitted]
         outputs = self.predict(
-            signature.name, inputs, outputs=names if left_out else None, timeout=timeout
+            signature.name, inputs, outputs=names if omitted else None, timeout=timeout
         )
-        return responses.read_rows(signature, outputs, count, left_out)
+        return responses.read_rows(signature, outputs, count, omitted)
 
     def _method(self, path, reply):
         return self._channel.unary_unary(
@@ -364,4 +357,4 @@ def _read(name, proto):
         array = tensor_codec.decode(proto)
     except ValueError as error:
         raise UnexpectedReply(f"the output {name!r} cannot be read: {error}") from error
-    return tensor_codec.to_text(array) if array.dtype == np.object_ else array
+    return to_text(array) if array.dtype == np.object_ else array

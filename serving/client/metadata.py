@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_s2s.serving import tensor_codec
+from keras_s2s.signatures.arrays import to_text
 
 __all__ = [
     "Metadata",
@@ -89,4 +90,4 @@ def _tensor(info):
 
 def _values(proto):
     array = tensor_codec.decode(proto)
-    return tensor_codec.to_text(array) if array.dtype == np.object_ else array
+    return to_text(array) if array.dtype == np.object_ else array

@@ -9,7 +9,9 @@ import math
 from collections.abc import Callable, Iterator
 
 from keras_s2s.serving.client import arguments
-from keras_s2s.signatures.fields import Hypothesis, Signature
+from keras_s2s.signatures.fields import Signature
+from keras_s2s.signatures.requests import search_inputs
+from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["stream"]
 
@@ -40,7 +42,7 @@ def stream(
     if not isinstance(text, str | bytes):
         raise ValueError(f"text must be one string, not {text!r}")
     options = _single(signature, options)
-    inputs = arguments.search_inputs(signature, [text], options)
+    inputs = search_inputs(signature, [text], options)
     limit = inputs.get("max_new_tokens", [0])[0]  # whatever it was given as
     options.pop("max_new_tokens", None)
     return _grow(ask, text, arguments.check_chunk(chunk), int(limit), options)

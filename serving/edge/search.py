@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_s2s.serving.edge.requests import in_use
+from keras_s2s.serving.edge.requests import needs_constraints
 
 __all__ = ["decode_rows"]
 
@@ -61,7 +61,7 @@ def decode_rows(file: Any, rows: list[tuple], follow: bool = False) -> list[dict
         "lengths": np.array([len(source.ids) for source in sources], np.int32),
     }
     options = _columns(requests, BEAM_OPTIONS)
-    constraints = _constraints(requests) if any(map(in_use, requests)) else None
+    constraints = _constraints(requests) if any(map(needs_constraints, requests)) else None
     if follow:
         return _partial_results(file, inputs, options, constraints)
     if constraints is None and file.deadline is None:

@@ -9,13 +9,14 @@ import time
 
 import numpy as np
 
-from keras_s2s.serving.client import arguments
 from keras_s2s.serving.edge import predict as edge_predict
 from keras_s2s.serving.edge import requests
 from keras_s2s.serving.edge.edge_file import EdgeFile
 from keras_s2s.serving.edge.search import decode_rows
 from keras_s2s.serving.edge.tokenizers import UNKNOWN, UNKNOWN_ID, make_tokenizer
-from keras_s2s.signatures.fields import MISSING_SCORE, SCORE, TRANSLATE, Hypothesis, Score
+from keras_s2s.signatures.fields import MISSING_SCORE, SCORE, TRANSLATE
+from keras_s2s.signatures.requests import search_inputs, target_inputs
+from keras_s2s.signatures.responses import Hypothesis, Score
 
 __all__ = ["EdgeTranslator"]
 
@@ -43,7 +44,8 @@ class EdgeTranslator:
         self._file = EdgeFile(path, threads, interpreters)
         about = self._file.about
         self.card, self.caps, self._copies = self._file.card, about["caps"], about["copies"]
-        self.defaults = about["defaults"]
+        table = {name: field.default for name, field in TRANSLATE.options().items()}
+        self.defaults = table | about["defaults"]  # an older file lacks newer options
         source = self._tokenizer("source", about["source"])
         shared = about["target"] == {"same_as": "source"}
         self._pair = source, source if shared else self._tokenizer("target", about["target"])
@@ -125,7 +127,7 @@ class EdgeTranslator:
             target_tokens: or as many lists of tokens.
             errors: as for `decode`; such a row has an empty `Score`.
         """
-        given = arguments.target_inputs(texts, targets, target_tokens)
+        given = target_inputs(texts, targets, target_tokens)
         rows = {name: [_text(one) for one in column] for name, column in given.items()}
         blank = [""] * len(rows["text"])
         found, problems = self.score_rows(
@@ -154,7 +156,7 @@ class EdgeTranslator:
 
     def source_tokens(self, text) -> list[str]:
         """What the model reads of a text: its tokens and the end."""
-        return [*requests.read_source(text, self._pair, self.caps).pieces, END_MARK]
+        return [*requests.tokenize_source(text, self._pair, self.caps).pieces, END_MARK]
 
     def _within(self, timeout):
         return self._file if timeout is None else self._file.until(time.monotonic() + timeout)
@@ -163,14 +165,11 @@ class EdgeTranslator:
         """`Score`s of targets given as text or as tokens, one a line, and {row: message}."""
         file, found, problems = self._within(timeout), [], {}
         for number, (text, target, lines) in enumerate(zip(texts, targets, target_tokens)):
-            source = requests.read_source(text, self._pair, self.caps)
+            source = requests.tokenize_source(text, self._pair, self.caps)
             pieces = self._pair[1].pieces(target)
             target, lines = _text(target), _text(lines)
             pieces = [*pieces, *filter(None, lines.split("\n"))]
-            problem = source.error
-            if target and lines:
-                problem = problem or "target: expected none beside target_tokens"
-            problem = problem or self._too_long(target, lines, pieces)
+            problem = source.error or requests.target_error(target, lines, pieces, self.caps)
             if problem:
                 problems[number] = problem
             found.append(
@@ -179,16 +178,6 @@ class EdgeTranslator:
                 else self._score(file, source, pieces)
             )
         return found, problems
-
-    def _too_long(self, target, lines, pieces):
-        for name, size, cap in (
-            ("target bytes", len(target.encode()), "text_bytes"),
-            ("target_tokens bytes", len(lines.encode()), "text_bytes"),
-            ("target tokens", len(pieces), "source_length"),
-        ):
-            if size > self.caps[cap]:
-                return f"{name}: expected 0 to {self.caps[cap]}, came {size}"
-        return ""
 
     def _score(self, file, source, pieces):
         target = self._pair[1]
@@ -218,13 +207,13 @@ class EdgeTranslator:
         beam = options.get("beam_size")
         if isinstance(beam, int) and "num_hypotheses" not in options:
             options["num_hypotheses"] = min(self.defaults["num_hypotheses"], beam)
-        columns = arguments.search_inputs(TRANSLATE, texts, options)
+        columns = search_inputs(TRANSLATE, texts, options)
         texts = columns.pop("text")
         rows = []
         for i, text in enumerate(texts):
-            source = requests.read_source(text, self._pair, self.caps)
+            source = requests.tokenize_source(text, self._pair, self.caps)
             given = self.defaults | {name: _plain(column[i]) for name, column in columns.items()}
-            row = requests.read_row(given, source, self._pair[1], self._copies, self.caps)
+            row = requests.tokenize_options(given, source, self._pair[1], self._copies, self.caps)
             rows.append((source, row))
         return rows
 

@@ -8,11 +8,12 @@ import os
 import numpy as np
 
 from keras_s2s.serving import messages, tensor_codec
-from keras_s2s.serving.edge.predict import SIGNATURES
+from keras_s2s.serving.edge.predict import EDGE_SIGNATURES
 from keras_s2s.serving.edge.translator import EdgeTranslator
 from keras_s2s.serving.errors import StartError
 from keras_s2s.serving.server import status
 from keras_s2s.serving.server.status import StatusError
+from keras_s2s.signatures.arrays import to_array
 from keras_s2s.signatures.fields import SERVING_DEFAULT
 
 __all__ = ["FILE", "EdgeModel"]
@@ -47,7 +48,7 @@ class EdgeModel:
         self._try(directory)
         self.signatures = {
             name: _signature_def(one, self._translator.defaults)
-            for name, one in SIGNATURES.items()
+            for name, one in EDGE_SIGNATURES.items()
             if self._translator.offers(name)
         }
 
@@ -74,7 +75,7 @@ class EdgeModel:
             StatusError: an input has another type or shape, the time is over, the file failed.
         """
         name = fetches[0].partition("/")[0]
-        inputs = _checked(SIGNATURES[name], feeds)
+        inputs = _checked(EDGE_SIGNATURES[name], feeds)
         outputs = [fetch.removeprefix(f"{name}/") for fetch in fetches]
         try:
             found = self._translator.predict(name, inputs, outputs, timeout)
@@ -109,7 +110,7 @@ def _signature_def(signature, defaults):
             for _ in field.shape:
                 info.tensor_shape.dim.add(size=-1)
     for name, field in signature.options().items():
-        value = tensor_codec.to_array([defaults.get(name, field.default)], name, field.dtype)
+        value = to_array([defaults.get(name, field.default)], name, field.dtype)
         tensor_codec.encode(value, made.defaults[name])
     return made
 

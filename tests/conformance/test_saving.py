@@ -84,7 +84,7 @@ def in_this_process(translator, name, given):
     columns = [
         tf.constant(encoded(given.get(f.name, [defaults.get(f.name)])), f.dtype) for f in fields
     ]
-    outputs = translator.graphs()[name](*columns)
+    outputs = translator.functions()[name](*columns)
     return {key: value.numpy() for key, value in outputs.items()}
 
 
@@ -166,7 +166,7 @@ def check_exports(cases, tmp_path):
         for signature in SIGNATURES.values():
             for output in signature.outputs:
                 if (
-                    output.optional
+                    output.is_optional
                     and f"{name}/{signature.name}/given/{output.name}" not in results
                 ):
                     continue

@@ -1,4 +1,4 @@
-"""Every option through the translator: rows side by side, scores, continuations, ensembles."""
+"""Every option through the translator: mixed batches, scores, continuations, ensembles."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,9 @@ from keras_s2s.config import Decoding, TokenizerConfig
 from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
+from keras_s2s.signatures.responses import read_rows
 from keras_s2s.tokenizers import train
-from keras_s2s.translator import Translator, responses
+from keras_s2s.translator import Translator
 from tests.conformance import models
 from tests.search import mixed_requests
 from tests.search.mixed_requests import (
@@ -30,7 +31,7 @@ def tokenizers(target="a b c d e f g"):
     return train(LETTERS, ["a b c d e f g h i"]), train(LETTERS, [target])
 
 
-def made(case, seed=None):
+def make_model(case, seed=None):
     model = models.make(*case)
     if seed is not None:
         random = np.random.default_rng(seed)
@@ -41,29 +42,29 @@ def made(case, seed=None):
 
 @pytest.fixture(scope="module", params=list(CASES))
 def translator(request):
-    return Translator(made(CASES[request.param]), *tokenizers())
+    return Translator(make_model(CASES[request.param]), *tokenizers())
 
 
 def decode(translator, rows, texts, batch_size=100):
-    given = option_columns(rows, TRANSLATE, translator.defaults())
-    return translator.decode(texts, batch_size=batch_size, errors="return", **given)
+    options = option_columns(rows, TRANSLATE, translator.defaults())
+    return translator.decode(texts, batch_size=batch_size, errors="return", **options)
 
 
 def sample(translator, rows, texts, batch_size=100):
-    given = option_columns(rows, SAMPLE, translator.defaults(SAMPLE))
-    return translator.sample(texts, batch_size=batch_size, errors="return", **given)
+    options = option_columns(rows, SAMPLE, translator.defaults(SAMPLE))
+    return translator.sample(texts, batch_size=batch_size, errors="return", **options)
 
 
-def eagerly(translator, texts, **given):
-    """What `decode` gives, without compiling anything."""
+def decode_eagerly(translator, texts, **options):
+    """Returns the result of `decode` without compiling anything."""
     types = {field.name: field.dtype for field in TRANSLATE.inputs}
-    given = {name: tf.constant(x, types[name]) for name, x in given.items()}
-    outputs = translator.graph(tf.constant(texts), **given)
+    options = {name: tf.constant(x, types[name]) for name, x in options.items()}
+    outputs = translator.translate_tensors(tf.constant(texts), **options)
     rows = [{name: x[place].numpy() for name, x in outputs.items()} for place in range(len(texts))]
-    return responses.split(rows, responses.hypotheses)
+    return read_rows("translate", rows)
 
 
-def same(one, other, at=""):
+def assert_same(one, other, at=""):
     assert [h.tokens for h in one] == [h.tokens for h in other], at
     for a, b in zip(one, other):
         assert (a.text, a.finished, a.source_tokens) == (b.text, b.finished, b.source_tokens), at
@@ -76,7 +77,7 @@ def same(one, other, at=""):
     [(decode, VALID_ROWS, INVALID_ROWS, 2), (sample, VALID_SAMPLES, INVALID_SAMPLES, 4)],
     ids=["translate", "sample"],
 )
-def test_rows_of_all_options_are_the_same_alone(translator, run, good, bad, times):
+def test_rows_do_not_depend_on_their_batch(translator, run, good, bad, times):
     rows, texts, messages = mix_rows(good, bad, times)
     if run is decode:
         assert len(rows) > 64
@@ -85,7 +86,7 @@ def test_rows_of_all_options_are_the_same_alone(translator, run, good, bad, time
     for place, (row, text) in enumerate(zip(rows, texts)):
         alone, problem = run(translator, [row], [text], 1)
         assert problem.get(0) == messages.get(place), row
-        same(found[place], alone[0], f"row {place} {row} {text!r}")
+        assert_same(found[place], alone[0], f"row {place} {row} {text!r}")
         wanted = row.get("num_samples", row.get("num_hypotheses", 1))
         if place in messages:
             assert found[place] == []
@@ -95,17 +96,17 @@ def test_rows_of_all_options_are_the_same_alone(translator, run, good, bad, time
             assert 0 < len(found[place]) <= wanted, row
 
 
-def test_eager_rows_are_the_compiled_ones(translator):
+def test_eager_results_equal_compiled_ones(translator):
     rows, texts, messages = mix_rows(VALID_ROWS, INVALID_ROWS[:3], 1)
     found, _ = decode(translator, rows, texts)
-    given = mixed_requests.request_inputs(rows, TRANSLATE, translator.defaults())
-    eager, problems = eagerly(translator, texts, **given)
+    options = mixed_requests.request_inputs(rows, TRANSLATE, translator.defaults())
+    eager, problems = decode_eagerly(translator, texts, **options)
     assert problems == messages
     for one, other in zip(eager, found, strict=True):
-        same(one, other)
+        assert_same(one, other)
 
 
-def test_options_do_what_they_say(translator):
+def test_options_have_their_effects(translator):
     rows, texts, _ = mix_rows(VALID_ROWS, [], 7)  # every option with many texts
     found, problems = decode(translator, rows, texts)
     assert problems == {}
@@ -153,7 +154,7 @@ def check_scores(translator, texts, found, atol=2e-4):
     return len(pairs)
 
 
-def test_scores_of_what_is_found_are_its_log_probs(translator):
+def test_scores_of_hypotheses_are_their_log_probs(translator):
     rows, texts, _ = mix_rows([row for row in VALID_ROWS if "replace_unknown" not in row], [])
     found, _ = decode(translator, rows, texts)
     assert check_scores(translator, texts, found) > 100
@@ -162,7 +163,7 @@ def test_scores_of_what_is_found_are_its_log_probs(translator):
     assert check_scores(translator, texts, found) > 50
 
 
-def test_greedy_goes_on_from_any_of_its_prefixes(translator):
+def test_greedy_search_continues_any_of_its_prefixes(translator):
     lengths = []
     for text in TEXTS:
         whole = translator.decode([text], beam_size=1, max_length=7)[0][0]
@@ -171,7 +172,7 @@ def test_greedy_goes_on_from_any_of_its_prefixes(translator):
         many = [text] * len(prefixes)
         again = translator.decode(many, beam_size=1, max_length=7, prefix_tokens=prefixes)
         for found in again:
-            same(found, [whole], text)
+            assert_same(found, [whole], text)
         again = translator.decode(
             many, beam_size=1, max_length=7, prefix_tokens=prefixes, max_new_tokens=2
         )
@@ -181,7 +182,7 @@ def test_greedy_goes_on_from_any_of_its_prefixes(translator):
     assert max(lengths) > 2
 
 
-def test_draws_go_on_from_any_of_their_prefixes(translator):
+def test_samples_continue_any_of_their_prefixes(translator):
     lengths = []
     for seed, text in enumerate(TEXTS):
         whole = translator.sample([text], seed=seed, max_length=7, temperature=1.3)[0][0]
@@ -194,15 +195,15 @@ def test_draws_go_on_from_any_of_their_prefixes(translator):
             prefix_tokens=prefixes,
         )
         for found in again:
-            same(found, [whole], text)
+            assert_same(found, [whole], text)
         lengths.append(len(whole.tokens))
     assert max(lengths) > 2
 
 
-def test_equal_seeds_draw_equal_targets_and_others_do_not(translator):
-    given = {"num_samples": 8, "max_length": 5, "temperature": 1.5}
-    one, two, three = translator.sample(["a b c"] * 3, seed=[3, 3, 4], **given)
-    same(one, two)
+def test_equal_seeds_give_equal_targets_and_others_do_not(translator):
+    options = {"num_samples": 8, "max_length": 5, "temperature": 1.5}
+    one, two, three = translator.sample(["a b c"] * 3, seed=[3, 3, 4], **options)
+    assert_same(one, two)
     assert [h.tokens for h in one] != [h.tokens for h in three]
     assert [h.score for h in one] == sorted((h.score for h in one), reverse=True)
 
@@ -212,14 +213,14 @@ WORDS = {"a": "alpha", "zz": "sleep well", "h": "f", "nowhere": "x"}
 
 
 @pytest.mark.parametrize("dictionary", [None, WORDS], ids=["copies", "dictionary"])
-def test_unknown_tokens_become_what_they_look_at(dictionary):
-    model = made(("bigru", "gru", "softmax"))
+def test_unknown_tokens_are_replaced_by_the_tokens_they_attend_to(dictionary):
+    model = make_model(("bigru", "gru", "softmax"))
     bias = next(w for w in model.head.weights if w.shape == (models.TARGET_SIZE,))
     bias.assign_add([0.0, 40.0] + [0.0] * (models.TARGET_SIZE - 2))
     translator = Translator(model, *tokenizers(), dictionary=dictionary)
     texts = [text for _, text in UNSURE]
     plain, replaced, mixed_ = (
-        eagerly(
+        decode_eagerly(
             translator, texts, max_length=[4], beam_size=[2], num_hypotheses=[2], replace_unknown=on
         )[0]
         for on in ([False], [True], [True, False] * 2 + [True])
@@ -243,7 +244,7 @@ def test_unknown_tokens_become_what_they_look_at(dictionary):
     assert not dictionary or not seen & {"a", "zz", "h"}
 
 
-def test_the_default_signature_has_the_runs_own_options():
+def test_serving_default_has_the_defaults_of_the_run():
     decoding = Decoding(
         beam_size=4,
         coverage_penalty=0.3,
@@ -257,28 +258,34 @@ def test_the_default_signature_has_the_runs_own_options():
         length_offset=1.0,
     )
     for own in (decoding, Decoding(max_length=6, beam_size=3)):
-        model = made(("bigru", "gru", "softmax"))
+        model = make_model(("bigru", "gru", "softmax"))
         translator = Translator(model, *tokenizers(), own, dictionary=WORDS)
         texts = tf.constant(TEXTS)
-        short, whole = translator.graph_default(texts), translator.graph(texts)
+        short, whole = translator.serving_default(texts), translator.translate_tensors(texts)
         np.testing.assert_array_equal(short["text"], whole["text"][:, 0])
         np.testing.assert_allclose(short["score"], whole["score"][:, 0], atol=1e-4)
 
 
 def test_wrong_values_are_named(translator):
-    for given, message in (
-        ({"beam_size": [1, 2, 3]}, "beam_size: expected one value or 2, one a text, came 3"),
-        ({"target_prefix": ["a"]}, "target_prefix: expected 2 entries, one a text, came 1"),
-        ({"constraints": [["a"]]}, "constraints: expected 2 entries, one a text, came 1"),
-        ({"constraints": ["a\nb"]}, "constraints: expected strings without a line feed, came"),
-        ({"beam_size": "x"}, "beam_size: expected int32 values, came 'x'"),
+    for options, message in (
+        (
+            {"beam_size": [1, 2, 3]},
+            r"beam_size: expected one value or 2, .* the shape \[3\]",
+        ),
+        (
+            {"target_prefix": ["a"]},
+            r"target_prefix: expected one value or 2, .* \[1\]",
+        ),
+        ({"constraints": [["a"]]}, r"constraints: expected one value or 2, .* \[1\]"),
+        ({"constraints": ["a\nb"]}, r"constraints\[0\]: expected no line feed, got"),
+        ({"beam_size": "x"}, "beam_size: expected int32, got 'x'"),
     ):
         with pytest.raises(UserError, match=message):
-            translator.decode(["a", "b"], **given)
+            translator.decode(["a", "b"], **options)
     with pytest.raises(UserError, match="target: expected none beside target_tokens"):
         translator.score(["a"], ["a"], [["a"]])
     found, problems = translator.score(["a", "b", "c"], ["b", "a " * 1025, "a"], errors="return")
-    assert problems == {1: "target tokens: expected 0 to 1024, came 1025"}
+    assert problems == {1: "target tokens: expected 0 to 1024, got 1025"}
     assert found[1].log_prob == -1e9
     assert found[1].tokens == found[1].words == []
     same_row = translator.score(["c"], ["a"])[0]
@@ -290,22 +297,23 @@ PAIR = [(("bigru", "gru", "softmax"), None), (("pre", "pre", "tied"), 9)]
 
 @pytest.fixture(scope="module")
 def ensemble():
-    parts = [made(*one) for one in PAIR]
+    parts = [make_model(*one) for one in PAIR]
     return Translator(Ensemble(parts), *tokenizers()), parts
 
 
 def test_an_ensemble_is_the_mean_of_its_models(ensemble):
     whole, parts = ensemble
-    valid = [row for row in VALID_ROWS if "replace_unknown" not in row]
-    rows, texts, messages = mix_rows(valid, INVALID_ROWS[:2])
-    given = mixed_requests.request_inputs(rows, TRANSLATE, whole.defaults())
-    found, problems = eagerly(whole, texts, **given)
+    rows, texts, messages = mix_rows(
+        [r for r in VALID_ROWS if "replace_unknown" not in r], INVALID_ROWS[:2]
+    )
+    options = mixed_requests.request_inputs(rows, TRANSLATE, whole.defaults())
+    found, problems = decode_eagerly(whole, texts, **options)
     assert problems == messages
     check_scores(whole, texts, found)
     pairs = [(text, h) for text, hypotheses in zip(texts, found) for h in hypotheses]
     tokens = ["\n".join(h.tokens) for _, h in pairs]
     columns_ = [tf.constant(x) for x in ([text for text, _ in pairs], [""] * len(pairs), tokens)]
-    each = [Translator(part, *tokenizers()).graphs()["score"](*columns_) for part in parts]
+    each = [Translator(part, *tokenizers()).functions()["score"](*columns_) for part in parts]
     one, two = (outputs["token_log_probs"].numpy() for outputs in each)
     for place, (_, h) in enumerate(pairs):
         count = len(h.tokens) + 1
@@ -318,13 +326,13 @@ def test_an_ensemble_is_the_mean_of_its_models(ensemble):
 def test_an_ensemble_of_one_model_with_itself_is_the_model(translator):
     twice = Translator(Ensemble([translator.model, translator.model]), *tokenizers())
     rows, texts, _ = mix_rows(VALID_ROWS, [], 1)
-    given = mixed_requests.request_inputs(rows, TRANSLATE, translator.defaults())
+    options = mixed_requests.request_inputs(rows, TRANSLATE, translator.defaults())
     found, _ = decode(translator, rows, texts)
-    for one, other in zip(eagerly(twice, texts, **given)[0], found, strict=True):
-        same(one, other)
+    for one, other in zip(decode_eagerly(twice, texts, **options)[0], found, strict=True):
+        assert_same(one, other)
 
 
-def test_runs_of_other_vocabularies_are_no_ensemble(ensemble, tmp_path):
+def test_an_ensemble_needs_equal_vocabularies(ensemble, tmp_path):
     _, parts = ensemble
     for name, model, target in (
         ("one", parts[0], "a b c d e f g"),
@@ -337,16 +345,16 @@ def test_runs_of_other_vocabularies_are_no_ensemble(ensemble, tmp_path):
     assert whole.decoding.max_length == 5
     with pytest.raises(ValueError, match="model: expected one that is no ensemble"):
         whole.save(tmp_path / "three")
-    message = "other/tokenizers: expected the target vocabulary of .*one, came another"
+    message = "other/tokenizers: expected the target vocabulary of .*one, got another"
     with pytest.raises(UserError, match=message):
         Translator.load([tmp_path / "one", tmp_path / "other"])
     with pytest.raises(ValueError, match="models: expected copies False as in the .*, came True"):
-        Ensemble([parts[0], made(CASES["pointer"])])
+        Ensemble([parts[0], make_model(CASES["pointer"])])
     with pytest.raises(ValueError, match="models: expected at least one, came none"):
         Ensemble([])
 
 
-def test_constraints_that_no_allowed_target_holds_are_an_error(translator):
+def test_constraints_that_no_allowed_target_meets_are_an_error(translator):
     texts, options = ["a b", "a b"], {"constraints": [["a a"], ["a b"]], "no_repeat_ngram": 1}
     found, errors = translator.decode(texts, errors="return", max_length=6, **options)
     assert errors == {0: "options: expected a target that all of them allow, found none"}
@@ -356,7 +364,7 @@ def test_constraints_that_no_allowed_target_holds_are_an_error(translator):
         translator.translate(texts, max_length=6, **options)
 
 
-def test_attention_gives_the_errors_of_its_rows(translator):
+def test_attention_returns_the_errors_of_its_rows(translator):
     found, errors = translator.attention(["a", "a " * 1100], ["b", "b"], errors="return")
     assert list(errors) == [1]
     assert errors[1].startswith("text tokens: expected 0 to 1024")

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from keras_s2s.config import Decoding, TokenizerConfig
 from keras_s2s.errors import UserError
-from keras_s2s.signatures.fields import CAPS, SERVING_DEFAULT, TRANSLATE
+from keras_s2s.signatures.caps import CAPS
+from keras_s2s.signatures.fields import SERVING_DEFAULT, TRANSLATE
 from keras_s2s.tokenizers import train
 from keras_s2s.translator import Translator
 from tests.conformance import models
@@ -27,7 +28,7 @@ def translator(request, tokenizers):
     return Translator(models.make("bigru", "gru", request.param), *tokenizers)
 
 
-def test_one_line_for_every_line(translator):
+def test_every_line_has_a_translation(translator):
     lines = translator.translate(TEXTS)
     assert len(lines) == len(TEXTS)
     assert all(isinstance(line, str) for line in lines)
@@ -54,7 +55,7 @@ def test_hypotheses_are_complete(translator):
             assert len(h.tokens) <= 4
 
 
-def test_an_outsider_is_copied_by_a_head_that_copies(tokenizers):
+def test_a_pointer_head_copies_unknown_tokens(tokenizers):
     model = models.make("bigru", "gru", "pointer")
     model.head.gate.bias.assign([-30.0])  # nothing but copies
     copied = Translator(model, *tokenizers).translate(["i zz", "héé"], max_length=3)
@@ -62,7 +63,7 @@ def test_an_outsider_is_copied_by_a_head_that_copies(tokenizers):
     assert set(copied[1].split()) <= {"héé"}
 
 
-def test_a_saved_run_gives_the_same(translator, tmp_path):
+def test_a_saved_run_gives_equal_results(translator, tmp_path):
     translator.decoding = Decoding(beam_size=2, max_length=7)
     translator.save(tmp_path / "run")
     loaded = Translator.load(tmp_path / "run")
@@ -79,14 +80,14 @@ def test_a_half_precision_model_decodes_in_float32(tokenizers):
         np.testing.assert_array_equal(old, new)
 
 
-def test_outputs_are_those_of_the_signatures(translator):
+def test_outputs_match_the_signatures(translator):
     columns = [tf.constant([field.default] * 2) for field in TRANSLATE.inputs[1:]]
-    outputs = translator.graph(tf.constant(["a b", "c"]), *columns)
+    outputs = translator.translate_tensors(tf.constant(["a b", "c"]), *columns)
     assert sorted(outputs) == sorted(TRANSLATE.output_names())
     for field in TRANSLATE.outputs:
         assert outputs[field.name].dtype == field.dtype, field.name
         assert outputs[field.name].shape.rank == len(field.shape), field.name
-    short = translator.graph_default(tf.constant(["a b", "c"]))
+    short = translator.serving_default(tf.constant(["a b", "c"]))
     for field in SERVING_DEFAULT.outputs:
         assert (short[field.name].dtype, short[field.name].shape) == (field.dtype, (2,))
 
@@ -94,20 +95,20 @@ def test_outputs_are_those_of_the_signatures(translator):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("beam_size", 0, "beam_size: expected 1 to 16, came 0"),
-        ("beam_size", 17, "beam_size: expected 1 to 16, came 17"),
-        ("num_hypotheses", 6, "num_hypotheses: expected 1 to 5, came 6"),
-        ("length_penalty", float("nan"), "length_penalty: expected -10 to 10, came nan"),
-        ("max_length", 300, "max_length: expected 0 to 256, came 300"),
-        ("max_length", -1, "max_length: expected 0 to 256, came -1"),
+        ("beam_size", 0, "beam_size: expected 1 to 16, got 0"),
+        ("beam_size", 17, "beam_size: expected 1 to 16, got 17"),
+        ("num_hypotheses", 6, "num_hypotheses: expected 1 to 5, got 6"),
+        ("length_penalty", float("nan"), "length_penalty: expected -10 to 10, got nan"),
+        ("max_length", 300, "max_length: expected 0 to 256, got 300"),
+        ("max_length", -1, "max_length: expected 0 to 256, got -1"),
     ],
 )
-def test_a_bad_option_spoils_its_own_row_alone(translator, option, value, message):
+def test_a_wrong_option_affects_its_own_row_only(translator, option, value, message):
     given = {"beam_size": 5, "num_hypotheses": 1, "length_penalty": 0.6, "max_length": 9}
     columns = {name: [good, good] for name, good in given.items()}
     columns[option][1] = value
     types = {field.name: field.dtype for field in TRANSLATE.inputs}
-    outputs = translator.graph(
+    outputs = translator.translate_tensors(
         tf.constant(["a b", "a b"]),
         **{name: tf.constant(x, types[name]) for name, x in columns.items()},
     )
@@ -121,24 +122,24 @@ def test_a_bad_option_spoils_its_own_row_alone(translator, option, value, messag
         translator.translate(["a b"], **{**given, option: value})
 
 
-def test_an_overlong_text_is_a_warning_and_an_empty_line(translator, caplog):
+def test_an_over_long_text_gives_a_warning_and_an_empty_line(translator, caplog):
     with caplog.at_level(logging.WARNING):
         lines = translator.translate(["a " * (CAPS["source_length"] + 1), "a"], max_length=2)
     assert lines[0] == ""
     assert lines[1] == translator.translate(["a"], max_length=2)[0]
-    assert "text tokens: expected 0 to 1024, came 1025: an empty target for a a a" in caplog.text
+    assert "text tokens: expected 0 to 1024, got 1025: an empty target for a a a" in caplog.text
     with caplog.at_level(logging.WARNING):
         assert translator.translate(["a" * 70000]) == [""]
-    assert "text bytes: expected 0 to 65536, came 70000" in caplog.text
+    assert "text bytes: expected 0 to 65536, got 70000" in caplog.text
 
 
 def test_wrong_arguments_are_named(translator, tokenizers, tmp_path):
-    with pytest.raises(ValueError, match="texts: expected a list of strings, came one string"):
+    with pytest.raises(ValueError, match="texts: expected a list of strings, got the string 'a b'"):
         translator.translate("a b")
-    with pytest.raises(ValueError, match="beam: unknown option, expected one of .*beam_size"):
+    with pytest.raises(ValueError, match="unknown option 'beam': expected one of .*beam_size"):
         translator.decode(["a"], beam=3)
     with pytest.raises(
-        ValueError, match="target_tokenizer: expected 11 entries, the model's, came 13"
+        ValueError, match="target_tokenizer: expected 11 entries, the model's, got 13"
     ):
         Translator(translator.model, tokenizers[0], tokenizers[0])
     with pytest.raises(UserError, match="nowhere: expected a run directory"):

@@ -14,6 +14,7 @@ from keras_s2s.errors import UserError
 from keras_s2s.export import VerificationError, export_translator
 from keras_s2s.export.inspection import describe_export
 from keras_s2s.export.model_card import read_card
+from keras_s2s.export.saved_model import compiled_search
 from keras_s2s.export.saved_model.compiled_search import (
     XLA_SERVER_FLAG,
     build_compiled_search,
@@ -58,7 +59,7 @@ print(json.dumps(found))
 
 @pytest.fixture
 def sizes(monkeypatch):
-    monkeypatch.setattr(build_compiled_search, "SIZES", (4, 8))
+    monkeypatch.setattr(compiled_search, "SIZES", (4, 8))
 
 
 def test_requests_for_every_size_and_width(sizes):
@@ -78,7 +79,7 @@ def exported(tmp_path_factory):
     """A Transformer and its verified export, compiled for four shapes."""
     translator = Translator(models.make("pre", "pre", "tied"), *tokenizers(), DECODING)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build_compiled_search, "SIZES", (4, 8))
+        patch.setattr(compiled_search, "SIZES", (4, 8))
         path = export_translator(translator, tmp_path_factory.mktemp("served"), xla=True)
     return translator, path
 

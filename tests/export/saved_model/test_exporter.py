@@ -54,7 +54,7 @@ def test_signatures_names_types_and_defaults(published, translator):
             (signature.outputs, found[name].outputs),
         ):
             # Only Transformers have maps of self-attention.
-            fields = [field for field in fields if not field.optional]
+            fields = [field for field in fields if not field.is_optional]
             assert sorted(given) == sorted(field.name for field in fields)
             for field in fields:
                 info = given[field.name]

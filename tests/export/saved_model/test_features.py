@@ -13,7 +13,7 @@ from keras_s2s.export.verification.model_comparison import (
 )
 from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.serving.errors import RowError
-from keras_s2s.signatures.fields import signatures_of
+from keras_s2s.signatures.fields import signatures_for
 from keras_s2s.translator import Translator, load_run
 from tests.export.feature_models import ROWS, F, make_forecaster, make_translator
 
@@ -55,7 +55,7 @@ def test_signatures_of_a_forecaster(forecasts):
 @pytest.mark.slow
 def test_signatures_of_a_translator(translations):
     found = read_graph(translations).signature_def
-    for name, signature in signatures_of(True, False).items():
+    for name, signature in signatures_for(True, False).items():
         assert set(found[name].inputs) == set(signature.input_names())
         assert shapes(found[name].inputs)["features"] == [-1, -1, F]
         assert "replace_unknown" not in found[name].inputs

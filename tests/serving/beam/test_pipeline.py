@@ -11,7 +11,8 @@ import pytest
 from keras_s2s.serving import errors
 from keras_s2s.serving.beam import beam_import, command, io, pipeline
 from keras_s2s.serving.beam.engine import Engine
-from keras_s2s.signatures.fields import TRANSLATE, Hypothesis
+from keras_s2s.signatures.fields import TRANSLATE
+from keras_s2s.signatures.responses import Hypothesis
 
 WORDS = ["--model", "m", "--input", "a", "--output", "o"]
 
@@ -36,7 +37,7 @@ def test_every_option_of_the_table_is_a_flag():
     for name, field in TRANSLATE.options().items():
         if field.dtype == "bool":
             argv, given[name] = [*argv, f"--{name}"], True
-        elif name in command.LISTS:
+        elif name in command.LIST_INPUTS:
             argv, given[name] = [*argv, f"--{name.replace('_', '-')}", "x y", "z"], ["x y", "z"]
         else:
             argv, given[name] = [*argv, f"--{name}", str(field.default)], field.default

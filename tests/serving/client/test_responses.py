@@ -1,4 +1,4 @@
-"""Rows of replies: what is cut off, what is refused, what is no reply of the signature."""
+"""Responses of a server: padding, refused rows, wrong types and shapes."""
 
 import re
 
@@ -20,7 +20,7 @@ each_output = pytest.mark.parametrize(
 )
 
 
-def replied(signature):
+def zero_outputs(signature):
     """Outputs of the right types and shapes, all of them zero or empty."""
     return {
         field.name: np.full(
@@ -34,58 +34,59 @@ def replied(signature):
 
 @each_output
 def test_only_optional_outputs_may_be_missing(signature, field):
-    outputs = replied(signature)
+    outputs = zero_outputs(signature)
     del outputs[field.name]
-    if field.optional:
+    if field.is_optional:
         assert len(read_rows(signature, outputs, 2)) == 2
     else:
-        problem = f"^the reply to {signature.name} lacks the output '{field.name}'$"
+        problem = f"^response to {signature.name}: expected the output '{field.name}', got none$"
         with pytest.raises(errors.UnexpectedReply, match=problem):
             read_rows(signature, outputs, 2)
 
 
-def test_an_output_that_was_not_asked_for_is_not_missed():
-    outputs = replied(TRANSLATE)
+def test_an_output_that_was_not_requested_may_be_missing():
+    outputs = zero_outputs(TRANSLATE)
     del outputs["alignment"]
-    rows = read_rows(TRANSLATE, outputs, 2, left_out=("alignment",))
+    rows = read_rows(TRANSLATE, outputs, 2, omitted=("alignment",))
     assert [one.alignment for one in rows[0]] == [None] * 3
 
 
 @each_output
-def test_every_size_is_held_against_the_letters(signature, field):
-    outputs = replied(signature)
+def test_every_shape_is_checked(signature, field):
+    outputs = zero_outputs(signature)
     array = outputs[field.name]
     for wrong in (array[..., None], array[:1], np.asarray(array[0], array.dtype)):
-        shape = re.escape(f"'{field.name}' of {signature.name} has the shape {list(wrong.shape)};")
+        start = re.escape(f"output '{field.name}' of {signature.name}: expected the shape [")
+        shape = f"^{start}.*, got {re.escape(str(list(wrong.shape)))}$"
         with pytest.raises(errors.UnexpectedReply, match=shape):
             read_rows(signature, outputs | {field.name: wrong}, 2)
 
 
 @each_output
-def test_every_type_is_held_against_the_table(signature, field):
-    outputs = replied(signature)
+def test_every_type_is_checked(signature, field):
+    outputs = zero_outputs(signature)
     wrong = np.zeros(outputs[field.name].shape, np.int64 if field.dtype != "int32" else np.float32)
-    problem = f"'{field.name}' of {signature.name} is .*; expected {field.dtype}$"
+    problem = f"^output '{field.name}' of {signature.name}: expected {field.dtype}, got "
     with pytest.raises(errors.UnexpectedReply, match=problem):
         read_rows(signature, outputs | {field.name: wrong}, 2)
 
 
-def test_letters_stand_for_one_size_in_all_outputs():
-    outputs = replied(TRANSLATE)
+def test_a_letter_has_one_size_in_all_outputs():
+    outputs = zero_outputs(TRANSLATE)
     outputs["tokens"] = outputs["tokens"][:, :2]
-    problem = r"'tokens' .* has the shape \[2, 2, 4\]; expected \[2, 3, 'T'\]$"
+    problem = r"'tokens' .*: expected the shape \[2, 3, 'T'\], got \[2, 2, 4\]$"
     with pytest.raises(errors.UnexpectedReply, match=problem):
         read_rows(TRANSLATE, outputs, 2)
-    outputs = replied(TRANSLATE)
+    outputs = zero_outputs(TRANSLATE)
     outputs["token_log_probs"] = outputs["token_log_probs"][:, :, :4]
-    problem = r"'token_log_probs' .* has the shape \[2, 3, 4\]; expected \[2, 3, 5\]$"
+    problem = r"'token_log_probs' .*: expected the shape \[2, 3, 5\], got \[2, 3, 4\]$"
     with pytest.raises(errors.UnexpectedReply, match=problem):
         read_rows(TRANSLATE, outputs, 2)
 
 
 @pytest.mark.parametrize("signature", [TRANSLATE, SAMPLE], ids=["translate", "sample"])
 def test_refused_rows_have_no_hypotheses(signature):
-    outputs = replied(signature)
+    outputs = zero_outputs(signature)
     outputs["error"][1] = "too long"
     with pytest.raises(RowError, match="^row 1: too long$") as caught:
         read_rows(signature, outputs, 2)
@@ -94,7 +95,7 @@ def test_refused_rows_have_no_hypotheses(signature):
 
 @pytest.mark.parametrize("signature", [SCORE, ATTENTION], ids=["score", "attention"])
 def test_refused_rows_have_no_result(signature):
-    outputs = replied(signature)
+    outputs = zero_outputs(signature)
     outputs["error"][0] = "too long"
     with pytest.raises(RowError, match="^row 0: too long$") as caught:
         read_rows(signature, outputs, 2)
@@ -102,7 +103,7 @@ def test_refused_rows_have_no_result(signature):
 
 
 def test_maps_without_a_name_are_padding():
-    outputs = replied(ATTENTION)
+    outputs = zero_outputs(ATTENTION)
     outputs["names"][1] = ["", "last"]
     outputs["attention"][1, 1] = 1.0
     outputs["source_tokens"][1] = ["a", "</s>"]

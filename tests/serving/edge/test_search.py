@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_s2s.serving.edge.requests import Row, Source
+from keras_s2s.serving.edge.requests import RequestRow, RequestSource
 from keras_s2s.serving.edge.search import FORMER_NAMES, decode_rows
 
 OPTIONS = {
@@ -75,8 +75,8 @@ class FakeFile:
     "names", [{name: name for name in FORMER_NAMES}, FORMER_NAMES], ids=["today", "former"]
 )
 def test_a_constrained_search_uses_the_names_of_the_file(names):
-    file, source = FakeFile(names), Source(["a"], [5, 3], [5, 3], 1, "")
-    (row,) = decode_rows(file, [(source, Row(dict(OPTIONS), "", constraints=[[5]]))])
+    file, source = FakeFile(names), RequestSource(["a"], [5, 3], [5, 3], 1, "")
+    (row,) = decode_rows(file, [(source, RequestRow(dict(OPTIONS), "", constraints=[[5]]))])
     advance = names["advance_constrained"]
     assert file.calls == [
         *("encode", "step", names["initial_constrained_state"], advance),

@@ -78,7 +78,7 @@ def test_a_row_with_an_error_fails_no_other(made, edge):
     texts = ["a", "b " * 1100, "c"]
     found, problems = edge.decode(texts, errors="return")
     expected, others = made[0].decode(texts, errors="return")
-    assert problems == others == {1: "text tokens: expected 0 to 1024, came 1100"}
+    assert problems == others == {1: "text tokens: expected 0 to 1024, got 1100"}
     assert found[1] == []
     assert [row[0].tokens for row in found[::2]] == [row[0].tokens for row in expected[::2]]
 
