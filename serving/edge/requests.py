@@ -6,7 +6,7 @@ The rules, their order and their messages are those of a served model.
 import math
 from dataclasses import dataclass, field
 
-from keras_s2s.serving.edge.tokenizers import END, UNKNOWN, UNKNOWN_ID
+from keras_s2s.serving.edge.tokenizer import END, UNKNOWN, UNKNOWN_ID
 from keras_s2s.signatures.fields import TRANSLATE
 
 __all__ = ["Row", "Source", "in_use", "read_row", "read_source"]

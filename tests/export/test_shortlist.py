@@ -11,7 +11,7 @@ from keras_s2s.export.shortlist import frequent, shortlist_of
 from keras_s2s.export.verification.export_check import prove
 from keras_s2s.export.verification.request_corpus import material_of
 from keras_s2s.models.ensemble import Ensemble
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.tokenizers import Shortlist
 from keras_s2s.translator import Translator
 from tests.conformance import models

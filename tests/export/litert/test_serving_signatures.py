@@ -104,7 +104,7 @@ def test_no_ids_are_answered_by_as_many_rows(made, shape):
 
 def test_the_other_signatures_are_what_they_were(made):
     file = EdgeFile(made[1])
-    assert set(file.about["signatures"]) >= {"translate_ids", "step", "score", "serving_ids"}
+    assert set(file.description["signatures"]) >= {"translate_ids", "step", "score", "serving_ids"}
     given = {"ids": np.array([[4, 5, 3]], np.int32), "lengths": np.array([3], np.int32)}
     targets = {"targets": np.array([[4]], np.int32), "target_lengths": np.array([1], np.int32)}
     assert file.run("score", **given, **targets)["token_log_probs"].shape == (1, 2)
@@ -120,7 +120,7 @@ def test_another_answer_is_not_proved(made, tmp_path, monkeypatch):
 
 def test_what_copies_or_wishes_has_no_such_signature(copying_file):
     assert not is_plain(copying_file[0])
-    assert "serving_ids" not in EdgeFile(copying_file[1] / "model.tflite").about["signatures"]
+    assert "serving_ids" not in EdgeFile(copying_file[1] / "model.tflite").description["signatures"]
     wishes = Decoding(beam_size=3, max_length=8, no_repeat_ngram=2)
     assert not is_plain(make_translator(wishes))
     assert is_plain(make_translator(DECODING))

@@ -16,7 +16,7 @@ from keras_s2s.export.model_card import read_card
 from keras_s2s.export.saved_model import compiled_search as compiling
 from keras_s2s.export.saved_model.compiled_search import FLAG, compiled_search, sized_requests
 from keras_s2s.export.saved_model.graph_scan import scan
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.translator import Translator
 from tests.conformance import models
 from tests.export.tiny_models import make_translator, tokenizers

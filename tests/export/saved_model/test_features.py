@@ -7,8 +7,8 @@ from keras_s2s.config import UserError
 from keras_s2s.export import export_translator
 from keras_s2s.export.saved_model.graph_file import read_graph
 from keras_s2s.export.verification.model_comparison import export_material, through_session, verify
-from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.serving.errors import RowError
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.signatures.fields import signatures_of
 from keras_s2s.translator import Translator, load_run
 from tests.export.feature_models import ROWS, F, make_forecaster, make_translator
