@@ -7,12 +7,12 @@ import importlib
 from typing import Any
 
 _LAZY = {
-    "Attention": "signatures.fields",
+    "Attention": "signatures.responses",
     "Client": "serving.client.client",
     "EdgeTranslator": "serving.edge.translator",
-    "Hypothesis": "signatures.fields",
+    "Hypothesis": "signatures.responses",
     "RowError": "serving.errors",
-    "Score": "signatures.fields",
+    "Score": "signatures.responses",
     "Server": "serving.server.server",
     "ServingError": "serving.errors",
     "StartError": "serving.errors",

@@ -1,8 +1,8 @@
 """Conversion between NumPy arrays and `TensorProto`.
 
 The rules are those of TensorFlow's `Tensor::FromProto`. Client and server use their own message
-classes: only the field names matter. Strings are object arrays of bytes; `to_array` makes them
-from Python values and `to_text` decodes them. bfloat16, which NumPy lacks, is decoded to float32.
+classes: only the field names matter. Strings are object arrays of bytes; `signatures.arrays`
+converts them from and to Python strings. bfloat16, which NumPy lacks, is decoded to float32.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["BFLOAT16", "decode", "encode", "to_array", "to_text", "type_name", "type_number"]
+__all__ = ["BFLOAT16", "decode", "encode", "type_name", "type_number"]
 
 BFLOAT16 = 14
 STRING = 7
@@ -191,90 +191,3 @@ def _as_objects(values: list[Any]) -> np.ndarray:
     array = np.empty(len(values), np.object_)
     array[:] = values
     return array
-
-
-def to_array(value: Any, name: str, dtype: str | None = None) -> np.ndarray:
-    """Converts a Python value to an array that `encode` accepts.
-
-    Args:
-        value: a number, bool, str, bytes, (nested) sequence of these, or array. Integers become
-            int32 (int64 where they do not fit), other numbers float32; an array keeps its type.
-            Strings are encoded as UTF-8.
-        name: name of the argument, for error messages.
-        dtype: element type to convert to, such as `"float32"`; None applies the rules above.
-
-    Returns:
-        The array; an object array of bytes for strings.
-
-    Raises:
-        ValueError: if rows have different lengths, types are mixed or a value does not fit
-            `dtype`; the message names the argument.
-
-    Example:
-
-    >>> from keras_s2s.serving import tensor_codec
-    >>> tensor_codec.to_array([1, 2], "beam_size")
-    array([1, 2], dtype=int32)
-    """
-    array = np.array(value, np.object_) if dtype == "string" else _as_array(value, name)
-    if array.dtype.kind in "OUS":
-        if dtype not in (None, "string"):
-            raise ValueError(f"{name} must be {dtype}, not {_first_element(array)!r}")
-        return _to_bytes(value, name)
-    if dtype is not None:
-        return _cast(array, name, dtype)
-    if not isinstance(value, np.ndarray | np.generic):
-        if array.dtype.kind == "f":
-            array = array.astype(np.float32)
-        elif array.dtype.kind == "i" and np.array_equal(array, array.astype(np.int32)):
-            array = array.astype(np.int32)
-    return array
-
-
-def _as_array(value: Any, name: str) -> np.ndarray:
-    try:
-        return np.asarray(value)
-    except UnicodeDecodeError:  # bytes among strings
-        return np.array(value, np.object_)
-    except ValueError as error:
-        raise ValueError(f"{name} must have rows of equal length: {error}") from error
-
-
-def _first_element(array: np.ndarray) -> Any:
-    return array.reshape(-1)[0:1].tolist()[0] if array.size else []
-
-
-def _cast(array: np.ndarray, name: str, dtype: str) -> np.ndarray:
-    """Casts without loss: 3 may become float32; 2.5 and True may not become int32."""
-    target = np.dtype(dtype)
-    allowed_kinds = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}.get(target.kind, target.kind)
-    if array.size and array.dtype.kind not in allowed_kinds:
-        raise ValueError(f"{name} must be {dtype}, not {_first_element(array)!r}")
-    cast = array.astype(target)
-    if target.kind in "iu" and not np.array_equal(cast, array):
-        raise ValueError(f"{name} must fit {dtype}; got {_first_element(array[cast != array])!r}")
-    return cast
-
-
-def _to_bytes(value: Any, name: str) -> np.ndarray:
-    # An object array keeps the elements: a string array would drop a trailing NUL.
-    objects = np.array(value, np.object_)
-    flat = [_encode_string(item, f"{name}[{i}]") for i, item in enumerate(objects.reshape(-1))]
-    return _as_objects(flat).reshape(objects.shape)
-
-
-def _encode_string(item: Any, name: str) -> bytes:
-    if isinstance(item, bytes):
-        return item
-    if not isinstance(item, str):
-        raise ValueError(f"{name} must be a string, not {item!r}")
-    try:
-        return item.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{name} is not valid Unicode: {error}") from error
-
-
-def to_text(array: np.ndarray) -> np.ndarray:
-    """Decodes an object array of bytes to Python strings; invalid UTF-8 becomes U+FFFD."""
-    texts = [item.decode(errors="replace") for item in array.reshape(-1)]
-    return _as_objects(texts).reshape(array.shape)

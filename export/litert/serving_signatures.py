@@ -16,7 +16,7 @@ from keras_s2s.export.litert.buffer_sharing import packed, unpacked
 from keras_s2s.export.litert.signature_functions import OPTIONS, handed
 from keras_s2s.export.litert.verification import ask_file
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import Probe
+from keras_s2s.export.verification.probe_requests import ProbeRequest
 from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import TRANSLATE
 
@@ -176,7 +176,7 @@ def check_serving(translator, path, place):
             for name, value in default_options(translator).items()
         }
         whole = {"ids": ids, "lengths": lengths} | options
-        asked += [Probe(NAME, {"ids": ids}), Probe("translate_ids", whole)]
+        asked += [ProbeRequest(NAME, {"ids": ids}), ProbeRequest("translate_ids", whole)]
     found = ask_file(path, place, asked)
     for probe, short, whole in zip(asked[::2], found[::2], found[1::2], strict=True):
         for name, one, other in (

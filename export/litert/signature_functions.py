@@ -18,31 +18,14 @@ from keras_s2s import search
 from keras_s2s.config import SpecialIds
 from keras_s2s.layers import loop_backend
 from keras_s2s.search import backtrace, beam_state, loop, strategies
+from keras_s2s.signatures.option_groups import constraint_tensors, search_tensors
 
 __all__ = ["Graphs", "handed"]
 
 SPECIAL = SpecialIds()
 WHOLE, REAL = tf.int32, tf.float32
-OPTIONS = {
-    "beam_size": (WHOLE, "B"),
-    "num_hypotheses": (WHOLE, "B"),
-    "length_penalty": (REAL, "B"),
-    "length_offset": (REAL, "B"),
-    "min_length": (WHOLE, "B"),
-    "max_length": (WHOLE, "B"),
-}
-EXTRAS = {
-    "coverage_penalty": (REAL, "B"),
-    "no_repeat_ngram": (WHOLE, "B"),
-    "repetition_penalty": (REAL, "B"),
-    "prefix": (WHOLE, "BP"),
-    "prefix_length": (WHOLE, "B"),
-    "disallowed": (WHOLE, "BDL"),
-    "constraints": (WHOLE, "BCL"),
-    "beam_groups": (WHOLE, "B"),
-    "diversity_penalty": (REAL, "B"),
-    "alternatives_at": (WHOLE, "B"),
-}
+OPTIONS = {name: (tf.as_dtype(dtype), axes) for name, (dtype, axes) in search_tensors().items()}
+EXTRAS = {name: (tf.as_dtype(dtype), axes) for name, (dtype, axes) in constraint_tensors().items()}
 BEAM = {
     "beam_ids": (WHOLE, "BK"),
     "beam_totals": (REAL, "BK"),

@@ -13,7 +13,7 @@ from keras_s2s.config import SpecialIds
 from keras_s2s.export.litert.serving_signatures import default_options, fill_options
 from keras_s2s.export.litert.verification import ask_file
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import LONG, ODD, Probe, ask
+from keras_s2s.export.verification.probe_requests import LONG, UNUSUAL, ProbeRequest, build_request
 from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.tokenizers import SPECIAL_PIECES, sentencepiece_model
@@ -41,7 +41,7 @@ SPACE = sentencepiece_model.SPACE
 WITHIN = range(0x80, 0xC0)  # the bytes of a character of UTF-8 behind its first
 CLOSE = 1e-4  # of scores
 ODD_TEXTS = (
-    *ODD,
+    *UNUSUAL,
     "   ",
     "\u3000a\u00a0 b\u200b",
     f"{SPACE}a{SPACE} b {SPACE}",
@@ -197,8 +197,8 @@ def check_pieces(path, place, texts):
     Raises:
         NotProven: with the first text that they answer otherwise, or what ended the process.
     """
-    asked = [ask("serving_default", [one]) for one in [*texts, *LONG, FEW]]
-    own = [Probe("translate", probe.inputs) for probe in asked]
+    asked = [build_request("serving_default", [one]) for one in [*texts, *LONG, FEW]]
+    own = [ProbeRequest("translate", probe.inputs) for probe in asked]
     plain, found = ask_file(path, place, asked), ask_file(path, place, own, PROCESS)
     for probe, one, other in zip(asked, plain, found, strict=True):
         same = np.allclose(one["score"], other["score"], rtol=CLOSE, atol=CLOSE)

@@ -12,7 +12,7 @@ from keras_s2s.export.litert.serving_signatures import default_options, fill_opt
 from keras_s2s.export.litert.signature_functions import handed
 from keras_s2s.export.litert.verification import ask_file
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import Probe, ask
+from keras_s2s.export.verification.probe_requests import ProbeRequest, build_request
 from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
 
@@ -127,10 +127,12 @@ def check_texts(translator, path, place, texts):
     given = [numbers(source, one) for one in texts]
     whole = np.int32
     asked = [
-        Probe(NUMBERS, {"text": np.array([*one, 0], whole), "length": np.array([len(one)], whole)})
+        ProbeRequest(
+            NUMBERS, {"text": np.array([*one, 0], whole), "length": np.array([len(one)], whole)}
+        )
         for one in given
     ]
-    plain, *found = ask_file(path, place, [ask("serving_default", texts), *asked])
+    plain, *found = ask_file(path, place, [build_request("serving_default", texts), *asked])
     for one, expected, answer in zip(texts, plain["text"], found, strict=True):
         came = text(target, answer["text"][: answer["length"][0]].tolist())
         if came != expected.decode():

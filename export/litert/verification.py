@@ -11,7 +11,7 @@ import numpy as np
 import keras_s2s
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.export_check import PATIENCE, in_process
-from keras_s2s.export.verification.probe_requests import ask, probes
+from keras_s2s.export.verification.probe_requests import build_probe_requests, build_request
 from keras_s2s.export.verification.rounding_ties import difference
 from keras_s2s.metrics import higher_is_better, score
 from keras_s2s.metrics.evaluation import evaluate
@@ -37,7 +37,7 @@ def ask_file(path, place, asked, process=PROCESS) -> list[dict]:
     Args:
         path: the file.
         place: a directory for what the two processes tell each other.
-        asked: list of `probes.Probe`.
+        asked: list of `build_probe_requests.Probe`.
         process: the module that it runs.
 
     Returns:
@@ -82,7 +82,7 @@ def prove_exact(translator, path, place, material) -> int:
     """Compares a float32 file with the translator that it was made from.
 
     Strings, ids and lengths have to be equal (see `ties`), float values to 1e-4, over the
-    `probes` of all signatures that both have.
+    `build_probe_requests` of all signatures that both have.
 
     Returns:
         The number of requests.
@@ -94,7 +94,7 @@ def prove_exact(translator, path, place, material) -> int:
     def answers(probes):
         return [in_process(translator, probe) for probe in probes]
 
-    asked = [probe for probe in probes(material) if probe.signature in SIGNATURES]
+    asked = [probe for probe in build_probe_requests(material) if probe.signature in SIGNATURES]
     theirs = ask_file(path, place, asked)
     for probe, one, two in zip(asked, answers(asked), theirs, strict=True):
         found = difference(probe, one, two, answers)
@@ -119,7 +119,7 @@ def measure(translator, path, place, pairs, metric, quantization) -> dict:
     """
     sources, references = map(list, zip(*pairs, strict=True))
     targets = [{"target": reference} for reference in references]
-    asked = [ask("serving_default", sources), ask("score", sources, targets)]
+    asked = [build_request("serving_default", sources), build_request("score", sources, targets)]
     texts, scores = ask_file(path, place, asked)
     theirs = [text.decode("utf-8", "replace") for text in texts["text"]]
     ours = evaluate(translator, pairs, [metric or "exact"])

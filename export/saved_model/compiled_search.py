@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import UserError
-from keras_s2s.export.verification.probe_requests import ask
+from keras_s2s.export.verification.probe_requests import build_request
 from keras_s2s.search import CompiledSearch
 from keras_s2s.tokenizers import SPECIAL_PIECES, Frames
 
@@ -32,7 +32,7 @@ def sized_requests(translator, search) -> list:
         source = _source(translator.source_tokenizer, size, smaller)
         for width in search.widths:
             options = {"beam_size": width, "num_hypotheses": 1, "max_length": SHORT}
-            found.append(ask("translate", [source], [options]))
+            found.append(build_request("translate", [source], [options]))
     return found
 
 

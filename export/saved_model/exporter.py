@@ -28,7 +28,7 @@ from keras_s2s.export.variant import WEIGHTS, Variant
 from keras_s2s.export.verification.export_check import prove
 from keras_s2s.export.verification.request_corpus import material_of, run_pairs
 from keras_s2s.tokenizers import Frames
-from keras_s2s.translator import load_run, traced
+from keras_s2s.translator import load_run, trace_function
 
 __all__ = ["export_saved_model", "export_translator"]
 
@@ -108,10 +108,10 @@ def _check_variant(variant, translator):
     if variant.batching and isinstance(translator.source_tokenizer, Frames):
         expected = "expected none for a source of frames, whose requests differ in width"
         raise UserError(f"batching: {expected}")
-    if variant.weights and translator.of_vectors:
+    if variant.weights and translator.has_feature_targets:
         expected = "expected none for forecasts, whose drift has no log-probabilities"
         raise UserError(f"weights: {expected}, came {variant.weights}")
-    if variant.xla and translator.of_vectors:
+    if variant.xla and translator.has_feature_targets:
         raise UserError("xla: expected none for forecasts, which search nothing")
 
 
@@ -150,11 +150,11 @@ def _write(translator, path, variant, stored, search):
     # The tables alone: tracking the model too would store every weight twice.
     archive.track(translator.tables)
     made = {}
-    with translator.searching(search):
-        for name, function in translator.graphs().items():
-            specs = translator.specs(translator.signatures[name])
+    with translator.use_search(search):
+        for name, function in translator.functions().items():
+            specs = translator.input_specs(translator.signatures[name])
             function = batched(function) if variant.batching else function
-            made[name] = traced(function, specs, loops_as_calls=not variant.gpu)
+            made[name] = trace_function(function, specs, loops_as_calls=not variant.gpu)
             # traced once: the archive and the writer would each trace the function itself
             archive.add_endpoint(name, made[name].__call__, input_signature=specs)
         archive.write_out(str(path), verbose=False)
@@ -168,7 +168,7 @@ def _write(translator, path, variant, stored, search):
     path.chmod(0o755)
     if not variant.batching:  # tracing takes longer than all else; a proof asks the same functions
         for name in made.keys() - (SEARCHES if search else ()):
-            translator.adopt(translator.signatures[name], made[name])
+            translator.set_function(translator.signatures[name], made[name])
 
 
 def _set_defaults(graph, translator):

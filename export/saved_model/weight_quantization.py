@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import ask
+from keras_s2s.export.verification.probe_requests import build_request
 from keras_s2s.export.verification.session_worker import stamp
 from keras_s2s.signatures.fields import MISSING_SCORE
 
@@ -108,7 +108,7 @@ def drift(translator, pairs):
         function without arguments: the mean over the tokens of all targets, in nats.
     """
     sources, targets = zip(*pairs)
-    probe = ask("score", sources, [{"target": target} for target in targets])
+    probe = build_request("score", sources, [{"target": target} for target in targets])
 
     def look():
         log_probs = translator.predict("score", probe.inputs)["token_log_probs"]

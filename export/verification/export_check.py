@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_s2s.export.saved_model.graph_scan import scan
 from keras_s2s.export.saved_model.warmup import WARMUP, read_requests
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import probes
+from keras_s2s.export.verification.probe_requests import build_probe_requests
 from keras_s2s.export.verification.rounding_ties import difference
 from keras_s2s.export.verification.session_worker import stamp
 from keras_s2s.export.verification.worker_process import Replay
@@ -25,14 +25,14 @@ def prove(translator, path, place, material, xla=False) -> list[float]:
 
     The graph is scanned for what a stock server lacks. Then a process that has seen nothing of
     this one loads the export as TensorFlow Serving does and answers the warm-up requests and the
-    `probes`: strings, ids and lengths have to be equal (see `ties`), float values to 1e-4, and
-    every weight to the bit.
+    `build_probe_requests`: strings, ids and lengths have to be equal (see `ties`), float values to
+    1e-4, and every weight to the bit.
 
     Args:
         translator: the `Translator` that was exported.
         path: the SavedModel's directory.
         place: an empty directory for what the two processes tell each other.
-        material: `probes.Material` to make requests of.
+        material: `build_probe_requests.Material` to make requests of.
         xla: whether functions may be compiled by XLA.
 
     Returns:
@@ -47,7 +47,7 @@ def prove(translator, path, place, material, xla=False) -> list[float]:
 
     scan(path, xla)
     warming = read_requests(Path(path) / WARMUP)
-    asked = [*warming, *probes(material)]
+    asked = [*warming, *build_probe_requests(material)]
     weights = translator.variables()
     stamps = [stamp(variable.numpy()) for variable in weights]
     with Replay(path, place, asked, stamps) as other:

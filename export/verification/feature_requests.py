@@ -1,34 +1,25 @@
-"""Requests of frames in place of texts: what a proof asks a model whose source is vectors."""
+"""Verification requests of features, for models whose source is features rather than text."""
 
 import numpy as np
 
-__all__ = ["columns", "odd", "random_frames"]
+__all__ = ["malformed_features", "random_features"]
 
-ROWS = (5, 1, 9, 3)  # lengths of the sources asked
+LENGTHS = (5, 1, 9, 3)
 SEED = 1
 
 
-def random_frames(width: int, count: int | None = None) -> tuple:
-    """Some sources, arrays [S, F] of normal numbers, the same at every call."""
+def random_features(width: int, count: int | None = None) -> tuple[np.ndarray, ...]:
+    """Returns some sources, arrays [S, F] of normal numbers, the same at every call."""
     random = np.random.default_rng(SEED)
-    sizes = ROWS if count is None else ROWS[:count]
-    return tuple(random.normal(size=(size, width)).astype(np.float32) for size in sizes)
+    lengths = LENGTHS if count is None else LENGTHS[:count]
+    return tuple(random.normal(size=(length, width)).astype(np.float32) for length in lengths)
 
 
-def columns(rows, width: int) -> dict[str, np.ndarray]:
-    """The inputs `features` [B, S, F] and `length` [B] of arrays [S, F]."""
-    lengths = np.array([len(row) for row in rows], np.int32)
-    features = np.zeros([len(rows), lengths.max(initial=0), width], np.float32)
-    for place, row in enumerate(rows):
-        features[place, : len(row)] = row
-    return {"features": features, "length": lengths}
-
-
-def odd(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same inputs with rows that cannot be read, and garbage where no frame is."""
+def malformed_features(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns a copy of `features` and `length` with malformed rows, and NaN as padding."""
     features, length = inputs["features"].copy(), inputs["length"].copy()
-    real = np.arange(features.shape[1]) < length[:, None]
-    features[~real] = np.nan  # beyond its length nothing of a row counts
+    is_real = np.arange(features.shape[1]) < length[:, None]
+    features[~is_real] = np.nan  # the padding of a row must have no effect
     features[0, 0, 0] = np.inf
     length[1] = features.shape[1] + 1
     length[-1] = -1

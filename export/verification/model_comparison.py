@@ -7,7 +7,11 @@ from keras_s2s.config import UserError
 from keras_s2s.export.saved_model.warmup import WARMUP, read_requests
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.export.verification.export_check import PATIENCE
-from keras_s2s.export.verification.probe_requests import Material, ask, probes
+from keras_s2s.export.verification.probe_requests import (
+    RequestCorpus,
+    build_probe_requests,
+    build_request,
+)
 from keras_s2s.export.verification.rounding_ties import difference
 from keras_s2s.export.verification.worker_process import Replay
 from keras_s2s.signatures.fields import FORECAST
@@ -17,11 +21,11 @@ __all__ = ["export_material", "through_session", "verify"]
 TOKENS = 2
 
 
-def verify(models: dict, material: Material, signatures=None) -> int:
+def verify(models: dict, material: RequestCorpus, signatures=None) -> int:
     """Asks every model the requests of a proof, and compares the answers with the first's.
 
     Args:
-        models: by name, functions of a list of `probes.Probe` that give a dict of arrays for each.
+        models: by name, functions of a list of `ProbeRequest` that give a dict of arrays for each.
         material: what the requests are made of; without tokens, those of the first model's
             answers are taken.
         signatures: names of those to ask; all of them when None.
@@ -36,7 +40,9 @@ def verify(models: dict, material: Material, signatures=None) -> int:
     if not (material.tokens or material.forecasts):
         material = _with_tokens(material, models[first])
     asked = [
-        probe for probe in probes(material) if signatures is None or probe.signature in signatures
+        probe
+        for probe in build_probe_requests(material)
+        if signatures is None or probe.signature in signatures
     ]
     expected = [_readable(answer) for answer in models[first](asked)]
     for other in others:
@@ -61,7 +67,7 @@ def through_session(path):
     return answers
 
 
-def export_material(path) -> Material:
+def export_material(path) -> RequestCorpus:
     """The texts and targets of an export's warm-up requests.
 
     Raises:
@@ -80,13 +86,13 @@ def export_material(path) -> Material:
         texts, unique = most.inputs["text"], dict.fromkeys
     targets = [x for probe in asked for x in probe.inputs.get("target", ())]
     targets = tuple(dict.fromkeys(targets)) or ("a",)
-    return Material(tuple(unique(texts)), targets, (), forecasts)
+    return RequestCorpus(tuple(unique(texts)), targets, (), forecasts)
 
 
 def _with_tokens(material, answers):
-    (found,) = answers([ask("translate", material.texts, outputs=("tokens",))])
+    (found,) = answers([build_request("translate", material.texts, outputs=("tokens",))])
     tokens = [token for token in dict.fromkeys(_readable(found)["tokens"].ravel()) if token]
-    return Material(material.texts, material.targets, tuple(tokens[:TOKENS]) or ("a",))
+    return RequestCorpus(material.texts, material.targets, tuple(tokens[:TOKENS]) or ("a",))
 
 
 def _readable(answer):

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from keras_s2s.config import Config, UserError
 from keras_s2s.data import read_pairs
-from keras_s2s.export.verification.feature_requests import random_frames
-from keras_s2s.export.verification.probe_requests import Material
+from keras_s2s.export.verification.feature_requests import random_features
+from keras_s2s.export.verification.probe_requests import RequestCorpus
 from keras_s2s.tokenizers import SPECIAL_PIECES, Frames
 
 __all__ = ["material_of", "run_pairs"]
@@ -39,21 +39,21 @@ def first_run(run) -> Path:
     return Path(run[0] if isinstance(run, list | tuple) else run)
 
 
-def material_of(translator, pairs=()) -> Material:
+def material_of(translator, pairs=()) -> RequestCorpus:
     """What to ask a translator: the pairs, texts of its vocabularies, and tokens of targets."""
     sides = translator.source_tokenizer, translator.target_tokenizer
     texts, targets = (_texts(tokenizer) for tokenizer in sides)
     sources, references = zip(*pairs) if pairs else ((), ())
-    if translator.of_vectors:
-        return Material((*sources, *texts), (), (), forecasts=True)
+    if translator.has_feature_targets:
+        return RequestCorpus((*sources, *texts), (), (), forecasts=True)
     tokens = _spread(translator.target_tokenizer)[:2] or ["a"]
-    return Material((*sources, *texts), (*references, *targets), tuple(tokens))
+    return RequestCorpus((*sources, *texts), (*references, *targets), tuple(tokens))
 
 
 def _texts(tokenizer):
     """Two texts of pieces from all parts of the vocabulary; `a` for an empty one; or frames."""
     if isinstance(tokenizer, Frames):
-        return random_frames(tokenizer.size)
+        return random_features(tokenizer.size)
     pieces = _spread(tokenizer)
     halves = [half for half in (pieces[0::2], pieces[1::2]) if half]
     return tuple(tokenizer.detokenize(tf.constant([half])).numpy()[0] for half in halves) or ("a",)

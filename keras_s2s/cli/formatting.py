@@ -125,18 +125,20 @@ def figure(value) -> float | None:
 
 
 def _hard(hypothesis):
-    from keras_s2s.signatures.fields import pharaoh
+    from keras_s2s.signatures.responses import hard_alignment
 
-    places = {target: source for source, target in pharaoh(hypothesis.alignment)}
+    places = {target: source for source, target in hard_alignment(hypothesis.alignment)}
     return [places.get(target, -1) for target in range(len(hypothesis.tokens))]
 
 
 def _aligned(hypothesis, kind):
     """An alignment as one cell."""
-    from keras_s2s.signatures.fields import pharaoh
+    from keras_s2s.signatures.responses import hard_alignment
 
     if kind == "pharaoh":
-        return " ".join(f"{source}-{target}" for source, target in pharaoh(hypothesis.alignment))
+        return " ".join(
+            f"{source}-{target}" for source, target in hard_alignment(hypothesis.alignment)
+        )
     if kind == "hard":
         return " ".join(map(str, _hard(hypothesis)))
     return " ".join(",".join(f"{x:.4f}" for x in line) for line in hypothesis.alignment)

@@ -93,14 +93,14 @@ def _by_calls(client):
 
 def _material(found, path):
     """What to ask: what the first model has, and the lines of a file."""
-    from keras_s2s.export.verification.probe_requests import Material
+    from keras_s2s.export.verification.probe_requests import RequestCorpus
 
-    base = found[0] if found else Material(("a",), ("a",), ())
+    base = found[0] if found else RequestCorpus(("a",), ("a",), ())
     if path is None:
         return base
     with open(path, "rb") as file:
         lines = [line.rstrip(b"\r\n") for line in itertools.islice(file, MOST_LINES)]
-    return Material((*base.texts, *lines), base.targets, base.tokens)
+    return RequestCorpus((*base.texts, *lines), base.targets, base.tokens)
 
 
 def _inspect(arguments):

@@ -4,13 +4,13 @@
 writes everything, defaults included. Nothing here needs TensorFlow.
 """
 
+from keras_s2s.config.decoding import Decoding
 from keras_s2s.config.formats import is_frames
 from keras_s2s.config.objectives import Noise, Objectives
 from keras_s2s.config.sections import (
     Config,
     Corpus,
     Data,
-    Decoding,
     Export,
     ModelConfig,
     SpecialIds,

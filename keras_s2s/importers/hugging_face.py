@@ -6,7 +6,7 @@ from keras_s2s import checkpoints, models, tokenizers
 from keras_s2s.config import Config, Decoding, Export, ModelConfig, UserError, making
 from keras_s2s.importers.hugging_face_layers import Sizes, assign
 from keras_s2s.importers.vocabularies import read_json
-from keras_s2s.signatures.fields import CAPS
+from keras_s2s.signatures.caps import CAPS
 
 __all__ = ["ASIDE", "Settings", "find", "write_run"]
 

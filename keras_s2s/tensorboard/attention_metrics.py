@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from keras_s2s.config import UserError
-from keras_s2s.signatures.fields import pharaoh
+from keras_s2s.signatures.responses import hard_alignment
 from keras_s2s.tensorboard.attention_records import maps_of
 
 __all__ = ["alignment_error_rate", "entropy", "of_heads", "read_alignments", "sharpness"]
@@ -57,7 +57,7 @@ def alignment_error_rate(maps, references) -> float:
     """
     common = total = 0
     for weights, reference in zip(maps, references, strict=True):
-        found, reference = set(pharaoh(np.asarray(weights)[:-1])), set(reference)
+        found, reference = set(hard_alignment(np.asarray(weights)[:-1])), set(reference)
         common += len(found & reference)
         total += len(found) + len(reference)
     return 1 - 2 * common / total if total else float("nan")

@@ -32,7 +32,7 @@ def watchers(session, curves, current) -> list:
 
     def attend(sources, targets):
         with current() as translator:
-            held["graph"] = translator.graph_of("attention")
+            held["graph"] = translator.signature_graph("attention")
             return translator.attention(sources, targets, errors="return")[0]
 
     chosen = settings(session.config)

@@ -1,36 +1,41 @@
-"""What every served model is: tokenizers, a model and the functions of its signatures."""
+"""Base class of translators and forecasters: tokenizers, a model and its signature functions."""
 
 import contextlib
 import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s import models as catalog
 from keras_s2s.config import Config, Decoding, UserError
 from keras_s2s.models.ensemble import Ensemble
-from keras_s2s.signatures.fields import CAPS, signatures_of
+from keras_s2s.signatures.caps import CAPS
+from keras_s2s.signatures.fields import Signature, signatures_for
+from keras_s2s.signatures.responses import read_rows
 from keras_s2s.tokenizers import Frames, Shortlist
 from keras_s2s.translator import dictionary as dictionaries
-from keras_s2s.translator import request_batches
-from keras_s2s.translator.signature_functions import Graphs
-from keras_s2s.translator.tracing import traced
+from keras_s2s.translator.request_batches import run_batches
+from keras_s2s.translator.signature_functions import SignatureFunctions
+from keras_s2s.translator.tracing import trace_function
 
-__all__ = ["Served"]
+__all__ = ["BaseTranslator"]
 
 log = logging.getLogger(__name__)
 
 
-class Served:
-    """A model with what reads its source and writes its target; see `Translator`, `Forecaster`.
+class BaseTranslator:
+    """A model with the tokenizers of its sides; see `Translator` and `Forecaster`.
 
     Attributes:
         signatures: `keras_s2s.signatures.Signature`s by name.
         tables: `tf.Module` of what an export must track besides the model's variables.
     """
 
-    of_vectors = False  # whether targets are
+    has_feature_targets = False
     main = "translate"  # the signature whose defaults are the run's
 
     def __init__(
@@ -38,42 +43,48 @@ class Served:
         model,
         source_tokenizer,
         target_tokenizer,
-        decoding=None,
-        caps=None,
-        dictionary=None,
+        decoding: Decoding | None = None,
+        caps: dict[str, int] | None = None,
+        dictionary: dict[str, str] | None = None,
         shortlist=None,
     ):
-        for name, tokenizer, size in (
-            ("source_tokenizer", source_tokenizer, model.source.size),
-            ("target_tokenizer", target_tokenizer, model.vocabulary_size),
-        ):
-            if tokenizer.size != size:
-                raise ValueError(
-                    f"{name}: expected {size} entries, the model's, came {tokenizer.size}"
-                )
-        frames = [isinstance(side, Frames) for side in (source_tokenizer, target_tokenizer)]
-        if frames[1] != self.of_vectors:
-            which = "Translator" if self.of_vectors else "Forecaster"
-            raise ValueError(f"target_tokenizer: such a target needs a {which}")
-        self.signatures = signatures_of(*frames)
+        _check_size("source_tokenizer", source_tokenizer, model.source.size)
+        _check_size("target_tokenizer", target_tokenizer, model.vocabulary_size)
+        is_features = [isinstance(side, Frames) for side in (source_tokenizer, target_tokenizer)]
+        if is_features[1] != self.has_feature_targets:
+            needed = "Translator" if self.has_feature_targets else "Forecaster"
+            raise ValueError(f"target_tokenizer: such a target needs a {needed}")
+        self.signatures = signatures_for(*is_features)
         self.model = model if isinstance(model, Ensemble) else catalog.with_policy(model)
         self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer
         self.decoding = decoding or Decoding()
         self.caps, self.dictionary = CAPS | (caps or {}), dictionary
+        self.shortlist = None if shortlist is None else Shortlist(target_tokenizer, shortlist)
         self.tables = tf.Module()
         self.tables.source, self.tables.target = source_tokenizer, target_tokenizer
         self.tables.dictionary = dictionaries.table(dictionary)
-        self.shortlist = None if shortlist is None else Shortlist(target_tokenizer, shortlist)
         self.tables.shortlist = self.shortlist
-        pair, table = (source_tokenizer, target_tokenizer), self.tables.dictionary
-        self._graphs = Graphs(self.model, pair, self.caps, table, self.shortlist)
-        self._compiled = {}
+        self._functions = SignatureFunctions(
+            self.model,
+            (source_tokenizer, target_tokenizer),
+            self.caps,
+            self.tables.dictionary,
+            self.shortlist,
+        )
+        self._traced: dict[str, Callable] = {}  # concrete functions by the signature's name
+        self._is_prepared = False
         if shortlist is not None:
             self.prepare()
 
     @classmethod
-    def load(cls, run, checkpoint: str = "best", shortlist=None, prepare: bool = True):
-        """The translator or forecaster of a run directory, or of several as one ensemble.
+    def load(
+        cls,
+        run: Path | str | Sequence[Path | str],
+        checkpoint: str = "best",
+        shortlist=None,
+        prepare: bool = True,
+    ) -> Self:
+        """Loads the translator or forecaster of a run directory, or of several as one ensemble.
 
         Args:
             run: the directory that training or `save` wrote; a list of them is an ensemble, with
@@ -84,54 +95,56 @@ class Served:
 
         Raises:
             UserError: naming the file that is missing or damaged, or the run whose vocabularies
-                are not the first's.
+                differ from the first's.
         """
-        runs = [Path(one) for one in (run if isinstance(run, list | tuple) else [run])]
+        runs = [Path(path) for path in (run if isinstance(run, list | tuple) else [run])]
         first, config = runs[0], Config.of_run(runs[0])
         pair = tokenizers.load_pair(first / "tokenizers")
-        models = [checkpoints.load_model(one / checkpoint) for one in runs]
+        models = [checkpoints.load_model(path / checkpoint) for path in runs]
         for other in runs[1:]:
             _check_vocabularies(first, pair, other)
-        if cls.of_vectors and len(models) > 1:
+        if cls.has_feature_targets and len(models) > 1:
             raise UserError(f"{runs[1]}: expected one run, for forecasts are no ensemble")
-        if cls.of_vectors and shortlist is not None:
+        if cls.has_feature_targets and shortlist is not None:
             raise UserError("shortlist: expected none for forecasts, which have no tokens")
         try:
             model = models[0]
             if len(models) > 1:
-                model = Ensemble([catalog.with_policy(one) for one in models])
+                model = Ensemble([catalog.with_policy(part) for part in models])
             dictionary = dictionaries.load(first, config.decoding.dictionary)
-            made = cls(model, *pair, config.decoding, config.export.caps(), dictionary, shortlist)
+            caps = config.export.caps()
+            translator = cls(model, *pair, config.decoding, caps, dictionary, shortlist)
         except UserError:
             raise
         except ValueError as error:
             raise UserError(f"{first / 'tokenizers'}: {error}") from None
         if prepare:
-            made.prepare()
-        return made
+            translator.prepare()
+        return translator
 
     def prepare(self) -> None:
-        """Lays weights out for speed; from here on the model's own must not change any more."""
-        if not hasattr(self.tables, "search"):
-            self._compiled.clear()  # what was traced before reads the model's own
+        """Lays out weights for speed; the model's own weights must not change afterwards."""
+        if not self._is_prepared:
+            self._traced.clear()  # earlier traces read the model's own weights
         tokens = self.shortlist and self.shortlist.whole_ids
         self.tables.search = self.model.prepare_search(tokens=tokens)
+        self._is_prepared = True
 
-    def save(self, run) -> None:
+    def save(self, run: Path | str) -> None:
         """Writes a run directory that `load` and every command read.
 
         Raises:
             ValueError: for an ensemble, which is several runs.
         """
         if isinstance(self.model, Ensemble):
-            raise ValueError("model: expected one that is no ensemble, came an Ensemble")
+            raise ValueError("model: expected one that is no ensemble, got an Ensemble")
         run = Path(run)
         tokenizers.save_pair(run / "tokenizers", self.source_tokenizer, self.target_tokenizer)
         checkpoints.save(self.model, run / "best", {"step": 0})
         dictionaries.save(run, self.dictionary)
         Config(decoding=self.decoding).save(run / "config.yml")
 
-    def predict(self, signature, inputs) -> dict:
+    def predict(self, signature: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Calls a signature as a served model is called; rows with an error have it in `error`.
 
         Args:
@@ -144,127 +157,140 @@ class Served:
             arrays of bytes.
 
         Raises:
-            ValueError: naming a signature or an input that there is not, or one that is missing.
+            ValueError: naming an unknown signature, or an input that is unknown or missing.
         """
         if signature not in self.signatures:
             known = list(self.signatures)
-            raise ValueError(f"signature: expected one of {known}, came {signature!r}")
+            raise ValueError(f"signature: expected one of {known}, got {signature!r}")
         described = self.signatures[signature]
         fields = {field.name: field for field in described.inputs}
-        given = {name: [value] for name, value in self.defaults(described).items()}
-        given |= inputs
-        if given.keys() != fields.keys():
-            wrong = sorted(given.keys() ^ fields.keys())
-            raise ValueError(f"inputs: expected {list(fields)}, came {wrong} too many or too few")
-        columns = [tf.constant(given[name], field.dtype) for name, field in fields.items()]
-        found = self._traced(described)(*columns)
-        return {name: value.numpy() for name, value in found.items()}
+        values = {name: [value] for name, value in self.defaults(described).items()} | inputs
+        if values.keys() != fields.keys():
+            wrong = sorted(values.keys() ^ fields.keys())
+            raise ValueError(f"inputs: expected {list(fields)}, got {wrong} too many or too few")
+        columns = [tf.constant(values[name], field.dtype) for name, field in fields.items()]
+        outputs = self._trace(described)(*columns)
+        return {name: value.numpy() for name, value in outputs.items()}
 
-    def variables(self) -> list:
-        """Every `tf.Variable` that the signatures read: the model's, and those of `prepare`."""
+    def variables(self) -> list[tf.Variable]:
+        """Returns every variable that the signatures read: the model's, and those of `prepare`."""
         return [weight.value for weight in self.model.weights] + list(self.tables.variables)
 
-    def defaults(self, signature=None) -> dict:
-        """The value of each option of a signature (`main`) that a request leaves out."""
+    def defaults(self, signature: Signature | None = None) -> dict[str, Any]:
+        """Returns the value of each option of a signature (`main`) that a request leaves out."""
         signature = signature or self.signatures[self.main]
         return {
             name: self.decoding.default(name, field.default)
             for name, field in signature.options().items()
         }
 
-    def graph_of(self, signature: str):
-        """The `tf.Graph` of a signature by its name, as calls of it run; traced when it is not."""
-        return self._traced(self.signatures[signature]).graph
-
-    def graphs(self) -> dict:
-        """For each signature the function of tensors, in the order of its inputs."""
-        return {name: self._function(signature) for name, signature in self.signatures.items()}
-
-    @contextlib.contextmanager
-    def searching(self, search):
-        """Functions of `graphs` traced within search by `search`, which gives what
-        `keras_s2s.search.search` does; None changes nothing."""
-        before = self._graphs.search
-        self._graphs.search = search or before
-        try:
-            yield
-        finally:
-            self._graphs.search = before
-
-    def adopt(self, signature, concrete) -> None:
-        """Calls `concrete` from here on: what an export traced of `graphs`, and holds."""
-        self._compiled[signature.name] = concrete
-
-    def specs(self, signature) -> list:
-        """The `tf.TensorSpec`s of a signature's inputs, which only the frames' width F fixes."""
-        fixed = {"F": self.source_tokenizer.size}
-        return [
-            tf.TensorSpec([fixed.get(axis) for axis in field.shape], field.dtype, field.name)
-            for field in signature.inputs
-        ]
-
-    def _traced(self, signature):
-        """The signature's function, traced for batches of any size."""
-        if signature.name not in self._compiled:
-            specs = self.specs(signature)
-            self._compiled[signature.name] = traced(self._function(signature), specs)
-        return self._compiled[signature.name]
-
-    def _function(self, signature):
-        if signature.name == "serving_default":
-            return self.graph_default
-        count = len(signature.inputs) - len(signature.options())
-
-        def function(*columns):
-            options = dict(zip(signature.options(), columns[count:], strict=True))
-            return getattr(self._graphs, signature.name)(*columns[:count], **options)
-
-        return function
-
-    def graph_default(self, *source):
-        """The `serving_default` signature as a function of tensors."""
-        raise NotImplementedError(f"{type(self).__name__} has to define graph_default")
-
-    def constants(self, signature):
-        """The defaults of a signature's options as tensors [1], by name."""
+    def constants(self, signature: Signature) -> dict[str, tf.Tensor]:
+        """Returns the defaults of a signature's options as tensors [1], by name."""
         fields, values = signature.options(), self.defaults(signature)
         return {name: tf.constant([values[name]], fields[name].dtype) for name in fields}
 
-    def _options(self, name, given):
-        """The options of a call, with the defaults of those that are left out or None."""
-        fields = self.signatures[name].options()
-        for option in given:
-            if option not in fields:
-                known = ", ".join(sorted(fields))
-                raise UserError(f"{option}: unknown option, expected one of {known}")
-        options = {option: value for option, value in given.items() if value is not None}
-        beam = options.get("beam_size")
-        if name == "translate" and isinstance(beam, int) and "num_hypotheses" not in options:
-            options["num_hypotheses"] = min(self.decoding.num_hypotheses, beam)
+    def signature_graph(self, signature: str) -> tf.Graph:
+        """Returns the graph of a signature by its name, traced at the first call."""
+        return self._trace(self.signatures[signature]).graph
+
+    def functions(self) -> dict[str, Callable]:
+        """Returns for each signature the function of tensors, in the order of its inputs."""
+        return {name: self._function(signature) for name, signature in self.signatures.items()}
+
+    @contextlib.contextmanager
+    def use_search(self, search: Callable | None) -> Iterator[None]:
+        """Replaces `keras_s2s.search.search` in functions that are traced within this context.
+
+        Args:
+            search: a function with the same arguments and result; None changes nothing.
+        """
+        previous = self._functions.search
+        self._functions.search = search or previous
+        try:
+            yield
+        finally:
+            self._functions.search = previous
+
+    def set_function(self, signature: Signature, concrete: Callable) -> None:
+        """Sets the concrete function of a signature, such as one that an export has traced."""
+        self._traced[signature.name] = concrete
+
+    def input_specs(self, signature: Signature) -> list[tf.TensorSpec]:
+        """Returns the specs of a signature's inputs, all sizes unknown but the width of frames."""
+        sizes = {"F": self.source_tokenizer.size}
+        return [
+            tf.TensorSpec([sizes.get(axis) for axis in field.shape], field.dtype, field.name)
+            for field in signature.inputs
+        ]
+
+    def serving_default(self, *source) -> dict[str, tf.Tensor]:
+        """The signature `serving_default` as a function of tensors."""
+        raise NotImplementedError(f"{type(self).__name__} has to define serving_default")
+
+    def _trace(self, signature: Signature):
+        """The signature's concrete function for batches of any size."""
+        if signature.name not in self._traced:
+            specs = self.input_specs(signature)
+            self._traced[signature.name] = trace_function(self._function(signature), specs)
+        return self._traced[signature.name]
+
+    def _function(self, signature: Signature) -> Callable:
+        if signature.name == "serving_default":
+            return self.serving_default
+        count = len(signature.sources())
+
+        def function(*columns):
+            options = dict(zip(signature.options(), columns[count:], strict=True))
+            return getattr(self._functions, signature.name)(*columns[:count], **options)
+
+        return function
+
+    def _with_defaults(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a call, and the defaults of those that are left out or None."""
+        options = {option: value for option, value in options.items() if value is not None}
+        beam_size = options.get("beam_size")
+        if name == "translate" and isinstance(beam_size, int) and "num_hypotheses" not in options:
+            options["num_hypotheses"] = min(self.decoding.num_hypotheses, beam_size)
         return self.defaults(self.signatures[name]) | options
 
-    def _rows(self, signature, texts, options, batch_size):
+    def _run(
+        self,
+        signature: Signature,
+        texts: Iterable[Any],
+        options: Mapping[str, Any],
+        batch_size: int,
+        errors: str,
+    ):
+        """The results of rows, with their errors where `errors` is "return"."""
         signature = self.signatures[signature.name]
-        run = self._traced(signature)
-        given = self.defaults(signature) | {k: v for k, v in options.items() if v is not None}
-        return request_batches.run(run, signature, texts, given, batch_size)
-
-    def _answer(self, texts, found, problems, errors):
+        texts = texts if isinstance(texts, str) else list(texts)
+        values = self.defaults(signature) | {k: v for k, v in options.items() if v is not None}
+        num_features = None
+        if signature.inputs[0].name == "features":
+            num_features = self.source_tokenizer.size
+        function = self._trace(signature)
+        rows = run_batches(function, signature, texts, values, batch_size, num_features)
+        results, messages = read_rows(signature.name, rows)
         if errors == "return":
-            return found, problems
-        for row, problem in problems.items():
-            if not problem.startswith("text"):
-                raise UserError(problem)
-            log.warning("%s: an empty target for %.40s", problem, texts[row])
-        return found
+            return results, messages
+        for row, message in messages.items():
+            if not message.startswith("text"):
+                raise UserError(message)
+            log.warning("%s: an empty target for %.40s", message, texts[row])
+        return results
 
 
-def _check_vocabularies(first, pair, other):
-    """Refuses a run of an ensemble that reads or writes other tokens than the first."""
+def _check_size(name: str, tokenizer, size: int) -> None:
+    if tokenizer.size != size:
+        raise ValueError(f"{name}: expected {size} entries, the model's, got {tokenizer.size}")
+
+
+def _check_vocabularies(first: Path, pair, other: Path) -> None:
+    """Refuses a run of an ensemble whose vocabularies differ from the first's."""
     for side, one, two in zip(
         ("source", "target"), pair, tokenizers.load_pair(other / "tokenizers"), strict=True
     ):
         if one.vocabulary != two.vocabulary:
             raise UserError(
-                f"{other / 'tokenizers'}: expected the {side} vocabulary of {first}, came another"
+                f"{other / 'tokenizers'}: expected the {side} vocabulary of {first}, got another"
             )

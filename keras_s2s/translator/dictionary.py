@@ -11,44 +11,47 @@ __all__ = ["load", "save", "table"]
 NAME = "dictionary.tsv"
 
 
-def load(run, given=None):
-    """The dictionary of a run: its own, or else the file `given`.
+def load(run: Path | str, default: Path | str | None = None) -> dict[str, str] | None:
+    """Loads the dictionary of a run.
+
+    Args:
+        run: the run directory.
+        default: a file to read if the run has no dictionary of its own.
 
     Returns:
-        {source token: target}, or None where there is none.
+        {source token: target}, or None without a dictionary.
 
     Raises:
         UserError: naming the file and line.
     """
     path = Path(run) / NAME
     if not path.exists():
-        if given is None:
+        if default is None:
             return None
-        path = Path(given)
+        path = Path(default)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: expected a dictionary, came: {error}") from None
-    found = {}
+        raise UserError(f"{path}: expected a dictionary, got: {error}") from None
+    entries = {}
     for number, line in enumerate(lines, 1):
         source, tab, target = line.partition("\t")
         if not (source and tab and target):
-            raise UserError(
-                f"{path}:{number}: expected a source token, a tab and its target, came {line!r}"
-            )
-        found[source] = target
-    return found
+            expected = "expected a source token, a tab and its target"
+            raise UserError(f"{path}:{number}: {expected}, got {line!r}")
+        entries[source] = target
+    return entries
 
 
-def save(run, dictionary) -> None:
-    """Writes it into a run directory; does nothing for None."""
+def save(run: Path | str, dictionary: dict[str, str] | None) -> None:
+    """Writes a dictionary into a run directory; does nothing for None."""
     if dictionary is not None:
         text = "".join(f"{source}\t{target}\n" for source, target in dictionary.items())
         replace_file(Path(run) / NAME, text)
 
 
-def table(dictionary):
-    """A table of strings that gives "" for what it lacks; None without a dictionary."""
+def table(dictionary: dict[str, str] | None) -> tf.lookup.StaticHashTable | None:
+    """Returns a table of strings that gives "" for a missing entry; None without a dictionary."""
     if not dictionary:
         return None
     initializer = tf.lookup.KeyValueTensorInitializer(

@@ -1,5 +1,6 @@
-"""A run directory as what it is: a translator or a forecaster."""
+"""Loading of a run directory as a translator or a forecaster."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from keras_s2s import tokenizers
@@ -12,11 +13,14 @@ __all__ = ["load_run"]
 
 
 def load_run(
-    run, checkpoint: str = "best", shortlist=None, prepare: bool = True
+    run: Path | str | Sequence[Path | str],
+    checkpoint: str = "best",
+    shortlist=None,
+    prepare: bool = True,
 ) -> Translator | Forecaster:
     """Loads a run by the kind of its target; arguments and errors as for `Translator.load`."""
     first = Path(run[0] if isinstance(run, list | tuple) else run)
-    Config.of_run(first)  # says so where there is no run
+    Config.of_run(first)  # raises a clear error for what is no run directory
     target = tokenizers.load_pair(first / "tokenizers")[1]
     kind = Forecaster if isinstance(target, Frames) else Translator
     return kind.load(run, checkpoint, shortlist, prepare)

@@ -1,32 +1,36 @@
-"""The source of a request, texts or frames, and what is wrong with each row's."""
+"""Sources of a request: texts or features, and the errors of their rows."""
+
+from collections.abc import Iterator
 
 import tensorflow as tf
 
 from keras_s2s.data import target_ids
+from keras_s2s.signatures.request_rules import Rule, limit_rule
 
-__all__ = ["FrameSource", "Source", "beyond", "said"]
+__all__ = ["FeatureSource", "TextSource"]
 
 
-class Source:
-    """The texts of a request, cut.
+class TextSource:
+    """The texts of a request, tokenized.
 
     Args:
         text: string tensor [B].
         tokenizers: source and target `Tokenizer`.
-        copies: whether unknown pieces of targets may be copies.
+        copies: whether unknown target tokens may be copies of source tokens.
         caps: see `keras_s2s.signatures.CAPS`.
 
     Attributes:
-        inputs: what `data.make_source` takes, ragged string [B, None], the pieces, cut to
-            `caps["source_length"]`.
-        pieces: the same as they are shown and copied; "" at the end of one of several sources.
-        length: int32 [B], number of pieces before that.
-        sizes: int32 [B], bytes of each text.
+        inputs: ragged string [B, None], the tokens that `data.make_source` takes, at most
+            `caps["source_length"]` of each row.
+        pieces: the same tokens as they are shown and copied; "" at the end of one of several
+            sources.
+        length: int32 [B], number of tokens before they are truncated.
+        num_bytes: int32 [B], size of each text.
     """
 
-    def __init__(self, text, tokenizers, copies, caps):
+    def __init__(self, text, tokenizers, copies: bool, caps: dict[str, int]):
         self.tokenizers, self.copies, self.caps = tokenizers, copies, caps
-        self.sizes = tf.strings.length(text)
+        self.num_bytes = tf.strings.length(text)
         self.batch = tf.shape(text)[0]
         text = tf.strings.substr(text, 0, caps["text_bytes"])
         self.problems = list(tokenizers[0].problems(text))
@@ -35,26 +39,26 @@ class Source:
         self.inputs = pieces[:, : caps["source_length"]]
         self.pieces = tokenizers[0].surface(self.inputs)
 
-    def errors(self):
-        """bool [B] and messages [B] of texts that are too long."""
-        caps, bytes_ = self.caps, self.sizes
-        yield beyond("text bytes", bytes_, caps["text_bytes"])
-        yield beyond("text tokens", self.length, caps["source_length"])
-        yield from self.problems
+    def rules(self) -> Iterator[Rule]:
+        """Yields the rules of `signatures.request_rules` that a row's text must follow."""
+        yield limit_rule("text bytes", self.num_bytes, self.caps["text_bytes"])
+        yield limit_rule("text tokens", self.length, self.caps["source_length"])
+        for is_broken, message in self.problems:
+            yield is_broken, (message,)
 
-    def ids(self, pieces):
-        """Ragged pieces [B, None] -> int32 target ids of the same shape, copies included."""
+    def ids(self, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Returns target ids, copies included, of ragged tokens [B, None], in their shape."""
         return target_ids(self.pieces, pieces, self.tokenizers[1], self.copies)
 
 
-class FrameSource:
-    """The frames of a request; what `Source` is for texts.
+class FeatureSource:
+    """The features of a request; the counterpart of `TextSource`.
 
     Args:
         features: float32 tensor [B, S, F].
         length: int32 tensor [B], real frames of each row.
         tokenizers: `Frames` and the target's `Tokenizer` or `Frames`.
-        copies: not read: a frame cannot be copied.
+        copies: unused: a frame cannot be copied.
         caps: see `keras_s2s.signatures.CAPS`.
 
     Attributes:
@@ -63,44 +67,26 @@ class FrameSource:
         length: int32 [B].
     """
 
-    def __init__(self, features, length, tokenizers, copies, caps):
+    def __init__(self, features, length, tokenizers, copies: bool, caps: dict[str, int]):
         self.tokenizers, self.caps = tokenizers, caps
         self.batch, self.width = tf.shape(features)[0], tf.shape(features)[1]
-        self.length, self.given = tf.broadcast_to(length, [self.batch]), features
-        real = tf.sequence_mask(self.length, self.width)
-        wrong = real & ~tf.reduce_all(tf.math.is_finite(features), 2)  # [B, S]
-        self.broken = tf.reduce_any(wrong, 1)
-        self.beyond = (self.length < 0) | (self.length > self.width)
-        kept = tf.where(self.broken | self.beyond, 0, tf.minimum(self.length, caps["frames"]))
-        self.inputs = tf.RaggedTensor.from_tensor(features, lengths=kept)
-        self.pieces = tf.strings.as_string(tf.ragged.range(kept))
+        self.length = tf.broadcast_to(length, [self.batch])
+        is_real = tf.sequence_mask(self.length, self.width)
+        is_broken = is_real & ~tf.reduce_all(tf.math.is_finite(features), 2)  # [B, S]
+        self.has_broken_frame = tf.reduce_any(is_broken, 1)
+        self.has_wrong_length = (self.length < 0) | (self.length > self.width)
+        has_error = self.has_broken_frame | self.has_wrong_length
+        lengths = tf.where(has_error, 0, tf.minimum(self.length, caps["frames"]))
+        self.inputs = tf.RaggedTensor.from_tensor(features, lengths=lengths)
+        self.pieces = tf.strings.as_string(tf.ragged.range(lengths))
 
-    def errors(self):
-        """bool [B] and messages [B] of rows that cannot be read."""
-        yield (
-            self.beyond,
-            lambda: said(
-                "length: expected 0 to ", self.width, ", the frames sent, came ", self.length
-            ),
-        )
-        yield self.broken, lambda: "features: expected finite numbers in real frames"
-        yield beyond("features frames", self.length, self.caps["frames"])
+    def rules(self) -> Iterator[Rule]:
+        """Yields the rules of `signatures.request_rules` that a row's features must follow."""
+        expected = "length: expected 0 to "
+        yield self.has_wrong_length, (expected, self.width, ", the frames sent, got ", self.length)
+        yield self.has_broken_frame, ("features: expected finite numbers in real frames",)
+        yield limit_rule("features frames", self.length, self.caps["frames"])
 
-    def ids(self, pieces):
-        """Ragged pieces [B, None] -> int32 target ids of the same shape."""
+    def ids(self, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Returns target ids of ragged tokens [B, None], in their shape."""
         return self.tokenizers[1].ids(pieces)
-
-
-def beyond(name, value, high):
-    """A check: rows bool [B] whose value [B] is above `high`, and their message, a function."""
-    return value > high, lambda: said(f"{name}: expected 0 to {high}, came", value)
-
-
-def said(*parts):
-    """A message: Python strings and tensors [B] of numbers, which follow words after a blank."""
-    first = [f"{parts[0]} ", *parts[1:]] if len(parts) == 2 else parts
-    strings = [
-        x if isinstance(x, str) else tf.strings.as_string(x, shortest=x.dtype.is_floating)
-        for x in first
-    ]
-    return tf.strings.join(strings)

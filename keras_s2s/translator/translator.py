@@ -1,36 +1,40 @@
-"""Strings -> strings: tokenizers, model and search as one."""
+"""Translators: strings or features -> strings, with tokenizers, model and search as one object."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
 
 from keras_s2s.signatures.fields import ATTENTION, SAMPLE, SCORE, TRANSLATE
-from keras_s2s.translator import responses
-from keras_s2s.translator.base_translator import Served
+from keras_s2s.translator.base_translator import BaseTranslator
 
 __all__ = ["Translator"]
 
 
-class Translator(Served):
+class Translator(BaseTranslator):
     """A model with its tokenizers.
 
     Args:
         model: a `Seq2Seq` or an `Ensemble`; decoding runs in float32 whatever its policy.
         source_tokenizer, target_tokenizer: `Tokenizer`s of the model's vocabularies; `Frames`
-            for a source of vectors, whose "texts" are then float arrays [S, F].
+            for a source of features, whose "texts" are then float arrays [S, F].
         decoding: default options of search; `Decoding()` when None.
-        caps: what one text may cost, over `keras_s2s.signatures.CAPS`.
+        caps: limits on the cost of a text, over `keras_s2s.signatures.CAPS`.
         dictionary: {source token: target}, for `replace_unknown`.
-        shortlist: the target tokens that a search may give; None is all. Every other one is unknown
-            to it, while `score` and `attention` know them all. No other translator may share the
-            model.
+        shortlist: the target tokens that a search may use; None is all. Other tokens are unknown
+            to a search, while `score` and `attention` use all of them. With a shortlist the
+            constructor calls `prepare`, and no other translator may share the model.
 
     Attributes:
         tables: `tf.Module` of what an export must track besides the model's variables.
 
     Raises:
         ValueError: when a vocabulary and the model differ in size, or for a `shortlist` of an
-            ensemble or of tokens that there are not.
+            ensemble or of tokens that the vocabulary lacks.
     """
 
-    def translate(self, texts, *, batch_size=32, **options):
-        """The best target of each text.
+    def translate(self, texts: Iterable[Any], *, batch_size: int = 32, **options) -> list[str]:
+        """Returns the best target of each text.
 
         Args:
             texts: list of strings, or of float arrays [S, F].
@@ -38,42 +42,54 @@ class Translator(Served):
             **options: inputs of `keras_s2s.signatures.TRANSLATE` such as `beam_size` or
                 `constraints`: one value, or a list with one for each text. The lists among them
                 (`constraints`, `disallowed`, `prefix_tokens`) are lists of strings, or strings
-                with one item a line. None takes the run's default.
+                with one item per line. None is the run's default.
 
         Returns:
             list of strings, one for every text, also for an empty one.
 
         Raises:
-            UserError: a ValueError, naming an option that is out of its range.
+            UserError: a ValueError, naming an option that is out of bounds.
         """
-        found = self.decode(texts, batch_size=batch_size, **options)
-        return [hypotheses[0].text if hypotheses else "" for hypotheses in found]
+        rows = self.decode(texts, batch_size=batch_size, **options)
+        return [hypotheses[0].text if hypotheses else "" for hypotheses in rows]
 
-    def decode(self, texts, *, batch_size=32, errors="raise", **options):
-        """All hypotheses of each text; arguments as for `translate`.
+    def decode(
+        self, texts: Iterable[Any], *, batch_size: int = 32, errors: str = "raise", **options
+    ):
+        """Returns all hypotheses of each text; arguments as for `translate`.
 
         Args:
-            errors: `"raise"`, or `"return"` to get {row: message} beside the result, in which
+            errors: `"raise"`, or `"return"` to get {row: message} besides the result, in which
                 such a row has no hypothesis.
 
         Returns:
             for each text a list of `Hypothesis`, best first.
         """
-        options = self._options("translate", options)
-        return self._hypotheses(TRANSLATE, texts, options, batch_size, errors)
+        options = self._with_defaults("translate", options)
+        return self._run(TRANSLATE, texts, options, batch_size, errors)
 
-    def sample(self, texts, *, batch_size=32, errors="raise", **options):
-        """Targets drawn for each text, the likeliest first; otherwise as `decode`.
+    def sample(
+        self, texts: Iterable[Any], *, batch_size: int = 32, errors: str = "raise", **options
+    ):
+        """Samples targets of each text, the likeliest first; otherwise as `decode`.
 
         Args:
             **options: inputs of `keras_s2s.signatures.SAMPLE` such as `num_samples`, `top_p` and
-                `seed`; equal seeds draw equal targets.
+                `seed`; equal seeds give equal targets.
         """
-        options = self._options("sample", options)
-        return self._hypotheses(SAMPLE, texts, options, batch_size, errors)
+        options = self._with_defaults("sample", options)
+        return self._run(SAMPLE, texts, options, batch_size, errors)
 
-    def score(self, texts, targets=None, target_tokens=None, *, batch_size=32, errors="raise"):
-        """How likely the model holds given targets.
+    def score(
+        self,
+        texts: Iterable[Any],
+        targets: Any = None,
+        target_tokens: Any = None,
+        *,
+        batch_size: int = 32,
+        errors: str = "raise",
+    ):
+        """Returns the log-probabilities of given targets.
 
         Args:
             texts: list of strings.
@@ -83,43 +99,41 @@ class Translator(Served):
         Returns:
             list of `Score`.
         """
-        given = {"target": targets, "target_tokens": target_tokens}
-        rows = self._rows(SCORE, texts, given, batch_size)
-        found, problems = responses.split(rows, responses.score)
-        return self._answer(texts, found, problems, errors)
+        options = {"target": targets, "target_tokens": target_tokens}
+        return self._run(SCORE, texts, options, batch_size, errors)
 
-    def attention(self, texts, targets=None, target_tokens=None, *, batch_size=8, errors="raise"):
-        """What the model attends to; arguments as for `score`.
+    def attention(
+        self,
+        texts: Iterable[Any],
+        targets: Any = None,
+        target_tokens: Any = None,
+        *,
+        batch_size: int = 8,
+        errors: str = "raise",
+    ):
+        """Returns all attention maps of the model; arguments as for `score`.
 
         With `errors="return"` a row with an error has no tokens.
 
         Returns:
             list of `Attention`.
         """
-        given = {"target": targets, "target_tokens": target_tokens}
-        rows = self._rows(ATTENTION, texts, given, batch_size)
-        found, problems = responses.split(rows, responses.attention)
-        return self._answer(texts, found, problems, errors)
+        options = {"target": targets, "target_tokens": target_tokens}
+        return self._run(ATTENTION, texts, options, batch_size, errors)
 
-    def graph(self, *inputs, **options):
-        """The signature `translate` as a function of tensors; what is left out has its default."""
-        described = self.signatures["translate"]
-        count = len(described.inputs) - len(described.options())
-        given = self.constants(described) | dict(zip(described.options(), inputs[count:]))
-        given |= options
-        return self._graphs.translate(*inputs[:count], **given)
+    def translate_tensors(self, *inputs, **options) -> dict[str, tf.Tensor]:
+        """The signature `translate` as a function of tensors; left-out options have defaults."""
+        signature = self.signatures["translate"]
+        count = len(signature.sources())
+        values = self.constants(signature) | dict(zip(signature.options(), inputs[count:]))
+        return self._functions.translate(*inputs[:count], **(values | options))
 
-    def graph_default(self, *source):
-        """The `serving_default` signature: `graph` under the default options, best hypothesis."""
-        outputs = self._graphs.translate(
+    def serving_default(self, *source) -> dict[str, tf.Tensor]:
+        """The signature `serving_default`: the best hypothesis under the default options."""
+        outputs = self._functions.translate(
             *source,
             alignment=self.decoding.needs_alignment(),
-            extras=self.decoding.needs_extras() or bool(self.target_tokenizer.opening),
+            constrained=self.decoding.needs_constraints() or bool(self.target_tokenizer.opening),
             **self.constants(self.signatures["translate"]),
         )
         return {"text": outputs["text"][:, 0], "score": outputs["score"][:, 0]}
-
-    def _hypotheses(self, signature, texts, options, batch_size, errors):
-        rows = self._rows(signature, texts, options, batch_size)
-        found, problems = responses.split(rows, responses.hypotheses)
-        return self._answer(texts, found, problems, errors)

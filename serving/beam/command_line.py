@@ -3,7 +3,6 @@
 import argparse
 from typing import NoReturn
 
-from keras_s2s.serving.client.arguments import LISTS
 from keras_s2s.signatures.fields import TRANSLATE, Field
 
 __all__ = ["FORMATS", "PROG", "parse"]
@@ -63,11 +62,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 def _add_option(group: argparse._ArgumentGroup, field: Field) -> None:
     """Adds the flag of an option, spelled with hyphens and with underscores."""
     flags = list(dict.fromkeys([f"--{field.name.replace('_', '-')}", f"--{field.name}"]))
-    meaning = field.meaning.replace("%", "%%")
+    meaning = field.description.replace("%", "%%")
     if field.dtype == "bool":
         action = argparse.BooleanOptionalAction
         group.add_argument(*flags, action=action, default=None, help=meaning)
-    elif field.name in LISTS:
+    elif field.is_list:
         meaning = meaning.replace("one a line", "blanks between")
         group.add_argument(*flags, nargs="+", action="extend", metavar="TEXT", help=meaning)
     elif field.dtype == "string":

@@ -3,11 +3,12 @@
 import os
 from typing import Any
 
-from keras_s2s.serving.client import arguments
 from keras_s2s.serving.client.metadata import SignatureInfo
 from keras_s2s.serving.errors import InvalidArgument, OutOfRange, ResourceExhausted, RowError
 from keras_s2s.serving.server.local_model import LocalModel
-from keras_s2s.signatures.fields import TRANSLATE, Hypothesis
+from keras_s2s.signatures.fields import TRANSLATE
+from keras_s2s.signatures.requests import search_inputs
+from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["Engine"]
 
@@ -36,7 +37,7 @@ class Engine:
         alignment: bool = False,
     ) -> None:
         self._options, self._alignment = dict(options or {}), alignment
-        arguments.search_inputs(TRANSLATE, [""], self._options)
+        search_inputs(TRANSLATE, [""], self._options)
         self._model = LocalModel(directory)
         try:
             # Checked now: in a run it would be an error of every row.
@@ -51,7 +52,7 @@ class Engine:
             raise ValueError(f"expected the signature {TRANSLATE.name}, got {names or 'none'}")
         signature = signatures[TRANSLATE.name]
         inputs = ["text", *self._options]
-        outputs = [field.name for field in TRANSLATE.outputs if not field.optional]
+        outputs = [field.name for field in TRANSLATE.outputs if not field.is_optional]
         with_values = {"text", *self._options, *signature.defaults}
         for kind, required, available in (
             ("input", inputs, set(signature.inputs)),

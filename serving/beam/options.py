@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_s2s.serving.client import arguments
-from keras_s2s.signatures.fields import TRANSLATE, Field
+from keras_s2s.signatures.fields import LIST_INPUTS, TRANSLATE, Field
+from keras_s2s.signatures.requests import search_inputs
 
 __all__ = ["check_options"]
 
@@ -28,9 +28,9 @@ def check_options(options: dict[str, Any]) -> dict[str, Any]:
     """
     for name, value in options.items():
         has_many_values = isinstance(value, list | tuple | np.ndarray) and np.ndim(value)
-        if has_many_values and name not in arguments.LISTS:
+        if has_many_values and name not in LIST_INPUTS:
             raise ValueError(f"{name}: expected one value for all texts, got {value!r}")
-    columns = arguments.search_inputs(TRANSLATE, [""], options)
+    columns = search_inputs(TRANSLATE, [""], options)
     del columns["text"]
     for name, column in columns.items():
         _check_bounds(TRANSLATE.options()[name], column[0])

@@ -24,7 +24,7 @@ from keras_s2s.serving.beam import exports, io
 from keras_s2s.serving.beam.counters import count
 from keras_s2s.serving.beam.optional_beam import DoFn, PTransform, check_beam_installed
 from keras_s2s.serving.beam.options import check_options
-from keras_s2s.signatures.fields import Hypothesis
+from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["Result", "Translate", "main"]
 

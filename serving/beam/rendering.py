@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_s2s.serving.beam.ordered_output import Element, to_element
 from keras_s2s.serving.beam.pipeline import Result
-from keras_s2s.signatures.fields import Hypothesis
+from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["hypothesis_to_dict", "render"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_s2s.serving.client import arguments, responses, streaming
+from keras_s2s.serving.client import responses, streaming
 from keras_s2s.serving.client.connection import Connection
 from keras_s2s.signatures.fields import (
     ATTENTION,
@@ -21,12 +21,10 @@ from keras_s2s.signatures.fields import (
     SAMPLE,
     SCORE,
     TRANSLATE,
-    Attention,
-    Forecast,
-    Hypothesis,
-    Score,
     Signature,
 )
+from keras_s2s.signatures.requests import search_inputs, target_inputs
+from keras_s2s.signatures.responses import Attention, Forecast, Hypothesis, Score
 
 __all__ = ["Client"]
 
@@ -128,7 +126,7 @@ class Client(Connection):
         Raises:
             ValueError, RowError, CallError, UnexpectedReply: as `translate`.
         """
-        inputs = arguments.search_inputs(FORECAST, frames, {"steps": steps})
+        inputs = search_inputs(FORECAST, frames, {"steps": steps})
         return self._run(FORECAST, inputs, timeout)
 
     def stream(
@@ -200,7 +198,7 @@ class Client(Connection):
             CallError: if the call fails.
             UnexpectedReply: if the model's outputs do not match the signature.
         """
-        inputs = arguments.target_inputs(texts, targets, target_tokens)
+        inputs = target_inputs(texts, targets, target_tokens)
         return self._run(SCORE, inputs, timeout)
 
     def attention(
@@ -223,7 +221,7 @@ class Client(Connection):
         Raises:
             ValueError, RowError, CallError, UnexpectedReply: as `score`.
         """
-        inputs = arguments.target_inputs(texts, targets, target_tokens)
+        inputs = target_inputs(texts, targets, target_tokens)
         return self._run(ATTENTION, inputs, timeout)
 
     def _search(
@@ -234,7 +232,7 @@ class Client(Connection):
         timeout: float | None,
         options: dict[str, Any],
     ) -> list[list[Hypothesis]]:
-        inputs = arguments.search_inputs(signature, texts, options)
+        inputs = search_inputs(signature, texts, options)
         return self._run(signature, inputs, timeout, () if alignment else ("alignment",))
 
     def _run(

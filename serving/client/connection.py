@@ -18,6 +18,7 @@ from keras_s2s.serving.client.metadata import (
     read_version_statuses,
 )
 from keras_s2s.serving.errors import DeadlineExceeded, NotFound, Unavailable, UnexpectedReply
+from keras_s2s.signatures.arrays import to_array, to_text
 
 __all__ = ["Connection"]
 
@@ -78,7 +79,7 @@ class Connection:
 
         Args:
             signature: name of the signature, such as `"serving_default"`.
-            inputs: arrays by name, or Python values, which `tensor_codec.to_array` converts
+            inputs: arrays by name, or Python values, which `signatures.arrays.to_array` converts
                 (integers to int32, other numbers to float32, str to UTF-8).
             outputs: names of the outputs to return; None returns all.
             timeout: time limit of this call in seconds; None uses the client's.
@@ -97,7 +98,7 @@ class Connection:
             output_filter=[] if outputs is None else list(outputs),
         )
         for name, value in inputs.items():
-            tensor_codec.encode(tensor_codec.to_array(value, name), request.inputs[name])
+            tensor_codec.encode(to_array(value, name), request.inputs[name])
         response = self._call(self._predict, request, timeout)
         return {name: _decode_output(name, proto) for name, proto in response.outputs.items()}
 
@@ -168,4 +169,4 @@ def _decode_output(name: str, proto: Any) -> np.ndarray:
         array = tensor_codec.decode(proto)
     except ValueError as error:
         raise UnexpectedReply(f"the output {name!r} cannot be read: {error}") from error
-    return tensor_codec.to_text(array) if array.dtype == np.object_ else array
+    return to_text(array) if array.dtype == np.object_ else array

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_s2s.serving import messages, tensor_codec
+from keras_s2s.signatures.arrays import to_text
 
 __all__ = [
     "Metadata",
@@ -115,4 +116,4 @@ def _tensor_info(info: Any) -> TensorInfo:
 
 def _values(proto: Any) -> np.ndarray:
     array = tensor_codec.decode(proto)
-    return tensor_codec.to_text(array) if array.dtype == np.object_ else array
+    return to_text(array) if array.dtype == np.object_ else array

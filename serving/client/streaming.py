@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from keras_s2s.serving.client import arguments
-from keras_s2s.signatures.fields import Hypothesis, Signature
+from keras_s2s.signatures.fields import Signature
+from keras_s2s.signatures.requests import search_inputs
+from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["stream"]
 
@@ -49,7 +51,7 @@ def stream(
     if not isinstance(text, str | bytes):
         raise ValueError(f"text must be one string, not {text!r}")
     options = _single_hypothesis_options(signature, options)
-    inputs = arguments.search_inputs(signature, [text], options)
+    inputs = search_inputs(signature, [text], options)
     max_new_tokens = int(inputs.get("max_new_tokens", [0])[0])  # one value or a list of one
     options.pop("max_new_tokens", None)
     return _grow(translate, text, arguments.check_chunk(chunk), max_new_tokens, options)

@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from keras_s2s.serving.edge.requests import Row, Source
+from keras_s2s.serving.edge.requests import RequestRow, RequestSource
 from keras_s2s.serving.edge.text_processor import END_TOKEN, TextProcessor
-from keras_s2s.signatures.fields import MISSING_SCORE, Hypothesis
+from keras_s2s.signatures.fields import MISSING_SCORE
+from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["read_hypotheses"]
 
 
 def read_hypotheses(
-    processor: TextProcessor, outputs: dict[str, np.ndarray], source: Source, row: Row
+    processor: TextProcessor, outputs: dict[str, np.ndarray], source: RequestSource, row: RequestRow
 ) -> list[Hypothesis]:
     """Reads the hypotheses of one text.
 

@@ -1,125 +1,142 @@
-"""An edge translator asked as a served model is: arrays in, arrays out."""
+"""Requests to an edge translator as to a served model: arrays in, arrays out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from keras_s2s.serving.client.arguments import LISTS
-from keras_s2s.signatures.fields import MISSING_SCORE, SCORE, SERVING_DEFAULT, TRANSLATE
+from keras_s2s.signatures.arrays import string_array
+from keras_s2s.signatures.fields import (
+    LIST_INPUTS,
+    MISSING_SCORE,
+    SCORE,
+    SERVING_DEFAULT,
+    TRANSLATE,
+)
+from keras_s2s.signatures.responses import Hypothesis, Score
 
-__all__ = ["SIGNATURES", "predict"]
+__all__ = ["EDGE_SIGNATURES", "predict"]
 
-SIGNATURES = {one.name: one for one in (SERVING_DEFAULT, TRANSLATE, SCORE)}
-BATCH = 4
+EDGE_SIGNATURES = {signature.name: signature for signature in (SERVING_DEFAULT, TRANSLATE, SCORE)}
+BATCH_SIZE = 4
 
 
-def predict(translator, signature, inputs, timeout=None) -> dict:
+def predict(
+    translator, signature: str, inputs: Mapping[str, np.ndarray], timeout: float | None = None
+) -> dict[str, np.ndarray]:
     """Answers a request of `SERVING_DEFAULT`, `TRANSLATE` or `SCORE`.
 
     Args:
         translator: an `EdgeTranslator`.
         signature: its name.
         inputs: arrays [B] by name, strings as bytes; an option left out has its default.
-        timeout: seconds, after which it stops; None is no limit.
+        timeout: seconds after which it stops; None is no limit.
 
     Returns:
         Arrays by name, shaped as `keras_s2s.signatures` says; strings as object arrays of bytes.
 
     Raises:
-        ValueError: naming a signature or an input that there is not, or one that is missing.
+        ValueError: naming an unknown signature, or an input that is unknown or missing.
         TimeoutError: the time is over.
     """
-    if signature not in SIGNATURES:
-        raise ValueError(f"signature: expected one of {', '.join(SIGNATURES)}, came {signature!r}")
-    known = SIGNATURES[signature].input_names()
-    wrong = sorted(inputs.keys() - {*known})
-    if wrong or "text" not in inputs:
-        raise ValueError(f"inputs: expected text and some of {known}, came {sorted(inputs)}")
-    given = {name: _column(value) for name, value in inputs.items()}
-    texts = given.pop("text")
+    if signature not in EDGE_SIGNATURES:
+        known = ", ".join(EDGE_SIGNATURES)
+        raise ValueError(f"signature: expected one of {known}, got {signature!r}")
+    names = EDGE_SIGNATURES[signature].input_names()
+    if inputs.keys() - {*names} or "text" not in inputs:
+        raise ValueError(f"inputs: expected text and some of {names}, got {sorted(inputs)}")
+    columns = {name: np.asarray(value).tolist() for name, value in inputs.items()}
+    texts = columns.pop("text")
     if signature == SCORE.name:
-        return _score(translator, texts, given, timeout)
-    for name in LISTS & given.keys():
-        given[name] = [[item for item in _lines(one) if item] for one in given[name]]
-    found, problems = translator.decode(
-        texts, batch_size=BATCH, errors="return", timeout=timeout, **given
+        return _score(translator, texts, columns, timeout)
+    for name in LIST_INPUTS & columns.keys():
+        columns[name] = [[item for item in _lines(row) if item] for row in columns[name]]
+    rows, errors = translator.decode(
+        texts, batch_size=BATCH_SIZE, errors="return", timeout=timeout, **columns
     )
     if signature == SERVING_DEFAULT.name:
-        best = [row[0] if row else None for row in found]
-        text = [one.text if one else "" for one in best]
-        score = [one.score if one else MISSING_SCORE for one in best]
-        return {"text": _strings(text), "score": np.array(score, np.float32)}
-    wanted = given.get("num_hypotheses", [translator.defaults["num_hypotheses"]] * len(texts))
-    wanted = [count for i, count in enumerate(wanted) if i not in problems]
-    return _found(translator, texts, found, problems, max([1, *wanted]))
+        best = [row[0] if row else None for row in rows]
+        scores = [hypothesis.score if hypothesis else MISSING_SCORE for hypothesis in best]
+        strings = string_array(hypothesis.text if hypothesis else "" for hypothesis in best)
+        return {"text": strings, "score": np.array(scores, np.float32)}
+    default = [translator.defaults["num_hypotheses"]] * len(texts)
+    widths = columns.get("num_hypotheses", default)
+    width = max([1, *(count for row, count in enumerate(widths) if row not in errors)])
+    return _hypotheses(translator, texts, rows, errors, width)
 
 
-def _found(translator, texts, found, problems, width):
-    rows, flat = (
-        len(texts),
-        [(i, k, one) for i, row in enumerate(found) for k, one in enumerate(row)],
-    )
-    longest = max([0, *(len(one.tokens) for *_, one in flat)])
+def _hypotheses(
+    translator,
+    texts: Sequence[bytes],
+    rows: Sequence[Sequence[Hypothesis]],
+    errors: Mapping[int, str],
+    width: int,
+) -> dict[str, np.ndarray]:
+    """The outputs of `translate`."""
+    batch, flat = len(texts), [(i, k, x) for i, row in enumerate(rows) for k, x in enumerate(row)]
+    longest = max([0, *(len(hypothesis.tokens) for *_, hypothesis in flat)])
     sources = [translator.source_tokens(text) for text in texts]
-    seen = max([1, *map(len, sources)])
-    made = {
-        "text": np.full([rows, width], b"", np.object_),
-        "score": np.full([rows, width], MISSING_SCORE, np.float32),
-        "log_prob": np.full([rows, width], MISSING_SCORE, np.float32),
-        "tokens": np.full([rows, width, longest], b"", np.object_),
-        "token_log_probs": np.full([rows, width, longest + 1], MISSING_SCORE, np.float32),
-        "lengths": np.zeros([rows, width], np.int32),
-        "finished": np.zeros([rows, width], bool),
-        "source_tokens": _padded(sources, seen),
-        "error": _strings([problems.get(i, "") for i in range(rows)]),
-        "alignment": np.zeros([rows, width, longest, seen], np.float32),
+    source_length = max([1, *map(len, sources)])
+    outputs = {
+        "text": np.full([batch, width], b"", np.object_),
+        "score": np.full([batch, width], MISSING_SCORE, np.float32),
+        "log_prob": np.full([batch, width], MISSING_SCORE, np.float32),
+        "tokens": np.full([batch, width, longest], b"", np.object_),
+        "token_log_probs": np.full([batch, width, longest + 1], MISSING_SCORE, np.float32),
+        "lengths": np.zeros([batch, width], np.int32),
+        "finished": np.zeros([batch, width], bool),
+        "source_tokens": _padded(sources, source_length),
+        "error": _error_column(errors, batch),
+        "alignment": np.zeros([batch, width, longest, source_length], np.float32),
     }
-    for i, k, one in flat:
-        size = len(one.tokens)
-        made["text"][i, k] = one.text.encode()
-        made["tokens"][i, k, :size] = _strings(one.tokens)
-        made["token_log_probs"][i, k, : size + 1] = one.token_log_probs
-        made["alignment"][i, k, :size, : one.alignment.shape[1]] = one.alignment
-        made["lengths"][i, k] = size
+    for i, k, hypothesis in flat:
+        size, alignment = len(hypothesis.tokens), hypothesis.alignment
+        outputs["text"][i, k] = hypothesis.text.encode()
+        outputs["tokens"][i, k, :size] = string_array(hypothesis.tokens)
+        outputs["token_log_probs"][i, k, : size + 1] = hypothesis.token_log_probs
+        outputs["alignment"][i, k, :size, : alignment.shape[1]] = alignment
+        outputs["lengths"][i, k] = size
         for name in ("score", "log_prob", "finished"):
-            made[name][i, k] = getattr(one, name)
-    return made
+            outputs[name][i, k] = getattr(hypothesis, name)
+    return outputs
 
 
-def _score(translator, texts, given, timeout):
-    blank = [""] * len(texts)
-    targets, tokens = given.get("target", blank), given.get("target_tokens", blank)
-    found, problems = translator.score_rows(texts, targets, tokens, timeout)
-    widths = {
-        name: max([1, *(len(getattr(one, name)) for one in found)]) for name in ("tokens", "words")
+def _score(
+    translator, texts: Sequence[bytes], columns: Mapping[str, Any], timeout: float | None
+) -> dict[str, np.ndarray]:
+    """The outputs of `score`."""
+    empty = [""] * len(texts)
+    targets, tokens = columns.get("target", empty), columns.get("target_tokens", empty)
+    scores, errors = translator.score_rows(texts, targets, tokens, timeout)
+    return {
+        "log_prob": np.array([score.log_prob for score in scores], np.float32),
+        "error": _error_column(errors, len(texts)),
+        **_units(scores, "tokens", "token_log_probs"),
+        **_units(scores, "words", "word_log_probs"),
     }
-    made = {
-        "log_prob": np.array([one.log_prob for one in found], np.float32),
-        "error": _strings([problems.get(i, "") for i in range(len(texts))]),
-    }
-    for name, values in (("tokens", "token_log_probs"), ("words", "word_log_probs")):
-        made[name] = _padded([getattr(one, name) for one in found], widths[name])
-        made[values] = np.full([len(texts), widths[name]], MISSING_SCORE, np.float32)
-        for i, one in enumerate(found):
-            made[values][i, : len(getattr(one, values))] = getattr(one, values)
-    return made
 
 
-def _column(value):
-    """A vector as a list of what Python callers pass."""
-    return np.asarray(value).tolist()
+def _units(scores: Sequence[Score], strings: str, log_probs: str) -> dict[str, np.ndarray]:
+    """Tokens or words and their log-probabilities, padded to the longest row."""
+    rows, numbers = ([getattr(score, name) for score in scores] for name in (strings, log_probs))
+    width = max([1, *map(len, rows)])
+    values = np.full([len(scores), width], MISSING_SCORE, np.float32)
+    for number, row in enumerate(numbers):
+        values[number, : len(row)] = row
+    return {strings: _padded(rows, width), log_probs: values}
 
 
-def _lines(value):
+def _error_column(errors: Mapping[int, str], batch: int) -> np.ndarray:
+    return string_array(errors.get(row, "") for row in range(batch))
+
+
+def _lines(value: str | bytes) -> list[str]:
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else value).split("\n")
 
 
-def _strings(texts):
-    column = np.empty(len(texts), np.object_)
-    column[:] = [text.encode() for text in texts]
-    return column
-
-
-def _padded(rows, width):
-    made = np.full([len(rows), width], b"", np.object_)
-    for i, row in enumerate(rows):
-        made[i, : len(row)] = _strings(row)
-    return made
+def _padded(rows: Sequence[Sequence[str]], width: int) -> np.ndarray:
+    """Rows of strings as an object array [B, width] of bytes."""
+    padded = np.full([len(rows), width], b"", np.object_)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = string_array(row)
+    return padded

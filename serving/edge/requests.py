@@ -1,66 +1,111 @@
-"""A request to an edge translator: texts and options as ids, and what is wrong with each row.
+"""Requests to an edge translator: texts and options as ids, and the error of each row.
 
 The rules, their order and their messages are those of a served model.
 """
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from keras_s2s.serving.edge.tokenizer import END, UNKNOWN, UNKNOWN_ID
 from keras_s2s.signatures.fields import TRANSLATE
+from keras_s2s.signatures.option_groups import active_options, constraint_options
+from keras_s2s.signatures.request_rules import (
+    PHRASES,
+    PREFIXES,
+    ListValues,
+    Rule,
+    bound_rules,
+    limit_rule,
+    search_rules,
+    target_rules,
+)
 
-__all__ = ["Row", "Source", "in_use", "read_row", "read_source"]
+__all__ = [
+    "RequestRow",
+    "RequestSource",
+    "needs_constraints",
+    "target_error",
+    "target_ids",
+    "tokenize_options",
+    "tokenize_source",
+]
+
+MAX_RATIO = 100.0
 
 
 @dataclass
-class Source:
-    """A text, cut.
+class RequestSource:
+    """A source text, tokenized.
 
     Attributes:
-        pieces: its strings, those within the cap.
+        pieces: its tokens, at most as many as the cap.
         ids, copy_ids: with the end; `copy_ids` for a model that copies.
-        length: number of pieces, before they were cut.
-        error: what is wrong with it, or "".
+        length: number of tokens before they are truncated.
+        error: its error message, or "".
     """
 
-    pieces: list
-    ids: list
-    copy_ids: list
+    pieces: list[str]
+    ids: list[int]
+    copy_ids: list[int]
     length: int
     error: str
 
 
 @dataclass
-class Row:
-    """What is asked of a text: `options` by name, and its lists of ids; `strange` are the pieces of
-    the constraints that no target can hold."""
+class RequestRow:
+    """The options of one row.
 
-    options: dict
-    error: str
-    prefix: list = field(default_factory=list)
-    constraints: list = field(default_factory=list)
-    strange: list = field(default_factory=list)
-    disallowed: list = field(default_factory=list)
+    Attributes:
+        options: values by name; `min_length` and `max_length` after ratios and `max_new_tokens`.
+        error: the row's error message, or "".
+        prefix: ids of the prefix.
+        constraints, disallowed: lists of sequences of ids.
+        unknown: tokens of the constraints that no target can hold.
+    """
+
+    options: dict[str, Any]
+    error: str = ""
+    prefix: list[int] = field(default_factory=list)
+    constraints: list[list[int]] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    disallowed: list[list[int]] = field(default_factory=list)
 
 
-def read_source(text, tokenizers, caps) -> Source:
-    """Cuts a text, a str or bytes."""
+def tokenize_source(text: str | bytes, tokenizers, caps: dict[str, int]) -> RequestSource:
+    """Tokenizes a source text.
+
+    Args:
+        text: the text.
+        tokenizers: source and target tokenizer.
+        caps: see `keras_s2s.signatures.CAPS`.
+    """
     raw = text if isinstance(text, bytes) else text.encode()
     pieces = tokenizers[0].pieces(raw[: caps["text_bytes"]])
-    error = _beyond("text bytes", len(raw), caps["text_bytes"])
-    error = error or _beyond("text tokens", len(pieces), caps["source_length"])
+    rules = [
+        limit_rule("text bytes", len(raw), caps["text_bytes"]),
+        limit_rule("text tokens", len(pieces), caps["source_length"]),
+    ]
     kept = pieces[: caps["source_length"]]
     ids = [*tokenizers[0].ids(kept), END]
-    copies = [*target_ids(kept, kept, tokenizers[1], True), END]
-    return Source(kept, ids, copies, len(pieces), error)
+    copy_ids = [*target_ids(kept, kept, tokenizers[1], True), END]
+    return RequestSource(kept, ids, copy_ids, len(pieces), _first_error(rules))
 
 
-def target_ids(source, pieces, target, copies):
-    """The ids of target pieces; an unknown one that stands in the source is its copy."""
+def target_ids(source: list[str], pieces: list[str], target, copies: bool) -> list[int]:
+    """Returns the ids of target tokens; an unknown token that the source contains is its copy.
+
+    Args:
+        source: the source's tokens.
+        pieces: tokens of a target.
+        target: the target's tokenizer.
+        copies: whether the model copies.
+    """
     ids = target.ids(pieces)
     if not copies:
         return ids
-    first = {piece: place for place, piece in reversed(list(enumerate(source)))}
+    first = {piece: position for position, piece in reversed(list(enumerate(source)))}
     size = len(target.vocabulary)
     return [
         size + first[piece] if number == UNKNOWN_ID and piece in first else number
@@ -68,134 +113,121 @@ def target_ids(source, pieces, target, copies):
     ]
 
 
-def read_row(given, source, target, copies, caps) -> Row:
-    """What is asked of a text.
+def tokenize_options(
+    values: Mapping[str, Any], source: RequestSource, target, copies: bool, caps: dict[str, int]
+) -> RequestRow:
+    """Tokenizes the options of one row and checks them.
 
     Args:
-        given: every option of `translate` but the text, by name.
-        source: `Source`.
-        target: its tokenizer.
+        values: every option of `translate` by name.
+        source: the row's source.
+        target: the target's tokenizer.
         copies: whether the model copies.
         caps: see `keras_s2s.signatures.CAPS`.
     """
 
-    def ids(pieces):
+    def ids(pieces: list[str]) -> list[int]:
         return target_ids(source.pieces, pieces, target, copies)
 
-    row = Row(dict(given), "")
-    text, tokens = given["target_prefix"], _items(given["prefix_tokens"])
-    row.prefix = ids([*target.pieces(_raw(text)), *tokens])
-    for one in _items(given["constraints"]):
-        pieces = target.pieces(_raw(one))
+    row = RequestRow(dict(values))
+    prefix_tokens = _items(values["prefix_tokens"])
+    row.prefix = ids([*target.pieces(_raw(values["target_prefix"])), *prefix_tokens])
+    for phrase in _items(values["constraints"]):
+        pieces = target.pieces(_raw(phrase))
         row.constraints += [ids(pieces)] if pieces else []
-        row.strange += [
+        row.unknown += [
             piece
             for piece, number in zip(pieces, ids(pieces))
             if number == UNKNOWN_ID and piece != UNKNOWN
         ]
-    for one in _items(given["disallowed"]):
-        alone = ids([one])
-        known = alone[0] != UNKNOWN_ID or one == UNKNOWN
-        row.disallowed += [ids(target.pieces(_raw(one))), *([alone] if known else [])]
+    for phrase in _items(values["disallowed"]):
+        single = ids([phrase])
+        is_known = single[0] != UNKNOWN_ID or phrase == UNKNOWN
+        row.disallowed += [ids(target.pieces(_raw(phrase))), *([single] if is_known else [])]
     row.disallowed = [x for x in row.disallowed if 0 < len(x) <= caps["max_length"]]
-    shortest, longest = _lengths(given, len(row.prefix), source.length)
-    row.options |= {"min_length": shortest, "max_length": longest}
-    row.error = next(filter(None, _problems(given, row, source, longest, caps)), "")
+    min_length, max_length = _lengths(values, len(row.prefix), source.length)
+    row.options |= {"min_length": min_length, "max_length": max_length}
+    row.error = _options_error(values, row, source, caps)
     return row
 
 
-def in_use(row) -> bool:
-    """Whether a row asks for more than the plain beam."""
-    o = row.options
-    return bool(
-        o["coverage_penalty"]
-        or o["no_repeat_ngram"]
-        or o["repetition_penalty"] != 1
-        or row.prefix
-        or row.disallowed
-        or row.constraints
-        or o["beam_groups"] > 1
-        or o["alternatives_at"] >= 0
-    )
+def needs_constraints(row: RequestRow) -> bool:
+    """Whether a row needs a constrained beam search."""
+    numbers = {option.name: row.options[option.name] for option in constraint_options()}
+    lists = row.prefix or row.disallowed or row.constraints
+    return bool(lists or active_options(numbers))
 
 
-def _raw(text):
+def target_error(target: str, tokens: str, pieces: list[str], caps: dict[str, int]) -> str:
+    """Returns the error message of a target to be scored, or "".
+
+    Args:
+        target, tokens: the target as text and as lines of tokens.
+        pieces: all its tokens.
+        caps: see `keras_s2s.signatures.CAPS`.
+    """
+    sizes = {"target": len(target.encode()), "target_tokens": len(tokens.encode())}
+    return _first_error(target_rules(bool(target), bool(tokens), sizes, len(pieces), caps))
+
+
+def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _items(lines):
+def _items(lines: str) -> list[str]:
     return [line for line in lines.split("\n") if line]
 
 
-def _lengths(given, prefix, size):
-    """Fewest and most tokens."""
+def _lengths(values: Mapping[str, Any], prefix_length: int, size: int) -> tuple[int, int]:
+    """Minimum and maximum number of tokens; see `translator.request_options`."""
 
-    def share(name):
-        return math.ceil(min(max(given[name], 0.0), 100.0) * size)
+    def share(name: str) -> int:
+        return math.ceil(min(max(0.0, values[name]), MAX_RATIO) * size)  # 0 for a NaN
 
-    new, ratio = given["max_new_tokens"], given["max_length_ratio"]
-    longest = min(given["max_length"], prefix + new) if new > 0 else given["max_length"]
-    if ratio > 0:
+    new, longest = values["max_new_tokens"], values["max_length"]
+    if new > 0:
+        longest = min(longest, prefix_length + new)
+    if values["max_length_ratio"] > 0:
         longest = min(longest, share("max_length_ratio"))
-    shortest = max(given["min_length"], share("min_length_ratio"))
+    shortest = max(values["min_length"], share("min_length_ratio"))
     return min(shortest, longest), longest
 
 
-def _problems(given, row, source, longest, caps):
-    """Messages of all that is wrong, "" between them."""
-    for name, one in TRANSLATE.options().items():
-        if one.low is not None:
-            yield _outside(name, given[name], one.low, caps.get(one.high, one.high))
-    yield source.error
-    if given["target_prefix"] and given["prefix_tokens"]:
-        yield "target_prefix: expected none beside prefix_tokens"
-    for name in ("target_prefix", "prefix_tokens", "constraints", "disallowed"):
-        yield _beyond(f"{name} bytes", len(_raw(given[name])), caps["list_bytes"])
-    prefix, beam, groups = len(row.prefix), given["beam_size"], given["beam_groups"]
-    wanted, place = given["num_hypotheses"], given["alternatives_at"]
-    least, most, apart = given["min_length"], given["max_length"], place >= 0
-    if prefix > longest:
-        came = f"at most {longest} tokens, the maximum, came {prefix}"
-        yield f"target_prefix: expected {came}"
-    if wanted > beam:
-        yield f"num_hypotheses: expected 1 to {beam}, came {wanted}"
-    if beam % max(groups, 1):
-        yield f"beam_groups: expected a divisor of beam_size, {beam}, came {groups}"
-    if least > most:
-        yield f"min_length: expected at most max_length, {most}, came {least}"
-    if apart and place < prefix:
-        yield f"alternatives_at: expected at least the prefix's length, {prefix}, came {place}"
-    if apart and groups > 1:
-        yield "alternatives_at: expected none beside beam_groups"
-    size = sum(map(len, row.constraints))
-    yield _beyond("constraints tokens", size, caps["constraints"])
-    if row.strange:
-        yield f"constraints: expected tokens that a target can hold, came {row.strange[0]}"
-    if size and (apart or groups > 1):
-        yield "constraints: expected none beside beam_groups or alternatives_at"
-    if size and (needed := _needed(row)) > longest - prefix:
-        yield f"constraints: expected room for {needed} tokens below the maximum of {longest}"
-    if any(_holds(phrase, one) for phrase in row.constraints for one in row.disallowed):
-        yield "constraints: expected nothing that is disallowed"
+def _options_error(
+    values: Mapping[str, Any], row: RequestRow, source: RequestSource, caps: dict[str, int]
+) -> str:
+    """The first error of a row, or ""."""
+    error = _first_error(bound_rules(TRANSLATE, values, caps)) or source.error
+    if error:
+        return error
+    count = sum(map(len, row.constraints))
+    lists = ListValues(
+        num_bytes={name: len(_raw(values[name])) for name in (*PREFIXES, *PHRASES)},
+        prefix_length=len(row.prefix),
+        num_constraint_tokens=count,
+        num_missing_tokens=_num_missing_tokens(row) if count else 0,
+        has_unknown=bool(row.unknown),
+        unknown=row.unknown[0] if row.unknown else "",
+        is_contradiction=any(
+            _contains(phrase, part) for phrase in row.constraints for part in row.disallowed
+        ),
+    )
+    return _first_error(search_rules(values, lists, row.options["max_length"], caps))
 
 
-def _needed(row):
-    """Tokens of the constraints that the prefix neither holds nor ends within."""
-    left = [phrase for phrase in row.constraints if not _holds(row.prefix, phrase)]
-    begun = [n for x in left for n in range(1, len(x)) if row.prefix[-n:] == x[:n]]
-    return sum(map(len, left)) - max(begun, default=0)
+def _first_error(rules: Iterator[Rule] | list[Rule]) -> str:
+    for is_broken, parts in rules:
+        if is_broken:
+            return "".join(f"{x:g}" if isinstance(x, float) else str(x) for x in parts)
+    return ""
 
 
-def _outside(name, value, low, high):
-    if low <= value <= high:  # False of a NaN
-        return ""
-    low, most, came = (f"{x:g}" if isinstance(x, float) else x for x in (low, high, value))
-    return f"{name}: expected {low} to {most}, came {came}"
+def _num_missing_tokens(row: RequestRow) -> int:
+    """Tokens of the constraints that the prefix neither contains nor ends within."""
+    missing = [phrase for phrase in row.constraints if not _contains(row.prefix, phrase)]
+    begun = [n for x in missing for n in range(1, len(x)) if row.prefix[-n:] == x[:n]]
+    return sum(map(len, missing)) - max(begun, default=0)
 
 
-def _beyond(name, value, high):
-    return f"{name}: expected 0 to {high}, came {value}" if value > high else ""
-
-
-def _holds(sequence, part):
+def _contains(sequence: list[int], part: list[int]) -> bool:
     return any(sequence[i : i + len(part)] == part for i in range(len(sequence)))

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_s2s.serving.edge.edge_file import EdgeFile, EdgeFileWithDeadline
-from keras_s2s.serving.edge.requests import Source
+from keras_s2s.serving.edge.requests import RequestSource, target_error
 from keras_s2s.serving.edge.text_processor import END_TOKEN, TextProcessor
-from keras_s2s.signatures.fields import MISSING_SCORE, SCORE, Score
+from keras_s2s.signatures.fields import MISSING_SCORE, SCORE
+from keras_s2s.signatures.responses import Score
 
 __all__ = ["decode_text", "score_row"]
 
@@ -35,30 +36,16 @@ def score_row(
     tokens = processor.target.pieces(target)
     target, target_lines = decode_text(target), decode_text(target_lines)
     tokens = [*tokens, *filter(None, target_lines.split("\n"))]
-    problem = source.error
-    if not problem and target and target_lines:
-        problem = "target: expected none beside target_tokens"
-    problem = problem or _check_caps(target, target_lines, tokens, processor.caps)
+    problem = source.error or target_error(target, target_lines, tokens, processor.caps)
     if problem:
         return Score(MISSING_SCORE, [], [], [], []), problem
     return _score_tokens(file, processor, source, tokens), ""
 
 
-def _check_caps(target: str, target_lines: str, tokens: list[str], caps: dict[str, int]) -> str:
-    for name, size, cap in (
-        ("target bytes", len(target.encode()), "text_bytes"),
-        ("target_tokens bytes", len(target_lines.encode()), "text_bytes"),
-        ("target tokens", len(tokens), "source_length"),
-    ):
-        if size > caps[cap]:
-            return f"{name}: expected 0 to {caps[cap]}, got {size}"
-    return ""
-
-
 def _score_tokens(
     file: EdgeFile | EdgeFileWithDeadline,
     processor: TextProcessor,
-    source: Source,
+    source: RequestSource,
     tokens: list[str],
 ) -> Score:
     ids = processor.target_ids(source, tokens)

@@ -6,26 +6,10 @@ step at a time: all that decides is in the file, the host only hands it on.
 
 import numpy as np
 
-from keras_s2s.serving.edge.requests import in_use
+from keras_s2s.serving.edge.requests import needs_constraints
+from keras_s2s.signatures.option_groups import constraint_options, search_options
 
 __all__ = ["decode_rows"]
-
-PLAIN = {
-    "beam_size": np.int32,
-    "num_hypotheses": np.int32,
-    "length_penalty": np.float32,
-    "length_offset": np.float32,
-    "min_length": np.int32,
-    "max_length": np.int32,
-}
-WISHES = {
-    "coverage_penalty": np.float32,
-    "no_repeat_ngram": np.int32,
-    "repetition_penalty": np.float32,
-    "beam_groups": np.int32,
-    "diversity_penalty": np.float32,
-    "alternatives_at": np.int32,
-}
 
 
 def decode_rows(file, rows, follow=False):
@@ -47,8 +31,8 @@ def decode_rows(file, rows, follow=False):
         "lengths": np.array([len(source.ids) for source in sources], np.int32),
     }
     asked = [row for _, row in rows]
-    options = _columns(asked, PLAIN)
-    wishes = _wishes(asked) if any(map(in_use, asked)) else None
+    options = _columns(asked, search_options())
+    wishes = _wishes(asked) if any(map(needs_constraints, asked)) else None
     if follow:
         return _follow(file, read, options, wishes)
     if wishes is None and file.deadline is None:
@@ -129,15 +113,17 @@ def _chosen(leaf, parents):
     return np.take_along_axis(leaf, parents.reshape(parents.shape + (1,) * (leaf.ndim - 2)), 1)
 
 
-def _columns(rows, kinds):
+def _columns(rows, options):
+    """The values of `DecodingOption`s as arrays [B] by name."""
     return {
-        name: np.array([row.options[name] for row in rows], kind) for name, kind in kinds.items()
+        option.name: np.array([row.options[option.name] for row in rows], option.dtype)
+        for option in options
     }
 
 
 def _wishes(rows):
     lists = {name: [getattr(row, name) for row in rows] for name in ("constraints", "disallowed")}
-    return _columns(rows, WISHES) | {
+    return _columns(rows, constraint_options()) | {
         "prefix": _padded([row.prefix for row in rows]),
         "prefix_length": np.array([len(row.prefix) for row in rows], np.int32),
         **{name: _padded_twice(column) for name, column in lists.items()},

@@ -39,22 +39,24 @@ class TextProcessor:
             self.source if is_shared else _read_tokenizer(file, "target", description["target"])
         )
 
-    def read_source(self, text: str | bytes) -> requests.Source:
+    def read_source(self, text: str | bytes) -> requests.RequestSource:
         """Tokenizes a source text and checks its size."""
-        return requests.read_source(text, (self.source, self.target), self.caps)
+        return requests.tokenize_source(text, (self.source, self.target), self.caps)
 
-    def read_row(self, options: dict[str, Any], source: requests.Source) -> requests.Row:
+    def read_row(
+        self, options: dict[str, Any], source: requests.RequestSource
+    ) -> requests.RequestRow:
         """Checks the options of a text and converts its lists to ids."""
-        return requests.read_row(options, source, self.target, self.has_copying, self.caps)
+        return requests.tokenize_options(options, source, self.target, self.has_copying, self.caps)
 
-    def target_ids(self, source: requests.Source, tokens: list[str]) -> list[int]:
+    def target_ids(self, source: requests.RequestSource, tokens: list[str]) -> list[int]:
         """Returns the ids of target tokens, copies of unknown ones included."""
         return requests.target_ids(source.pieces, tokens, self.target, self.has_copying)
 
     def target_tokens(
         self,
         ids: np.ndarray,
-        source: requests.Source,
+        source: requests.RequestSource,
         alignment: np.ndarray,
         replace_unknown: bool,
     ) -> list[str]:

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from keras_s2s.serving.client import arguments
 from keras_s2s.serving.edge import predict as edge_predict
 from keras_s2s.serving.edge.edge_file import EdgeFile, EdgeFileWithDeadline
 from keras_s2s.serving.edge.hypotheses import read_hypotheses
-from keras_s2s.serving.edge.requests import Row, Source
+from keras_s2s.serving.edge.requests import RequestRow, RequestSource
 from keras_s2s.serving.edge.scoring import decode_text, score_row
 from keras_s2s.serving.edge.search import decode_rows
 from keras_s2s.serving.edge.text_processor import END_TOKEN, TextProcessor
-from keras_s2s.signatures.fields import SCORE, TRANSLATE, Hypothesis, Score
+from keras_s2s.signatures.fields import SCORE, TRANSLATE
+from keras_s2s.signatures.requests import search_inputs, target_inputs
+from keras_s2s.signatures.responses import Hypothesis, Score
 
 __all__ = ["EdgeTranslator"]
 
@@ -61,7 +62,9 @@ class EdgeTranslator:
         self._processor = TextProcessor(self._file)
         self.card = self._file.card
         self.caps = self._processor.caps
-        self.defaults: dict[str, Any] = self._file.description["defaults"]
+        defaults = {name: field.default for name, field in TRANSLATE.options().items()}
+        # An older file lacks newer options.
+        self.defaults: dict[str, Any] = defaults | self._file.description["defaults"]
 
     def translate(self, texts: Iterable[str], *, batch_size: int = 1, **options: Any) -> list[str]:
         """Returns the best target of each text, "" for a text that is too long.
@@ -131,7 +134,7 @@ class EdgeTranslator:
             raise ValueError(row.error)
         return self._grow(source, row)
 
-    def _grow(self, source: Source, row: Row) -> Iterator[Hypothesis]:
+    def _grow(self, source: RequestSource, row: RequestRow) -> Iterator[Hypothesis]:
         length = 0
         for outputs, is_last in decode_rows(self._file, [(source, row)], follow=True):
             hypotheses = read_hypotheses(self._processor, outputs, source, row)
@@ -158,7 +161,7 @@ class EdgeTranslator:
         Returns:
             A `Score` for each text.
         """
-        inputs = arguments.target_inputs(texts, targets, target_tokens)
+        inputs = target_inputs(texts, targets, target_tokens)
         columns = {name: [decode_text(text) for text in column] for name, column in inputs.items()}
         empty = [""] * len(columns["text"])
         results, problems = self.score_rows(
@@ -221,12 +224,14 @@ class EdgeTranslator:
             return self._file
         return self._file.with_deadline(time.monotonic() + timeout)
 
-    def _read_rows(self, texts: Iterable[str], options: dict[str, Any]) -> list[tuple[Source, Row]]:
+    def _read_rows(
+        self, texts: Iterable[str], options: dict[str, Any]
+    ) -> list[tuple[RequestSource, RequestRow]]:
         options = {name: value for name, value in options.items() if value is not None}
         beam_size = options.get("beam_size")
         if isinstance(beam_size, int) and "num_hypotheses" not in options:
             options["num_hypotheses"] = min(self.defaults["num_hypotheses"], beam_size)
-        columns = arguments.search_inputs(TRANSLATE, texts, options)
+        columns = search_inputs(TRANSLATE, texts, options)
         rows = []
         for i, text in enumerate(columns.pop("text")):
             source = self._processor.read_source(text)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from keras_s2s.serving import messages, tensor_codec
-from keras_s2s.serving.edge.predict import SIGNATURES
+from keras_s2s.serving.edge.predict import EDGE_SIGNATURES
 from keras_s2s.serving.edge.translator import EdgeTranslator
 from keras_s2s.serving.errors import StartError
 from keras_s2s.serving.server import status
 from keras_s2s.serving.server.status import StatusError
+from keras_s2s.signatures.arrays import to_array
 from keras_s2s.signatures.fields import SERVING_DEFAULT, Field, Signature
 
 __all__ = ["MODEL_FILE", "EdgeModel"]
@@ -49,7 +50,7 @@ class EdgeModel:
         self._check_runs(path)
         self.signatures: dict[str, Any] = {
             name: _signature_def(signature, self._translator.defaults)
-            for name, signature in SIGNATURES.items()
+            for name, signature in EDGE_SIGNATURES.items()
             if self._translator.supports(name)
         }
 
@@ -80,7 +81,7 @@ class EdgeModel:
                 file fails.
         """
         name = fetches[0].partition("/")[0]
-        inputs = _check_inputs(SIGNATURES[name], feeds)
+        inputs = _check_inputs(EDGE_SIGNATURES[name], feeds)
         outputs = [fetch.removeprefix(f"{name}/") for fetch in fetches]
         try:
             arrays = self._translator.predict(name, inputs, outputs, timeout)
@@ -112,7 +113,7 @@ def _signature_def(signature: Signature, defaults: dict[str, Any]) -> messages.S
     for field in signature.outputs:
         _fill_info(signature_def.outputs[field.name], _fetch_name(signature, field), field)
     for name, field in signature.options().items():
-        value = tensor_codec.to_array([defaults.get(name, field.default)], name, field.dtype)
+        value = to_array([defaults.get(name, field.default)], name, field.dtype)
         tensor_codec.encode(value, signature_def.defaults[name])
     return signature_def
 

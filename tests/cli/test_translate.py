@@ -18,7 +18,8 @@ from keras_s2s.cli.option_flags import (
     add_search_options,
     search_options,
 )
-from keras_s2s.signatures.fields import SAMPLE, TRANSLATE, Hypothesis
+from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
+from keras_s2s.signatures.responses import Hypothesis
 
 WORDS = ["abba", "baab", "aa", "b", "ab", "bab", "bb", "a", "abab", "bbb"]
 TEXTS = ["abba", "b", "", "ab"]
@@ -124,14 +125,14 @@ def test_ranges_are_checked(capsys, words, problem):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["--temperature", "2"], "--temperature: expected --sample, came without"),
+        (["--temperature", "2"], "--temperature: expected --sample, got none"),
         (["--sample", "--beam-size", "2"], "--beam-size: expected a search, without --sample"),
         (["--sample", "--constraint", "A"], "--constraint: expected a search, without --sample"),
         (["--sample", "--constraints-file", "x"], "--constraints-file: expected a search, without"),
         (["--target-prefix", "A", "--prefix-file", "x"], "--prefix-file: expected --target-prefix"),
         (["--resume"], "--resume: expected --input and --output, both files"),
-        (["--num-hypotheses", "9"], "error: num_hypotheses: expected 1 to 3, came 9"),
-        (["--beam-groups", "2"], "error: beam_groups: expected a divisor of beam_size, 3, came 2"),
+        (["--num-hypotheses", "9"], "error: num_hypotheses: expected 1 to 3, got 9"),
+        (["--beam-groups", "2"], "error: beam_groups: expected a divisor of beam_size, 3, got 2"),
         (["--constraints-file", "none.txt"], "none.txt: expected a text file, came: No such file"),
     ],
 )
@@ -256,7 +257,7 @@ def test_a_text_that_is_too_long_is_named_when_all_is_done(runs, tmp_path):
     (tmp_path / "in.txt").write_text("ab\n" + "a" * 1500 + "\nb\n")
     words = ["translate", runs / "one", "--input", tmp_path / "in.txt", "--json", "--output"]
     line = failed([*words, tmp_path / "out.jsonl"])
-    assert line == "keras-s2s: error: line 2: text tokens: expected 0 to 1024, came 1500\n"
+    assert line == "keras-s2s: error: line 2: text tokens: expected 0 to 1024, got 1500\n"
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [len(row["hypotheses"]) for row in found] == [1, 0, 1]
     assert found[1]["error"].startswith("text tokens")

@@ -61,7 +61,7 @@ def test_defaults_of_search_stay_within_what_a_request_may_ask(good):
     assert wanted in message(good, "decoding.max_length=257")
     longer = ["decoding.max_length=512", "export.max_length=512"]
     assert Config.load(good, longer).export.caps()["max_length"] == 512
-    assert "beam_groups: expected a divisor of beam_size, 5, came 2" in message(
+    assert "beam_groups: expected a divisor of beam_size, 5, got 2" in message(
         good, "decoding.beam_groups=2"
     )
     assert "disallowed: expected a list of texts without line feeds, came 3" in message(
@@ -177,7 +177,7 @@ def test_overrides_are_yaml_values_and_make_their_sections(good):
         ("training.clip_norm=.inf", "training.clip_norm: expected a number of at least 0.0 or "),
         ("training.policy=bf16", "expected one of float32, mixed_bfloat16, mixed_float16 or null"),
         ("training.scores=[bleu, x]", "expected a list of bleu, chrf, ter, rouge1, rouge2, "),
-        ("decoding.num_hypotheses=6", "num_hypotheses: expected at most beam_size, 5, came 6"),
+        ("decoding.num_hypotheses=6", "num_hypotheses: expected at most beam_size, 5, got 6"),
         ("data.tokenizer.size=null", "expected an integer of at least 5 for sentencepiece"),
         ("data=3", "data: expected a mapping of train, valid, tokenizer, "),
         ("data.train={source: a}", "expected source and target, or pairs alone, came {'source'"),

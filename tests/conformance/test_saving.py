@@ -74,7 +74,7 @@ def in_this_process(translator, name, given):
     columns = [
         tf.constant(encoded(given.get(f.name, [defaults.get(f.name)])), f.dtype) for f in fields
     ]
-    outputs = translator.graphs()[name](*columns)
+    outputs = translator.functions()[name](*columns)
     return {key: value.numpy() for key, value in outputs.items()}
 
 
@@ -155,7 +155,10 @@ def check_exports(cases, tmp_path):
         np.testing.assert_array_equal(short, whole[:, 0])
         for signature in SIGNATURES.values():
             for output in signature.outputs:
-                if output.optional and f"{name}/{signature.name}/given/{output.name}" not in found:
+                if (
+                    output.is_optional
+                    and f"{name}/{signature.name}/given/{output.name}" not in found
+                ):
                     continue
                 for kind, rows in (("empty", 0), ("blank", 1)):
                     shape = found[f"{name}/{signature.name}/{kind}/{output.name}"].shape

@@ -58,33 +58,33 @@ GOOD = [
 
 BYTES = "a " * 9000
 BAD = [
-    ({"beam_size": 0}, "beam_size: expected 1 to 16, came 0"),
-    ({"length_penalty": float("nan")}, "length_penalty: expected -10 to 10, came nan"),
-    ({"coverage_penalty": float("inf")}, "coverage_penalty: expected 0 to 10, came inf"),
-    ({"repetition_penalty": 0.0}, "repetition_penalty: expected 0.01 to 100, came 0"),
-    ({"no_repeat_ngram": 17}, "no_repeat_ngram: expected 0 to 16, came 17"),
-    ({"num_hypotheses": 4, "beam_size": 3}, "num_hypotheses: expected 1 to 3, came 4"),
-    ({"min_length": 4, "max_length": 3}, "min_length: expected at most max_length, 3, came 4"),
+    ({"beam_size": 0}, "beam_size: expected 1 to 16, got 0"),
+    ({"length_penalty": float("nan")}, "length_penalty: expected -10 to 10, got nan"),
+    ({"coverage_penalty": float("inf")}, "coverage_penalty: expected 0 to 10, got inf"),
+    ({"repetition_penalty": 0.0}, "repetition_penalty: expected 0.01 to 100, got 0"),
+    ({"no_repeat_ngram": 17}, "no_repeat_ngram: expected 0 to 16, got 17"),
+    ({"num_hypotheses": 4, "beam_size": 3}, "num_hypotheses: expected 1 to 3, got 4"),
+    ({"min_length": 4, "max_length": 3}, "min_length: expected at most max_length, 3, got 4"),
     (
         {"prefix_tokens": ["a", "b", "a", "b"], "max_length": 3},
-        "target_prefix: expected at most 3 tokens, the maximum, came 4",
+        "target_prefix: expected at most 3 tokens, the maximum, got 4",
     ),
     (
         {"target_prefix": "a", "prefix_tokens": ["a"]},
         "target_prefix: expected none beside prefix_tokens",
     ),
-    ({"target_prefix": BYTES}, "target_prefix bytes: expected 0 to 16384, came 18000"),
-    ({"prefix_tokens": BYTES.split()}, "prefix_tokens bytes: expected 0 to 16384, came 17999"),
-    ({"constraints": [BYTES]}, "constraints bytes: expected 0 to 16384, came 18000"),
-    ({"disallowed": [BYTES]}, "disallowed bytes: expected 0 to 16384, came 18000"),
-    ({"constraints": ["a"] * 65}, "constraints tokens: expected 0 to 64, came 65"),
+    ({"target_prefix": BYTES}, "target_prefix bytes: expected 0 to 16384, got 18000"),
+    ({"prefix_tokens": BYTES.split()}, "prefix_tokens bytes: expected 0 to 16384, got 17999"),
+    ({"constraints": [BYTES]}, "constraints bytes: expected 0 to 16384, got 18000"),
+    ({"disallowed": [BYTES]}, "disallowed bytes: expected 0 to 16384, got 18000"),
+    ({"constraints": ["a"] * 65}, "constraints tokens: expected 0 to 64, got 65"),
     (
         {"constraints": ["a b", "c d"], "target_prefix": "e e e"},
         "constraints: expected room for 4 tokens below the maximum of 6",
     ),
     (
         {"constraints": ["b", "a q", "r"]},
-        "constraints: expected tokens that a target can hold, came q",
+        "constraints: expected tokens that a target can hold, got q",
     ),
     (
         {"constraints": ["d e f"], "target_prefix": "a d", "max_new_tokens": 1},
@@ -104,11 +104,11 @@ BAD = [
     ),
     (
         {"beam_groups": 2, "beam_size": 5},
-        "beam_groups: expected a divisor of beam_size, 5, came 2",
+        "beam_groups: expected a divisor of beam_size, 5, got 2",
     ),
     (
         {"alternatives_at": 1, "target_prefix": "a b"},
-        "alternatives_at: expected at least the prefix's length, 2, came 1",
+        "alternatives_at: expected at least the prefix's length, 2, got 1",
     ),
     (
         {"alternatives_at": 1, "beam_groups": 5},
@@ -131,14 +131,14 @@ SAMPLES = [
     {"max_length": 0},
 ]
 BAD_SAMPLES = [
-    ({"num_samples": 17}, "num_samples: expected 1 to 16, came 17"),
-    ({"temperature": 0.0}, "temperature: expected 0.01 to 100, came 0"),
-    ({"top_p": float("nan")}, "top_p: expected 0 to 1, came nan"),
-    ({"min_p": 1.5}, "min_p: expected 0 to 1, came 1.5"),
-    ({"top_k": -1}, "top_k: expected 0 to 1073741824, came -1"),
+    ({"num_samples": 17}, "num_samples: expected 1 to 16, got 17"),
+    ({"temperature": 0.0}, "temperature: expected 0.01 to 100, got 0"),
+    ({"top_p": float("nan")}, "top_p: expected 0 to 1, got nan"),
+    ({"min_p": 1.5}, "min_p: expected 0 to 1, got 1.5"),
+    ({"top_k": -1}, "top_k: expected 0 to 1073741824, got -1"),
     (
         {"target_prefix": "a b c", "max_length": 2},
-        "target_prefix: expected at most 2 tokens, the maximum, came 3",
+        "target_prefix: expected at most 2 tokens, the maximum, got 3",
     ),
 ]
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from keras_s2s.serving import messages, tensor_codec
+from keras_s2s.signatures.arrays import to_array, to_text
 
 NUMBERS = ["float32", "float64", "float16", "int8", "int16", "int32", "int64"]
 NUMBERS += ["uint8", "uint16", "uint32", "uint64", "complex64", "complex128", "bool"]
@@ -72,19 +73,14 @@ def test_bfloat16_is_decoded_to_float32():
 
 
 def test_round_trip_of_strings():
-    array = tensor_codec.to_array([["a", "", "héllo"], ["😀", "a\0", "b\n"]], "text")
+    array = to_array([["a", "", "héllo"], ["😀", "a\0", "b\n"]], "text")
     proto = tensor_pb2.TensorProto()
     tensor_codec.encode(array, proto)
     np.testing.assert_array_equal(tf.make_ndarray(proto), array)
-    assert tensor_codec.to_text(tensor_codec.decode(proto)).tolist() == [
+    assert to_text(tensor_codec.decode(proto)).tolist() == [
         ["a", "", "héllo"],
         ["😀", "a\0", "b\n"],
     ]
-
-
-def test_invalid_utf8_is_replaced():
-    array = tensor_codec.to_array([b"caf\xe9", b"ok"], "text")
-    assert tensor_codec.to_text(array).tolist() == ["caf\ufffd", "ok"]
 
 
 def proto(dtype, shape, **fields):
@@ -156,53 +152,3 @@ def test_invalid_protos_are_rejected_as_by_tensorflow(message, error):
 def test_unsupported_type_is_named():
     with pytest.raises(ValueError, match="array of datetime64"):
         tensor_codec.encode(np.array(["2020-01-01"], np.datetime64), messages.TensorProto())
-
-
-@pytest.mark.parametrize(
-    ("value", "dtype"),
-    [
-        (3, "int32"),
-        ([1, -2], "int32"),
-        ([2**40], "int64"),
-        (2.5, "float32"),
-        ([[1, 2.5]], "float32"),
-        (True, "bool"),
-        ("x", "object"),
-        (np.array([1, 2]), "int64"),
-        (np.float64(1), "float64"),
-        (np.array(["x"]), "object"),
-        (np.array([b"x"]), "object"),
-        (["é", b"\xff"], "object"),
-    ],
-)
-def test_types_of_python_values(value, dtype):
-    array = tensor_codec.to_array(value, "x")
-    assert array.dtype == dtype
-    assert array.ndim == np.ndim(np.array(value, object))
-
-
-@pytest.mark.parametrize(
-    ("value", "dtype", "message"),
-    [
-        (["a", b"\xff", 3], None, r"x\[2\] must be a string, not 3"),
-        ([[1], [1, 2]], None, "x must have rows of equal length"),
-        (["a", 3], None, r"x\[1\] must be a string, not 3"),
-        (["a", None], None, r"x\[1\] must be a string, not None"),
-        (["ok", "\ud800"], None, r"x\[1\] is not valid Unicode"),
-        ([1, 2], "string", r"x\[0\] must be a string, not 1"),
-        ("5", "int32", "x must be int32, not '5'"),
-        ([None], "int32", "x must be int32, not None"),
-        (2.5, "int32", "x must be int32, not 2.5"),
-        (True, "int32", "x must be int32, not True"),
-        (True, "float32", "x must be float32, not True"),
-        ([3, 2**40], "int32", "x must fit int32; got .*1099511627776"),
-    ],
-)
-def test_invalid_values_are_named(value, dtype, message):
-    with pytest.raises(ValueError, match=message):
-        tensor_codec.to_array(value, "x", dtype)
-
-
-def test_integers_convert_to_float():
-    assert tensor_codec.to_array([1, 2], "x", "float32").dtype == np.float32
-    assert tensor_codec.to_array([], "x", "int32").shape == (0,)

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.projector import ProjectorConfig
 
 from keras_s2s.config import UserError
-from keras_s2s.signatures.fields import Attention
+from keras_s2s.signatures.responses import Attention
 from keras_s2s.tensorboard.attention_metrics import (
     alignment_error_rate,
     entropy,

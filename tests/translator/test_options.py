@@ -7,8 +7,9 @@ import tensorflow as tf
 from keras_s2s.config import Decoding, TokenizerConfig, UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
+from keras_s2s.signatures.responses import read_rows
 from keras_s2s.tokenizers import train
-from keras_s2s.translator import Translator, responses
+from keras_s2s.translator import Translator
 from tests.conformance import models
 from tests.search import mixed_requests
 from tests.search.mixed_requests import BAD, BAD_SAMPLES, GOOD, SAMPLES, TEXTS, columns, mixed
@@ -49,9 +50,9 @@ def eagerly(translator, texts, **given):
     """What `decode` gives, without compiling anything."""
     types = {field.name: field.dtype for field in TRANSLATE.inputs}
     given = {name: tf.constant(x, types[name]) for name, x in given.items()}
-    outputs = translator.graph(tf.constant(texts), **given)
+    outputs = translator.translate_tensors(tf.constant(texts), **given)
     rows = [{name: x[place].numpy() for name, x in outputs.items()} for place in range(len(texts))]
-    return responses.split(rows, responses.hypotheses)
+    return read_rows("translate", rows)
 
 
 def same(one, other, at=""):
@@ -251,25 +252,31 @@ def test_the_default_signature_has_the_runs_own_options():
         model = made(("bigru", "gru", "softmax"))
         translator = Translator(model, *tokenizers(), own, dictionary=WORDS)
         texts = tf.constant(TEXTS)
-        short, whole = translator.graph_default(texts), translator.graph(texts)
+        short, whole = translator.serving_default(texts), translator.translate_tensors(texts)
         np.testing.assert_array_equal(short["text"], whole["text"][:, 0])
         np.testing.assert_allclose(short["score"], whole["score"][:, 0], atol=1e-4)
 
 
 def test_wrong_values_are_named(translator):
     for given, message in (
-        ({"beam_size": [1, 2, 3]}, "beam_size: expected one value or 2, one a text, came 3"),
-        ({"target_prefix": ["a"]}, "target_prefix: expected 2 entries, one a text, came 1"),
-        ({"constraints": [["a"]]}, "constraints: expected 2 entries, one a text, came 1"),
-        ({"constraints": ["a\nb"]}, "constraints: expected strings without a line feed, came"),
-        ({"beam_size": "x"}, "beam_size: expected int32 values, came 'x'"),
+        (
+            {"beam_size": [1, 2, 3]},
+            r"beam_size: expected one value or 2, .* the shape \[3\]",
+        ),
+        (
+            {"target_prefix": ["a"]},
+            r"target_prefix: expected one value or 2, .* \[1\]",
+        ),
+        ({"constraints": [["a"]]}, r"constraints: expected one value or 2, .* \[1\]"),
+        ({"constraints": ["a\nb"]}, r"constraints\[0\]: expected no line feed, got"),
+        ({"beam_size": "x"}, "beam_size: expected int32, got 'x'"),
     ):
         with pytest.raises(UserError, match=message):
             translator.decode(["a", "b"], **given)
     with pytest.raises(UserError, match="target: expected none beside target_tokens"):
         translator.score(["a"], ["a"], [["a"]])
     found, problems = translator.score(["a", "b", "c"], ["b", "a " * 1025, "a"], errors="return")
-    assert problems == {1: "target tokens: expected 0 to 1024, came 1025"}
+    assert problems == {1: "target tokens: expected 0 to 1024, got 1025"}
     assert found[1].log_prob == -1e9
     assert found[1].tokens == found[1].words == []
     same_row = translator.score(["c"], ["a"])[0]
@@ -295,7 +302,7 @@ def test_an_ensemble_is_the_mean_of_its_models(ensemble):
     pairs = [(text, h) for text, hypotheses in zip(texts, found) for h in hypotheses]
     tokens = ["\n".join(h.tokens) for _, h in pairs]
     columns_ = [tf.constant(x) for x in ([text for text, _ in pairs], [""] * len(pairs), tokens)]
-    each = [Translator(part, *tokenizers()).graphs()["score"](*columns_) for part in parts]
+    each = [Translator(part, *tokenizers()).functions()["score"](*columns_) for part in parts]
     one, two = (outputs["token_log_probs"].numpy() for outputs in each)
     for place, (_, h) in enumerate(pairs):
         count = len(h.tokens) + 1
@@ -327,12 +334,12 @@ def test_runs_of_other_vocabularies_are_no_ensemble(ensemble, tmp_path):
     assert whole.decoding.max_length == 5
     with pytest.raises(ValueError, match="model: expected one that is no ensemble"):
         whole.save(tmp_path / "three")
-    message = "other/tokenizers: expected the target vocabulary of .*one, came another"
+    message = "other/tokenizers: expected the target vocabulary of .*one, got another"
     with pytest.raises(UserError, match=message):
         Translator.load([tmp_path / "one", tmp_path / "other"])
-    with pytest.raises(ValueError, match="models: expected copies False as in the .*, came True"):
+    with pytest.raises(ValueError, match="models: expected copies False as in the .*, got True"):
         Ensemble([parts[0], made(CASES["pointer"])])
-    with pytest.raises(ValueError, match="models: expected at least one, came none"):
+    with pytest.raises(ValueError, match="models: expected at least one, got none"):
         Ensemble([])
 
 

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.config import Decoding, TokenizerConfig, UserError
-from keras_s2s.signatures.fields import CAPS, SERVING_DEFAULT, TRANSLATE
+from keras_s2s.signatures.caps import CAPS
+from keras_s2s.signatures.fields import SERVING_DEFAULT, TRANSLATE
 from keras_s2s.tokenizers import train
 from keras_s2s.translator import Translator
 from tests.conformance import models
@@ -80,12 +81,12 @@ def test_a_half_precision_model_decodes_in_float32(tokenizers):
 
 def test_outputs_are_those_of_the_signatures(translator):
     columns = [tf.constant([field.default] * 2) for field in TRANSLATE.inputs[1:]]
-    outputs = translator.graph(tf.constant(["a b", "c"]), *columns)
+    outputs = translator.translate_tensors(tf.constant(["a b", "c"]), *columns)
     assert sorted(outputs) == sorted(TRANSLATE.output_names())
     for field in TRANSLATE.outputs:
         assert outputs[field.name].dtype == field.dtype, field.name
         assert outputs[field.name].shape.rank == len(field.shape), field.name
-    short = translator.graph_default(tf.constant(["a b", "c"]))
+    short = translator.serving_default(tf.constant(["a b", "c"]))
     for field in SERVING_DEFAULT.outputs:
         assert (short[field.name].dtype, short[field.name].shape) == (field.dtype, (2,))
 
@@ -93,12 +94,12 @@ def test_outputs_are_those_of_the_signatures(translator):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("beam_size", 0, "beam_size: expected 1 to 16, came 0"),
-        ("beam_size", 17, "beam_size: expected 1 to 16, came 17"),
-        ("num_hypotheses", 6, "num_hypotheses: expected 1 to 5, came 6"),
-        ("length_penalty", float("nan"), "length_penalty: expected -10 to 10, came nan"),
-        ("max_length", 300, "max_length: expected 0 to 256, came 300"),
-        ("max_length", -1, "max_length: expected 0 to 256, came -1"),
+        ("beam_size", 0, "beam_size: expected 1 to 16, got 0"),
+        ("beam_size", 17, "beam_size: expected 1 to 16, got 17"),
+        ("num_hypotheses", 6, "num_hypotheses: expected 1 to 5, got 6"),
+        ("length_penalty", float("nan"), "length_penalty: expected -10 to 10, got nan"),
+        ("max_length", 300, "max_length: expected 0 to 256, got 300"),
+        ("max_length", -1, "max_length: expected 0 to 256, got -1"),
     ],
 )
 def test_a_bad_option_spoils_its_own_row_alone(translator, option, value, message):
@@ -106,7 +107,7 @@ def test_a_bad_option_spoils_its_own_row_alone(translator, option, value, messag
     columns = {name: [good, good] for name, good in given.items()}
     columns[option][1] = value
     types = {field.name: field.dtype for field in TRANSLATE.inputs}
-    outputs = translator.graph(
+    outputs = translator.translate_tensors(
         tf.constant(["a b", "a b"]),
         **{name: tf.constant(x, types[name]) for name, x in columns.items()},
     )
@@ -125,19 +126,19 @@ def test_an_overlong_text_is_a_warning_and_an_empty_line(translator, caplog):
         lines = translator.translate(["a " * (CAPS["source_length"] + 1), "a"], max_length=2)
     assert lines[0] == ""
     assert lines[1] == translator.translate(["a"], max_length=2)[0]
-    assert "text tokens: expected 0 to 1024, came 1025: an empty target for a a a" in caplog.text
+    assert "text tokens: expected 0 to 1024, got 1025: an empty target for a a a" in caplog.text
     with caplog.at_level(logging.WARNING):
         assert translator.translate(["a" * 70000]) == [""]
-    assert "text bytes: expected 0 to 65536, came 70000" in caplog.text
+    assert "text bytes: expected 0 to 65536, got 70000" in caplog.text
 
 
 def test_wrong_arguments_are_named(translator, tokenizers, tmp_path):
-    with pytest.raises(ValueError, match="texts: expected a list of strings, came one string"):
+    with pytest.raises(ValueError, match="texts: expected a list of strings, got the string 'a b'"):
         translator.translate("a b")
-    with pytest.raises(ValueError, match="beam: unknown option, expected one of .*beam_size"):
+    with pytest.raises(ValueError, match="unknown option 'beam': expected one of .*beam_size"):
         translator.decode(["a"], beam=3)
     with pytest.raises(
-        ValueError, match="target_tokenizer: expected 11 entries, the model's, came 13"
+        ValueError, match="target_tokenizer: expected 11 entries, the model's, got 13"
     ):
         Translator(translator.model, tokenizers[0], tokenizers[0])
     with pytest.raises(UserError, match="nowhere: expected a run directory"):

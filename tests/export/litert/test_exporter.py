@@ -14,7 +14,7 @@ from keras_s2s.export.litert.signature_functions import Graphs, _filled
 from keras_s2s.export.litert.verification import FALLS, ask_file, measure
 from keras_s2s.export.model_card import read_card
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import ask
+from keras_s2s.export.verification.probe_requests import build_request
 from keras_s2s.tokenizers import Pointers, train
 from keras_s2s.translator import Translator
 from tests.conformance import models, parts
@@ -228,7 +228,7 @@ def test_a_fall_beyond_the_bound_is_refused(copying_file, tmp_path):
 def test_a_file_that_fails_in_its_process_is_refused(tmp_path):
     (tmp_path / "broken.tflite").write_bytes(b"\0\0\0\0TFL3" + b"\xff" * 64)
     with pytest.raises(NotProven, match="the LiteRT file fails at signature serving_default"):
-        ask_file(tmp_path / "broken.tflite", tmp_path, [ask("serving_default", ["a"])])
+        ask_file(tmp_path / "broken.tflite", tmp_path, [build_request("serving_default", ["a"])])
 
 
 def test_nothing_is_published_of_a_run_that_is_not_there(tmp_path):

@@ -53,7 +53,7 @@ def test_signatures_names_types_and_defaults(published, translator):
             (signature.outputs, found[name].outputs),
         ):
             # No Transformer: without maps of the source and the target over themselves.
-            fields = [field for field in fields if not field.optional]
+            fields = [field for field in fields if not field.is_optional]
             assert sorted(given) == sorted(field.name for field in fields)
             for field in fields:
                 info = given[field.name]

@@ -9,7 +9,7 @@ from keras_s2s.export.saved_model.graph_file import read_graph
 from keras_s2s.export.verification.model_comparison import export_material, through_session, verify
 from keras_s2s.serving.errors import RowError
 from keras_s2s.serving.server.local_model import LocalModel
-from keras_s2s.signatures.fields import signatures_of
+from keras_s2s.signatures.fields import signatures_for
 from keras_s2s.translator import Translator, load_run
 from tests.export.feature_models import ROWS, F, make_forecaster, make_translator
 
@@ -38,7 +38,7 @@ def shapes(infos):
     return {name: [dim.size for dim in info.tensor_shape.dim] for name, info in infos.items()}
 
 
-def test_signatures_of_a_forecaster(forecasts):
+def test_signatures_for_a_forecaster(forecasts):
     found = read_graph(forecasts).signature_def
     assert set(found) - {"__saved_model_init_op"} == {"serving_default", "forecast"}
     inputs = {"features": [-1, -1, F], "length": [-1], "steps": [-1]}
@@ -49,9 +49,9 @@ def test_signatures_of_a_forecaster(forecasts):
 
 
 @pytest.mark.slow
-def test_signatures_of_a_translator(translations):
+def test_signatures_for_a_translator(translations):
     found = read_graph(translations).signature_def
-    for name, signature in signatures_of(True, False).items():
+    for name, signature in signatures_for(True, False).items():
         assert set(found[name].inputs) == set(signature.input_names())
         assert shapes(found[name].inputs)["features"] == [-1, -1, F]
         assert "replace_unknown" not in found[name].inputs

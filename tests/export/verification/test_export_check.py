@@ -15,7 +15,7 @@ from keras_s2s.export.saved_model.warmup import WARMUP, warmup_requests, write_r
 from keras_s2s.export.variant import Variant
 from keras_s2s.export.verification.export_check import in_process, prove
 from keras_s2s.export.verification.model_comparison import export_material, through_session, verify
-from keras_s2s.export.verification.probe_requests import ask
+from keras_s2s.export.verification.probe_requests import build_request
 from keras_s2s.export.verification.request_corpus import material_of
 from keras_s2s.translator import Translator
 from tests.export.tiny_models import TARGETS, make_translator, tokenizers
@@ -49,7 +49,7 @@ def fails(translator, path, place):
 
 
 def test_a_callback_into_python_publishes_nothing(translator, tmp_path, monkeypatch):
-    graphs = translator.graphs()
+    graphs = translator.functions()
 
     def with_callback(text, *columns):
         return graphs["score"](tf.numpy_function(lambda x: x, [text], tf.string), *columns)
@@ -156,6 +156,6 @@ def test_models_that_differ_are_shown_side_by_side(translator):
 
 
 def test_a_request_names_the_options_of_its_rows():
-    probe = ask("translate", ["a", b"\xff"], [{"beam_size": 2}, {"max_length": 3}])
+    probe = build_request("translate", ["a", b"\xff"], [{"beam_size": 2}, {"max_length": 3}])
     assert probe.describe(0) == "text 'a', beam_size 2"
     assert probe.describe(1) == "text '\N{REPLACEMENT CHARACTER}', max_length 3"

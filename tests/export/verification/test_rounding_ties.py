@@ -5,7 +5,7 @@ import pytest
 
 from keras_s2s.config import Decoding
 from keras_s2s.export.verification.export_check import in_process
-from keras_s2s.export.verification.probe_requests import ask
+from keras_s2s.export.verification.probe_requests import build_request
 from keras_s2s.export.verification.rounding_ties import difference
 from tests.export.tiny_models import make_translator
 
@@ -20,7 +20,7 @@ def answers():
 
 def drawn(answers, seeds):
     rows = [{"seed": seed, "num_samples": 2, "max_length": 9} for seed in seeds]
-    probe = ask("sample", TEXTS, rows)
+    probe = build_request("sample", TEXTS, rows)
     return probe, answers([probe])[0]
 
 
@@ -56,7 +56,7 @@ def test_too_many_rows(answers):
 
 
 def test_other_signatures_have_to_be_equal(answers):
-    probe = ask("score", TEXTS, [{"target": "a b"}])
+    probe = build_request("score", TEXTS, [{"target": "a b"}])
     (one,), (other,) = answers([probe]), answers([probe])
     assert difference(probe, one, other, answers) is None
     other["tokens"][2, 0] = b"g"

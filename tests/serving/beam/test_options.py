@@ -5,8 +5,7 @@ import pytest
 
 from keras_s2s.serving.beam import command_line, optional_beam, pipeline
 from keras_s2s.serving.beam.options import check_options
-from keras_s2s.serving.client.arguments import LISTS
-from keras_s2s.signatures.fields import TRANSLATE
+from keras_s2s.signatures.fields import LIST_INPUTS, TRANSLATE
 
 REQUIRED_FLAGS = ["--model", "m", "--input", "a", "--output", "o"]
 
@@ -17,7 +16,7 @@ def test_every_option_has_a_flag():
     for name, field in TRANSLATE.options().items():
         if field.dtype == "bool":
             argv, options[name] = [*argv, f"--{name}"], True
-        elif name in LISTS:
+        elif name in LIST_INPUTS:
             argv = [*argv, f"--{name.replace('_', '-')}", "x y", "z"]
             options[name] = ["x y", "z"]
         else:
@@ -42,12 +41,12 @@ def test_omitted_options_are_none():
     ("options", "message"),
     [
         ({"beam_sise": 2}, "unknown option 'beam_sise'.*did you mean 'beam_size'"),
-        ({"beam_size": 2.5}, "beam_size must be int32, not 2.5"),
+        ({"beam_size": 2.5}, "beam_size: expected int32, got 2.5"),
         ({"beam_size": 0}, "^beam_size: expected at least 1, got 0"),
         ({"beam_size": [1, 2]}, r"^beam_size: expected one value for all texts, got \[1, 2\]"),
         ({"length_penalty": 20}, "^length_penalty: expected -10 to 10, got 20"),
         ({"length_penalty": float("nan")}, "^length_penalty: expected -10 to 10, got nan"),
-        ({"constraints": ["a\nb"]}, "must not hold a newline"),
+        ({"constraints": ["a\nb"]}, "expected no line feed"),
         ({"text": "a"}, "unknown option 'text'"),
     ],
 )

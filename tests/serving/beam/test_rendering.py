@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_s2s.serving.beam.pipeline import Result
 from keras_s2s.serving.beam.rendering import render
-from keras_s2s.signatures.fields import Hypothesis
+from keras_s2s.signatures.responses import Hypothesis
 
 
 def test_results_as_text_and_json():

@@ -116,17 +116,17 @@ def test_rejected_row_is_named_and_other_rows_are_returned(client):
 @pytest.mark.parametrize(
     ("texts", "options", "message"),
     [
-        ("hello", {}, "texts must be a list of strings, not the one string 'hello'"),
-        ([3], {}, r"texts\[0\] must be a string, not .*3"),
-        ([["a"]], {}, "texts must be a flat list"),
-        (["a", "\ud83d"], {}, r"texts\[1\] is not valid Unicode"),
+        ("hello", {}, "texts: expected a list of strings, got the string 'hello'"),
+        ([3], {}, r"texts\[0\]: expected a string, got .*3"),
+        ([["a"]], {}, "texts: expected a flat list"),
+        (["a", "\ud83d"], {}, r"texts\[1\]: expected valid Unicode"),
         (["a"], {"beamsize": 3}, "unknown option 'beamsize': .*; did you mean 'beam_size'"),
         (["a"], {"xyz": 3}, r"unknown option 'xyz': expected one of \['beam_size',.*\]$"),
         (["a"], {"text": "b"}, "unknown option 'text'"),
-        (["a"], {"beam_size": "many"}, "beam_size must be int32, not 'many'"),
-        (["a"], {"beam_size": 2.5}, "beam_size must be int32"),
-        (["a"], {"beam_size": [1, 2]}, r"beam_size must be one value or .* 1 texts; got .* \[2\]"),
-        (["a"], {"timeout": 0}, "timeout must be a positive number of seconds, not 0"),
+        (["a"], {"beam_size": "many"}, "beam_size: expected int32, got 'many'"),
+        (["a"], {"beam_size": 2.5}, "beam_size: expected int32, got 2.5"),
+        (["a"], {"beam_size": [1, 2]}, r"beam_size: expected one value or 1, .* got .* \[2\]"),
+        (["a"], {"timeout": 0}, "timeout: expected a positive number of seconds, got 0"),
     ],
 )
 def test_invalid_arguments_are_named(client, texts, options, message):
@@ -137,22 +137,22 @@ def test_invalid_arguments_are_named(client, texts, options, message):
 @pytest.mark.parametrize(
     ("address", "model", "message"),
     [
-        ("localhost", "m", "address must be 'HOST:PORT', not 'localhost'"),
-        ("localhost:http", "m", "address must be"),
-        ("localhost:99999", "m", "address must be"),
-        ("http://localhost:8500", "m", "address must be"),
-        (":8500", "m", "address must be"),
-        ("localhost:8500", "", "model must be a served model's name, not ''"),
-        ("localhost:8500", None, "model must be a served model's name, not None"),
+        ("localhost", "m", "address: expected 'HOST:PORT', got 'localhost'"),
+        ("localhost:http", "m", "address: expected"),
+        ("localhost:99999", "m", "address: expected"),
+        ("http://localhost:8500", "m", "address: expected"),
+        (":8500", "m", "address: expected"),
+        ("localhost:8500", "", "model: expected the name of a served model, got ''"),
+        ("localhost:8500", None, "model: expected the name of a served model, got None"),
     ],
 )
 def test_invalid_addresses_models_and_versions_are_named(address, model, message):
     with pytest.raises(ValueError, match=message):
         Client(address, model)
     for version in ("1", True, -1, 2**63):
-        with pytest.raises(ValueError, match="version must be a whole number, not"):
+        with pytest.raises(ValueError, match="version: expected a whole number, got"):
             Client("localhost:8500", "m", version=version)
-    with pytest.raises(ValueError, match="timeout must be a positive number"):
+    with pytest.raises(ValueError, match="timeout: expected a positive number"):
         Client("localhost:1", "m", timeout=-1)
 
 

@@ -67,7 +67,7 @@ def test_forecasts_agree_with_the_forecaster(tmp_path):
                 assert one.values.shape == other.values.shape
                 np.testing.assert_allclose(one.values, other.values, atol=1e-4)
                 np.testing.assert_allclose(one.variances, other.variances, atol=1e-4)
-        with pytest.raises(RowError, match="^row 0: steps: expected 1 to 8, came 9") as caught:
+        with pytest.raises(RowError, match="^row 0: steps: expected 1 to 8, got 9") as caught:
             client.forecast(ROWS, [9, 2])
         rejected, accepted = caught.value.results
         assert len(accepted.values) == 2

@@ -36,10 +36,10 @@ def replied(signature):
 def test_only_optional_outputs_may_be_missing(signature, field):
     outputs = replied(signature)
     del outputs[field.name]
-    if field.optional:
+    if field.is_optional:
         assert len(read_rows(signature, outputs, 2)) == 2
     else:
-        problem = f"^the reply to {signature.name} lacks the output '{field.name}'$"
+        problem = f"^response to {signature.name}: expected the output '{field.name}', got none$"
         with pytest.raises(errors.UnexpectedReply, match=problem):
             read_rows(signature, outputs, 2)
 
@@ -47,7 +47,7 @@ def test_only_optional_outputs_may_be_missing(signature, field):
 def test_an_output_that_was_not_asked_for_is_not_missed():
     outputs = replied(TRANSLATE)
     del outputs["alignment"]
-    rows = read_rows(TRANSLATE, outputs, 2, left_out=("alignment",))
+    rows = read_rows(TRANSLATE, outputs, 2, omitted=("alignment",))
     assert [one.alignment for one in rows[0]] == [None] * 3
 
 
@@ -56,7 +56,8 @@ def test_every_size_is_held_against_the_letters(signature, field):
     outputs = replied(signature)
     array = outputs[field.name]
     for wrong in (array[..., None], array[:1], np.asarray(array[0], array.dtype)):
-        shape = re.escape(f"'{field.name}' of {signature.name} has the shape {list(wrong.shape)};")
+        start = re.escape(f"output '{field.name}' of {signature.name}: expected the shape [")
+        shape = f"^{start}.*, got {re.escape(str(list(wrong.shape)))}$"
         with pytest.raises(errors.UnexpectedReply, match=shape):
             read_rows(signature, outputs | {field.name: wrong}, 2)
 
@@ -65,7 +66,7 @@ def test_every_size_is_held_against_the_letters(signature, field):
 def test_every_type_is_held_against_the_table(signature, field):
     outputs = replied(signature)
     wrong = np.zeros(outputs[field.name].shape, np.int64 if field.dtype != "int32" else np.float32)
-    problem = f"'{field.name}' of {signature.name} is .*; expected {field.dtype}$"
+    problem = f"^output '{field.name}' of {signature.name}: expected {field.dtype}, got "
     with pytest.raises(errors.UnexpectedReply, match=problem):
         read_rows(signature, outputs | {field.name: wrong}, 2)
 
@@ -73,12 +74,12 @@ def test_every_type_is_held_against_the_table(signature, field):
 def test_letters_stand_for_one_size_in_all_outputs():
     outputs = replied(TRANSLATE)
     outputs["tokens"] = outputs["tokens"][:, :2]
-    problem = r"'tokens' .* has the shape \[2, 2, 4\]; expected \[2, 3, 'T'\]$"
+    problem = r"'tokens' .*: expected the shape \[2, 3, 'T'\], got \[2, 2, 4\]$"
     with pytest.raises(errors.UnexpectedReply, match=problem):
         read_rows(TRANSLATE, outputs, 2)
     outputs = replied(TRANSLATE)
     outputs["token_log_probs"] = outputs["token_log_probs"][:, :, :4]
-    problem = r"'token_log_probs' .* has the shape \[2, 3, 4\]; expected \[2, 3, 5\]$"
+    problem = r"'token_log_probs' .*: expected the shape \[2, 3, 5\], got \[2, 3, 4\]$"
     with pytest.raises(errors.UnexpectedReply, match=problem):
         read_rows(TRANSLATE, outputs, 2)
 

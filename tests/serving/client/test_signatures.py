@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keras_s2s.serving import RowError
-from keras_s2s.serving.client import arguments
-from keras_s2s.signatures.fields import SIGNATURES, TRANSLATE
+from keras_s2s.signatures.fields import LIST_INPUTS, SIGNATURES, TRANSLATE
+from keras_s2s.signatures.requests import search_inputs, target_inputs
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def texts_of(rows):
 
 def test_list_options_are_those_of_the_signatures():
     fields = [field for signature in SIGNATURES.values() for field in signature.inputs]
-    assert {field.name for field in fields if "one a line" in field.meaning} == arguments.LISTS
+    assert {field.name for field in fields if "one a line" in field.description} == LIST_INPUTS
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_every_option_can_be_sent(client):
 
 def test_options_are_sent_as_full_columns():
     """A batching server merges requests row by row."""
-    inputs = arguments.search_inputs(
+    inputs = search_inputs(
         TRANSLATE,
         ["a", "b"],
         {"beam_size": 2, "disallowed": ["x"], "replace_unknown": True, "min_length": None},
@@ -68,24 +68,24 @@ def test_options_are_sent_as_full_columns():
         "disallowed": [b"x", b"x"],
         "replace_unknown": [True, True],
     }
-    inputs = arguments.target_inputs(["a", "b"], None, ["x", "y"])
+    inputs = target_inputs(["a", "b"], None, ["x", "y"])
     assert inputs["target_tokens"].tolist() == [b"x\ny", b"x\ny"]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"disallowed": ["a", "b\nc"]}, r"disallowed\[1\] must not hold a newline; got 'b\\nc'"),
-        ({"constraints": [["a"], ["b\n"]]}, r"constraints\[1\]\[0\] must not hold a newline"),
-        ({"prefix_tokens": 3}, "prefix_tokens must be a list of strings, not 3"),
-        ({"prefix_tokens": [3]}, r"prefix_tokens\[0\] must be a string, not 3"),
-        ({"prefix_tokens": [["a"], "b"]}, r"one list for each text; prefix_tokens\[1\] is 'b'"),
-        ({"prefix_tokens": [["a"], [["b"]]]}, r"prefix_tokens\[1\] must be a flat list"),
-        ({"prefix_tokens": [["a"]]}, r"prefix_tokens must be .* each of the 2 texts; .* \[1\]"),
-        ({"prefix_tokens": ["\ud800"]}, r"prefix_tokens\[0\] is not valid Unicode"),
-        ({"replace_unknown": 1}, "replace_unknown must be bool, not 1"),
-        ({"no_repeat_ngram": 1.5}, "no_repeat_ngram must be int32"),
-        ({"target_prefix": 3}, "target_prefix.* must be a string, not 3"),
+        ({"disallowed": ["a", "b\nc"]}, r"disallowed\[1\]: expected no line feed, got 'b\\nc'"),
+        ({"constraints": [["a"], ["b\n"]]}, r"constraints\[1\]\[0\]: expected no line feed"),
+        ({"prefix_tokens": 3}, "prefix_tokens: expected a list of strings, got 3"),
+        ({"prefix_tokens": [3]}, r"prefix_tokens\[0\]: expected a string, got 3"),
+        ({"prefix_tokens": [["a"], "b"]}, r"one list for each text, got 'b' .* prefix_tokens\[1\]"),
+        ({"prefix_tokens": [["a"], [["b"]]]}, r"prefix_tokens\[1\]: expected a flat list"),
+        ({"prefix_tokens": [["a"]]}, r"prefix_tokens: expected one value or 2, .* \[1\]"),
+        ({"prefix_tokens": ["\ud800"]}, r"prefix_tokens\[0\]: expected valid Unicode"),
+        ({"replace_unknown": 1}, "replace_unknown: expected bool, got 1"),
+        ({"no_repeat_ngram": 1.5}, "no_repeat_ngram: expected int32, got 1.5"),
+        ({"target_prefix": 3}, "target_prefix.*: expected a string, got 3"),
         ({"constraint": "x"}, "unknown option 'constraint': .* did you mean 'constraints'"),
     ],
 )
@@ -163,11 +163,14 @@ def test_rejected_targets_are_named_and_other_rows_returned(client, method):
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        ({}, "give targets or target_tokens, one of the two; came none"),
-        ({"targets": ["a"], "target_tokens": [["a"]]}, "one of the two; came both"),
-        ({"targets": ["a", "b"]}, "targets must be one value or one for each of the 1 texts"),
-        ({"targets": [3]}, r"targets\[0\] must be a string, not 3"),
-        ({"target_tokens": [["a\n"]]}, r"target_tokens\[0\]\[0\] must not hold a newline"),
+        ({}, "targets: expected either targets or target_tokens, got neither"),
+        (
+            {"targets": ["a"], "target_tokens": [["a"]]},
+            "targets or target_tokens, got both",
+        ),
+        ({"targets": ["a", "b"]}, "targets: expected one value or 1, one for each text"),
+        ({"targets": [3]}, r"targets\[0\]: expected a string, got 3"),
+        ({"target_tokens": [["a\n"]]}, r"target_tokens\[0\]\[0\]: expected no line feed"),
     ],
     ids=["none", "both", "count", "type", "newline"],
 )
@@ -180,5 +183,5 @@ def test_timeout_of_a_call(client):
     for call in (client.sample, client.score, client.attention):
         targets = {} if call == client.sample else {"targets": "x"}
         assert len(call(["a"], timeout=20, **targets)) == 1
-        with pytest.raises(ValueError, match="timeout must be a positive number"):
+        with pytest.raises(ValueError, match="timeout: expected a positive number"):
             call(["a"], timeout=0, **targets)

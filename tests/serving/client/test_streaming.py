@@ -4,7 +4,8 @@ import pytest
 
 from keras_s2s.serving import RowError
 from keras_s2s.serving.client import streaming
-from keras_s2s.signatures.fields import SAMPLE, TRANSLATE, Hypothesis
+from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
+from keras_s2s.signatures.responses import Hypothesis
 
 
 @pytest.fixture(scope="module")
@@ -145,12 +146,12 @@ def test_beam_size_is_sent():
     ("text", "options", "message"),
     [
         (["a"], {}, r"text must be one string, not \['a'\]"),
-        ("a", {"chunk": 0}, "chunk must be a positive whole number of tokens, not 0"),
-        ("a", {"chunk": 2.5}, "chunk must be a positive whole number"),
+        ("a", {"chunk": 0}, "chunk: expected a positive whole number of tokens, got 0"),
+        ("a", {"chunk": 2.5}, "chunk: expected a positive whole number"),
         ("a", {"beamsize": 1}, "unknown option 'beamsize'"),
         ("a", {"seed": 1}, "unknown option 'seed'"),
-        ("a", {"max_length": "b"}, "max_length must be int32"),
-        ("a", {"max_length": [1, 2]}, "max_length must be one value or one for each of the 1"),
+        ("a", {"max_length": "b"}, "max_length: expected int32"),
+        ("a", {"max_length": [1, 2]}, "max_length: expected one value or 1, one for each"),
         ("a", {"num_hypotheses": 2}, "a stream takes no num_hypotheses"),
         ("a", {"constraints": ["b"]}, "a stream takes no constraints"),
         ("a", {"alternatives_at": 0}, "a stream takes no alternatives_at"),

@@ -79,7 +79,7 @@ def test_error_rejects_only_its_row(model_file, edge):
     texts = ["a", "b " * 1100, "c"]
     rows, problems = edge.decode(texts, errors="return")
     expected, expected_problems = model_file[0].decode(texts, errors="return")
-    assert problems == expected_problems == {1: "text tokens: expected 0 to 1024, came 1100"}
+    assert problems == expected_problems == {1: "text tokens: expected 0 to 1024, got 1100"}
     assert rows[1] == []
     assert [row[0].tokens for row in rows[::2]] == [row[0].tokens for row in expected[::2]]
 

@@ -1,0 +1,61 @@
+"""Python values as arrays: types, encodings and errors."""
+
+import numpy as np
+import pytest
+
+from keras_s2s.signatures.arrays import to_array, to_text
+
+
+def test_broken_utf8_is_replaced():
+    array = to_array([b"caf\xe9", b"ok"], "text")
+    assert to_text(array).tolist() == ["caf\ufffd", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (3, "int32"),
+        ([1, -2], "int32"),
+        ([2**40], "int64"),
+        (2.5, "float32"),
+        ([[1, 2.5]], "float32"),
+        (True, "bool"),
+        ("x", "object"),
+        (np.array([1, 2]), "int64"),
+        (np.float64(1), "float64"),
+        (np.array(["x"]), "object"),
+        (np.array([b"x"]), "object"),
+        (["é", b"\xff"], "object"),
+    ],
+)
+def test_python_values_get_tensorflows_types(value, dtype):
+    array = to_array(value, "x")
+    assert array.dtype == dtype
+    assert array.ndim == np.ndim(np.array(value, object))
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "problem"),
+    [
+        (["a", b"\xff", 3], None, r"x\[2\]: expected a string, got 3"),
+        ([[1], [1, 2]], None, "x: expected rows of equal length"),
+        (["a", 3], None, r"x\[1\]: expected a string, got 3"),
+        (["a", None], None, r"x\[1\]: expected a string, got None"),
+        (["ok", "\ud800"], None, r"x\[1\]: expected valid Unicode, got"),
+        ([1, 2], "string", r"x\[0\]: expected a string, got 1"),
+        ("5", "int32", "x: expected int32, got '5'"),
+        ([None], "int32", "x: expected int32, got None"),
+        (2.5, "int32", "x: expected int32, got 2.5"),
+        (True, "int32", "x: expected int32, got True"),
+        (True, "float32", "x: expected float32, got True"),
+        ([3, 2**40], "int32", "x: expected a number that fits int32, got 1099511627776"),
+    ],
+)
+def test_wrong_values_are_named(value, dtype, problem):
+    with pytest.raises(ValueError, match=problem):
+        to_array(value, "x", dtype)
+
+
+def test_whole_numbers_serve_as_float():
+    assert to_array([1, 2], "x", "float32").dtype == np.float32
+    assert to_array([], "x", "int32").shape == (0,)
