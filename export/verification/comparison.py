@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.fields import signature_fields
 
 __all__ = ["Difference", "NotProven", "first_difference"]

@@ -3,25 +3,25 @@
 import tempfile
 from pathlib import Path
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.saved_model.warmup import WARMUP, read_requests
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.export_check import PATIENCE
 from keras_s2s.export.verification.probe_requests import (
     RequestCorpus,
     build_probe_requests,
     build_request,
 )
-from keras_s2s.export.verification.rounding_ties import difference
-from keras_s2s.export.verification.worker_process import Replay
+from keras_s2s.export.verification.request_runner import TIMEOUT
+from keras_s2s.export.verification.rounding_ties import find_difference
+from keras_s2s.export.verification.session_process import SessionProcess
 from keras_s2s.signatures.fields import FORECAST
 
-__all__ = ["export_material", "through_session", "verify"]
+__all__ = ["load_export_corpus", "session_runner", "verify_models"]
 
 TOKENS = 2
 
 
-def verify(models: dict, material: RequestCorpus, signatures=None) -> int:
+def verify_models(models: dict, material: RequestCorpus, signatures=None) -> int:
     """Asks every model the requests of a proof, and compares the answers with the first's.
 
     Args:
@@ -48,26 +48,26 @@ def verify(models: dict, material: RequestCorpus, signatures=None) -> int:
     for other in others:
         answers = map(_readable, models[other](asked))
         for probe, one, two in zip(asked, expected, answers, strict=True):
-            found = difference(probe, one, two, models[first])
+            found = find_difference(probe, one, two, models[first])
             if found:
                 raise NotProven(found.between(first, other))
     return len(asked)
 
 
-def through_session(path):
-    """The function for `verify` of a SavedModel's directory, run by a fresh process."""
+def session_runner(path):
+    """The function for `verify_models` of a SavedModel's directory, run by a fresh process."""
 
     def answers(asked):
         with (
             tempfile.TemporaryDirectory() as place,
-            Replay(path, place, asked) as process,
+            SessionProcess(path, place, asked) as process,
         ):
-            return process.answers(10 * PATIENCE)
+            return process.answers(10 * TIMEOUT)
 
     return answers
 
 
-def export_material(path) -> RequestCorpus:
+def load_export_corpus(path) -> RequestCorpus:
     """The texts and targets of an export's warm-up requests.
 
     Raises:

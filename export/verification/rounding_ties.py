@@ -11,14 +11,14 @@ from keras_s2s.export.verification.comparison import TOLERANCE, first_difference
 from keras_s2s.export.verification.probe_requests import ProbeRequest
 from keras_s2s.signatures.fields import MISSING_SCORE
 
-__all__ = ["difference"]
+__all__ = ["find_difference"]
 
 MOST = 2  # rows of a request
 SEARCHES = ("translate", "sample")
 PADS = dict.fromkeys(("token_log_probs", "score", "log_prob"), MISSING_SCORE)
 
 
-def difference(probe, one: dict, other: dict, answers):
+def find_difference(probe, one: dict, other: dict, answers):
     """As `comparing.first_difference`, but for rows in which rounding may have decided.
 
     Args:

@@ -11,8 +11,8 @@ from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.text_streams import Output, aligned
 from keras_s2s.cli.translate import Search, add_options, line_files
-from keras_s2s.config import UserError
-from keras_s2s.export.variant import QUANTIZATIONS, WEIGHTS
+from keras_s2s.errors import UserError
+from keras_s2s.export.variant import QUANTIZATIONS, WEIGHT_TYPES
 
 __all__ = ["add_commands"]
 
@@ -57,7 +57,7 @@ def _add_export(parser):
     add("--max-length", type=integer(1), metavar="N", help=most)
     texts = "of a LiteRT file: string to string, where tf.text's operations are linked in"
     add("--text-operations", action="store_true", help=texts)
-    add("--weights", choices=WEIGHTS, help="how matrices are stored (default: float32)")
+    add("--weights", choices=WEIGHT_TYPES, help="how matrices are stored (default: float32)")
     more = "answer requests that wait at the same time together, without a flag of the server"
     add("--batching", action="store_true", help=more)
     add("--frozen", action="store_true", help="weights as constants of the graph, of at most 2 GB")

@@ -7,7 +7,9 @@ from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.length_windows import Problems, add_batch_option, bar
 from keras_s2s.cli.model_sources import add_model, open_model
 from keras_s2s.cli.text_streams import Output
-from keras_s2s.config import UserError, is_frames, replacing
+from keras_s2s.config import is_frames
+from keras_s2s.errors import UserError
+from keras_s2s.io import atomic_path
 
 __all__ = ["add_commands"]
 
@@ -61,9 +63,9 @@ def _ask(model, arguments):
 
 
 def _rows(path):
-    from keras_s2s.data import read_frames, read_lines
+    from keras_s2s.data import read_features, read_lines
 
-    return read_frames(path) if is_frames(path) else read_lines(path)
+    return read_features(path) if is_frames(path) else read_lines(path)
 
 
 def _save(path, found):
@@ -78,7 +80,7 @@ def _save(path, found):
         for number, one in enumerate(found):
             if one is not None:
                 arrays[f"variances_{number}"] = one.variances
-    with replacing(path) as beside, open(beside, "wb") as file:
+    with atomic_path(path) as beside, open(beside, "wb") as file:
         np.savez(file, **arrays)
 
 

@@ -6,7 +6,7 @@ import sys
 
 from keras_s2s.cli.argument_parser import integer
 from keras_s2s.cli.text_streams import at_a_time, chunks
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = [
     "Problems",

@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_s2s.cli.argument_parser import number
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = [
     "EDGE",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from keras_s2s.cli.argument_parser import integer, number
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.decoding_option import DecodingOption
 from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
 from keras_s2s.signatures.option_groups import signature_options

@@ -7,7 +7,7 @@ from keras_s2s.cli.argument_parser import number
 from keras_s2s.cli.formatting import figure
 from keras_s2s.cli.length_windows import Problems, by_length
 from keras_s2s.cli.text_streams import one_line, source_lines
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.fields import TRANSLATE
 
 __all__ = ["Rescoring", "add_options"]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from keras_s2s.cli.text_streams import Output, is_stream, naming_file
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["Partial", "open_output"]
 

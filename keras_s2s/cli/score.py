@@ -12,7 +12,8 @@ from keras_s2s.cli.model_sources import add_model, open_model
 from keras_s2s.cli.resumable_output import open_output
 from keras_s2s.cli.text_streams import one_line, read_once
 from keras_s2s.cli.translate import add_files
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 

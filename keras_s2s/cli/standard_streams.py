@@ -3,7 +3,7 @@
 import os
 import sys
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["open_stream", "reserve"]
 

@@ -1,4 +1,4 @@
-"""The commands about what a model is: `verify` and `inspect`."""
+"""The commands about what a model is: `verify_models` and `inspect`."""
 
 import contextlib
 import itertools
@@ -10,7 +10,7 @@ from keras_s2s.cli.model_sources import EDGE, SCHEME, add_timeout, is_export, na
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.text_streams import Output
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 
@@ -20,7 +20,7 @@ KINDS = "a run, a SavedModel's directory or base path, FILE.tflite, or grpc://HO
 
 
 def add_commands(commands) -> None:
-    """Adds `verify` and `inspect` to the parser's sub-commands."""
+    """Adds `verify_models` and `inspect` to the parser's sub-commands."""
     parser = add_command(commands, "verify", _verify, "check that models give the same answers")
     parser.add_argument("models", nargs="+", metavar="MODEL", help=KINDS)
     parser.add_argument(
@@ -40,7 +40,7 @@ def _verify(arguments):
     if len(set(names)) < max(2, len(names)):
         raise UserError(f"MODEL: expected two or more different ones, came {' '.join(names)}")
     import_tensorflow()
-    from keras_s2s.export.verification.model_comparison import verify
+    from keras_s2s.export.verification.model_comparison import verify_models
 
     with contextlib.ExitStack() as stack:
         models, materials = {}, []
@@ -49,13 +49,14 @@ def _verify(arguments):
             models[name] = answers
             materials += [material] if material else []
         only = EDGE_SIGNATURES if any(name.endswith(EDGE) for name in names) else None
-        count = verify(models, _material(materials, arguments.input), only)
+        count = verify_models(models, _material(materials, arguments.input), only)
     print(f"{' = '.join(names)}: {count} requests, all answers equal")
 
 
 def _opened(name, arguments, stack):
-    """The function of requests that `verify` takes, and what the model offers to ask, or None."""
-    from keras_s2s.export.verification import export_check, model_comparison
+    """The function of requests that `verify_models` takes, and what the model offers to ask, or None."""
+    from keras_s2s.export.saved_model import verification
+    from keras_s2s.export.verification import model_comparison
     from keras_s2s.export.verification import request_corpus as materials
 
     if name.startswith(SCHEME):
@@ -72,12 +73,12 @@ def _opened(name, arguments, stack):
 
         with naming():
             path, _ = find_version(name)
-        return model_comparison.through_session(path), model_comparison.export_material(path)
+        return model_comparison.session_runner(path), model_comparison.load_export_corpus(path)
     from keras_s2s.translator import load_run
 
     translator = load_run(name, arguments.checkpoint)
-    material = materials.material_of(translator, materials.run_pairs(name))
-    return lambda asked: [export_check.in_process(translator, probe) for probe in asked], material
+    material = materials.build_corpus(translator, materials.load_validation_pairs(name))
+    return lambda asked: [verification.run_request(translator, probe) for probe in asked], material
 
 
 def _by_calls(client):
@@ -124,7 +125,7 @@ def _inspect(arguments):
 
 def _lines(found):
     """What was found as text."""
-    from keras_s2s.export.model_card import as_rows
+    from keras_s2s.export.model_card import flatten_values
 
     yield f"{found['path']}: {found['kind']}, {sum(found['files'].values()):,} bytes"
     yield from ("", "files", *_columns([(f"{n:,}", name) for name, n in found["files"].items()]))
@@ -135,7 +136,7 @@ def _lines(found):
     for title in ("operations", *found["card"]):
         values = found["card"].get(title, found.get(title))
         if isinstance(values, dict) and values:
-            yield from ("", title, *_columns(list(as_rows(values))))
+            yield from ("", title, *_columns(list(flatten_values(values))))
         elif values not in (None, {}):
             yield from ("", f"{title}: {values}")
 

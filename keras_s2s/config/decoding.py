@@ -58,10 +58,10 @@ class Decoding(_Options):
             value = getattr(self, option.name)
             if option.at_most is not None and value > (most := getattr(self, option.at_most)):
                 expected = f"expected at most {option.at_most}, {most}"
-                self.refuse(option.name, f"{expected}, got {value}")
+                self.fail(option.name, f"{expected}, got {value}")
             if option.divides is not None and (multiple := getattr(self, option.divides)) % value:
                 expected = f"expected a divisor of {option.divides}, {multiple}"
-                self.refuse(option.name, f"{expected}, got {value}")
+                self.fail(option.name, f"{expected}, got {value}")
             if option.is_list:
                 self._check_list(option.name, value)
 
@@ -69,7 +69,7 @@ class Decoding(_Options):
         for text in items or ():
             if not isinstance(text, str) or not text or "\n" in text:
                 expected = "expected a list of texts without line feeds"
-                self.refuse(name, f"{expected}, got {text!r}")
+                self.fail(name, f"{expected}, got {text!r}")
 
     def default(self, name: str, otherwise: Any = None) -> Any:
         """Returns the value of an option of a request, lists as lines.

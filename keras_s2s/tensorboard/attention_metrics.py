@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.responses import hard_alignment
 from keras_s2s.tensorboard.attention_records import maps_of
 

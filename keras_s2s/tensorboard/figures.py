@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from keras_s2s.config import replacing
+from keras_s2s.io import atomic_path
 from keras_s2s.tensorboard.attention_records import maps_of
 from keras_s2s.tensorboard.labels import families, is_right_to_left, visible
 
@@ -167,7 +167,7 @@ def save_attention(path, *args, **kwargs) -> Path:
     if kind not in FORMATS:
         raise ValueError(f"path: expected a name that ends in .png or .svg, came {path.name!r}")
     figure = plot_attention(*args, **kwargs)
-    with replacing(path) as beside:
+    with atomic_path(path) as beside:
         figure.savefig(beside, format=kind, dpi=DPI)
     return path
 

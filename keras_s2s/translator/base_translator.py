@@ -11,12 +11,13 @@ import tensorflow as tf
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s import models as catalog
-from keras_s2s.config import Config, Decoding, UserError
+from keras_s2s.config import Config, Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.signatures.caps import CAPS
 from keras_s2s.signatures.fields import Signature, signatures_for
 from keras_s2s.signatures.responses import read_rows
-from keras_s2s.tokenizers import Frames, Shortlist
+from keras_s2s.tokenizers import Features, Shortlist
 from keras_s2s.translator import dictionary as dictionaries
 from keras_s2s.translator.request_batches import run_batches
 from keras_s2s.translator.signature_functions import SignatureFunctions
@@ -50,7 +51,7 @@ class BaseTranslator:
     ):
         _check_size("source_tokenizer", source_tokenizer, model.source.size)
         _check_size("target_tokenizer", target_tokenizer, model.vocabulary_size)
-        is_features = [isinstance(side, Frames) for side in (source_tokenizer, target_tokenizer)]
+        is_features = [isinstance(side, Features) for side in (source_tokenizer, target_tokenizer)]
         if is_features[1] != self.has_feature_targets:
             needed = "Translator" if self.has_feature_targets else "Forecaster"
             raise ValueError(f"target_tokenizer: such a target needs a {needed}")
@@ -98,7 +99,7 @@ class BaseTranslator:
                 differ from the first's.
         """
         runs = [Path(path) for path in (run if isinstance(run, list | tuple) else [run])]
-        first, config = runs[0], Config.of_run(runs[0])
+        first, config = runs[0], Config.from_run(runs[0])
         pair = tokenizers.load_pair(first / "tokenizers")
         models = [checkpoints.load_model(path / checkpoint) for path in runs]
         for other in runs[1:]:

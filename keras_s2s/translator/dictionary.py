@@ -4,7 +4,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import UserError, replace_file
+from keras_s2s.errors import UserError
+from keras_s2s.io import write_atomically
 
 __all__ = ["load", "save", "table"]
 
@@ -47,7 +48,7 @@ def save(run: Path | str, dictionary: dict[str, str] | None) -> None:
     """Writes a dictionary into a run directory; does nothing for None."""
     if dictionary is not None:
         text = "".join(f"{source}\t{target}\n" for source, target in dictionary.items())
-        replace_file(Path(run) / NAME, text)
+        write_atomically(Path(run) / NAME, text)
 
 
 def table(dictionary: dict[str, str] | None) -> tf.lookup.StaticHashTable | None:

@@ -63,7 +63,7 @@ def text_or_tokens(tokenizer, text: tf.Tensor, tokens: tf.Tensor) -> tf.RaggedTe
         text, tokens: string [B].
     """
     pieces = tokenizer.pieces(text)
-    if tokenizer.opening:  # the empty text has tokens too
+    if tokenizer.prefix_tokens:  # the empty text has tokens too
         is_alone = tf.repeat(tf.equal(tokens, ""), pieces.row_lengths())
         pieces = tf.ragged.boolean_mask(pieces, pieces.with_values(is_alone))
     return tf.concat([pieces, _items(tokens)], 1)
@@ -102,8 +102,8 @@ def _prefix(text: tf.Tensor, tokens: tf.Tensor, source: Source):
         return ids.to_tensor(0), tf.cast(ids.row_lengths(), tf.int32)
 
     def empty():
-        opening = tf.reshape(target.ids(tf.constant(target.opening, tf.string)), [1, -1])
-        lengths = tf.fill([source.batch], len(target.opening))
+        opening = tf.reshape(target.ids(tf.constant(target.prefix_tokens, tf.string)), [1, -1])
+        lengths = tf.fill([source.batch], len(target.prefix_tokens))
         return tf.tile(opening, [source.batch, 1]), lengths
 
     return _unless_empty(tf.strings.join([text, tokens]), tokenize, empty)
@@ -112,7 +112,7 @@ def _prefix(text: tf.Tensor, tokens: tf.Tensor, source: Source):
 def _phrases(texts: tf.Tensor, source: Source):
     """Lines of strings [B], ragged [B, None], and tokens and ids of each, [B, None, None]."""
     items = _items(_within(texts, source.caps["list_bytes"]))
-    pieces = items.with_values(source.tokenizers[1].phrases(items.values))
+    pieces = items.with_values(source.tokenizers[1].tokenize_phrases(items.values))
     return items, pieces, pieces.with_flat_values(source.ids(pieces.merge_dims(1, 2)).values)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from keras_s2s import tokenizers
 from keras_s2s.config import Config
-from keras_s2s.tokenizers import Frames
+from keras_s2s.tokenizers import Features
 from keras_s2s.translator.forecaster import Forecaster
 from keras_s2s.translator.translator import Translator
 
@@ -20,7 +20,7 @@ def load_run(
 ) -> Translator | Forecaster:
     """Loads a run by the kind of its target; arguments and errors as for `Translator.load`."""
     first = Path(run[0] if isinstance(run, list | tuple) else run)
-    Config.of_run(first)  # raises a clear error for what is no run directory
+    Config.from_run(first)  # raises a clear error for what is no run directory
     target = tokenizers.load_pair(first / "tokenizers")[1]
-    kind = Forecaster if isinstance(target, Frames) else Translator
+    kind = Forecaster if isinstance(target, Features) else Translator
     return kind.load(run, checkpoint, shortlist, prepare)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.fields import Signature
 from keras_s2s.signatures.requests import option_columns, source_inputs, source_rows
 

@@ -96,12 +96,12 @@ def sampling_options(values: Values, lists: ListOptions, source: Source):
         min_length=tf.zeros_like(num_samples),
         max_length=tf.where(is_valid, max_length, 0),
     )
-    names = [name for name in search.Sampling._fields if name != "num_samples"]
+    names = [name for name in search.SamplingOptions._fields if name != "num_samples"]
     draws = {name: tf.where(is_valid, values[name], OPTIONS[name].inactive) for name in names}
-    constraints = search.no_extras(source.batch)._replace(
+    constraints = search.no_constraints(source.batch)._replace(
         prefix=lists.prefix, prefix_length=tf.where(is_valid, lists.prefix_length, 0)
     )
-    return options, search.Sampling(num_samples, **draws), constraints, errors
+    return options, search.SamplingOptions(num_samples, **draws), constraints, errors
 
 
 def forecast_steps(values: Values, source: Source) -> tuple[tf.Tensor, tf.Tensor]:
@@ -164,7 +164,7 @@ def _constraint_options(values: Values, lists: ListOptions, is_valid: tf.Tensor)
 
     numbers = {option.name: option.inactive for option in constraint_options()}
     ids = [name for name in constraint_tensors() if name not in numbers and name != "prefix"]
-    return search.Extras(
+    return search.ConstraintOptions(
         prefix=lists.prefix,  # of which `prefix_length` tokens count
         **{name: where_valid(values[name], inactive) for name, inactive in numbers.items()},
         **{name: where_valid(getattr(lists, name), 0) for name in ids},
@@ -178,7 +178,7 @@ def _num_bytes(values: Values, names: tuple[str, ...]) -> dict[str, tf.Tensor]:
 def _list_values(values: Values, lists: ListOptions) -> ListValues:
     """What the rules of a request read of its lists."""
     count = lists.num_constraint_tokens
-    constraints = search.no_extras(tf.shape(count)[0])._replace(
+    constraints = search.no_constraints(tf.shape(count)[0])._replace(
         constraints=lists.constraints,
         disallowed=lists.disallowed,
         prefix=lists.prefix,
@@ -186,7 +186,7 @@ def _list_values(values: Values, lists: ListOptions) -> ListValues:
     )
     num_missing, is_contradiction = tf.cond(
         tf.reduce_any(count > 0),
-        lambda: (search.needed(constraints), search.forbidden(constraints)),
+        lambda: (search.required_tokens(constraints), search.has_disallowed(constraints)),
         lambda: (tf.zeros_like(count), tf.zeros_like(count, tf.bool)),
     )
     return ListValues(

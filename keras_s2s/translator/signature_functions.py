@@ -147,14 +147,14 @@ class SignatureFunctions:
     def _read(self, inputs, options, tokenizers):
         """The source of a request, and its options as tensors [B]."""
         source_class = FeatureSource if len(inputs) > 1 else TextSource
-        source = source_class(*inputs, tokenizers, self.model.copies, self.caps)
+        source = source_class(*inputs, tokenizers, self.model.supports_copy, self.caps)
         shape = tf.expand_dims(source.batch, 0)
         return source, {name: tf.broadcast_to(value, shape) for name, value in options.items()}
 
     def _model_source(self, source) -> Outputs:
         """What the model reads of a source, at least one position wide."""
-        inputs = make_source(source.inputs, *self.search_tokenizers, copy=self.model.copies)
-        if self.model.copies and self.search_tokenizers != self.tokenizers:
+        inputs = make_source(source.inputs, *self.search_tokenizers, copy=self.model.supports_copy)
+        if self.model.supports_copy and self.search_tokenizers != self.tokenizers:
             whole = make_source(source.inputs, *self.tokenizers, copy=True)
             inputs["copied"] = whole["copy_ids"]
         # An empty batch has no longest row: with one position, every loop has a step.
@@ -177,7 +177,9 @@ class SignatureFunctions:
         """A source with its target: the source, target tokens, errors, and what `fit` takes."""
         source, values = self._read(inputs, options, self.tokenizers)
         pieces, errors = read_target(values, source)
-        example = make_example(source.inputs, pieces, *self.tokenizers, copy=self.model.copies)
+        example = make_example(
+            source.inputs, pieces, *self.tokenizers, copy=self.model.supports_copy
+        )
         return source, pieces, errors, example
 
     def _hypotheses(self, hypotheses, source, errors, replace_unknown) -> Outputs:

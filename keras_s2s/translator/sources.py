@@ -29,26 +29,26 @@ class TextSource:
     """
 
     def __init__(self, text, tokenizers, copies: bool, caps: dict[str, int]):
-        self.tokenizers, self.copies, self.caps = tokenizers, copies, caps
+        self.tokenizers, self.supports_copy, self.caps = tokenizers, copies, caps
         self.num_bytes = tf.strings.length(text)
         self.batch = tf.shape(text)[0]
         text = tf.strings.substr(text, 0, caps["text_bytes"])
-        self.problems = list(tokenizers[0].problems(text))
+        self.input_errors = list(tokenizers[0].input_errors(text))
         pieces = tokenizers[0].pieces(text)
         self.length = tf.cast(pieces.row_lengths(), tf.int32)
         self.inputs = pieces[:, : caps["source_length"]]
-        self.pieces = tokenizers[0].surface(self.inputs)
+        self.pieces = tokenizers[0].surface_forms(self.inputs)
 
     def rules(self) -> Iterator[Rule]:
         """Yields the rules of `signatures.request_rules` that a row's text must follow."""
         yield limit_rule("text bytes", self.num_bytes, self.caps["text_bytes"])
         yield limit_rule("text tokens", self.length, self.caps["source_length"])
-        for is_broken, message in self.problems:
+        for is_broken, message in self.input_errors:
             yield is_broken, (message,)
 
     def ids(self, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
         """Returns target ids, copies included, of ragged tokens [B, None], in their shape."""
-        return target_ids(self.pieces, pieces, self.tokenizers[1], self.copies)
+        return target_ids(self.pieces, pieces, self.tokenizers[1], self.supports_copy)
 
 
 class FeatureSource:

@@ -133,7 +133,8 @@ class Translator(BaseTranslator):
         outputs = self._functions.translate(
             *source,
             alignment=self.decoding.needs_alignment(),
-            constrained=self.decoding.needs_constraints() or bool(self.target_tokenizer.opening),
+            constrained=self.decoding.needs_constraints()
+            or bool(self.target_tokenizer.prefix_tokens),
             **self.constants(self.signatures["translate"]),
         )
         return {"text": outputs["text"][:, 0], "score": outputs["score"][:, 0]}

@@ -25,7 +25,7 @@ def score_words(
     lengths = tf.cast(pieces.row_lengths(), tf.int32)
     token_log_probs = tf.RaggedTensor.from_tensor(log_probs, lengths)  # [B, None]
     position = tf.ragged.range(lengths).values
-    is_first = tokenizer.begins(pieces.values) | tf.equal(position, 0)  # [N]
+    is_first = tokenizer.is_word_start(pieces.values) | tf.equal(position, 0)  # [N]
     starts = tf.reshape(tf.where(is_first), [-1])
     count = tf.reduce_sum(pieces.with_values(tf.cast(is_first, tf.int64)), 1)  # [B]
     words = tf.RaggedTensor.from_row_starts(pieces.values, starts)  # [words, None]

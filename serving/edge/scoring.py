@@ -75,7 +75,7 @@ def _sum_words(
     words: list[list[str]] = []
     sums: list[float] = []
     for token, log_prob in zip(tokens, log_probs):
-        if words and not processor.target.begins(token):
+        if words and not processor.target.is_word_start(token):
             words[-1].append(token)
             sums[-1] += log_prob
         else:

@@ -42,7 +42,7 @@ class SentencePiece(Tokenizer):
             return _UNKNOWN_SURFACE.encode() if piece == UNKNOWN else b""
         return piece.encode()
 
-    def begins(self, piece: str) -> bool:
+    def is_word_start(self, piece: str) -> bool:
         return piece.startswith(_SPACE) or piece in self.special_tokens
 
 

@@ -67,7 +67,7 @@ class Tokenizer:
             return ""
         return self.vocabulary[number] if 0 <= number < len(self.vocabulary) else UNKNOWN
 
-    def begins(self, piece: str) -> bool:
+    def is_word_start(self, piece: str) -> bool:
         """Returns whether a piece starts a word."""
         return True
 

@@ -15,20 +15,20 @@ _BYTE_NAMES = [chr(b) if 0x20 <= b < 0x7F else f"<0x{b:02X}>" for b in range(256
 class Characters(Tokenizer):
     """Unicode code points."""
 
-    def cut(self, text: str) -> list[str]:
+    def split_text(self, text: str) -> list[str]:
         return list(text)
 
     def detokenize(self, pieces: Iterable[str]) -> str:
         return "".join(pieces)
 
-    def begins(self, piece: str) -> bool:
+    def is_word_start(self, piece: str) -> bool:
         return piece == " "
 
 
 class Whitespace(Tokenizer):
     """Words separated by ASCII white space."""
 
-    def cut(self, text: str) -> list[str]:
+    def split_text(self, text: str) -> list[str]:
         return [word.decode() for word in text.encode().split()]
 
     def detokenize(self, pieces: Iterable[str]) -> str:
@@ -42,14 +42,14 @@ class Bytes(Tokenizer):
         self._content = {name: bytes([byte]) for byte, name in enumerate(_BYTE_NAMES)}
         self._content |= {token: token.encode() for token in self.special_tokens}
 
-    def cut(self, text: str) -> list[str]:
+    def split_text(self, text: str) -> list[str]:
         return [_BYTE_NAMES[byte] for byte in text.encode()]
 
     def detokenize(self, pieces: Iterable[str]) -> str:
         content = b"".join(self._content.get(piece, piece.encode()) for piece in pieces)
         return content.decode("utf-8", "replace")
 
-    def begins(self, piece: str) -> bool:
+    def is_word_start(self, piece: str) -> bool:
         return piece == " "
 
 
@@ -60,8 +60,8 @@ class WordPiece(Whitespace):
         self._subwords = self.numbers.keys() - set(self.special_tokens)
         self._max_length = max(map(len, self._subwords), default=1)
 
-    def cut(self, text: str) -> list[str]:
-        return [piece for word in super().cut(text) for piece in self._cut_word(word)]
+    def split_text(self, text: str) -> list[str]:
+        return [piece for word in super().split_text(text) for piece in self._cut_word(word)]
 
     def _cut_word(self, word: str) -> Iterator[str]:
         start, prefix = 0, ""
@@ -76,7 +76,7 @@ class WordPiece(Whitespace):
         joined = "".join(f" {piece}" for piece in pieces if piece)
         return strip_ascii(joined.replace(f" {_CONTINUATION}", ""))
 
-    def begins(self, piece: str) -> bool:
+    def is_word_start(self, piece: str) -> bool:
         return not piece.startswith(_CONTINUATION)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from keras_s2s.cli.option_flags import add_sampling_options, add_search_options
 from keras_s2s.config import Decoding
-from keras_s2s.search.options import Extras, Options, Sampling
+from keras_s2s.search.options import ConstraintOptions, Options, SamplingOptions
 from keras_s2s.signatures.caps import CAPS, resolve_bound
 from keras_s2s.signatures.decoding_option import SAMPLING
 from keras_s2s.signatures.fields import FORECAST, SAMPLE, TRANSLATE
@@ -82,9 +82,9 @@ def test_signatures_have_their_options_in_this_order():
 
 def test_tensors_of_a_search_are_the_fields_of_its_tuples():
     assert search_tensors().keys() == set(Options._fields)
-    assert constraint_tensors().keys() == set(Extras._fields)
+    assert constraint_tensors().keys() == set(ConstraintOptions._fields)
     sampling = {option.name for option in OPTIONS.values() if option.group == SAMPLING}
-    assert sampling == set(Sampling._fields)
+    assert sampling == set(SamplingOptions._fields)
 
 
 def test_configuration_has_the_defaults_of_the_table():

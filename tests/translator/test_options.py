@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Decoding, TokenizerConfig, UserError
+from keras_s2s.config import Decoding, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
 from keras_s2s.signatures.responses import read_rows
@@ -12,7 +13,15 @@ from keras_s2s.tokenizers import train
 from keras_s2s.translator import Translator
 from tests.conformance import models
 from tests.search import mixed_requests
-from tests.search.mixed_requests import BAD, BAD_SAMPLES, GOOD, SAMPLES, TEXTS, columns, mixed
+from tests.search.mixed_requests import (
+    INVALID_ROWS,
+    INVALID_SAMPLES,
+    TEXTS,
+    VALID_ROWS,
+    VALID_SAMPLES,
+    mix_rows,
+    option_columns,
+)
 
 LETTERS = TokenizerConfig(kind="whitespace", size=None)
 CASES = {"pointer": ("bigru", "gru", "pointer"), "transformer": ("pre", "pre", "tied")}
@@ -37,12 +46,12 @@ def translator(request):
 
 
 def decode(translator, rows, texts, batch_size=100):
-    given = columns(rows, TRANSLATE, translator.defaults())
+    given = option_columns(rows, TRANSLATE, translator.defaults())
     return translator.decode(texts, batch_size=batch_size, errors="return", **given)
 
 
 def sample(translator, rows, texts, batch_size=100):
-    given = columns(rows, SAMPLE, translator.defaults(SAMPLE))
+    given = option_columns(rows, SAMPLE, translator.defaults(SAMPLE))
     return translator.sample(texts, batch_size=batch_size, errors="return", **given)
 
 
@@ -65,11 +74,11 @@ def same(one, other, at=""):
 
 @pytest.mark.parametrize(
     ("run", "good", "bad", "times"),
-    [(decode, GOOD, BAD, 2), (sample, SAMPLES, BAD_SAMPLES, 4)],
+    [(decode, VALID_ROWS, INVALID_ROWS, 2), (sample, VALID_SAMPLES, INVALID_SAMPLES, 4)],
     ids=["translate", "sample"],
 )
 def test_rows_of_all_options_are_the_same_alone(translator, run, good, bad, times):
-    rows, texts, messages = mixed(good, bad, times)
+    rows, texts, messages = mix_rows(good, bad, times)
     if run is decode:
         assert len(rows) > 64
     found, problems = run(translator, rows, texts)
@@ -88,9 +97,9 @@ def test_rows_of_all_options_are_the_same_alone(translator, run, good, bad, time
 
 
 def test_eager_rows_are_the_compiled_ones(translator):
-    rows, texts, messages = mixed(GOOD, BAD[:3], 1)
+    rows, texts, messages = mix_rows(VALID_ROWS, INVALID_ROWS[:3], 1)
     found, _ = decode(translator, rows, texts)
-    given = mixed_requests.inputs(rows, TRANSLATE, translator.defaults())
+    given = mixed_requests.request_inputs(rows, TRANSLATE, translator.defaults())
     eager, problems = eagerly(translator, texts, **given)
     assert problems == messages
     for one, other in zip(eager, found, strict=True):
@@ -98,13 +107,13 @@ def test_eager_rows_are_the_compiled_ones(translator):
 
 
 def test_options_do_what_they_say(translator):
-    rows, texts, _ = mixed(GOOD, [], 7)  # every option with many texts
+    rows, texts, _ = mix_rows(VALID_ROWS, [], 7)  # every option with many texts
     found, problems = decode(translator, rows, texts)
     assert problems == {}
     for row, text, hypotheses in zip(rows, texts, found):
         prefix = row.get("target_prefix", "").split() or row.get("prefix_tokens", [])
         unknown = "replace_unknown" in row
-        copied = set(text.split()) if translator.model.copies else set()
+        copied = set(text.split()) if translator.model.supports_copy else set()
         outside = set(prefix) - set("abcdefg") - copied
         prefix = ["<unk>" if token in outside else token for token in prefix]
         most = min(row["max_length"], len(prefix) + row.get("max_new_tokens", 99))
@@ -146,10 +155,10 @@ def check_scores(translator, texts, found, atol=2e-4):
 
 
 def test_scores_of_what_is_found_are_its_log_probs(translator):
-    rows, texts, _ = mixed([row for row in GOOD if "replace_unknown" not in row], [])
+    rows, texts, _ = mix_rows([row for row in VALID_ROWS if "replace_unknown" not in row], [])
     found, _ = decode(translator, rows, texts)
     assert check_scores(translator, texts, found) > 100
-    rows, texts, _ = mixed(SAMPLES, [])
+    rows, texts, _ = mix_rows(VALID_SAMPLES, [])
     found, _ = sample(translator, rows, texts)
     assert check_scores(translator, texts, found) > 50
 
@@ -294,8 +303,10 @@ def ensemble():
 
 def test_an_ensemble_is_the_mean_of_its_models(ensemble):
     whole, parts = ensemble
-    rows, texts, messages = mixed([r for r in GOOD if "replace_unknown" not in r], BAD[:2])
-    given = mixed_requests.inputs(rows, TRANSLATE, whole.defaults())
+    rows, texts, messages = mix_rows(
+        [r for r in VALID_ROWS if "replace_unknown" not in r], INVALID_ROWS[:2]
+    )
+    given = mixed_requests.request_inputs(rows, TRANSLATE, whole.defaults())
     found, problems = eagerly(whole, texts, **given)
     assert problems == messages
     check_scores(whole, texts, found)
@@ -314,8 +325,8 @@ def test_an_ensemble_is_the_mean_of_its_models(ensemble):
 
 def test_an_ensemble_of_one_model_with_itself_is_the_model(translator):
     twice = Translator(Ensemble([translator.model, translator.model]), *tokenizers())
-    rows, texts, _ = mixed(GOOD, [], 1)
-    given = mixed_requests.inputs(rows, TRANSLATE, translator.defaults())
+    rows, texts, _ = mix_rows(VALID_ROWS, [], 1)
+    given = mixed_requests.request_inputs(rows, TRANSLATE, translator.defaults())
     found, _ = decode(translator, rows, texts)
     for one, other in zip(eagerly(twice, texts, **given)[0], found, strict=True):
         same(one, other)

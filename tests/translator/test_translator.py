@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Decoding, TokenizerConfig, UserError
+from keras_s2s.config import Decoding, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.caps import CAPS
 from keras_s2s.signatures.fields import SERVING_DEFAULT, TRANSLATE
 from keras_s2s.tokenizers import train

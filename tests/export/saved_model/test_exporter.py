@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from keras_s2s.config import Decoding, UserError
+from keras_s2s.config import Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_saved_model, export_translator
 from keras_s2s.export.model_card import read_card
 from keras_s2s.export.saved_model.graph_file import read_graph

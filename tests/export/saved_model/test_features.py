@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_translator
 from keras_s2s.export.saved_model.graph_file import read_graph
-from keras_s2s.export.verification.model_comparison import export_material, through_session, verify
+from keras_s2s.export.verification.model_comparison import (
+    load_export_corpus,
+    session_runner,
+    verify_models,
+)
 from keras_s2s.serving.errors import RowError
 from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.signatures.fields import signatures_for
@@ -114,8 +118,8 @@ def test_rows_that_cannot_be_read_fail_alone(translator):
 @pytest.mark.slow
 def test_an_export_verifies_alone(forecasts, translations):
     for path in (forecasts, translations):
-        answers = through_session(path)
-        assert verify({"one": answers, "two": answers}, export_material(path)) > 3
+        answers = session_runner(path)
+        assert verify_models({"one": answers, "two": answers}, load_export_corpus(path)) > 3
 
 
 def test_a_run_of_either_kind(tmp_path, translator, forecaster):

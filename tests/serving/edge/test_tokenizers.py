@@ -49,9 +49,9 @@ ALPHABET = st.text(st.sampled_from("the catsonmdglifb<2>\u00e9\u4e00 \t.'\u00a0"
 
 def edge_tokenizer(tokenizer):
     """The plain Python tokenizer of an export's description."""
-    from keras_s2s.export.litert.exporter import _tokenizer
+    from keras_s2s.export.litert.metadata import describe_tokenizer
 
-    description, files = _tokenizer("source", tokenizer)
+    description, files = describe_tokenizer("source", tokenizer)
     files = {name.rpartition(".")[2]: content for name, content in files.items()}
     vocabulary = json.loads(json.dumps(files["vocabulary"]))
     return make_tokenizer(json.loads(json.dumps(description)), vocabulary, files.get("model"))
@@ -68,13 +68,13 @@ def pair(request):
 def assert_agree(graph, edge, texts):
     pieces = graph.pieces(tf.constant(texts))
     ids, joined = graph.ids(pieces).to_list(), graph.detokenize(pieces.to_tensor("")).numpy()
-    begins = pieces.with_values(graph.begins(pieces.values)).to_list()
+    begins = pieces.with_values(graph.is_word_start(pieces.values)).to_list()
     for i, row in enumerate(pieces.to_list()):
         edge_pieces = edge.pieces(texts[i])
         assert edge_pieces == [piece.decode() for piece in row]
         assert edge.ids(edge_pieces) == ids[i]
         assert edge.detokenize(edge_pieces) == joined[i].decode()
-        assert [edge.begins(piece) for piece in edge_pieces] == begins[i]
+        assert [edge.is_word_start(piece) for piece in edge_pieces] == begins[i]
         strings = [x.decode() for x in graph.strings(tf.constant(ids[i], tf.int32)).numpy()]
         assert [edge.string(number) for number in ids[i]] == strings
 
@@ -110,7 +110,7 @@ def test_detokenization_of_any_pieces(pair):
 
 
 def test_marian():
-    proto = sentencepiece_model.read(
+    proto = sentencepiece_model.parse_model(
         tokenizers.train(TokenizerConfig(size=45), LINES).model_file()[1]
     )
     pieces = [*sentencepiece_model.vocabulary(proto)[::-1], ">>fra<<"]
