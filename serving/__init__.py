@@ -1,11 +1,12 @@
-"""The client of a served model and a server to run in a process.
+"""Client, server and LiteRT runner of exported models.
 
-Names are loaded when they are first asked for: the client needs no TensorFlow, the server does.
+Names are imported on first access: the client needs no TensorFlow, the server does.
 """
 
 import importlib
+from typing import Any
 
-_ROOMS = {
+_LAZY = {
     "Attention": "signatures.responses",
     "Client": "serving.client.client",
     "EdgeTranslator": "serving.edge.translator",
@@ -15,7 +16,7 @@ _ROOMS = {
     "Server": "serving.server.server",
     "ServingError": "serving.errors",
     "StartError": "serving.errors",
-    "serve": "serving.server.server",
+    "serve": "serving.server.serve",
 }
 
 __all__ = [
@@ -32,13 +33,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
-    if name not in _ROOMS:
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"keras_s2s.{_ROOMS[name]}"), name)
+    value = getattr(importlib.import_module(f"keras_s2s.{_LAZY[name]}"), name)
     globals()[name] = value
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""What can go wrong with a served model, as exceptions.
+"""Exceptions of the client and the server.
 
     ServingError
     ├── StartError (a ValueError)         the server cannot start
@@ -16,14 +16,16 @@
     │   ├── OutOfRange                    OUT_OF_RANGE
     │   ├── Unimplemented                 UNIMPLEMENTED
     │   ├── InternalError                 INTERNAL
-    │   ├── Unavailable                   UNAVAILABLE: nobody answers (a ConnectionError)
+    │   ├── Unavailable                   UNAVAILABLE: no connection (a ConnectionError)
     │   ├── DataLoss                      DATA_LOSS
     │   └── Unauthenticated               UNAUTHENTICATED
-    ├── RowError                          the model refused some rows of a request
-    └── UnexpectedReply                   the reply is not what the signature promises
+    ├── RowError                          the model rejected some rows of a request
+    └── UnexpectedReply                   the response does not match the signature
 
-A wrong argument to the client is a bare ValueError that names it.
+An invalid argument to the client raises a plain ValueError that names the argument.
 """
+
+from typing import Any
 
 __all__ = [
     "CALL_ERRORS",
@@ -52,23 +54,46 @@ __all__ = [
 
 
 class ServingError(Exception):
-    """Anything that the server and the client raise on purpose; `str` is one clear line."""
+    """Base class of the errors of server and client; `str` is one line.
+
+    Example:
+
+    >>> from keras_s2s.serving import ServingError, StartError
+    >>> issubclass(StartError, ServingError)
+    True
+    """
 
 
 class StartError(ServingError, ValueError):
-    """The server cannot start: a port in use, no model at the base path, one that fails to load."""
+    """The server cannot start: the port is in use, or the base path has no model that loads.
+
+    Example:
+
+    >>> from keras_s2s.serving import Server, StartError
+    >>> try:
+    ...     Server("pronounce", "/missing", 0).start()
+    ... except StartError as error:
+    ...     print(error)
+    model_base_path /missing does not exist
+    """
 
 
 class RowError(ServingError):
-    """The model refused some rows of a request and answered the others.
+    """The model rejected some rows of a request and answered the others.
 
-    Attributes:
-        errors: what was wrong, by the row's number.
-        results: what the call would have given for every row; at each row of `errors` no
-            hypotheses, or None.
+    Args:
+        errors: error messages by row number.
+        results: the results of all rows; rows in `errors` have an empty list of hypotheses, or
+            None.
+
+    Example:
+
+    >>> from keras_s2s.serving import RowError
+    >>> print(RowError({1: "beam_size: expected 1 to 16, got 99"}, [["A"], []]))
+    row 1: beam_size: expected 1 to 16, got 99
     """
 
-    def __init__(self, errors: dict[int, str], results: list):
+    def __init__(self, errors: dict[int, str], results: list[Any]) -> None:
         self.errors = errors
         self.results = results
         row, first = next(iter(errors.items()))
@@ -77,128 +102,132 @@ class RowError(ServingError):
 
 
 class UnexpectedReply(ServingError):
-    """The server answered, but without the outputs or shapes that the signature promises."""
+    """The response lacks an output of the signature, or an output has another type or shape."""
 
 
 class CallError(ServingError):
-    """A call ended with a gRPC status; each code has a class of its own below.
+    """A call ended with a gRPC status; each status code has its own subclass.
+
+    Args:
+        details: message of the server, or of gRPC.
+        address: address of the server.
+        model: name of the requested model.
 
     Attributes:
-        code: the status code's name, such as `"NOT_FOUND"`.
-        details: the server's message, or gRPC's own.
-        address: where the call went.
-        model: the model it named.
+        code: name of the status code, such as `"NOT_FOUND"`.
     """
 
     code = ""
 
-    def __init__(self, details: str, *, address: str, model: str):
+    def __init__(self, details: str | None, *, address: str, model: str) -> None:
         self.details = details
         self.address = address
         self.model = model
-        super().__init__(self._line())
+        super().__init__(self._message())
 
-    def _line(self):
+    def _message(self) -> str:
         return f"{self.address}: model {self.model!r}: {self.details} ({self.code})"
 
 
 class Cancelled(CallError):
-    """The call was cancelled, by the caller or by a server that is going down."""
+    """The call was cancelled, by the caller or by a server that shuts down."""
 
     code = "CANCELLED"
 
 
 class UnknownError(CallError):
-    """The server failed in a way that it does not explain."""
+    """The server failed without a more specific status."""
 
     code = "UNKNOWN"
 
 
 class InvalidArgument(CallError):
-    """The request is wrong: a missing or extra input, a type, a shape, an output's name."""
+    """The request is invalid: a missing or unknown input or output, a wrong type or shape."""
 
     code = "INVALID_ARGUMENT"
 
 
 class DeadlineExceeded(CallError, TimeoutError):
-    """No answer came within the call's `timeout`."""
+    """The call took longer than its `timeout`."""
 
     code = "DEADLINE_EXCEEDED"
 
 
 class NotFound(CallError):
-    """The server serves no model of this name, or not this version of it."""
+    """The server has no model of this name, or not the requested version."""
 
     code = "NOT_FOUND"
 
 
 class AlreadyExists(CallError):
-    """What the call would make is there already."""
+    """The call would create something that already exists."""
 
     code = "ALREADY_EXISTS"
 
 
 class PermissionDenied(CallError):
-    """The server knows the caller and does not allow the call."""
+    """The caller is not allowed to make the call."""
 
     code = "PERMISSION_DENIED"
 
 
 class ResourceExhausted(CallError):
-    """Too many calls at once, or a message larger than one side accepts."""
+    """Too many concurrent calls, or a message larger than one side accepts."""
 
     code = "RESOURCE_EXHAUSTED"
 
 
 class FailedPrecondition(CallError):
-    """The model cannot do this: it has no such signature, or its variables are missing."""
+    """The model has no such signature, or its variables are missing."""
 
     code = "FAILED_PRECONDITION"
 
 
 class Aborted(CallError):
-    """The server gave the call up."""
+    """The server aborted the call."""
 
     code = "ABORTED"
 
 
 class OutOfRange(CallError):
-    """A value lies outside what the model accepts."""
+    """A value is outside the range that the model accepts."""
 
     code = "OUT_OF_RANGE"
 
 
 class Unimplemented(CallError):
-    """The server has no such call; it may not be TensorFlow Serving."""
+    """The server does not implement the call; it may not be TensorFlow Serving."""
 
     code = "UNIMPLEMENTED"
 
 
 class InternalError(CallError):
-    """The server or the model broke."""
+    """The server or the model failed with an internal error."""
 
     code = "INTERNAL"
 
 
 class Unavailable(CallError, ConnectionError):
-    """Nobody answers at the address, or the server is too busy to take the call."""
+    """The address does not respond, or the server is too busy to accept the call."""
 
     code = "UNAVAILABLE"
 
-    def _line(self):
+    def _message(self) -> str:
         return f"{self.address}: model {self.model!r} cannot be reached now: {self.details}"
 
 
 class DataLoss(CallError):
-    """Data is lost or damaged on the way or on the server's disk."""
+    """Data was lost or damaged in transit or on the server's disk."""
 
     code = "DATA_LOSS"
 
 
 class Unauthenticated(CallError):
-    """The server wants to know who calls."""
+    """The server requires credentials."""
 
     code = "UNAUTHENTICATED"
 
 
-CALL_ERRORS = {kind.code: kind for kind in CallError.__subclasses__()}
+CALL_ERRORS: dict[str, type[CallError]] = {
+    error_class.code: error_class for error_class in CallError.__subclasses__()
+}

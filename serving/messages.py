@@ -1,13 +1,16 @@
-"""The messages of client and server, as TensorFlow Serving reads them on the wire.
+"""Protocol buffer messages of client and server, compatible with TensorFlow Serving's.
 
-They are declared here field by field and built when this module is first imported, in a
-descriptor pool of their own. So they need no generated code, which protobuf ties to one major
-version, and can never clash with the messages that TensorFlow registers in the same process. A
-test compares every field with `tensorflow_serving`'s own. What neither uses is left
-out: the wire format skips unknown fields.
+The messages are declared field by field and built on import, in a separate descriptor pool.
+They need no generated code, which protobuf ties to one major version, and do not conflict with
+the messages that TensorFlow registers in the same process. A test compares every field with
+`tensorflow_serving`. Fields that neither side uses are omitted: the wire format skips unknown
+fields.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import Message
 
 __all__ = [
     "GetModelMetadataRequest",
@@ -25,8 +28,8 @@ __all__ = [
 PACKAGE = "keras_s2s.serving"
 
 # Message: ((number, field, type), ...). `[x]` is repeated, `{x}` a map from string to x, `x?` a
-# member of the message's oneof `choice`. Enumerations travel as int32.
-_MESSAGES = {
+# member of the message's oneof `choice`. Enumerations are declared as int32.
+_MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
     "Dimension": ((1, "size", "int64"), (2, "name", "string")),
     "TensorShape": ((2, "dim", "[Dimension]"), (3, "unknown_rank", "bool")),
     "TensorProto": (
@@ -89,36 +92,39 @@ _MESSAGES = {
 _Field = descriptor_pb2.FieldDescriptorProto
 
 
-def _set_type(field, kind):
-    if kind in _MESSAGES or "." in kind:
-        field.type, field.type_name = _Field.TYPE_MESSAGE, f".{PACKAGE}.{kind}"
+def _set_type(field: descriptor_pb2.FieldDescriptorProto, type_name: str) -> None:
+    if type_name in _MESSAGES or "." in type_name:
+        field.type, field.type_name = _Field.TYPE_MESSAGE, f".{PACKAGE}.{type_name}"
     else:
-        field.type = _Field.Type.Value(f"TYPE_{kind.upper()}")
+        field.type = _Field.Type.Value(f"TYPE_{type_name.upper()}")
 
 
-def _add_map_entry(message, name, kind):
-    """A map is a repeated message of key and value whose type is marked so."""
+def _add_map_entry(message: descriptor_pb2.DescriptorProto, name: str, value_type: str) -> str:
+    """Adds the entry message of a map field, which is a repeated message of key and value."""
     entry = message.nested_type.add(name=name.title().replace("_", "") + "Entry")
     entry.options.map_entry = True
-    for number, part, part_kind in ((1, "key", "string"), (2, "value", kind)):
-        field = entry.field.add(name=part, number=number, label=_Field.LABEL_OPTIONAL)
-        _set_type(field, part_kind)
+    for number, field_name, type_name in ((1, "key", "string"), (2, "value", value_type)):
+        field = entry.field.add(name=field_name, number=number, label=_Field.LABEL_OPTIONAL)
+        _set_type(field, type_name)
     return f"{message.name}.{entry.name}"
 
 
-def _add_field(message, number, name, kind):
+def _add_field(
+    message: descriptor_pb2.DescriptorProto, number: int, name: str, declared_type: str
+) -> None:
     field = message.field.add(name=name, number=number, label=_Field.LABEL_OPTIONAL)
-    if kind.endswith("?"):
+    if declared_type.endswith("?"):
         if not message.oneof_decl:
             message.oneof_decl.add(name="choice")
         field.oneof_index = 0
-    elif kind[0] in "[{":
+    elif declared_type[0] in "[{":
         field.label = _Field.LABEL_REPEATED
-    inner = kind.strip("[]{}?")
-    _set_type(field, _add_map_entry(message, name, inner) if kind[0] == "{" else inner)
+    type_name = declared_type.strip("[]{}?")
+    is_map = declared_type[0] == "{"
+    _set_type(field, _add_map_entry(message, name, type_name) if is_map else type_name)
 
 
-def _build():
+def _build() -> dict[str, type[Message]]:
     file = descriptor_pb2.FileDescriptorProto(
         name="keras_s2s/serving/messages.proto", package=PACKAGE, syntax="proto3"
     )
@@ -127,7 +133,7 @@ def _build():
         for field in fields:
             _add_field(message, *field)
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
+    pool.Add(file)  # type: ignore[no-untyped-call, unused-ignore]
     return {
         name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
         for name in _MESSAGES
@@ -136,13 +142,41 @@ def _build():
 
 _CLASSES = _build()
 
-GetModelMetadataRequest = _CLASSES["GetModelMetadataRequest"]
-GetModelMetadataResponse = _CLASSES["GetModelMetadataResponse"]
-GetModelStatusRequest = _CLASSES["GetModelStatusRequest"]
-GetModelStatusResponse = _CLASSES["GetModelStatusResponse"]
-ModelSpec = _CLASSES["ModelSpec"]
-PredictRequest = _CLASSES["PredictRequest"]
-PredictResponse = _CLASSES["PredictResponse"]
-SignatureDef = _CLASSES["SignatureDef"]
-SignatureDefMap = _CLASSES["SignatureDefMap"]
-TensorProto = _CLASSES["TensorProto"]
+if TYPE_CHECKING:  # a type checker cannot see the fields of classes built at run time
+
+    class _DynamicMessage(Message):
+        def __init__(self, **fields: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+    class GetModelMetadataRequest(_DynamicMessage): ...
+
+    class GetModelMetadataResponse(_DynamicMessage): ...
+
+    class GetModelStatusRequest(_DynamicMessage): ...
+
+    class GetModelStatusResponse(_DynamicMessage): ...
+
+    class ModelSpec(_DynamicMessage): ...
+
+    class PredictRequest(_DynamicMessage): ...
+
+    class PredictResponse(_DynamicMessage): ...
+
+    class SignatureDef(_DynamicMessage): ...
+
+    class SignatureDefMap(_DynamicMessage): ...
+
+    class TensorProto(_DynamicMessage): ...
+
+else:
+    GetModelMetadataRequest = _CLASSES["GetModelMetadataRequest"]
+    GetModelMetadataResponse = _CLASSES["GetModelMetadataResponse"]
+    GetModelStatusRequest = _CLASSES["GetModelStatusRequest"]
+    GetModelStatusResponse = _CLASSES["GetModelStatusResponse"]
+    ModelSpec = _CLASSES["ModelSpec"]
+    PredictRequest = _CLASSES["PredictRequest"]
+    PredictResponse = _CLASSES["PredictResponse"]
+    SignatureDef = _CLASSES["SignatureDef"]
+    SignatureDefMap = _CLASSES["SignatureDefMap"]
+    TensorProto = _CLASSES["TensorProto"]

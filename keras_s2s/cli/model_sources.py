@@ -193,7 +193,7 @@ class _Export(_Served):
     """A SavedModel in this process; as `_Run`."""
 
     def __init__(self, path):
-        from keras_s2s.serving.client.local import LocalModel
+        from keras_s2s.serving.server.local_model import LocalModel
 
         with naming():
             super().__init__(LocalModel(path), path)

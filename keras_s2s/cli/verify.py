@@ -67,7 +67,7 @@ def _opened(name, arguments, stack):
             model = EdgeTranslator(name)
         return _by_calls(model), None
     if is_export(Path(name)):
-        from keras_s2s.serving.client.local import find_version
+        from keras_s2s.serving.server.version_directories import find_version
 
         with naming():
             path, _ = find_version(name)
@@ -108,7 +108,7 @@ def _inspect(arguments):
     from keras_s2s.export.inspection import describe_export, describe_run
 
     if is_export(Path(arguments.path)):
-        from keras_s2s.serving.client.local import find_version
+        from keras_s2s.serving.server.version_directories import find_version
 
         with naming():
             found = describe_export(find_version(arguments.path)[0])

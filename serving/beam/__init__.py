@@ -1,1 +1,1 @@
-"""Translation of corpora on Apache Beam."""
+"""Exported models over whole corpora on Apache Beam."""

@@ -1,4 +1,4 @@
-"""The command of `keras_s2s.serving.pipeline`: its flags, and files in and out."""
+"""Command that translates files on Apache Beam."""
 
 import argparse
 import contextlib
@@ -6,161 +6,107 @@ import json
 import os
 import re
 import sys
-
-import numpy as np
+from collections.abc import Iterator
+from typing import Any
 
 from keras_s2s.serving.beam import io, pipeline
-from keras_s2s.serving.beam.beam_import import DoFn, need_beam
-from keras_s2s.signatures.fields import LIST_INPUTS, TRANSLATE
+from keras_s2s.serving.beam.command_line import FORMATS, PROG, parse
+from keras_s2s.serving.beam.counters import count, read_counters
+from keras_s2s.serving.beam.optional_beam import DoFn, check_beam_installed
+from keras_s2s.serving.beam.ordered_output import WriteInOrder, scratch_folder
+from keras_s2s.serving.beam.rendering import render
+from keras_s2s.signatures.fields import TRANSLATE
 
-__all__ = ["parse", "render", "run"]
+__all__ = ["run"]
 
-PROG = "python -m keras_s2s.serving.pipeline"
-FORMATS = {"text": "", "jsonl": ".jsonl"}  # and what the names of outputs end in
-RUNNER = "FnApiRunner"  # the DirectRunner first tries to fetch a program from the network
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
-def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The command's own flags, and the words that are left for Beam.
-
-    Raises:
-        SystemExit: for `--help` and flags that cannot be parsed (status 2).
-    """
-    parser = _Parser(
-        prog=PROG,
-        allow_abbrev=False,
-        description="Translate the lines of files by an exported model on Apache Beam.",
-        epilog="Other flags go to Beam: --runner NAME, --direct_num_workers N, ...",
-    )
-    parser.add_argument(
-        "--model", required=True, metavar="DIR", help="an export, or the base path of some"
-    )
-    parser.add_argument(
-        "--input", required=True, nargs="+", metavar="PATTERN", help="text files, .gz too"
-    )
-    parser.add_argument(
-        "--output",
-        required=True,
-        metavar="PREFIX",
-        help="of the outputs, one for each input; a folder if it ends in /",
-    )
-    parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="text (default): line N for line N"
-    )
-    parser.add_argument(
-        "--batch-size",
-        "--batch_size",
-        type=int,
-        default=32,
-        metavar="N",
-        help="lines at a time (default: 32)",
-    )
-    group = parser.add_argument_group("search", "left out: the export's own defaults")
-    for field in TRANSLATE.options().values():
-        _add_option(group, field)
-    return parser.parse_known_args(argv)
-
-
-def _add_option(group, field):
-    flags = list(dict.fromkeys([f"--{field.name.replace('_', '-')}", f"--{field.name}"]))
-    meaning = field.description.replace("%", "%%")
-    if field.dtype == "bool":
-        action = argparse.BooleanOptionalAction
-        group.add_argument(*flags, action=action, default=None, help=meaning)
-    elif field.name in LIST_INPUTS:
-        meaning = meaning.replace("one a line", "blanks between")
-        group.add_argument(*flags, nargs="+", action="extend", metavar="TEXT", help=meaning)
-    else:
-        kind, word = {"s": (str, "TEXT"), "f": (float, "X"), "i": (int, "N")}[field.dtype[0]]
-        group.add_argument(*flags, type=kind, metavar=word, help=meaning)
+RUNNER = "FnApiRunner"  # the DirectRunner first tries to download a program
 
 
 def run(argv: list[str]) -> int:
-    """Runs a command line and gives its exit status; see `pipeline.main`."""
-    arguments, flags = parse(argv)
+    """Runs a command line and returns its exit status; see `pipeline.main`."""
+    flags, beam_flags = parse(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        need_beam()
-        whole, lines, targets = _plan(arguments, flags)
+        check_beam_installed()
+        beam_pipeline, lines, targets = _plan(flags, beam_flags)
     except (ImportError, ValueError, OSError) as error:
         return _fail(error)
     try:
-        counts = _carry_out(whole, lines, targets, arguments.output)
+        counts = _run_pipeline(beam_pipeline, lines, targets, flags.output)
     except (io.CorpusError, OSError) as error:
         return _fail(error)
     except KeyboardInterrupt:
         return 130
     errors = targets[-1]
     if counts["lines"] and counts["lines"] == counts["errors"]:
-        return _fail(f"every line was refused, the first one for: {_first(errors)}")
+        return _fail(f"every line was refused, the first one for: {_first_error(errors)}")
     refused = f"{counts['errors']} errors" + (f", see {errors}" if counts["errors"] else "")
     sys.stderr.write(f"{counts['lines']} lines, {counts['tokens']} tokens, {refused}\n")
     return 0
 
 
-def _fail(problem):
+def _fail(problem: Any) -> int:
     sys.stderr.write(f"{PROG}: error: {' '.join(str(problem).splitlines())}\n")
     return 2
 
 
-def _first(errors):
-    return json.loads(next(io.read_lines(errors)))["error"]
+def _first_error(errors_path: str) -> str:
+    return json.loads(next(io.read_lines(errors_path)))["error"]
 
 
-def _plan(arguments, flags):
-    """A pipeline, its lines for `corpora.WriteInOrder`, and the files that they go to."""
+def _plan(flags: argparse.Namespace, beam_flags: list[str]) -> tuple[Any, Any, list[str]]:
+    """Returns a pipeline, its PCollection of lines for `WriteInOrder`, and the target files."""
     import apache_beam as beam
     from apache_beam.io.filesystems import FileSystems
 
-    options = _beam_options(flags)
-    FileSystems.set_options(options)  # how to get at remote ones
-    given = {name: getattr(arguments, name) for name in TRANSLATE.options()}
-    given = {name: value for name, value in given.items() if value is not None}
-    translate = pipeline.Translate(arguments.model, given, arguments.batch_size)
-    inputs = io.find_inputs(arguments.input)
-    outputs, errors = io.name_outputs(arguments.output, inputs, FORMATS[arguments.format])
-    whole = beam.Pipeline(options=options)
-    return whole, _build(whole, inputs, translate, arguments.format), [*outputs, errors]
+    beam_options = _parse_beam_flags(beam_flags)
+    FileSystems.set_options(beam_options)  # credentials of remote file systems
+    options = {name: getattr(flags, name) for name in TRANSLATE.options()}
+    options = {name: value for name, value in options.items() if value is not None}
+    translate = pipeline.Translate(flags.model, options, flags.batch_size)
+    inputs = io.find_inputs(flags.input)
+    outputs, errors = io.name_outputs(flags.output, inputs, FORMATS[flags.format])
+    beam_pipeline = beam.Pipeline(options=beam_options)
+    lines = _build(beam_pipeline, inputs, translate, flags.format)
+    return beam_pipeline, lines, [*outputs, errors]
 
 
-def _carry_out(whole, lines, targets, prefix):
-    """Gives Beam's counters by name."""
+def _run_pipeline(
+    beam_pipeline: Any, lines: Any, targets: list[str], prefix: str
+) -> dict[str, int]:
+    """Writes the target files and returns the counters by name."""
     from apache_beam.runners.runner import PipelineState
 
-    with io.scratch_folder(prefix) as scratch:
-        lines | io.WriteInOrder(targets, scratch)
-        with _mistakes_of_workers():
-            result = whole.run()
+    with scratch_folder(prefix) as scratch:
+        lines | WriteInOrder(targets, scratch)
+        with _corpus_errors_of_workers():
+            result = beam_pipeline.run()
             state = result.wait_until_finish() or result.state
     if state != PipelineState.DONE:
         raise RuntimeError(f"the pipeline ended as {state}, expected DONE")
-    return _counts(result)
+    return read_counters(result)
 
 
 @contextlib.contextmanager
-def _mistakes_of_workers():
-    """Finds a `CorpusError` in what a runner tells of a worker, which may be another process."""
+def _corpus_errors_of_workers() -> Iterator[None]:
+    """Raises the `CorpusError` that a runner's exception quotes from a worker process."""
     try:
         yield
     except Exception as error:
-        told = re.findall(
+        messages = re.findall(
             r"CorpusError: (.*?)(?: \[while running .*)?$", f"{type(error).__name__}: {error}", re.M
         )
-        if told:
-            raise io.CorpusError(told[-1]) from error
+        if messages:
+            raise io.CorpusError(messages[-1]) from error
         raise
 
 
-def _beam_options(flags):
-    """Beam's options of the words that are left; Beam itself would pass over what it does not know.
+def _parse_beam_flags(flags: list[str]) -> Any:
+    """Returns Beam's options; Beam itself ignores unknown flags.
 
     Raises:
-        ValueError: a flag is neither the command's nor Beam's, and no service is asked for more.
+        ValueError: if a flag is unknown to Beam and the runner is local; the service of a remote
+            runner may have flags of its own.
     """
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
@@ -178,25 +124,27 @@ def _beam_options(flags):
     return options
 
 
-def _build(whole, inputs, translate, form):
-    """The lines of all outputs, those of errors for the target behind them."""
+def _build(
+    beam_pipeline: Any, inputs: list[str], translate: pipeline.Translate, output_format: str
+) -> Any:
+    """Returns the PCollection of the lines of all targets, the errors' target last."""
     import apache_beam as beam
 
     read = (
-        whole
+        beam_pipeline
         | "Inputs" >> beam.Create(list(enumerate(inputs)))
         | "Spread" >> beam.Reshuffle()
-        | "Read" >> beam.ParDo(_Read()).with_outputs("errors", main="lines")
+        | "Read" >> beam.ParDo(_ReadLines()).with_outputs("errors", main="lines")
     )
-    found = read.lines | "SpreadLines" >> beam.Reshuffle() | translate
-    results = (read.errors, found.errors, found.results) | "Both" >> beam.Flatten()
-    return results | "Render" >> beam.FlatMap(render, inputs, form)
+    translated = read.lines | "SpreadLines" >> beam.Reshuffle() | translate
+    results = (read.errors, translated.errors, translated.results) | "Both" >> beam.Flatten()
+    return results | "Render" >> beam.FlatMap(render, inputs, output_format)
 
 
-class _Read(DoFn):
-    """A numbered file -> pairs ((file, number), text); what is no UTF-8 goes to `errors`."""
+class _ReadLines(DoFn):
+    """Reads a numbered file as pairs ((file, number), text); invalid UTF-8 is tagged `errors`."""
 
-    def process(self, element):
+    def process(self, element: tuple[int, str]) -> Iterator[Any]:
         from apache_beam.pvalue import TaggedOutput
 
         file, path = element
@@ -204,63 +152,9 @@ class _Read(DoFn):
             try:
                 yield (file, number), line.decode()
             except UnicodeDecodeError as error:
-                came = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
+                invalid = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
                 text, key = line.decode(errors="replace"), (file, number)
-                pipeline.count("lines", 1)
-                pipeline.count("errors", 1)
-                result = pipeline.Result(text, (), f"expected UTF-8, came {came}", key)
+                count("lines", 1)
+                count("errors", 1)
+                result = pipeline.Result(text, (), f"expected UTF-8, got {invalid}", key)
                 yield TaggedOutput("errors", result)
-
-
-def render(result: "pipeline.Result", inputs: list[str], form: str) -> list:
-    """The lines that a result is written as, for `corpora.WriteInOrder`.
-
-    Args:
-        result: its key is the number of the file in `inputs`, from 0, and of the line, from 1.
-        inputs: the files; the outputs are numbered as they are, and the errors come last.
-        form: `"text"` or `"jsonl"`.
-    """
-    file, number = result.key
-    row = {"file": inputs[file], "number": number, "source": result.text}
-    if result.error:
-        line = json.dumps(row | {"error": result.error}, ensure_ascii=False)
-        refused = [io.sort_out(len(inputs), file, number, line)]
-        return refused + [io.sort_out(file, file, number, "")] * (form == "text")
-    if form == "text":
-        line = _columns([one.text for one in result.hypotheses])
-    else:
-        row["hypotheses"] = [_as_dict(one) for one in result.hypotheses]
-        line = json.dumps(row, ensure_ascii=False)
-    return [io.sort_out(file, file, number, line)]
-
-
-def _columns(texts):
-    separators = "\r\n\t" if len(texts) > 1 else "\r\n"
-    blanks = dict.fromkeys(map(ord, separators), " ")
-    return "\t".join(text.translate(blanks) for text in texts)
-
-
-def _as_dict(one):
-    return {
-        "text": one.text,
-        "score": _figure(one.score),
-        "log_prob": _figure(one.log_prob),
-        "tokens": list(one.tokens),
-        "token_log_probs": [_figure(value) for value in one.token_log_probs],
-        "finished": one.finished,
-    }
-
-
-def _figure(value):
-    """A float32 as the shortest number that reads back as it; None, JSON's null, if infinite."""
-    value = np.float32(value)
-    return float(str(value)) if np.isfinite(value) else None
-
-
-def _counts(result):
-    """A metric of which nothing was counted is none."""
-    counts = dict.fromkeys(("lines", "tokens", "errors"), 0)
-    for one in result.metrics().query()["counters"]:
-        if one.key.metric.namespace == pipeline.NAMESPACE:
-            counts[one.key.metric.name] += one.result
-    return counts

@@ -1,10 +1,12 @@
-"""Reads what a server tells of a model: the states of its versions, its signatures."""
+"""Version states and signatures of a served model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from keras_s2s.serving import tensor_codec
+from keras_s2s.serving import messages, tensor_codec
 from keras_s2s.signatures.arrays import to_text
 
 __all__ = [
@@ -12,8 +14,8 @@ __all__ = [
     "SignatureInfo",
     "TensorInfo",
     "VersionStatus",
-    "metadata",
-    "statuses",
+    "read_metadata",
+    "read_version_statuses",
 ]
 
 _STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
@@ -21,7 +23,14 @@ _STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOA
 
 @dataclass(frozen=True)
 class VersionStatus:
-    """One version of a model: its number, its state (`"AVAILABLE"`, ...) and its error, if any."""
+    """State of one version of a model.
+
+    Attributes:
+        version: the version's number.
+        state: name of the state, such as `"AVAILABLE"`.
+        error_code: status code of the load; 0 without an error.
+        error_message: message of the load; empty without an error.
+    """
 
     version: int
     state: str
@@ -31,7 +40,12 @@ class VersionStatus:
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """An input or output: its type, such as `"string"`, and its shape, None where it varies."""
+    """Type and shape of an input or output.
+
+    Attributes:
+        dtype: name of the element type, such as `"string"`.
+        shape: the dimensions, None where the size varies; None if the rank is unknown.
+    """
 
     dtype: str
     shape: tuple[int | None, ...] | None
@@ -39,7 +53,7 @@ class TensorInfo:
 
 @dataclass(frozen=True, eq=False)
 class SignatureInfo:
-    """One entry of a model: inputs and outputs by name, and the arrays that inputs default to."""
+    """Inputs, outputs and default inputs of a signature, by name."""
 
     inputs: dict[str, TensorInfo]
     outputs: dict[str, TensorInfo]
@@ -48,46 +62,58 @@ class SignatureInfo:
 
 @dataclass(frozen=True, eq=False)
 class Metadata:
-    """A served model: its name, the version that answered, its signatures by name."""
+    """Description of a served model.
+
+    Attributes:
+        model: name of the model.
+        version: number of the version that answered.
+        signatures: signatures by name.
+    """
 
     model: str
     version: int
     signatures: dict[str, SignatureInfo]
 
 
-def statuses(reply) -> list[VersionStatus]:
-    """Reads a GetModelStatusResponse, in the server's order: newest version first."""
+def read_version_statuses(response: messages.GetModelStatusResponse) -> list[VersionStatus]:
+    """Reads a GetModelStatusResponse; the order is the server's, newest version first."""
     return [
         VersionStatus(
-            one.version,
-            _STATES.get(one.state, str(one.state)),
-            one.status.error_code,
-            one.status.error_message,
+            status.version,
+            _STATES.get(status.state, str(status.state)),
+            status.status.error_code,
+            status.status.error_message,
         )
-        for one in reply.model_version_status
+        for status in response.model_version_status
     ]
 
 
-def metadata(reply, signature_map) -> Metadata:
-    """Reads a GetModelMetadataResponse and the SignatureDefMap that it carries."""
+def read_metadata(
+    response: messages.GetModelMetadataResponse, signature_map: messages.SignatureDefMap
+) -> Metadata:
+    """Reads a GetModelMetadataResponse and the SignatureDefMap that it contains."""
     signatures = {
         name: SignatureInfo(
-            inputs={alias: _tensor(info) for alias, info in sorted(one.inputs.items())},
-            outputs={alias: _tensor(info) for alias, info in sorted(one.outputs.items())},
-            defaults={alias: _values(proto) for alias, proto in sorted(one.defaults.items())},
+            inputs=_tensor_infos(signature.inputs),
+            outputs=_tensor_infos(signature.outputs),
+            defaults={alias: _values(proto) for alias, proto in sorted(signature.defaults.items())},
         )
-        for name, one in sorted(signature_map.signature_def.items())
+        for name, signature in sorted(signature_map.signature_def.items())
     }
-    return Metadata(reply.model_spec.name, reply.model_spec.version.value, signatures)
+    return Metadata(response.model_spec.name, response.model_spec.version.value, signatures)
 
 
-def _tensor(info):
+def _tensor_infos(infos: Mapping[str, Any]) -> dict[str, TensorInfo]:
+    return {alias: _tensor_info(info) for alias, info in sorted(infos.items())}
+
+
+def _tensor_info(info: Any) -> TensorInfo:
     shape = None
     if not info.tensor_shape.unknown_rank:
         shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
     return TensorInfo(tensor_codec.type_name(info.dtype), shape)
 
 
-def _values(proto):
+def _values(proto: Any) -> np.ndarray:
     array = tensor_codec.decode(proto)
     return to_text(array) if array.dtype == np.object_ else array

@@ -1,12 +1,14 @@
-"""A target piece by piece, as it grows, over ordinary calls.
+"""Incremental translation of one text by ordinary calls.
 
-A served model answers a call all at once. A stream asks it for a few tokens at a time: each call
-hands it the tokens so far, never their text, which might be cut into others.
+A served model returns the whole target of a call at once. A stream requests a few tokens at a
+time: each call forces the tokens so far as `prefix_tokens`. Their text is not sent, since it might
+be tokenized differently.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from keras_s2s.serving.client import arguments
 from keras_s2s.signatures.fields import Signature
@@ -15,68 +17,84 @@ from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["stream"]
 
-# They are about a whole target: a piece of it cannot keep them.
-_WHOLE = ("constraints", "alternatives_at")
-_COUNTS = {"translate": "num_hypotheses", "sample": "num_samples"}
+# Options about a whole target, which a part of it cannot satisfy.
+_WHOLE_TARGET_OPTIONS = ("constraints", "alternatives_at")
+_COUNT_OPTIONS = {"translate": "num_hypotheses", "sample": "num_samples"}
+
+TranslateFunction = Callable[..., list[list[Hypothesis]]]
 
 
 def stream(
-    ask: Callable, signature: Signature, text: str, chunk: int, options: dict
+    translate: TranslateFunction,
+    signature: Signature,
+    text: str,
+    chunk: int,
+    options: dict[str, Any],
 ) -> Iterator[Hypothesis]:
-    """The best hypothesis of a text, again and again as it grows.
+    """Yields the best hypothesis of a text repeatedly while it grows.
 
     Args:
-        ask: `Client.translate` or `Client.sample`, or what is called like them.
-        signature: the entry that it asks.
+        translate: `Client.translate`, `Client.sample` or a function with the same arguments.
+        signature: the signature that `translate` calls.
         text: one text.
-        chunk: tokens that each call adds.
-        options: those of the signature, for one text.
+        chunk: number of tokens that each call adds.
+        options: options of the signature, for one text.
 
     Returns:
-        An iterator that makes a call for each hypothesis it gives; arguments are checked before.
-        `finished` is True of the last one alone, if the model ended it.
+        An iterator that makes one call for each hypothesis. `finished` is True only for the last
+        one, if the model ended it.
 
     Raises:
-        ValueError: if an argument is wrong, or an option has no meaning for a stream.
+        ValueError: if an argument is invalid, or an option has no meaning for a stream; before
+            the first call.
     """
     if not isinstance(text, str | bytes):
         raise ValueError(f"text must be one string, not {text!r}")
-    options = _single(signature, options)
+    options = _single_hypothesis_options(signature, options)
     inputs = search_inputs(signature, [text], options)
-    limit = inputs.get("max_new_tokens", [0])[0]  # whatever it was given as
+    max_new_tokens = int(inputs.get("max_new_tokens", [0])[0])  # one value or a list of one
     options.pop("max_new_tokens", None)
-    return _grow(ask, text, arguments.check_chunk(chunk), int(limit), options)
+    return _grow(translate, text, arguments.check_chunk(chunk), max_new_tokens, options)
 
 
-def _single(signature, options):
-    """The options of a search for one hypothesis; greedy unless it is told otherwise."""
-    count = _COUNTS[signature.name]
-    for name in (count, *_WHOLE):
+def _single_hypothesis_options(signature: Signature, options: dict[str, Any]) -> dict[str, Any]:
+    """Returns options of a search for one hypothesis, greedy unless `beam_size` is given."""
+    count_option = _COUNT_OPTIONS[signature.name]
+    for name in (count_option, *_WHOLE_TARGET_OPTIONS):
         if options.get(name) is not None:
-            raise ValueError(f"a stream takes no {name}: it follows one hypothesis, in pieces")
-    single = {name: value for name, value in options.items() if value is not None} | {count: 1}
+            raise ValueError(f"a stream takes no {name}: it follows one hypothesis step by step")
+    single = {name: value for name, value in options.items() if value is not None}
+    single[count_option] = 1
     return single if signature.name == "sample" else {"beam_size": 1} | single
 
 
-def _grow(ask, text, chunk, limit, options):
-    left, seen, start = limit or math.inf, -1, options
+def _grow(
+    translate: TranslateFunction,
+    text: str,
+    chunk: int,
+    max_new_tokens: int,
+    first_options: dict[str, Any],
+) -> Iterator[Hypothesis]:
+    remaining = max_new_tokens or math.inf
+    previous_length, options = -1, first_options
     while True:
-        step = min(chunk, left)
-        (found,) = ask([text], max_new_tokens=step, **options)
-        if not found:
+        step_tokens = min(chunk, remaining)
+        (hypotheses,) = translate([text], max_new_tokens=step_tokens, **options)
+        if not hypotheses:
             return
-        best, size = found[0], len(found[0].tokens)
-        left -= step
-        # Of a target that the step cut, `finished` tells what the model held likeliest, not what
-        # an uncut search or draw does next: the next step tells.
-        if left <= 0 or size < max(seen, 0) + step:
-            if best.finished or size > seen:
+        best, length = hypotheses[0], len(hypotheses[0].tokens)
+        remaining -= step_tokens
+        # At a cut, `finished` means that the end token is most likely there. An uncut search or
+        # sample may continue nevertheless; the next step decides.
+        if remaining <= 0 or length < max(previous_length, 0) + step_tokens:
+            if best.finished or length > previous_length:
                 yield best
             return
         yield dataclasses.replace(best, finished=False)
-        if any("\n" in token for token in best.tokens):  # no item of a list: the rest at once
-            (found,) = ask([text], max_new_tokens=limit, **start)
-            yield from found[:1]
+        if any("\n" in token for token in best.tokens):
+            # Such a token cannot be an item of `prefix_tokens`: request the rest in one call.
+            (hypotheses,) = translate([text], max_new_tokens=max_new_tokens, **first_options)
+            yield from hypotheses[:1]
             return
-        seen = size
-        options = start | {"target_prefix": None, "prefix_tokens": [best.tokens]}
+        previous_length = length
+        options = first_options | {"target_prefix": None, "prefix_tokens": [best.tokens]}

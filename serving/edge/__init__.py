@@ -1,1 +1,14 @@
-"""LiteRT files run without TensorFlow."""
+"""LiteRT models on NumPy and ai-edge-litert, without TensorFlow."""
+
+from typing import Any
+
+__all__ = ["EdgeTranslator"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first access: other modules of this package need less.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from keras_s2s.serving.edge.translator import EdgeTranslator
+
+    return EdgeTranslator

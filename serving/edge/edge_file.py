@@ -1,197 +1,189 @@
-"""A LiteRT file of this package: what it says of itself, and its signatures to call.
+"""LiteRT files of keras_s2s: their metadata and calls of their signatures.
 
-NumPy and ai-edge-litert alone: no TensorFlow is loaded.
+It needs NumPy and ai-edge-litert; TensorFlow is not loaded.
 """
 
-import contextlib
 import json
-import queue
+import os
 import time
+from typing import Any
 
 import numpy as np
 
+from keras_s2s.serving.edge.interpreter_pool import TIME_OVER, InterpreterPool
 from keras_s2s.serving.errors import StartError
 
-__all__ = ["ABOUT", "CARD", "EdgeFile"]
+__all__ = ["DESCRIPTION", "MODEL_CARD", "EdgeFile", "EdgeFileWithDeadline"]
 
-ABOUT = "keras_s2s"  # JSON: tokenizers, special ids, defaults, caps, signatures
-CARD = "keras_s2s.card"  # JSON: the model card
-FORMAT = 1  # of `ABOUT`, the newest that is read here
+# Names of entries in a file's metadata.
+DESCRIPTION = "keras_s2s"  # JSON: tokenizers, special ids, defaults, caps, signatures
+MODEL_CARD = "keras_s2s.card"  # JSON
+FORMAT = 1  # the newest format of `DESCRIPTION` that this version reads
+
+PathLike = str | os.PathLike[str]
 
 
 class EdgeFile:
-    """A file in memory, and interpreters of it; threads may share it.
-
-    A call's state is all in what it takes and gives, so any interpreter serves any call.
+    """A LiteRT file in memory and interpreters of it; threads may share it.
 
     Args:
         path: the file.
-        threads: that an operation may use.
-        interpreters: calls that may run at once; others wait for their turn.
+        threads: number of threads of an operation.
+        interpreters: number of calls that may run at once; further calls wait.
 
     Attributes:
-        about, card: what the file's metadata says.
-        deadline: None, see `until`.
+        description: the parsed entry `DESCRIPTION` of the metadata.
+        card: the parsed entry `MODEL_CARD` of the metadata.
+        deadline: None; see `with_deadline`.
 
     Raises:
-        StartError: it cannot be read, or is no such file.
+        StartError: if the file cannot be read, or is not a LiteRT file of keras_s2s.
     """
 
-    deadline = None
+    deadline: float | None = None
 
-    def __init__(self, path, threads=1, interpreters=1):
+    def __init__(self, path: PathLike, threads: int = 1, interpreters: int = 1) -> None:
         _check_count("threads", threads)
         _check_count("interpreters", interpreters)
         try:
             with open(path, "rb") as file:
-                self._content = file.read()
+                content = file.read()
         except OSError as error:
             raise StartError(f"{path}: {error.strerror}") from None
-        self._entries = _metadata(self._content, path)
-        if ABOUT not in self._entries:
-            raise StartError(f"{path}: expected a LiteRT file of keras_s2s, came another")
-        self.about, self.card = (
-            _json(self._entries.get(name, b"{}"), path) for name in (ABOUT, CARD)
-        )
-        if self.about["format"] > FORMAT:
-            came = f"came one of format {self.about['format']}"
-            expected = f"expected a file of format {FORMAT}"
-            raise StartError(f"{path}: {expected}, {came}: update keras_s2s")
-        self._threads = threads
-        self._free = queue.LifoQueue()  # a warm one first; None where one has yet to be made
-        for _ in range(interpreters - 1):
-            self._free.put(None)
+        self._entries = _read_metadata(content, path)
+        if DESCRIPTION not in self._entries:
+            raise StartError(f"{path}: expected a LiteRT file of keras_s2s, got another")
+        self.description = _parse_json(self._entries[DESCRIPTION], path)
+        self.card = _parse_json(self._entries.get(MODEL_CARD, b"{}"), path)
+        if self.description["format"] > FORMAT:
+            raise StartError(
+                f"{path}: expected a file of format {FORMAT},"
+                f" got one of format {self.description['format']}: update keras_s2s"
+            )
         try:
-            self._free.put(self._interpreter())
+            self._interpreters = InterpreterPool(content, threads, interpreters)
         except (ValueError, RuntimeError) as error:
             raise StartError(f"{path}: {error}") from None
 
-    def _interpreter(self):
-        from ai_edge_litert.interpreter import Interpreter
-
-        return _Runners(Interpreter(model_content=self._content, num_threads=self._threads))
-
-    def entry(self, name) -> bytes:
-        """An entry of the metadata."""
+    def entry(self, name: str) -> bytes:
+        """Returns an entry of the metadata."""
         return self._entries[name]
 
-    def inputs(self, signature) -> list[str]:
-        """The names of a signature's inputs."""
-        return self.about["signatures"][signature]["inputs"]
+    def inputs(self, signature: str) -> dict[str, list[Any]]:
+        """Returns the dtype and rank of a signature's inputs, by name."""
+        return self.description["signatures"][signature]["inputs"]
 
-    def until(self, deadline):
-        """This file, with a deadline by `time.monotonic`: calls begun later raise TimeoutError."""
-        return _Until(self, deadline)
+    def with_deadline(self, deadline: float) -> "EdgeFileWithDeadline":
+        """Returns this file with a deadline by `time.monotonic`.
 
-    def run(self, signature, **inputs) -> dict:
+        Calls after the deadline raise TimeoutError.
+        """
+        return EdgeFileWithDeadline(self, deadline)
+
+    def run(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls a signature.
 
         Args:
-            signature: its name.
-            **inputs: arrays by name; those that it does not take are left out. Types and ranks
-                are checked here, for an interpreter trusts them.
+            signature: name of the signature.
+            **inputs: arrays by name; names that the signature lacks are ignored. Types and ranks
+                are checked here, since an interpreter does not check them.
 
         Returns:
-            Arrays by name.
+            Arrays by output name.
 
         Raises:
-            ValueError: naming the signature or input that is wrong.
+            ValueError: if the signature or an input is invalid; the message names it.
         """
         return self.run_within(None, signature, inputs)
 
-    def run_within(self, seconds, signature, inputs) -> dict:
-        """`run`, that waits for its turn so many seconds, and then raises TimeoutError."""
-        described = self.about["signatures"].get(signature)
-        if described is None:
-            known = ", ".join(self.about["signatures"])
-            raise ValueError(f"signature: expected one of {known}, came {signature!r}")
-        if "operations" in described:
-            needed = f"{signature!r}, which needs {', '.join(described['operations'])}"
-            raise ValueError(f"signature: expected one of built-in operations, came {needed}")
-        given = {
-            name: _checked(name, inputs.get(name), *form)
-            for name, form in described["inputs"].items()
+    def run_within(
+        self, seconds: float | None, signature: str, inputs: dict[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Calls a signature as `run` does, with a limit of the wait for a free interpreter.
+
+        Raises:
+            ValueError: as `run`.
+            TimeoutError: if no interpreter is free after `seconds`.
+        """
+        signatures = self.description["signatures"]
+        if signature not in signatures:
+            known = ", ".join(signatures)
+            raise ValueError(f"signature: expected one of {known}, got {signature!r}")
+        if "operations" in signatures[signature]:
+            operations = ", ".join(signatures[signature]["operations"])
+            raise ValueError(
+                "signature: expected one of built-in operations,"
+                f" got {signature!r}, which needs {operations}"
+            )
+        checked = {
+            name: _check_input(name, inputs.get(name), *dtype_and_rank)
+            for name, dtype_and_rank in self.inputs(signature).items()
         }
-        with self._turn(seconds) as runners:
-            return runners[signature](**given)
-
-    @contextlib.contextmanager
-    def _turn(self, seconds):
-        try:
-            runners = self._free.get(timeout=seconds)
-        except queue.Empty:
-            raise TimeoutError(_LATE) from None
-        kept = None  # what failed is not trusted with a further call
-        try:
-            runners = runners or self._interpreter()
-            yield runners
-            kept = runners
-        finally:
-            self._free.put(kept)
+        with self._interpreters.borrow(seconds) as runners:
+            return runners[signature](**checked)
 
 
-class _Runners(dict):
-    """The signatures of an interpreter by name, made when they are first called."""
+class EdgeFileWithDeadline:
+    """An `EdgeFile` whose calls fail after a deadline.
 
-    def __init__(self, interpreter):
-        super().__init__()
-        self._made = interpreter
+    Args:
+        file: the file.
+        deadline: the deadline by `time.monotonic`.
+    """
 
-    def __missing__(self, signature):
-        self[signature] = self._made.get_signature_runner(signature)
-        return self[signature]
+    def __init__(self, file: EdgeFile, deadline: float) -> None:
+        self._file = file
+        self.description = file.description
+        self.deadline = deadline
 
+    def run(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
+        """Calls a signature; see `EdgeFile.run`.
 
-_LATE = "the time is over"
-
-
-class _Until:
-    """An `EdgeFile` with a deadline."""
-
-    def __init__(self, file, deadline):
-        self._file, self.about, self.deadline = file, file.about, deadline
-
-    def run(self, signature, **inputs):
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError(_LATE)
-        return self._file.run_within(left, signature, inputs)
+        Raises:
+            TimeoutError: after the deadline.
+        """
+        seconds = self.deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError(TIME_OVER)
+        return self._file.run_within(seconds, signature, inputs)
 
 
-def _check_count(name, value):
+def _check_count(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name}: expected a positive integer, came {value!r}")
+        raise ValueError(f"{name}: expected a positive integer, got {value!r}")
 
 
-def _checked(name, value, dtype, rank):
+def _check_input(name: str, value: Any, dtype: str, rank: int) -> np.ndarray:
     if value is None:
-        raise ValueError(f"{name}: expected {dtype} of rank {rank}, came none")
-    value = np.asarray(value)
-    if value.dtype != dtype or value.ndim != rank or not value.size:
-        came = f"{value.dtype} {list(value.shape)}"
-        raise ValueError(f"{name}: expected {dtype} of rank {rank} with elements, came {came}")
-    return value
+        raise ValueError(f"{name}: expected {dtype} of rank {rank}, got none")
+    array = np.asarray(value)
+    if array.dtype != dtype or array.ndim != rank or not array.size:
+        raise ValueError(
+            f"{name}: expected {dtype} of rank {rank} with elements,"
+            f" got {array.dtype} {list(array.shape)}"
+        )
+    return array
 
 
-def _json(content, path):
+def _parse_json(content: bytes, path: PathLike) -> dict[str, Any]:
     try:
         return json.loads(content)
-    except ValueError as error:  # of UTF-8 or of JSON
-        raise StartError(f"{path}: expected a LiteRT file, came a damaged one: {error}") from None
+    except ValueError as error:  # invalid UTF-8 or JSON
+        raise StartError(f"{path}: expected a LiteRT file, got a damaged one: {error}") from None
 
 
-def _metadata(content, path):
-    """The entries of a file's metadata by name."""
+def _read_metadata(content: bytes, path: PathLike) -> dict[str, bytes]:
+    """Returns the entries of a LiteRT file's metadata by name."""
     from ai_edge_litert import schema_py_generated as schema
 
     if content[4:8] != b"TFL3":
-        raise StartError(f"{path}: expected a LiteRT file, came another")
+        raise StartError(f"{path}: expected a LiteRT file, got another")
     try:
         model = schema.Model.GetRootAs(content)
-        found = [model.Metadata(i) for i in range(model.MetadataLength())]
+        entries = [model.Metadata(i) for i in range(model.MetadataLength())]
         return {
-            one.Name().decode(): model.Buffers(one.Buffer()).DataAsNumpy().tobytes()
-            for one in found
+            entry.Name().decode(): model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
+            for entry in entries
         }
-    except Exception as error:  # struct.error, IndexError, ...: whatever reading beyond it gives
-        raise StartError(f"{path}: expected a LiteRT file, came a damaged one: {error}") from None
+    except Exception as error:  # reading beyond the end raises struct.error, IndexError, ...
+        raise StartError(f"{path}: expected a LiteRT file, got a damaged one: {error}") from None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from keras_s2s.serving.edge.tokenizers import END, UNKNOWN, UNKNOWN_ID
+from keras_s2s.serving.edge.tokenizer import END, UNKNOWN, UNKNOWN_ID
 from keras_s2s.signatures.fields import TRANSLATE
 from keras_s2s.signatures.option_groups import active_options, constraint_options
 from keras_s2s.signatures.request_rules import (

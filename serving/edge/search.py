@@ -105,7 +105,7 @@ def _search_steps(file, inputs, options, constraints):
 
 def _names(file):
     """The names that a file has for `FORMER_NAMES`."""
-    if "wish" in file.about["signatures"]:
+    if "wish" in file.description["signatures"]:
         return FORMER_NAMES
     return {name: name for name in FORMER_NAMES}
 

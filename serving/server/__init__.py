@@ -1,1 +1,14 @@
-"""The embedded gRPC server."""
+"""gRPC server with TensorFlow Serving's interface."""
+
+from typing import Any
+
+__all__ = ["Server"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first access: other modules of this package need less.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from keras_s2s.serving.server.server import Server
+
+    return Server

@@ -1,15 +1,16 @@
-"""One version of a model in memory, run on the path that TensorFlow Serving itself takes.
+"""A SavedModel in a TensorFlow 1 Session, the code path of TensorFlow Serving.
 
-A SavedModel is loaded into a TensorFlow 1 Session, as the C++ server does, and fails where it
-would fail there; the eager `tf.saved_model.load` forgives exports that the server cannot run.
+The model fails where it would fail in the C++ server; the eager `tf.saved_model.load` accepts
+exports that the server cannot run.
 """
 
 import ctypes
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_text  # noqa: F401  its ops must be known before a graph that uses them loads
+import tensorflow_text  # noqa: F401  registers ops that a graph may use
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.util import deprecation
 
@@ -20,34 +21,34 @@ __all__ = ["LoadedModel", "disable_xla"]
 
 
 class LoadedModel:
-    """A SavedModel's graph tagged `serve` in a Session of its own; threads may share it.
+    """The graph tagged `serve` of a SavedModel in its own Session; threads may share it.
 
     Args:
-        directory: the version's directory, which holds `saved_model.pb`.
+        directory: the version directory, which holds `saved_model.pb`.
 
     Attributes:
-        signatures: the SignatureDefs by name.
-        compiles: whether some of its functions run only where XLA compiles them.
+        signatures: SignatureDef messages by name.
+        needs_xla: whether some functions run only where XLA compiles them.
 
     Raises:
-        StatusError: with TensorFlow's code and message, if it does not load.
+        StatusError: with TensorFlow's code and message, if the model does not load.
     """
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path) -> None:
         self._graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=self._graph)
-        self._outputs = {}
+        self._tensor_handles: dict[str, Any] = {}
         try:
             meta_graph = self._load(directory)
         except BaseException:
             self._session.close()
             raise
-        self.signatures = dict(meta_graph.signature_def)
+        self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
         functions = meta_graph.graph_def.library.function
-        self.compiles = any(function.attr["_XlaMustCompile"].b for function in functions)
+        self.needs_xla = any(function.attr["_XlaMustCompile"].b for function in functions)
 
-    def _load(self, directory):
-        _check_pb(directory)
+    def _load(self, directory: Path) -> Any:
+        _check_graph_file(directory)
         try:
             with self._graph.as_default(), deprecation.silence():
                 return tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
@@ -64,25 +65,25 @@ class LoadedModel:
         """Runs the graph.
 
         Args:
-            feeds: arrays by the names of the graph's tensors; strings as object arrays of
-                bytes. Neither types nor shapes are checked or cast on the way.
-            fetches: names of the tensors wanted.
-            timeout: seconds that the run may take; None is no limit.
+            feeds: arrays by tensor name; strings as object arrays of bytes. Neither types nor
+                shapes are checked or converted.
+            fetches: names of the tensors to return.
+            timeout: time limit of the run in seconds; None is no limit.
 
         Returns:
-            The arrays of `fetches`, in their order.
+            The arrays of `fetches`, in the same order.
 
         Raises:
             StatusError: with the code and message of the op that failed.
         """
         options = _run_options(timeout)
         try:
-            # `Session.run` would refuse ranks and cast types that the C++ server lets through
+            # `Session.run` would reject ranks and convert types that the C++ server accepts.
             values = pywrap_tf_session.TF_SessionRun_wrapper(
                 self._session._session,
                 options,
-                {self._output(name): value for name, value in feeds.items()},
-                [self._output(name) for name in fetches],
+                {self._tensor_handle(name): value for name, value in feeds.items()},
+                [self._tensor_handle(name) for name in fetches],
                 [],
                 None,
             )
@@ -94,20 +95,20 @@ class LoadedModel:
         return [_as_array(value) for value in values]
 
     def close(self) -> None:
-        """Frees the memory; a run under way fails, so call it when there is none."""
+        """Releases the model's memory; a run in progress would fail."""
         self._session.close()
 
-    def _output(self, name):
-        if name not in self._outputs:
+    def _tensor_handle(self, name: str) -> Any:
+        if name not in self._tensor_handles:
             try:
                 tensor = self._graph.get_tensor_by_name(name)
             except (KeyError, ValueError) as error:
                 raise StatusError(status.INVALID_ARGUMENT, str(error)) from error
-            self._outputs[name] = tensor._as_tf_output()
-        return self._outputs[name]
+            self._tensor_handles[name] = tensor._as_tf_output()
+        return self._tensor_handles[name]
 
 
-def _check_pb(directory):
+def _check_graph_file(directory: Path) -> None:
     if not any((directory / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
         raise StatusError(
             status.NOT_FOUND,
@@ -116,7 +117,7 @@ def _check_pb(directory):
         )
 
 
-def _run_options(timeout):
+def _run_options(timeout: float | None) -> Any:
     if timeout is None:
         return None
     milliseconds = max(1, int(timeout * 1000))
@@ -124,19 +125,20 @@ def _run_options(timeout):
     return pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
 
 
-def _as_array(value):
-    """The run gives scalars as plain bytes and NumPy scalars."""
+def _as_array(value: Any) -> np.ndarray:
+    """Converts a result: scalars are returned as bytes and NumPy scalars."""
     return np.array(value, np.object_) if isinstance(value, bytes) else np.asarray(value)
 
 
 def disable_xla() -> None:
     """Makes functions compiled by XLA fail in this process, as they do in TensorFlow Serving.
 
-    The stock server links no XLA compiler unless asked; without this an export that needs it
-    would pass here and fail in production. It holds until the process ends.
+    The stock server does not compile by XLA unless a flag is set. Without this function an export
+    that needs XLA would pass here and fail in production. The setting lasts until the process
+    ends.
     """
     library = Path(tf.sysconfig.get_lib()) / "libtensorflow_cc.so.2"
     try:
         ctypes.CDLL(str(library))._ZN10tensorflow21DisableXlaCompilationEv()
-    except (OSError, AttributeError):  # another build of TensorFlow: serve all the same
+    except (OSError, AttributeError):  # another build of TensorFlow: serve nevertheless
         return

@@ -1,4 +1,4 @@
-"""How the server ends a call that it cannot answer: TensorFlow's codes, which are gRPC's."""
+"""Status codes and the exception that ends a call; TensorFlow's codes equal gRPC's."""
 
 import grpc
 
@@ -24,30 +24,30 @@ INTERNAL = 13
 DATA_LOSS = 15
 
 _MAX_MESSAGE_BYTES = 1024
-_GRPC = {code.value[0]: code for code in grpc.StatusCode}
+_GRPC_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class StatusError(Exception):
     """Ends a call with a status.
 
-    Attributes:
-        code: the status code's number.
-        message: what the client is told.
+    Args:
+        code: number of the status code.
+        message: message for the client.
     """
 
-    def __init__(self, code: int, message: str):
+    def __init__(self, code: int, message: str) -> None:
         self.code = code
         self.message = message
         super().__init__(message)
 
     @property
     def grpc_code(self) -> grpc.StatusCode:
-        """The code as gRPC's enumeration; UNKNOWN for a number that gRPC does not have."""
-        return _GRPC.get(self.code, grpc.StatusCode.UNKNOWN)
+        """The code in gRPC's enumeration; UNKNOWN for a number that gRPC does not define."""
+        return _GRPC_CODES.get(self.code, grpc.StatusCode.UNKNOWN)
 
     @property
     def wire_message(self) -> str:
-        """The message cut to 1,024 bytes, as TensorFlow Serving sends it."""
+        """The message truncated to 1,024 bytes, as TensorFlow Serving sends it."""
         encoded = self.message.encode(errors="replace")
         if len(encoded) <= _MAX_MESSAGE_BYTES:
             return self.message

@@ -1,5 +1,6 @@
-"""How a server loads a version where XLA may compile its functions, and where it may not."""
+"""Loading of SavedModels with functions that XLA compiles, with and without XLA."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -11,36 +12,36 @@ from keras_s2s.serving.server.predict import predict
 from keras_s2s.serving.server.session import LoadedModel
 from keras_s2s.serving.server.status import StatusError
 
-__all__ = ["load_uncompiled", "load_warm"]
+__all__ = ["load_warmed_up", "load_without_xla"]
 
-WARMUP = Path("assets.extra/tf_serving_warmup_requests")
+WARMUP_REQUESTS = Path("assets.extra/tf_serving_warmup_requests")
 
 
-def load_warm(directory: Path) -> LoadedModel:
-    """Loads a version and answers its warm-up requests, so that nothing is left to compile.
+def load_warmed_up(directory: Path) -> LoadedModel:
+    """Loads a version and runs its warm-up requests, which compile its functions.
 
     Raises:
-        StatusError: it does not load, or a request fails.
+        StatusError: if it does not load, or a request fails.
     """
-    model, path = LoadedModel(directory), Path(directory) / WARMUP
+    model, path = LoadedModel(directory), Path(directory) / WARMUP_REQUESTS
     try:
         for record in _records(path) if path.is_file() else ():
-            asked = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
-            predict(messages.PredictRequest.FromString(asked.SerializeToString()), model)
+            request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+            predict(messages.PredictRequest.FromString(request.SerializeToString()), model)
     except BaseException:
         model.close()
         raise
     return model
 
 
-def load_uncompiled(directory: Path) -> LoadedModel:
-    """Loads a version unless it needs XLA: a call would only fail later.
+def load_without_xla(directory: Path) -> LoadedModel:
+    """Loads a version that does not need XLA.
 
     Raises:
-        StatusError: it does not load, or needs XLA.
+        StatusError: if it does not load, or needs XLA: its calls would fail.
     """
     model = LoadedModel(directory)
-    if model.compiles:
+    if model.needs_xla:
         model.close()
         flag = "--xla_cpu_compilation_enabled"
         message = f"XLA compilation disabled: this version needs a server with {flag}"
@@ -48,5 +49,5 @@ def load_uncompiled(directory: Path) -> LoadedModel:
     return model
 
 
-def _records(path):
+def _records(path: Path) -> Iterator[bytes]:
     return tf.compat.v1.io.tf_record_iterator(str(path))

@@ -12,7 +12,7 @@ from keras_s2s.export.saved_model.verification import verify_export
 from keras_s2s.export.shortlist import load_shortlist, most_frequent_tokens
 from keras_s2s.export.verification.request_corpus import build_corpus
 from keras_s2s.models.ensemble import Ensemble
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.tokenizers import Shortlist
 from keras_s2s.translator import Translator
 from tests.conformance import models

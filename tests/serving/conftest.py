@@ -1,4 +1,4 @@
-"""A server in this process over a tiny export, and clients of it."""
+"""Fixtures: a server in this process for a small export, and clients of it."""
 
 import pytest
 

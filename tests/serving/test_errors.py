@@ -1,4 +1,4 @@
-"""Every gRPC status becomes the client's own error, chained to gRPC's."""
+"""Errors of the client for every gRPC status."""
 
 from concurrent import futures
 
@@ -11,15 +11,15 @@ CODES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 
 
 @pytest.fixture(scope="module")
-def refusing():
-    """A server that ends every Predict with the status that the model's name asks for."""
+def failing_server():
+    """A server that ends every Predict with the status in the model's name."""
     from tensorflow_serving.apis import predict_pb2
 
-    def refuse(request, context):
+    def abort(request, context):
         context.abort(grpc.StatusCode[request.model_spec.name], "because")
 
     handler = grpc.unary_unary_rpc_method_handler(
-        refuse, request_deserializer=predict_pb2.PredictRequest.FromString
+        abort, request_deserializer=predict_pb2.PredictRequest.FromString
     )
     server = grpc.server(futures.ThreadPoolExecutor(2))
     service = "tensorflow.serving.PredictionService"
@@ -33,9 +33,9 @@ def refusing():
 
 
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.name)
-def test_every_status_has_its_own_error(refusing, code):
+def test_every_status_has_an_error_class(failing_server, code):
     with (
-        Client(refusing, code.name, timeout=20) as client,
+        Client(failing_server, code.name, timeout=20) as client,
         pytest.raises(errors.CallError, match="because") as caught,
     ):
         client.predict("any", {})
@@ -43,30 +43,30 @@ def test_every_status_has_its_own_error(refusing, code):
     assert type(error) is errors.CALL_ERRORS[code.name]
     assert error.code == code.name
     assert error.details == "because"
-    assert (error.address, error.model) == (refusing, code.name)
+    assert (error.address, error.model) == (failing_server, code.name)
     assert isinstance(error.__cause__, grpc.RpcError)
     assert error.__cause__.code() is code
 
 
-def test_no_error_stands_for_two_statuses():
+def test_error_classes_are_distinct():
     assert set(errors.CALL_ERRORS) == {code.name for code in CODES}
     assert len(set(errors.CALL_ERRORS.values())) == len(CODES)
 
 
-def test_the_line_names_address_model_and_code():
-    error = errors.NotFound("no such thing", address="localhost:1", model="m")
-    assert str(error) == "localhost:1: model 'm': no such thing (NOT_FOUND)"
+def test_message_names_address_model_and_code():
+    error = errors.NotFound("not here", address="localhost:1", model="m")
+    assert str(error) == "localhost:1: model 'm': not here (NOT_FOUND)"
 
 
-def test_everything_is_a_serving_error():
-    kinds = [getattr(errors, name) for name in errors.__all__ if name != "CALL_ERRORS"]
-    assert all(issubclass(kind, ServingError) for kind in kinds)
+def test_base_classes():
+    classes = [getattr(errors, name) for name in errors.__all__ if name != "CALL_ERRORS"]
+    assert all(issubclass(error_class, ServingError) for error_class in classes)
     assert issubclass(StartError, ValueError)
     assert issubclass(errors.Unavailable, ConnectionError)
     assert issubclass(errors.DeadlineExceeded, TimeoutError)
 
 
-def test_a_drawing_shows_every_error():
+def test_module_docstring_lists_every_error():
     for name in errors.__all__:
         assert name == "CALL_ERRORS" or name in errors.__doc__
 

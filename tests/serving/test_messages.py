@@ -1,4 +1,4 @@
-"""The client's messages against those of `tensorflow_serving`, field by field."""
+"""Messages compared with those of `tensorflow_serving`, field by field."""
 
 import pytest
 from google.protobuf import wrappers_pb2
@@ -16,7 +16,7 @@ from tensorflow_serving.apis import (
 
 from keras_s2s.serving import messages
 
-OTHERS = {
+REFERENCES = {
     "Any": Any,
     "Dimension": tensor_shape_pb2.TensorShapeProto.Dim,
     "GetModelMetadataRequest": get_model_metadata_pb2.GetModelMetadataRequest,
@@ -38,7 +38,7 @@ OTHERS = {
 
 
 def wire_type(field):
-    """An enumeration travels as an int32 does."""
+    """The type on the wire, where an enumeration is an int32."""
     enum = field.type == FieldDescriptor.TYPE_ENUM
     return FieldDescriptor.TYPE_INT32 if enum else field.type
 
@@ -52,36 +52,36 @@ def is_map(field):
 
 
 def test_every_message_is_compared():
-    assert set(OTHERS) == set(messages._MESSAGES)
+    assert set(REFERENCES) == set(messages._MESSAGES)
 
 
-@pytest.mark.parametrize("name", sorted(OTHERS))
-def test_fields_travel_as_tensorflow_serving_writes_them(name):
-    theirs = OTHERS[name].DESCRIPTOR.fields_by_name
-    for own in messages._CLASSES[name].DESCRIPTOR.fields:
-        other = theirs[own.name]
-        assert own.number == other.number
-        assert wire_type(own) == wire_type(other)
-        assert own.is_repeated == other.is_repeated
-        assert is_map(own) == is_map(other)
-        assert is_map(own) is False or entry_types(own) == entry_types(other)
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+def test_fields_equal_tensorflow_servings(name):
+    reference_fields = REFERENCES[name].DESCRIPTOR.fields_by_name
+    for field in messages._CLASSES[name].DESCRIPTOR.fields:
+        reference = reference_fields[field.name]
+        assert field.number == reference.number
+        assert wire_type(field) == wire_type(reference)
+        assert field.is_repeated == reference.is_repeated
+        assert is_map(field) == is_map(reference)
+        assert is_map(field) is False or entry_types(field) == entry_types(reference)
 
 
-def test_a_request_reads_back_as_theirs():
-    own = messages.PredictRequest(output_filter=["text"])
-    own.model_spec.name = "pronounce"
-    own.model_spec.version.value = 7
-    own.model_spec.signature_name = "translate"
-    own.inputs["text"].string_val.extend([b"a", b"b"])
-    theirs = predict_pb2.PredictRequest.FromString(own.SerializeToString())
-    assert (theirs.model_spec.name, theirs.model_spec.version.value) == ("pronounce", 7)
-    assert theirs.model_spec.signature_name == "translate"
-    assert list(theirs.output_filter) == ["text"]
-    assert list(theirs.inputs["text"].string_val) == [b"a", b"b"]
-    assert messages.PredictRequest.FromString(theirs.SerializeToString()) == own
+def test_request_round_trip_through_tensorflow_serving():
+    request = messages.PredictRequest(output_filter=["text"])
+    request.model_spec.name = "pronounce"
+    request.model_spec.version.value = 7
+    request.model_spec.signature_name = "translate"
+    request.inputs["text"].string_val.extend([b"a", b"b"])
+    reference = predict_pb2.PredictRequest.FromString(request.SerializeToString())
+    assert (reference.model_spec.name, reference.model_spec.version.value) == ("pronounce", 7)
+    assert reference.model_spec.signature_name == "translate"
+    assert list(reference.output_filter) == ["text"]
+    assert list(reference.inputs["text"].string_val) == [b"a", b"b"]
+    assert messages.PredictRequest.FromString(reference.SerializeToString()) == request
 
 
-def test_a_version_and_a_label_exclude_each_other():
+def test_version_and_label_exclude_each_other():
     spec = messages.ModelSpec(version_label="stable")
     spec.version.value = 3
     assert spec.WhichOneof("choice") == "version"

@@ -1,4 +1,4 @@
-"""Arrays to TensorProto and back, against TensorFlow's own reader and writer."""
+"""Conversion between arrays and TensorProto, compared with TensorFlow's."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ NUMBERS = ["float32", "float64", "float16", "int8", "int16", "int32", "int64"]
 NUMBERS += ["uint8", "uint16", "uint32", "uint64", "complex64", "complex128", "bool"]
 
 
-def some(dtype, shape):
+def example_array(dtype, shape):
     values = np.random.default_rng(3).integers(0, 100, shape)
     if dtype.startswith("complex"):
         return (values + 2j).astype(dtype)
@@ -21,21 +21,25 @@ def some(dtype, shape):
 
 @pytest.mark.parametrize("dtype", NUMBERS)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3)])
-def test_numbers_survive_and_tensorflow_reads_them(dtype, shape):
-    array = some(dtype, shape)
-    own, theirs = messages.TensorProto(), tensor_pb2.TensorProto()
+def test_round_trip_of_numbers(dtype, shape):
+    array = example_array(dtype, shape)
+    own, reference = messages.TensorProto(), tensor_pb2.TensorProto()
     tensor_codec.encode(array, own)
-    tensor_codec.encode(array, theirs)
-    for found in (tensor_codec.decode(own), tensor_codec.decode(theirs), tf.make_ndarray(theirs)):
-        assert found.dtype == array.dtype
-        np.testing.assert_array_equal(found, array)
-    assert theirs.tensor_content == b""
-    assert own.SerializeToString() == theirs.SerializeToString()
+    tensor_codec.encode(array, reference)
+    for decoded in (
+        tensor_codec.decode(own),
+        tensor_codec.decode(reference),
+        tf.make_ndarray(reference),
+    ):
+        assert decoded.dtype == array.dtype
+        np.testing.assert_array_equal(decoded, array)
+    assert reference.tensor_content == b""
+    assert own.SerializeToString() == reference.SerializeToString()
 
 
 @pytest.mark.parametrize("dtype", NUMBERS)
-def test_what_tensorflow_writes_is_read(dtype):
-    array = some(dtype, (2, 3))
+def test_tensorflows_protos_are_decoded(dtype):
+    array = example_array(dtype, (2, 3))
     np.testing.assert_array_equal(tensor_codec.decode(tf.make_tensor_proto(array)), array)
     packed = tf.make_tensor_proto(np.zeros_like(array))
     packed.ClearField("int_val")
@@ -56,19 +60,19 @@ def test_extreme_numbers():
         np.testing.assert_array_equal(tensor_codec.decode(proto), array)
 
 
-def test_bfloat16_comes_as_float32():
+def test_bfloat16_is_decoded_to_float32():
     array = np.asarray(tf.constant([1.5, -2.0, 3e38], tf.bfloat16))
     proto = messages.TensorProto()
     tensor_codec.encode(array, proto)
     assert proto.dtype == types_pb2.DT_BFLOAT16
-    found = tensor_codec.decode(proto)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, array.astype(np.float32))
+    decoded = tensor_codec.decode(proto)
+    assert decoded.dtype == np.float32
+    np.testing.assert_array_equal(decoded, array.astype(np.float32))
     packed = tf.make_tensor_proto(array)
     np.testing.assert_array_equal(tensor_codec.decode(packed), array.astype(np.float32))
 
 
-def test_strings_survive():
+def test_round_trip_of_strings():
     array = to_array([["a", "", "héllo"], ["😀", "a\0", "b\n"]], "text")
     proto = tensor_pb2.TensorProto()
     tensor_codec.encode(array, proto)
@@ -87,7 +91,7 @@ def proto(dtype, shape, **fields):
     return message
 
 
-ODD = [
+UNUSUAL = [
     proto("FLOAT", [3], float_val=[2.5]),
     proto("FLOAT", [4], float_val=[1, 2]),
     proto("FLOAT", [2], float_val=[1, 2, 3]),
@@ -111,13 +115,13 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("message", ODD, ids=range(len(ODD)))
-def test_odd_messages_mean_what_they_mean_to_tensorflow(message):
+@pytest.mark.parametrize("message", UNUSUAL, ids=range(len(UNUSUAL)))
+def test_unusual_protos_are_decoded_as_by_tensorflow(message):
     dtype = tf.dtypes.as_dtype(message.dtype)
-    wanted = np.asarray(tf.io.parse_tensor(message.SerializeToString(), dtype).numpy())
-    found = tensor_codec.decode(message)
-    assert found.shape == wanted.shape
-    np.testing.assert_array_equal(found, wanted)
+    expected = np.asarray(tf.io.parse_tensor(message.SerializeToString(), dtype).numpy())
+    decoded = tensor_codec.decode(message)
+    assert decoded.shape == expected.shape
+    np.testing.assert_array_equal(decoded, expected)
 
 
 def test_unknown_rank_is_a_scalar():
@@ -126,7 +130,7 @@ def test_unknown_rank_is_a_scalar():
     assert tensor_codec.decode(message).tolist() == 4
 
 
-BROKEN = [
+INVALID_PROTOS = [
     (proto("INVALID", [1]), "has type 0, which cannot be read"),
     (proto("RESOURCE", [1]), "has type 20, which"),
     (proto("FLOAT", [-1], float_val=[1]), r"shape \[-1\]; expected no negative"),
@@ -137,14 +141,14 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("message", "problem"), BROKEN, ids=range(len(BROKEN)))
-def test_broken_messages_are_refused_as_tensorflow_refuses_them(message, problem):
-    with pytest.raises(ValueError, match=problem):
+@pytest.mark.parametrize(("message", "error"), INVALID_PROTOS, ids=range(len(INVALID_PROTOS)))
+def test_invalid_protos_are_rejected_as_by_tensorflow(message, error):
+    with pytest.raises(ValueError, match=error):
         tensor_codec.decode(message)
     with pytest.raises(tf.errors.InvalidArgumentError):
         tf.io.parse_tensor(message.SerializeToString(), tf.float32)
 
 
-def test_what_cannot_be_sent_is_named():
+def test_unsupported_type_is_named():
     with pytest.raises(ValueError, match="array of datetime64"):
         tensor_codec.encode(np.array(["2020-01-01"], np.datetime64), messages.TensorProto())

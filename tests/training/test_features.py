@@ -10,7 +10,7 @@ from keras_s2s import cli
 from keras_s2s.config import Config
 from keras_s2s.errors import UserError
 from keras_s2s.export import export_saved_model
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.training import dry_run, train
 from keras_s2s.translator import Forecaster, Translator
 from tests.training.toy_runs import changed

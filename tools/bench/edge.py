@@ -52,7 +52,7 @@ def contender(name, path, run, threads):
     if name.startswith("CTranslate2"):
         return by_ctranslate2(path, threads, name.split()[1])
     if name == "SavedModel":
-        from keras_s2s.serving.client.local import LocalModel
+        from keras_s2s.serving.server.local_model import LocalModel
 
         model = LocalModel(path)
         ask = model.translate

@@ -1,7 +1,7 @@
-// Source ids, the end 3 the last, to the ids of the best target and its score, in Node.js:
+// Translates source ids, which end with 3, to the ids of the best target and its score in Node.js:
 //   node translate.mjs FILE ID ...
-// FILE is of tools/examples/fixed_file.py; `npm install @litertjs/core` was done in this directory.
-// LiteRT.js is made for pages. Of these it needs a way to load its script, no more.
+// tools/examples/fixed_file.py writes FILE. First run `npm install @litertjs/core` here.
+// LiteRT.js is made for web pages; in Node.js it only needs a function that loads its script.
 import {readFileSync} from "node:fs";
 import {createRequire} from "node:module";
 import {dirname, resolve} from "node:path";
@@ -15,14 +15,14 @@ function fail(message) {
 
 const [path, ...words] = process.argv.slice(2);
 const ids = words.map(Number);
-if (!ids.length) fail("arguments: expected FILE ID ..., came too few");
-const odd = words.find((word) => !/^\d+$/.test(word));
-if (odd !== undefined) fail(`ID: expected a number, came ${odd}`);
+if (!ids.length) fail("arguments: expected FILE ID ..., got too few");
+const invalid = words.find((word) => !/^\d+$/.test(word));
+if (invalid !== undefined) fail(`ID: expected a number, got ${invalid}`);
 let content;
 try {
   content = new Uint8Array(readFileSync(path));
 } catch (error) {
-  fail(`${path}: expected a file, came ${error.code}`);
+  fail(`${path}: expected a file, got ${error.code}`);
 }
 
 const require = createRequire(resolve("translate.mjs"));
@@ -32,7 +32,7 @@ Object.assign(globalThis, {
   self: globalThis, require, __dirname: wasm, __filename: resolve(wasm, "litert.js"),
   importScripts: (script) => runInThisContext(readFileSync(script, "utf8"), script),
 });
-console.warn = console.error = () => {}; // of a missing GPU, and what LiteRT logs
+console.warn = console.error = () => {}; // hides warnings about the GPU and LiteRT's log
 
 try {
   const {loadLiteRt, loadAndCompile, Tensor} = await import(pathToFileURL(main));
@@ -40,12 +40,12 @@ try {
   const model = await loadAndCompile(content, {accelerator: "wasm"});
   const run = model.signatures.translate_fixed;
   const {shape} = run.getInputDetails()[0];
-  if (ids.length > shape[1]) throw Error(`IDs: expected ${shape[1]} at most, came ${ids.length}`);
-  const given = new Tensor(Int32Array.from({length: shape[1]}, (_, i) => ids[i] ?? 0), shape);
-  const {found, lengths, score} = await run.run({ids: given});
+  if (ids.length > shape[1]) throw Error(`IDs: expected ${shape[1]} at most, got ${ids.length}`);
+  const input = new Tensor(Int32Array.from({length: shape[1]}, (_, i) => ids[i] ?? 0), shape);
+  const {found, lengths, score} = await run.run({ids: input});
   console.log([...found.toTypedArray().slice(0, lengths.toTypedArray()[0])].join(" "));
   console.log(score.toTypedArray()[0].toFixed(6));
-  for (const one of [given, found, lengths, score]) one.delete();
+  for (const object of [input, found, lengths, score]) object.delete();
 } catch (error) {
   process.stderr.write(`${path}: ${error.message}\n`);
   process.exit(1);

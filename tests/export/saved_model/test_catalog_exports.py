@@ -6,7 +6,7 @@ from keras_s2s.cli import main
 from keras_s2s.config import Decoding
 from keras_s2s.export.model_card import read_card
 from keras_s2s.models import PRESETS, build
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.tokenizers import Pointers
 from keras_s2s.translator import Translator
 from tests.export.tiny_models import shrink_preset, tokenizers

@@ -21,7 +21,7 @@ from keras_s2s.export.saved_model.compiled_search import (
     compilation_requests,
 )
 from keras_s2s.export.saved_model.serving_compatibility import check_serving_compatibility
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.translator import Translator
 from tests.conformance import models
 from tests.export.tiny_models import make_translator, tokenizers

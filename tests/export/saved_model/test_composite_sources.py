@@ -11,8 +11,8 @@ from keras_s2s import models
 from keras_s2s.config import Config, Decoding, FactorSizes, ModelConfig, TokenizerConfig
 from keras_s2s.errors import UserError
 from keras_s2s.export import export_litert_translator, export_translator
-from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.serving.errors import RowError
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.tokenizers import train
 from keras_s2s.training import train as train_run
 from keras_s2s.translator import Translator

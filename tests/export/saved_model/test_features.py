@@ -11,8 +11,8 @@ from keras_s2s.export.verification.model_comparison import (
     session_runner,
     verify_models,
 )
-from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.serving.errors import RowError
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.signatures.fields import signatures_for
 from keras_s2s.translator import Translator, load_run
 from tests.export.feature_models import ROWS, F, make_forecaster, make_translator

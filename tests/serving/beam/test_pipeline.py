@@ -1,267 +1,259 @@
-"""Corpora on Apache Beam: what needs no Beam: options, files, the model, what is written."""
+"""The pipeline on Apache Beam, in a separate virtual environment; expectations by `Engine`."""
 
 import gzip
 import json
-import shutil
+import random
+import subprocess
+import types
 from pathlib import Path
 
-import numpy as np
+import keras
 import pytest
 
-from keras_s2s.serving import errors
-from keras_s2s.serving.beam import beam_import, command, io, pipeline
 from keras_s2s.serving.beam.engine import Engine
-from keras_s2s.signatures.fields import TRANSLATE
-from keras_s2s.signatures.responses import Hypothesis
+from keras_s2s.serving.beam.rendering import hypothesis_to_dict
 
-WORDS = ["--model", "m", "--input", "a", "--output", "o"]
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[3]
+WORDS = ["one", "two", "three", "vier", "fünf", "六"]
+COMMAND = ("-m", "keras_s2s.serving.beam.pipeline")
+SMALL_BLOCKS = (
+    "-c",
+    "import sys; from keras_s2s.serving.beam import ordered_output, pipeline;"
+    " ordered_output.BLOCK_LINES = 4; sys.exit(pipeline.main())",
+)
 
 
 @pytest.fixture(scope="module")
-def engine(base_path):
-    engine = Engine(base_path / "1")
-    yield engine
-    engine.close()
+def python():
+    """The Python interpreter with Apache Beam; its environment is created when missing."""
+    subprocess.run([ROOT / "tools" / "beam-venv"], check=True)
+    return ROOT / ".venv-beam" / "bin" / "python"
 
 
-def texts_of(found):
-    return [[one.text for one in hypotheses] for hypotheses, _ in found]
+@pytest.fixture
+def beam_run(python, tmp_path):
+    def run(*words):
+        command = [str(python), *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+        errors = [line for line in done.stderr.splitlines() if line]
+        return types.SimpleNamespace(status=done.returncode, out=done.stdout, errors=errors)
+
+    return run
 
 
-# Options and words
+@pytest.fixture
+def corpus(tmp_path):
+    """Three files in `in/`; lines of invalid UTF-8 are None."""
+    generator = random.Random(7)
+    lines = [" ".join(generator.choices(WORDS, k=generator.randrange(9))) for _ in range(75)]
+    lines[3], lines[20], lines[21] = "", None, None
+    files = {"in/a.txt": lines[:50], "in/b.txt.gz": lines[50:], "in/empty.txt": []}
+    (tmp_path / "in").mkdir()
+    for name, rows in files.items():
+        content = [b"a\xffb" if line is None else line.encode() for line in rows]
+        content = b"".join(line + b"\n" for line in content)
+        (tmp_path / name).write_bytes(gzip.compress(content) if name[-1] == "z" else content)
+    return files
 
 
-def test_every_option_of_the_table_is_a_flag():
-    argv = ["--model", "m", "--input", "a", "b", "--output", "o/"]
-    given = {}
-    for name, field in TRANSLATE.options().items():
-        if field.dtype == "bool":
-            argv, given[name] = [*argv, f"--{name}"], True
-        elif name in command.LIST_INPUTS:
-            argv, given[name] = [*argv, f"--{name.replace('_', '-')}", "x y", "z"], ["x y", "z"]
-        else:
-            argv, given[name] = [*argv, f"--{name}", str(field.default)], field.default
-    found, rest = command.parse([*argv, "--runner", "X", "--direct_num_workers=2"])
-    assert rest == ["--runner", "X", "--direct_num_workers=2"]
-    assert (found.model, found.input, found.output) == ("m", ["a", "b"], "o/")
-    assert {name: getattr(found, name) for name in given} == given
-    checked = pipeline.check_options(given)
-    assert checked.keys() == given.keys()
-    assert checked["constraints"] == b"x y\nz"
-    assert checked["beam_size"].dtype == np.int32
-
-
-def test_options_that_are_left_out_are_the_exports():
-    found, rest = command.parse(WORDS)
-    assert not rest
-    assert {getattr(found, name) for name in TRANSLATE.options()} == {None}
-
-
-@pytest.mark.parametrize(
-    ("options", "problem"),
-    [
-        ({"beam_sise": 2}, "unknown option 'beam_sise'.*did you mean 'beam_size'"),
-        ({"beam_size": 2.5}, "beam_size must be int32, not 2.5"),
-        ({"beam_size": 0}, "^beam_size: expected at least 1, came 0"),
-        ({"beam_size": [1, 2]}, r"^beam_size: expected one value for all texts, came \[1, 2\]"),
-        ({"length_penalty": 20}, "^length_penalty: expected -10 to 10, came 20"),
-        ({"length_penalty": float("nan")}, "^length_penalty: expected -10 to 10, came nan"),
-        ({"constraints": ["a\nb"]}, "must not hold a newline"),
-        ({"text": "a"}, "unknown option 'text'"),
-    ],
-)
-def test_a_wrong_option_is_named(options, problem):
-    with pytest.raises(ValueError, match=problem):
-        pipeline.check_options(options)
-
-
-def test_without_beam_the_extra_is_named(monkeypatch, capsys, base_path):
-    monkeypatch.setattr(beam_import, "apache_beam", None)
-    with pytest.raises(ImportError, match=r"pip install 'keras-s2s\[beam\]'"):
-        pipeline.Translate(base_path)
-    assert pipeline.main(WORDS) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "error: Apache Beam is not installed" in told
-
-
-# Files
-
-
-def test_exports_are_found(base_path, tmp_path):
-    version = str(base_path / "1")
-    assert io.find_export(f"{version}/") == io.find_export(base_path) == version
-    for name in ("2", "10", ".tmp-11"):
-        (tmp_path / name).mkdir()
-        shutil.copy(base_path / "1" / "saved_model.pb", tmp_path / name)
-    (tmp_path / "12").mkdir()
-    assert io.find_export(tmp_path) == str(tmp_path / "10")
-    for wrong in (tmp_path / "12", tmp_path / "none"):
-        with pytest.raises(ValueError, match=f"^{wrong}: expected an export"):
-            io.find_export(wrong)
-
-
-def test_inputs_are_found_once_and_in_order(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("b.txt", "a.txt.gz", "sub/a.txt", "x[1].txt"):
-        Path(name).parent.mkdir(exist_ok=True)
-        Path(name).touch()
-    found = io.find_inputs(["./b.txt", "*.txt", "*.gz", "x[1].txt"])
-    assert found == ["a.txt.gz", "./b.txt", "x[1].txt"]
-    assert io.find_inputs(["**/*.txt"]) == ["b.txt", "sub/a.txt", "x[1].txt"]
-    for none in ("c.txt", "*.tsv", "sub"):
-        with pytest.raises(ValueError, match="^--input .* came none$"):
-            io.find_inputs([none])
-
-
-@pytest.mark.parametrize(
-    ("prefix", "inputs", "suffix", "outputs", "errors"),
-    [
-        ("out/", ["d/a.txt.gz", "d/b"], ".jsonl", ["out/a.txt.jsonl", "out/b.jsonl"], "out/"),
-        ("out/de", ["d/a.txt"], "", ["out/de-a.txt"], "out/de."),
-        ("o/", ["d/x/a", "d/y/a"], "", ["o/x/a", "o/y/a"], "o/"),
-        ("o/", ["gs://b/c/x/a", "gs://b/c/a"], "", ["o/x/a", "o/a"], "o/"),
-        ("o/", ["gs://b/a", "gs://c/a"], "", ["o/b/a", "o/c/a"], "o/"),
-    ],
-    ids=range(5),
-)
-def test_outputs_are_named_after_inputs(prefix, inputs, suffix, outputs, errors):
-    found = io.name_outputs(prefix, inputs, suffix)
-    assert found == (outputs, f"{errors}errors.jsonl")
-
-
-def test_no_output_takes_the_place_of_another_file():
-    with pytest.raises(ValueError, match="^--output o/: the output o/a for d/a.gz is that for d/a"):
-        io.name_outputs("o/", ["d/a", "d/a.gz"], "")
-    with pytest.raises(ValueError, match="the output ./d/a for d/a is the input d/a too"):
-        io.name_outputs("./d/", ["d/a"], "")
-    with pytest.raises(ValueError, match="for errors is the input d/errors.jsonl too"):
-        io.name_outputs("d/", ["d/errors.jsonl"], ".x")
-
-
-def test_lines_are_read_as_training_reads_them(tmp_path):
-    text = b"\xef\xbb\xbfa\r\n\n\xff\nb\x85c\rd"
-    for path, content in (("a", text), ("a.gz", gzip.compress(text[:6]) + gzip.compress(text[6:]))):
-        (tmp_path / path).write_bytes(content)
-        found = list(io.read_lines(str(tmp_path / path)))
-        assert found == [b"a", b"", b"\xff", b"b\x85c\rd"]
-
-
-def test_a_damaged_file_is_named(tmp_path):
-    path = tmp_path / "a.gz"
-    path.write_bytes(gzip.compress(b"a\nb\n" * 9)[:-4])
-    with pytest.raises(ValueError, match=rf"^{path}:\d+: cannot be read: Compressed file ended"):
-        list(io.read_lines(str(path)))
-    with pytest.raises(ValueError, match=":1: cannot be read: .*No such file"):
-        list(io.read_lines(str(tmp_path / "none")))
-
-
-# The model
-
-
-def test_the_engine_agrees_with_the_client(engine, base_path, client):
-    texts = ["one two", "", "three", "vier fünf 六"]
-    options = {"beam_size": 4, "num_hypotheses": 3, "length_penalty": 0.0, "constraints": ["x"]}
-    for given in ({}, options, pipeline.check_options(options)):
-        model = Engine(base_path / "1", given, alignment=True)
-        found = model.translate(texts)
-        expected = client.translate(texts, **(options if given else {}))
-        model.close()
-        assert [error for _, error in found] == [""] * 4
-        for (row, _), others in zip(found, expected, strict=True):
-            for one, other in zip(row, others, strict=True):
-                np.testing.assert_array_equal(one.alignment, other.alignment)
-                assert {**vars(one), "alignment": 0} == {**vars(other), "alignment": 0}
-    assert engine.translate(["a"])[0][0][0].alignment is None
-
-
-def test_refused_rows_carry_their_error(base_path):
-    model = Engine(base_path / "1", {"num_hypotheses": 3, "beam_size": 2})
-    assert model.translate(["a", "b"]) == [([], "num_hypotheses must be at most beam_size")] * 2
-    model.close()
-
-
-def test_a_batch_that_cannot_run_is_tried_in_halves(engine, monkeypatch):
-    translate, sizes, kind = engine._model.translate, [], errors.ResourceExhausted
-
-    def tight(texts, **options):
-        sizes.append(len(texts))
-        if len(texts) > 2 or "bad" in texts:
-            raise kind("out of memory", address="a", model="m")
-        return translate(texts, **options)
-
-    monkeypatch.setattr(engine._model, "translate", tight)
-    found = engine.translate(["a", "bad", "c", "d"])
-    assert texts_of(found) == [["A"], [], ["C"], ["D"]]
-    assert [error for _, error in found] == ["", "out of memory", "", ""]
-    assert sizes == [4, 2, 1, 1, 2]
-    kind = errors.InternalError  # no row's fault: the runner may try again elsewhere
-    with pytest.raises(errors.InternalError):
-        engine.translate(["a", "bad"])
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        (lambda found: found.pop("translate"), "expected the signature translate, came .*slow"),
-        (lambda found: found["translate"].inputs.pop("beam_size"), "no input 'beam_size'"),
-        (lambda found: found["translate"].outputs.pop("score"), "no output 'score'"),
-        (lambda found: found["translate"].defaults.pop("max_length"), "no default of 'max_length'"),
-    ],
-    ids=["signature", "input", "output", "default"],
-)
-def test_an_export_without_what_is_asked_is_named(base_path, monkeypatch, change, problem):
-    from keras_s2s.serving.client import local
-
-    class Poor(local.LoadedModel):
-        def __init__(self, directory):
-            super().__init__(directory)
-            change(self.signatures)
-
-    monkeypatch.setattr(local, "LoadedModel", Poor)
-    with pytest.raises(ValueError, match=f"^{base_path}/1: .*{problem}"):
-        Engine(base_path / "1", {"beam_size": 2})
-
-
-def test_an_export_that_does_not_load_is_named(tmp_path):
-    (tmp_path / "saved_model.pb").write_bytes(b"no model")
-    with pytest.raises(ValueError, match=f"^{tmp_path}: "):
-        Engine(tmp_path)
-
-
-# What is written
-
-
-def test_results_are_rendered():
-    found = tuple(
-        Hypothesis(text, np.float32(-0.1), -np.inf, ["a"], [], None, True, [-0.5, -1e9])
-        for text in ("a\tb\nc", "d")
+def test_text_output_keeps_line_numbers(beam_run, corpus, tmp_path, base_path):
+    done = beam_run(
+        *SMALL_BLOCKS,
+        "--model",
+        base_path,
+        "--input",
+        "in/*",
+        "--output",
+        "out/",
+        "--runner",
+        "DirectRunner",
+        "--batch-size",
+        4,
     )
-    one = pipeline.Result("s", found[:1], "", (1, 20_001))
-    inputs = ["x", "y"]
-    assert command.render(one, inputs, "text") == [((1, 1, 2), (20_001, b"a\tb c"))]
-    two = pipeline.Result("s", found, "", (1, 7))
-    assert command.render(two, inputs, "text")[0][1] == (7, b"a b c\td")
-    ((place, (_, line)),) = command.render(one, inputs, "jsonl")
-    row = json.loads(line)
-    assert place == (1, 1, 2)
-    assert (row["file"], row["number"], row["source"]) == ("y", 20_001, "s")
-    assert row["hypotheses"] == [
-        {
-            "text": "a\tb\nc",
-            "score": -0.1,
-            "log_prob": None,
-            "tokens": ["a"],
-            "token_log_probs": [-0.5, -1e9],
-            "finished": True,
-        }
-    ]
+    assert done.status == 0, done.errors
+    engine = Engine(base_path / "1")
+    for name, lines in corpus.items():
+        expected = "".join(
+            ("" if line is None else engine.translate([line])[0][0][0].text) + "\n"
+            for line in lines
+        )
+        assert (tmp_path / "out" / name[3:].removesuffix(".gz")).read_text() == expected
+    engine.close()
+    errors = (tmp_path / "out/errors.jsonl").read_text().splitlines()
+    assert [json.loads(line)["number"] for line in errors] == [21, 22]
+    assert json.loads(errors[0]) == {
+        "file": "in/a.txt",
+        "number": 21,
+        "source": "a\ufffdb",
+        "error": "expected UTF-8, got byte 0xff at column 2",
+    }
+    tokens = sum(len(line.split()) for line in sum(corpus.values(), []) if line)
+    assert done.errors[-1] == f"75 lines, {tokens} tokens, 2 errors, see out/errors.jsonl"
+    assert not list(tmp_path.glob("out/.parts-*"))
 
 
-def test_a_refused_line_is_an_error_and_an_empty_line():
-    refused = pipeline.Result("é", (), "why", (0, 3))
-    error, *rest = command.render(refused, ["x"], "jsonl")
-    told = {"file": "x", "number": 3, "source": "é", "error": "why"}
-    assert (error[0], json.loads(error[1][1])) == ((1, 0, 0), told)
-    assert not rest
-    assert command.render(refused, ["x"], "text") == [error, ((0, 0, 0), (3, b""))]
+def test_json_output_of_several_processes(beam_run, corpus, tmp_path, base_path):
+    done = beam_run(
+        *COMMAND,
+        "--model",
+        base_path / "1",
+        "--input",
+        "in/a.txt",
+        "in/b*.gz",
+        "--output",
+        "de",
+        "--format",
+        "jsonl",
+        "--beam-size",
+        4,
+        "--num_hypotheses",
+        3,
+        "--constraints",
+        "x y",
+        "z",
+        "--runner",
+        "FnApiRunner",
+        "--direct_running_mode",
+        "multi_processing",
+        "--direct_num_workers",
+        2,
+    )
+    assert done.status == 0, done.errors
+    options = {"beam_size": 4, "num_hypotheses": 3, "constraints": ["x y", "z"]}
+    engine = Engine(base_path / "1", options)
+    for name in ("in/a.txt", "in/b.txt.gz"):
+        lines = [(n, line) for n, line in enumerate(corpus[name], 1) if line is not None]
+        output = tmp_path / f"de-{name[3:].removesuffix('.gz')}.jsonl"
+        rows = [json.loads(line) for line in output.read_text().splitlines()]
+        assert [(row["number"], row["source"]) for row in rows] == lines
+        assert {row["file"] for row in rows} == {name}
+        expected = engine.translate([line for _, line in lines])
+        for row, (hypotheses, _) in zip(rows, expected, strict=True):
+            assert row["hypotheses"] == [hypothesis_to_dict(one) for one in hypotheses]
+    engine.close()
+    assert len((tmp_path / "de.errors.jsonl").read_text().splitlines()) == 2
+
+
+def test_transform_accepts_texts_and_pairs_and_loads_once(beam_run, tmp_path, base_path):
+    script = tmp_path / "own.py"
+    script.write_text(f"""
+import apache_beam as beam
+from keras_s2s.serving.beam import engine, pipeline
+
+loads, load = [], engine.Engine.__init__
+engine.Engine.__init__ = lambda *a: (loads.append(1), load(*a))[1]
+texts = ["one", ("key", "two three"), ""]
+with beam.Pipeline() as whole:
+    translate = pipeline.Translate({str(base_path)!r}, {{"max_length": 1}}, 2, alignment=True)
+    translated = whole | beam.Create(texts) | beam.Reshuffle() | translate
+    translated.results | "Shape" >> beam.Map(lambda one: print(
+        one.key, one.text, one.hypotheses[0].text, one.hypotheses[0].alignment.shape))
+    translated.errors | "Error" >> beam.Map(lambda one: print(repr(one.text), one.error))
+print(len(loads), "loaded")
+
+for words in ([b"one"], [1]):
+    try:
+        with beam.Pipeline() as whole:
+            whole | beam.Create(words) | translate
+    except TypeError as error:
+        print(error)
+""")
+    done = beam_run(script)
+    assert done.status == 0, done.errors
+    *rows, bytes_error, int_error = done.out.splitlines()
+    expected = ["None one ONE (1, 2)", "key two three TWO (1, 3)", "None   (0, 1)", "1 loaded"]
+    assert sorted(rows) == sorted(expected)
+    assert "Translate: expected texts or pairs (key, text), got b'one'" in bytes_error
+    assert "got 1" in int_error
+
+
+@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+def test_error_is_the_last_line_and_no_file_remains(mode, beam_run, tmp_path, base_path):
+    (tmp_path / "a.txt").write_text("a\nb\n")
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"a\nb\n" * 9)[:-4])
+    damaged = tmp_path / "damaged"
+    (damaged / "3").mkdir(parents=True)
+    (damaged / "3" / "saved_model.pb").write_bytes(b"no model")
+    flags = {"--model": base_path, "--input": "a.txt", "--output": "out/"}
+    for changes, message in (
+        ({"--input": "cut.gz"}, r"cut.gz:19: cannot be read: Compressed file ended"),
+        ({"--max_num_workerz": 2}, "--max_num_workerz: expected a flag of this command or of Beam"),
+        ({"--model": damaged}, f"error: {damaged}/3: "),
+        ({"--num-hypotheses": 9}, "every line was refused, the first one for: num_hypotheses"),
+    ):
+        all_flags = {**flags, "--direct_running_mode": mode, **changes}
+        done = beam_run(*COMMAND, *(word for flag in all_flags.items() for word in flag))
+        assert done.status == 2, done.errors
+        assert message in done.errors[-1]
+        assert not list(tmp_path.glob("out/.parts-*"))
+        assert sorted(path.name for path in tmp_path.glob("out/*")) in (
+            [],
+            ["a.txt", "errors.jsonl"],
+        )
+    assert (tmp_path / "out/a.txt").read_text() == "\n\n"
+
+
+def test_remote_export_is_copied(beam_run, tmp_path, base_path):
+    script = tmp_path / "own.py"
+    script.write_text(f"""
+from pathlib import Path
+from keras_s2s.serving.beam import exports
+exports.open_raw = lambda path: open(path, "rb")
+exports.copy_export({str(base_path / "1")!r}, Path("copy"))
+""")
+    assert beam_run(script).status == 0
+    for path in (base_path / "1").rglob("*"):
+        copy = tmp_path / "copy" / path.relative_to(base_path / "1")
+        assert path.is_dir() or copy.read_bytes() == path.read_bytes()
+
+
+@pytest.fixture
+def translator(tmp_path):
+    from keras_s2s import models
+    from keras_s2s.config import Decoding, ModelConfig, TokenizerConfig
+    from keras_s2s.export import export_translator
+    from keras_s2s.tokenizers import train
+    from keras_s2s.translator import Translator
+
+    characters = TokenizerConfig(kind="characters", size=None)
+    tokenizers = [train(characters, [letters]) for letters in ("abcdef ", "xyz ")]
+    keras.utils.set_random_seed(5)
+    model = ModelConfig(encoder={"units": 8}, decoder={"units": 8}, embedding=4)
+    built = models.build(model, *(one.size for one in tokenizers))
+    translator = Translator(built, *tokenizers, Decoding(beam_size=3, max_length=12))
+    export_translator(translator, tmp_path / "ours")
+    return translator
+
+
+def test_exported_model_agrees_with_its_translator(beam_run, tmp_path, translator):
+    lines = ["abc def", "", "e", "a" * 2000, "fed cab"]
+    (tmp_path / "a.txt").write_text("".join(line + "\n" for line in lines))
+    done = beam_run(
+        *COMMAND,
+        "--model",
+        "ours",
+        "--input",
+        "a.txt",
+        "--output",
+        "out/",
+        "--format",
+        "jsonl",
+        "--num-hypotheses",
+        2,
+        "--length-penalty",
+        0.1,
+    )
+    assert done.status == 0, done.errors
+    rows = [json.loads(line) for line in (tmp_path / "out/a.txt.jsonl").read_text().splitlines()]
+    assert [row["number"] for row in rows] == [1, 2, 3, 5]
+    expected = translator.decode(lines[:3] + lines[4:], num_hypotheses=2, length_penalty=0.1)
+    for row, others in zip(rows, expected, strict=True):
+        for one, other in zip(row["hypotheses"], others, strict=True):
+            assert (one["text"], one["tokens"]) == (other.text, other.tokens)
+            assert one["score"] == pytest.approx(other.score, abs=1e-4)
+    (error,) = (tmp_path / "out/errors.jsonl").read_text().splitlines()
+    error = json.loads(error)
+    assert (error["number"], error["source"]) == (4, lines[3])
+    assert "1024" in error["error"]

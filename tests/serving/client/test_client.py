@@ -1,4 +1,4 @@
-"""The client against a real server in this process."""
+"""The client against a server in this process."""
 
 import contextlib
 import re
@@ -25,8 +25,8 @@ def free_port():
 
 
 @contextlib.contextmanager
-def far_away(port, seconds):
-    """A port whose connections reach `port` only after some seconds."""
+def slow_connection(port, seconds):
+    """A port whose connections reach `port` after a delay."""
 
     def pump(source, sink):
         with contextlib.suppress(OSError):
@@ -52,15 +52,15 @@ def far_away(port, seconds):
         end.close()
 
 
-def test_a_server_that_is_slow_to_connect_is_waited_for(server):
+def test_client_waits_for_a_slow_connection(server):
     with (
-        far_away(server.port, 0.7) as port,
+        slow_connection(server.port, 0.7) as port,
         Client(f"localhost:{port}", "shout", timeout=20) as client,
     ):
-        assert client.translate(["far"])[0][0].text == "FAR"
+        assert client.translate(["slow"])[0][0].text == "SLOW"
 
 
-def test_translate_gives_hypotheses_of_each_text(client):
+def test_translate_returns_hypotheses_of_each_text(client):
     first, second = client.translate(["hello there", "one"])
     assert [one.text for one in first] == ["HELLO THERE"]
     (only,) = second
@@ -72,7 +72,7 @@ def test_translate_gives_hypotheses_of_each_text(client):
     np.testing.assert_array_equal(first[0].alignment, [[1, 0, 0], [0, 1, 0]])
 
 
-def test_options_hold_for_all_rows_or_for_each(client):
+def test_options_for_all_rows_and_for_each_row(client):
     rows = client.translate(
         ["a b c", "d e f", "g"], num_hypotheses=[3, 1, 2], length_penalty=1, max_length=2
     )
@@ -83,30 +83,30 @@ def test_options_hold_for_all_rows_or_for_each(client):
     assert rows[0][2].alignment.shape == (1, 4)
 
 
-def test_options_left_out_or_none_are_the_models_own(client):
+def test_omitted_and_none_options_use_the_models_defaults(client):
     (plain,) = client.translate(["a b"])
     (none,) = client.translate(["a b"], beam_size=None, length_penalty=None)
-    (told,) = client.translate(["a b"], beam_size=5, length_penalty=0.6)
-    assert plain[0].score == none[0].score == told[0].score
+    (explicit,) = client.translate(["a b"], beam_size=5, length_penalty=0.6)
+    assert plain[0].score == none[0].score == explicit[0].score
 
 
-def test_no_text_at_all(client):
+def test_empty_list_of_texts(client):
     assert client.translate([]) == []
 
 
-def test_odd_texts(client):
+def test_unusual_characters(client):
     texts = ["", "日本 語", "😀 é", "a\tb\nc", b"caf\xe9 x", "x\0y"]
-    found = [row[0].text for row in client.translate(texts)]
-    assert found == ["", "日本 語", "😀 é", "A B C", "CAF\ufffd X", "X\0Y"]
+    translations = [row[0].text for row in client.translate(texts)]
+    assert translations == ["", "日本 語", "😀 é", "A B C", "CAF\ufffd X", "X\0Y"]
 
 
-def test_alignment_can_be_left_out(client):
+def test_alignment_can_be_omitted(client):
     (row,) = client.translate(["a b"], alignment=False)
     assert row[0].alignment is None
     assert row[0].tokens == ["A", "B"]
 
 
-def test_a_refused_row_is_named_and_the_others_are_kept(client):
+def test_rejected_row_is_named_and_other_rows_are_returned(client):
     with pytest.raises(RowError, match="^row 1: num_hypotheses must be at most beam") as caught:
         client.translate(["a", "b", "c"], beam_size=[2, 2, 4], num_hypotheses=[1, 3, 1])
     assert list(caught.value.errors) == [1]
@@ -114,7 +114,7 @@ def test_a_refused_row_is_named_and_the_others_are_kept(client):
 
 
 @pytest.mark.parametrize(
-    ("texts", "options", "problem"),
+    ("texts", "options", "message"),
     [
         ("hello", {}, "texts: expected a list of strings, got the string 'hello'"),
         ([3], {}, r"texts\[0\]: expected a string, got .*3"),
@@ -129,13 +129,13 @@ def test_a_refused_row_is_named_and_the_others_are_kept(client):
         (["a"], {"timeout": 0}, "timeout: expected a positive number of seconds, got 0"),
     ],
 )
-def test_wrong_arguments_are_named(client, texts, options, problem):
-    with pytest.raises(ValueError, match=problem):
+def test_invalid_arguments_are_named(client, texts, options, message):
+    with pytest.raises(ValueError, match=message):
         client.translate(texts, **options)
 
 
 @pytest.mark.parametrize(
-    ("address", "model", "problem"),
+    ("address", "model", "message"),
     [
         ("localhost", "m", "address: expected 'HOST:PORT', got 'localhost'"),
         ("localhost:http", "m", "address: expected"),
@@ -146,8 +146,8 @@ def test_wrong_arguments_are_named(client, texts, options, problem):
         ("localhost:8500", None, "model: expected the name of a served model, got None"),
     ],
 )
-def test_wrong_addresses_are_named(address, model, problem):
-    with pytest.raises(ValueError, match=problem):
+def test_invalid_addresses_models_and_versions_are_named(address, model, message):
+    with pytest.raises(ValueError, match=message):
         Client(address, model)
     for version in ("1", True, -1, 2**63):
         with pytest.raises(ValueError, match="version: expected a whole number, got"):
@@ -156,41 +156,41 @@ def test_wrong_addresses_are_named(address, model, problem):
         Client("localhost:1", "m", timeout=-1)
 
 
-def test_predict_gives_numpy_and_python_strings(client):
-    found = client.predict("serving_default", {"text": ["hi", "you"]})
-    assert sorted(found) == ["score", "text"]
-    assert found["text"].tolist() == ["HI", "YOU"]
-    assert found["score"].dtype == np.float32
-    some = client.predict("serving_default", {"text": ["hi"]}, outputs=["score"])
-    assert list(some) == ["score"]
+def test_predict_returns_arrays_of_python_strings(client):
+    outputs = client.predict("serving_default", {"text": ["hi", "you"]})
+    assert sorted(outputs) == ["score", "text"]
+    assert outputs["text"].tolist() == ["HI", "YOU"]
+    assert outputs["score"].dtype == np.float32
+    selected = client.predict("serving_default", {"text": ["hi"]}, outputs=["score"])
+    assert list(selected) == ["score"]
 
 
-def test_an_empty_batch_runs(client):
-    found = client.predict("translate", {"text": np.array([], object)})
-    assert found["text"].shape == (0, 1)
-    assert found["alignment"].shape[0] == 0
+def test_empty_batch_runs(client):
+    outputs = client.predict("translate", {"text": np.array([], object)})
+    assert outputs["text"].shape == (0, 1)
+    assert outputs["alignment"].shape[0] == 0
 
 
-def test_large_messages_pass(client):
+def test_large_messages_are_accepted(client):
     word = "é" * 2_600_000
-    found = client.predict("serving_default", {"text": [word]}, timeout=60)
-    assert len(found["text"][0].encode()) == 5_200_000
+    outputs = client.predict("serving_default", {"text": [word]}, timeout=60)
+    assert len(outputs["text"][0].encode()) == 5_200_000
 
 
 @pytest.mark.parametrize(
-    ("signature", "inputs", "kind", "problem"),
+    ("signature", "inputs", "error_class", "message"),
     [
         ("nope", {}, errors.FailedPrecondition, 'Serving signature key "nope" not found'),
         ("serving_default", {}, errors.InvalidArgument, "input size does not match"),
         ("serving_default", {"text": [1]}, errors.InvalidArgument, "to be string but int32"),
     ],
 )
-def test_a_wrong_request_is_told_by_the_server(client, signature, inputs, kind, problem):
-    with pytest.raises(kind, match=problem):
+def test_server_rejects_an_invalid_request(client, signature, inputs, error_class, message):
+    with pytest.raises(error_class, match=message):
         client.predict(signature, inputs)
 
 
-def test_an_unknown_model_or_version_is_not_found(server):
+def test_unknown_model_or_version_is_not_found(server):
     with Client(server.address, "other") as client:
         with pytest.raises(errors.NotFound, match=r"Latest\(other\)"):
             client.translate(["a"])
@@ -203,25 +203,25 @@ def test_an_unknown_model_or_version_is_not_found(server):
             client.status()
 
 
-def test_a_version_can_be_asked_for(server):
+def test_client_of_one_version(server):
     with Client(server.address, "shout", version=1) as client:
         assert client.translate(["version"])[0][0].text == "1"
         assert [one.state for one in client.status()] == ["AVAILABLE"]
 
 
-def test_a_server_that_is_not_there():
+def test_missing_server_is_unavailable():
     address = f"127.0.0.1:{free_port()}"
     with Client(address, "shout") as client:
         start = time.monotonic()
-        problem = f"{address}: model 'shout' cannot be reached now: .*Connection refused"
-        with pytest.raises(errors.Unavailable, match=re.escape(problem).replace(r"\.\*", ".*")):
+        prefix = re.escape(f"{address}: model 'shout' cannot be reached now: ")
+        with pytest.raises(errors.Unavailable, match=f"{prefix}.*Connection refused"):
             client.translate(["a"])
         assert time.monotonic() - start < 10
         with pytest.raises(ConnectionError):
             client.status()
 
 
-def test_the_deadline_ends_a_call(client):
+def test_timeout_ends_a_call(client):
     start = time.monotonic()
     with pytest.raises(errors.DeadlineExceeded) as caught:
         client.predict("slow", {"steps": [2**30]}, timeout=0.5)
@@ -229,8 +229,8 @@ def test_the_deadline_ends_a_call(client):
     assert isinstance(caught.value, TimeoutError)
 
 
-def test_the_servers_run_ends_with_the_deadline(server):
-    """A run that outlived its caller would block the next ones for minutes."""
+def test_timeout_ends_the_run_on_the_server(server):
+    """A run that continued would block the next calls for minutes."""
     with Client(server.address, "shout") as client:
         for _ in range(3):
             with pytest.raises(errors.DeadlineExceeded):
@@ -241,9 +241,9 @@ def test_the_servers_run_ends_with_the_deadline(server):
 def test_status_and_metadata(client):
     (version,) = client.status()
     assert (version.version, version.state, version.error_code) == (1, "AVAILABLE", 0)
-    found = client.metadata()
-    assert (found.model, found.version) == ("shout", 1)
-    translate = found.signatures["translate"]
+    metadata = client.metadata()
+    assert (metadata.model, metadata.version) == ("shout", 1)
+    translate = metadata.signatures["translate"]
     assert translate.inputs["text"].dtype == "string"
     assert translate.inputs["beam_size"].shape == (None,)
     assert translate.outputs["alignment"].shape == (None, None, None, None)
@@ -268,7 +268,7 @@ def test_wait_until_ready(client, server):
         client.wait_until_ready(0.3)
 
 
-def test_the_client_asks_without_tensorflow(server):
+def test_client_does_not_import_tensorflow(server):
     code = (
         "import sys\n"
         "from keras_s2s.serving import Client, RowError, ServingError\n"
@@ -286,8 +286,8 @@ def test_the_client_asks_without_tensorflow(server):
     assert done.stdout.decode().splitlines() == ["é 1", "[]"]
 
 
-def test_the_package_names_its_public_objects():
-    assert keras_s2s.serving.__all__ == sorted(keras_s2s.serving._ROOMS)
+def test_public_names_of_the_package():
+    assert keras_s2s.serving.__all__ == sorted(keras_s2s.serving._LAZY)
     assert set(keras_s2s.serving.__all__) <= set(dir(keras_s2s.serving))
     assert keras_s2s.serving.Client is Client
     with pytest.raises(AttributeError, match="has no attribute 'Clients'"):

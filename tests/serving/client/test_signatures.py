@@ -1,4 +1,4 @@
-"""Lists as options, `sample`, `score` and `attention`, against a real server in this process."""
+"""Lists as options, `sample`, `score` and `attention`, against a server in this process."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def texts_of(rows):
     return [[one.text for one in row] for row in rows]
 
 
-def test_lists_are_the_inputs_that_the_table_calls_so():
+def test_list_options_are_those_of_the_signatures():
     fields = [field for signature in SIGNATURES.values() for field in signature.inputs]
     assert {field.name for field in fields if "one a line" in field.description} == LIST_INPUTS
 
@@ -29,13 +29,13 @@ def test_lists_are_the_inputs_that_the_table_calls_so():
 @pytest.mark.parametrize(
     "disallowed",
     ["B\nD", ["B", "D"], ("B", b"D"), np.array(["B", "D"]), [["B", "D"], ["D", "B"]], iter("BD")],
-    ids=["lines", "list", "tuple", "array", "a list a text", "iterator"],
+    ids=["lines", "list", "tuple", "array", "lists", "iterator"],
 )
-def test_a_list_comes_in_many_forms(client, disallowed):
+def test_accepted_forms_of_a_list(client, disallowed):
     assert texts_of(client.translate(["a b c d", "b"], disallowed=disallowed)) == [["A C"], [""]]
 
 
-def test_each_text_may_have_its_own_list(client):
+def test_lists_for_each_text(client):
     rows = client.translate(
         ["a b c", "a b c", "a b c"],
         prefix_tokens=[["x"], [], ["y", "z"]],
@@ -48,14 +48,14 @@ def test_each_text_may_have_its_own_list(client):
     ]
 
 
-def test_every_option_of_the_table_can_be_sent(client):
+def test_every_option_can_be_sent(client):
     options = {name: field.default for name, field in TRANSLATE.options().items()}
     assert texts_of(client.translate(["a b"], **options)) == [["A B"]]
-    many = {name: [value] * 3 for name, value in options.items()}
-    assert texts_of(client.translate(["a", "b", "c"], **many)) == [["A"], ["B"], ["C"]]
+    columns = {name: [value] * 3 for name, value in options.items()}
+    assert texts_of(client.translate(["a", "b", "c"], **columns)) == [["A"], ["B"], ["C"]]
 
 
-def test_what_is_given_is_sent_as_full_vectors():
+def test_options_are_sent_as_full_columns():
     """A batching server merges requests row by row."""
     inputs = search_inputs(
         TRANSLATE,
@@ -73,7 +73,7 @@ def test_what_is_given_is_sent_as_full_vectors():
 
 
 @pytest.mark.parametrize(
-    ("options", "problem"),
+    ("options", "message"),
     [
         ({"disallowed": ["a", "b\nc"]}, r"disallowed\[1\]: expected no line feed, got 'b\\nc'"),
         ({"constraints": [["a"], ["b\n"]]}, r"constraints\[1\]\[0\]: expected no line feed"),
@@ -89,12 +89,12 @@ def test_what_is_given_is_sent_as_full_vectors():
         ({"constraint": "x"}, "unknown option 'constraint': .* did you mean 'constraints'"),
     ],
 )
-def test_wrong_options_are_named(client, options, problem):
-    with pytest.raises(ValueError, match=problem):
+def test_invalid_options_are_named(client, options, message):
+    with pytest.raises(ValueError, match=message):
         client.translate(["a", "b"], **options)
 
 
-def test_hypotheses_tell_what_each_token_cost(client):
+def test_hypotheses_have_token_log_probs(client):
     first, second = client.translate(["a b c", "d"])
     assert first[0].token_log_probs == [0.0, -1.0, -2.0, -3.0]
     assert second[0].token_log_probs == [0.0, -1.0]
@@ -112,7 +112,7 @@ def test_samples_are_hypotheses(client):
     assert (row[0].tokens, row[0].finished, row[0].alignment) == (["x", "B0"], False, None)
 
 
-def test_samples_have_their_own_options_and_errors(client):
+def test_options_and_errors_of_samples(client):
     with pytest.raises(ValueError, match=r"unknown option 'beam_size': .*\['num_samples',"):
         client.sample(["a"], beam_size=3)
     with pytest.raises(RowError, match="^row 1: temperature must be above 0") as caught:
@@ -120,7 +120,7 @@ def test_samples_have_their_own_options_and_errors(client):
     assert texts_of(caught.value.results) == [["A0"], [], ["C0"]]
 
 
-def test_score_of_texts_and_of_tokens(client):
+def test_scores_of_texts_and_of_tokens(client):
     first, second = client.score(["a b", "c"], ["X Y Z", ""])
     assert first.tokens == ["X", "Y", "Z", "</s>"]
     assert first.token_log_probs == [0.0, -1.0, -2.0, -3.0]
@@ -134,7 +134,7 @@ def test_score_of_texts_and_of_tokens(client):
     assert client.score([], []) == []
 
 
-def test_attention_is_cut_to_each_row(client):
+def test_attention_is_trimmed_to_each_row(client):
     long, short = client.attention(["a b c", "d"], ["X Y", ""])
     assert (long.source_tokens, long.tokens) == (["a", "b", "c", "</s>"], ["X", "Y", "</s>"])
     assert long.names == ["layer 1", "layer 2"]
@@ -152,7 +152,7 @@ def test_attention_is_cut_to_each_row(client):
 
 
 @pytest.mark.parametrize("method", ["score", "attention"])
-def test_refused_targets_are_named_and_the_others_kept(client, method):
+def test_rejected_targets_are_named_and_other_rows_returned(client, method):
     with pytest.raises(RowError, match="^row 1: target: refused$") as caught:
         getattr(client, method)(["a", "b", "c"], ["X", "refuse", "Y Z"])
     tokens = [row and row.tokens for row in caught.value.results]
@@ -161,7 +161,7 @@ def test_refused_targets_are_named_and_the_others_kept(client, method):
 
 @pytest.mark.parametrize("method", ["score", "attention"])
 @pytest.mark.parametrize(
-    ("targets", "problem"),
+    ("targets", "message"),
     [
         ({}, "targets: expected either targets or target_tokens, got neither"),
         (
@@ -174,12 +174,12 @@ def test_refused_targets_are_named_and_the_others_kept(client, method):
     ],
     ids=["none", "both", "count", "type", "newline"],
 )
-def test_wrong_targets_are_named(client, method, targets, problem):
-    with pytest.raises(ValueError, match=problem):
+def test_invalid_targets_are_named(client, method, targets, message):
+    with pytest.raises(ValueError, match=message):
         getattr(client, method)(["x"], **targets)
 
 
-def test_every_call_has_its_own_timeout(client):
+def test_timeout_of_a_call(client):
     for call in (client.sample, client.score, client.attention):
         targets = {} if call == client.sample else {"targets": "x"}
         assert len(call(["a"], timeout=20, **targets)) == 1

@@ -1,4 +1,4 @@
-"""The C program that translates by a LiteRT file: built, run, compared with `EdgeTranslator`."""
+"""The C example: built, run and compared with `EdgeTranslator`."""
 
 import importlib.util
 import os
@@ -21,8 +21,8 @@ END = 3
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A `Translator` whose targets are long, and a LiteRT file that holds its search alone."""
+def model_file(tmp_path_factory):
+    """A `Translator` with long targets, and a LiteRT file with only its search."""
     translator = make_translator(Decoding(beam_size=4, max_length=100))
     bias = translator.model.trainable_variables[-1]
     bias.assign_sub(np.eye(bias.shape[0], dtype=np.float32)[END] * 2)
@@ -37,7 +37,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """The program, built as docs/edge.md says."""
+    """The program, built as in docs/edge.md."""
     compiler = shutil.which("gcc")
     if compiler is None:
         pytest.skip("no gcc")
@@ -57,16 +57,16 @@ def run(program, *words):
 
 
 @pytest.mark.parametrize("text", ["a b c", "i", "", "b a d c f e h g i zz a"])
-def test_a_c_program_finds_what_python_finds(made, program, text):
-    translator, path = made
+def test_c_program_agrees_with_python(model_file, program, text):
+    translator, path = model_file
     ((expected,),) = EdgeTranslator(path).decode([text])
     names = translator.source_tokenizer.vocabulary
     ids = [names.index(token if token in names else "<unk>") for token in text.split()]
     done = run(program, path, *ids, END)
     assert done.returncode == 0, done.stderr
-    found, score = done.stdout.splitlines()
+    target_ids, score = done.stdout.splitlines()
     names = translator.target_tokenizer.vocabulary
-    assert [names[int(one)] for one in found.split()] == expected.tokens
+    assert [names[int(token_id)] for token_id in target_ids.split()] == expected.tokens
     assert float(score) == pytest.approx(expected.score, abs=1e-4)
     assert len(expected.tokens) > 1
 
@@ -74,18 +74,18 @@ def test_a_c_program_finds_what_python_finds(made, program, text):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "arguments: expected FILE ID ..., came none"),
-        (["FILE"], "arguments: expected FILE ID ..., came no id"),
-        (["FILE", "4", "b"], "ID: expected a number, came b"),
-        (["FILE", "4", "-1"], "ID: expected a number, came -1"),
+        ([], "arguments: expected FILE ID ..., got none"),
+        (["FILE"], "arguments: expected FILE ID ..., got no id"),
+        (["FILE", "4", "b"], "ID: expected a number, got b"),
+        (["FILE", "4", "-1"], "ID: expected a number, got -1"),
         (["nowhere/model.tflite", "3"], "nowhere/model.tflite: expected the status 0 of LiteRT"),
-        ([os.devnull, "3"], f"{os.devnull}: expected the status 0 of LiteRT, came"),
-        ([PROGRAM, "3"], f"{PROGRAM}: expected the status 0 of LiteRT, came"),
+        ([os.devnull, "3"], f"{os.devnull}: expected the status 0 of LiteRT, got"),
+        ([PROGRAM, "3"], f"{PROGRAM}: expected the status 0 of LiteRT, got"),
     ],
     ids=str,
 )
-def test_what_is_wrong_ends_it_with_a_message(made, program, words, message):
-    done = run(program, *(made[1] if word == "FILE" else word for word in words))
+def test_errors_are_named(model_file, program, words, message):
+    done = run(program, *(model_file[1] if word == "FILE" else word for word in words))
     assert done.returncode == 1  # and not by a signal
     assert message in done.stderr.splitlines()[-1]
     assert done.stdout == ""
@@ -94,14 +94,14 @@ def test_what_is_wrong_ends_it_with_a_message(made, program, words, message):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (b"translate_ids", b"translate_idz", "signatures: expected translate_ids, came others"),
-        (b"min_length", b"copy_these", "expected ids, lengths and options, came copy_these"),
+        (b"translate_ids", b"translate_idz", "signatures: expected translate_ids, got others"),
+        (b"min_length", b"copy_these", "expected ids, lengths and options, got copy_these"),
     ],
     ids=str,
 )
-def test_a_file_of_another_kind_is_refused(made, program, tmp_path, old, new, message):
+def test_file_of_another_kind_is_rejected(model_file, program, tmp_path, old, new, message):
     other = tmp_path / "model.tflite"
-    other.write_bytes(made[1].read_bytes().replace(old, new))
+    other.write_bytes(model_file[1].read_bytes().replace(old, new))
     done = run(program, other, 4, END)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith(message)

@@ -1,4 +1,4 @@
-"""A LiteRT file of fixed shapes, and LiteRT.js that runs it in Node.js and in a browser.
+"""A LiteRT file of fixed shapes in LiteRT.js, in Node.js and in a browser.
 
 LITERTJS_DIR names the directory `node_modules/@litertjs` of `npm install @litertjs/core`.
 """
@@ -26,13 +26,13 @@ from tools.examples import fixed_file
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "tools" / "examples"
-COLUMNS, MOST, END = 12, 20, 3
+MAX_SOURCE, MAX_LENGTH, END = 12, 20, 3
 TEXTS = ["a b c", "", "b a d c f e h g i zz a"]
 
 
 @pytest.fixture(scope="module")
 def translator():
-    translator = make_translator(Decoding(beam_size=4, max_length=MOST))
+    translator = make_translator(Decoding(beam_size=4, max_length=MAX_LENGTH))
     bias = translator.model.trainable_variables[-1]
     bias.assign_sub(np.eye(bias.shape[0], dtype=np.float32)[END] * 2)  # long targets
     return translator
@@ -42,19 +42,19 @@ def translator():
 def path(translator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fixed")
     translator.save(folder / "run")
-    fixed_file.main(folder / "run", folder / "model.tflite", str(COLUMNS))
+    fixed_file.main(folder / "run", folder / "model.tflite", str(MAX_SOURCE))
     return folder / "model.tflite"
 
 
 @pytest.fixture(scope="module")
 def site(path):
-    """A directory with the examples, the file, and LiteRT.js as npm puts it."""
-    given = os.environ.get("LITERTJS_DIR")
-    if not given:
+    """A directory with the example page, the file, and LiteRT.js as npm installs it."""
+    package = os.environ.get("LITERTJS_DIR")
+    if not package:
         pytest.skip("LITERTJS_DIR names no LiteRT.js: npm install @litertjs/core")
     if not (path.parent / "node_modules").exists():
         (path.parent / "node_modules").mkdir()
-        (path.parent / "node_modules" / "@litertjs").symlink_to(Path(given).resolve())
+        (path.parent / "node_modules" / "@litertjs").symlink_to(Path(package).resolve())
         shutil.copy(EXAMPLES / "translate.html", path.parent)
     return path.parent
 
@@ -65,8 +65,8 @@ def ids_of(translator, text):
 
 
 @pytest.fixture(scope="module")
-def same(translator):
-    """Compares an answer with the model's search, run eagerly: tracing it takes seconds."""
+def assert_agrees(translator):
+    """Compares a result with the model's search, run eagerly, since tracing takes seconds."""
     search = ServingGraph(LiteRTSignatures(translator.model, translator.caps), translator)
 
     def compare(text, ids, score):
@@ -79,23 +79,23 @@ def same(translator):
     return compare
 
 
-def test_the_file_finds_what_the_run_finds(translator, path, same):
+def test_file_agrees_with_the_run(translator, path, assert_agrees):
     run = Interpreter(model_path=str(path)).get_signature_runner("translate_fixed")
     for text in TEXTS:
-        given = np.zeros([1, COLUMNS], np.int32)
+        padded = np.zeros([1, MAX_SOURCE], np.int32)
         ids = ids_of(translator, text)
-        given[0, : len(ids)] = ids
-        found = run(ids=given)
-        assert found["found"].shape == (1, MOST)
-        same(text, found["found"][0, : found["lengths"][0]], found["score"][0])
+        padded[0, : len(ids)] = ids
+        outputs = run(ids=padded)
+        assert outputs["found"].shape == (1, MAX_LENGTH)
+        assert_agrees(text, outputs["found"][0, : outputs["lengths"][0]], outputs["score"][0])
 
 
-def test_wrong_arguments_are_named(translator, tmp_path):
-    with pytest.raises(UserError, match="COLUMNS: expected a positive integer, came 0"):
+def test_invalid_arguments_are_named(translator, tmp_path):
+    with pytest.raises(UserError, match="COLUMNS: expected a positive integer, got 0"):
         fixed_file.main("run", tmp_path / "file", "0")
-    wishes = make_translator(Decoding(beam_size=3, no_repeat_ngram=2))
+    constrained = make_translator(Decoding(beam_size=3, no_repeat_ngram=2))
     with pytest.raises(UserError, match="RUN: expected ids alone and options of a plain search"):
-        fixed_file.fixed(wishes, COLUMNS)
+        fixed_file.convert(constrained, MAX_SOURCE)
 
 
 def node(site, *words):
@@ -107,25 +107,25 @@ def node(site, *words):
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_node_finds_what_python_finds(translator, site, same, text):
+def test_node_agrees_with_python(translator, site, assert_agrees, text):
     done = node(site, "model.tflite", *ids_of(translator, text))
     assert done.returncode == 0, done.stderr
-    found, score = done.stdout.splitlines()
-    same(text, found.split(), score)
+    ids, score = done.stdout.splitlines()
+    assert_agrees(text, ids.split(), score)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["model.tflite"], "arguments: expected FILE ID ..., came too few"),
-        (["model.tflite", "4", "b"], "ID: expected a number, came b"),
-        (["nowhere.tflite", "3"], "nowhere.tflite: expected a file, came ENOENT"),
-        (["model.tflite", *[4] * COLUMNS, 3], "IDs: expected 12 at most, came 13"),
+        (["model.tflite"], "arguments: expected FILE ID ..., got too few"),
+        (["model.tflite", "4", "b"], "ID: expected a number, got b"),
+        (["nowhere.tflite", "3"], "nowhere.tflite: expected a file, got ENOENT"),
+        (["model.tflite", *[4] * MAX_SOURCE, 3], "IDs: expected 12 at most, got 13"),
         ([EXAMPLES / "translate.mjs", "3"], "translate.mjs: Failed to load model"),
     ],
     ids=str,
 )
-def test_node_says_what_is_wrong(site, words, message):
+def test_errors_of_node_are_named(site, words, message):
     done = node(site, *words)
     assert done.returncode == 1
     assert message in done.stderr
@@ -134,24 +134,24 @@ def test_node_says_what_is_wrong(site, words, message):
 
 @pytest.fixture(scope="module")
 def address(site):
-    """The address of the directory behind a small server."""
-    handler = functools.partial(Quiet, directory=str(site))
+    """The address of a small server of the directory."""
+    handler = functools.partial(QuietHandler, directory=str(site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/translate.html"
         server.shutdown()
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *words):
         pass
 
 
-def test_a_page_finds_what_python_finds(translator, address, same, tmp_path):
+def test_page_agrees_with_python(translator, address, assert_agrees, tmp_path):
     with chromium(tmp_path) as driver:
 
-        def shown():
-            """What the page says, once it says something; read at one moment."""
+        def page_texts():
+            """The texts of the page once one is not empty, read at one moment."""
             names = ["ids", "score", "problem"]
             script = "return arguments[0].map(name => document.getElementById(name).textContent)"
             texts = driver.execute_script(script, names)
@@ -160,12 +160,12 @@ def test_a_page_finds_what_python_finds(translator, address, same, tmp_path):
         for text in TEXTS[:2]:
             ids = ",".join(map(str, ids_of(translator, text)))
             driver.get(f"{address}?file=model.tflite&ids={ids}")
-            found, score, problem = until(shown, 60)
+            target_ids, score, problem = until(page_texts, 60)
             assert problem == ""
-            same(text, found.split(), score)
+            assert_agrees(text, target_ids.split(), score)
         for query, message in (
-            ("file=model.tflite&ids=", "ids: expected numbers, came ''"),
-            ("file=nowhere.tflite&ids=3", "nowhere.tflite: expected a file, came the status 404"),
+            ("file=model.tflite&ids=", "ids: expected numbers, got ''"),
+            ("file=nowhere.tflite&ids=3", "nowhere.tflite: expected a file, got the status 404"),
         ):
             driver.get(f"{address}?{query}")
-            assert until(shown, 60) == ["", "", message]
+            assert until(page_texts, 60) == ["", "", message]

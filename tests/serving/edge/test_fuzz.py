@@ -1,4 +1,4 @@
-"""Nonsense given to a LiteRT file, its runner and its server: refused or answered, never fatal."""
+"""Random requests to a LiteRT file, its translator and its server: answered or rejected."""
 
 import subprocess
 import sys
@@ -23,16 +23,16 @@ def path(copying_file):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_process_outlives_what_its_file_is_given(path, seed):
-    command = [sys.executable, "-m", "tests.serving.edge_fuzz", path, str(seed), "150"]
+def test_process_survives_random_inputs(path, seed):
+    command = [sys.executable, "-m", "tests.serving.edge.fuzz_texts", path, str(seed), "150"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 0, done.stderr.splitlines()[-1:]
-    answered, refused = map(int, done.stdout.split())
-    assert answered + refused == 150
-    assert min(answered, refused) > 20
+    num_answered, num_rejected = map(int, done.stdout.split())
+    assert num_answered + num_rejected == 150
+    assert min(num_answered, num_rejected) > 20
 
 
-def test_texts_of_any_characters_are_answered(path):
+def test_random_texts_are_answered(path):
     edge, generator = EdgeTranslator(path), np.random.default_rng(3)
     codes = [*range(0xD800), *range(0xE000, 0x110000)]
     texts = ["".join(map(chr, generator.choice(codes, size))) for size in (1, 3, 9, 200)]
@@ -44,34 +44,35 @@ def test_texts_of_any_characters_are_answered(path):
     assert len(edge.predict("score", {"text": raw, "target": raw[::-1].copy()})["error"]) == 4
 
 
-def array(generator, field):
-    """A value for an input: of its type or another, of any rank and few elements."""
-    right = generator.random() < 0.8
-    dtype = field.dtype if right else DTYPES[generator.integers(len(DTYPES))]
+def random_array(generator, field):
+    """A small array for an input, of its type or another, of any rank."""
+    is_right_type = generator.random() < 0.8
+    dtype = field.dtype if is_right_type else DTYPES[generator.integers(len(DTYPES))]
     shape = [2] if generator.random() < 0.7 else generator.integers(0, 4, generator.integers(4))
     if dtype != "string":
         return values(generator, dtype, shape)
-    made = np.empty(shape, np.object_)
-    made.reshape(-1)[:] = [TEXTS[i] for i in generator.integers(0, len(TEXTS), made.size)]
-    return made
+    texts = np.empty(shape, np.object_)
+    texts.reshape(-1)[:] = [TEXTS[i] for i in generator.integers(0, len(TEXTS), texts.size)]
+    return texts
 
 
-def test_a_server_outlives_what_its_clients_send(path):
-    generator, told = np.random.default_rng(4), {"answered": 0, "refused": 0}
+def test_server_survives_random_requests(path):
+    generator, counts = np.random.default_rng(4), {"answered": 0, "rejected": 0}
     server = Server("edge", path.parents[1], 0, host="127.0.0.1", prefer_tflite_model=True)
     with server, Client(server.address, "edge", timeout=60) as client:
         for _ in range(150):
             signature = SIGNATURES[generator.integers(len(SIGNATURES))]
-            options = [one for one in signature.inputs if one.name != "text"]
-            chosen = [one for one in options if generator.random() < 2 / len(options)]
-            given = {one.name: array(generator, one) for one in chosen}
-            text = next(one for one in signature.inputs if one.name == "text")
+            options = [field for field in signature.inputs if field.name != "text"]
+            chosen = [field for field in options if generator.random() < 2 / len(options)]
+            inputs = {field.name: random_array(generator, field) for field in chosen}
+            text = next(field for field in signature.inputs if field.name == "text")
+            inputs = {"text": random_array(generator, text)} | inputs
             try:
-                found = client.predict(signature.name, {"text": array(generator, text)} | given)
-                assert all(np.all(np.isfinite(x)) for x in found.values() if x.dtype.kind == "f")
-                told["answered"] += 1
+                outputs = client.predict(signature.name, inputs)
+                assert all(np.all(np.isfinite(x)) for x in outputs.values() if x.dtype.kind == "f")
+                counts["answered"] += 1
             except ServingError as error:
                 assert type(error).__name__ == "InvalidArgument"
-                told["refused"] += 1
+                counts["rejected"] += 1
         assert client.predict("serving_default", {"text": ["a b"]})["text"].shape == (1,)
-    assert min(told.values()) > 20
+    assert min(counts.values()) > 20

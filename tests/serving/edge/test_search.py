@@ -31,7 +31,9 @@ class FakeFile:
     def __init__(self, names):
         self.names, self.calls = names, []
         own = [names["initial_constrained_state"], names["advance_constrained"]]
-        self.about = {"signatures": dict.fromkeys(["encode", "step", "advance", "trace", *own])}
+        self.description = {
+            "signatures": dict.fromkeys(["encode", "step", "advance", "trace", *own])
+        }
 
     def run(self, signature, **inputs):
         self.calls.append(signature)

@@ -1,4 +1,4 @@
-"""Tokenizers in plain Python against those in the graph."""
+"""Tokenizers in plain Python compared with those in the graph."""
 
 import json
 
@@ -18,9 +18,17 @@ LINES = [
     "the <2de> end",
     "caf\u00e9 cat mat",
 ]
-ODD = ["", " ", "\t a \n b\u00a0c ", "a\0b\x0bc", "\U0001f600 zzz", "</s> <unk>", "<2de>the<2de>"]
-ODD += ["a\0the<2de> \0b<2de>\0", "a\x1d\0\x1db"]
-BROKEN = [
+UNUSUAL = [
+    "",
+    " ",
+    "\t a \n b\u00a0c ",
+    "a\0b\x0bc",
+    "\U0001f600 zzz",
+    "</s> <unk>",
+    "<2de>the<2de>",
+]
+UNUSUAL += ["a\0the<2de> \0b<2de>\0", "a\x1d\0\x1db"]
+INVALID_UTF8 = [
     b"\xff\xfethe\x80",
     b"\xff",
     b"cat\xff mat",
@@ -39,65 +47,65 @@ CASES = [(kind, special) for kind in KINDS for special in ((), ("<2de>",))]
 ALPHABET = st.text(st.sampled_from("the catsonmdglifb<2>\u00e9\u4e00 \t.'\u00a0"), max_size=24)
 
 
-def of(tokenizer):
-    """The edge's twin of a tokenizer, described as an export describes it."""
+def edge_tokenizer(tokenizer):
+    """The plain Python tokenizer of an export's description."""
     from keras_s2s.export.litert.metadata import describe_tokenizer
 
-    described, files = describe_tokenizer("source", tokenizer)
+    description, files = describe_tokenizer("source", tokenizer)
     files = {name.rpartition(".")[2]: content for name, content in files.items()}
     vocabulary = json.loads(json.dumps(files["vocabulary"]))
-    return make_tokenizer(json.loads(json.dumps(described)), vocabulary, files.get("model"))
+    return make_tokenizer(json.loads(json.dumps(description)), vocabulary, files.get("model"))
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{len(case[1])}")
 def pair(request):
     kind, special = request.param
     config = TokenizerConfig(kind=kind, special_tokens=list(special), **KINDS[kind])
-    ours = tokenizers.train(config, LINES)
-    return ours, of(ours)
+    graph = tokenizers.train(config, LINES)
+    return graph, edge_tokenizer(graph)
 
 
-def compare(ours, edge, texts):
-    pieces = ours.pieces(tf.constant(texts))
-    ids, joined = ours.ids(pieces).to_list(), ours.detokenize(pieces.to_tensor("")).numpy()
-    begins = pieces.with_values(ours.is_word_start(pieces.values)).to_list()
+def assert_agree(graph, edge, texts):
+    pieces = graph.pieces(tf.constant(texts))
+    ids, joined = graph.ids(pieces).to_list(), graph.detokenize(pieces.to_tensor("")).numpy()
+    begins = pieces.with_values(graph.is_word_start(pieces.values)).to_list()
     for i, row in enumerate(pieces.to_list()):
-        found = edge.pieces(texts[i])
-        assert found == [piece.decode() for piece in row]
-        assert edge.ids(found) == ids[i]
-        assert edge.detokenize(found) == joined[i].decode()
-        assert [edge.is_word_start(piece) for piece in found] == begins[i]
-        strings = [x.decode() for x in ours.strings(tf.constant(ids[i], tf.int32)).numpy()]
+        edge_pieces = edge.pieces(texts[i])
+        assert edge_pieces == [piece.decode() for piece in row]
+        assert edge.ids(edge_pieces) == ids[i]
+        assert edge.detokenize(edge_pieces) == joined[i].decode()
+        assert [edge.is_word_start(piece) for piece in edge_pieces] == begins[i]
+        strings = [x.decode() for x in graph.strings(tf.constant(ids[i], tf.int32)).numpy()]
         assert [edge.string(number) for number in ids[i]] == strings
 
 
 def test_texts(pair):
-    compare(*pair, [*LINES, *ODD])
+    assert_agree(*pair, [*LINES, *UNUSUAL])
 
 
-def test_broken_utf_8(pair):
-    compare(*pair, BROKEN)
+def test_invalid_utf8(pair):
+    assert_agree(*pair, INVALID_UTF8)
 
 
 @settings(max_examples=12, deadline=None)
 @given(texts=st.lists(ALPHABET, min_size=1, max_size=8))
 def test_random_texts(pair, texts):
-    compare(*pair, texts)
+    assert_agree(*pair, texts)
 
 
-def test_every_id_has_its_string_and_others_are_unknown(pair):
-    ours, edge = pair
-    ids = [*range(ours.size), -1, ours.size, 2**31 - 1]
-    strings = [x.decode() for x in ours.strings(tf.constant(ids, tf.int32)).numpy()]
+def test_strings_of_all_ids(pair):
+    graph, edge = pair
+    ids = [*range(graph.size), -1, graph.size, 2**31 - 1]
+    strings = [x.decode() for x in graph.strings(tf.constant(ids, tf.int32)).numpy()]
     assert [edge.string(number) for number in ids] == strings
 
 
-def test_model_output_joins_as_in_the_graph(pair):
-    ours, edge = pair
-    pieces = [ours.vocabulary[i] for i in range(ours.size)] + ["<unk>", "", "zz"]
+def test_detokenization_of_any_pieces(pair):
+    graph, edge = pair
+    pieces = [graph.vocabulary[i] for i in range(graph.size)] + ["<unk>", "", "zz"]
     for first in range(0, len(pieces), 5):
         row = pieces[first : first + 7]
-        expected = ours.detokenize(tf.constant([row])).numpy()[0].decode()
+        expected = graph.detokenize(tf.constant([row])).numpy()[0].decode()
         assert edge.detokenize(row) == expected
 
 
@@ -106,11 +114,11 @@ def test_marian():
         tokenizers.train(TokenizerConfig(size=45), LINES).model_file()[1]
     )
     pieces = [*sentencepiece_model.vocabulary(proto)[::-1], ">>fra<<"]
-    ours = tokenizers.Marian(proto.SerializeToString(), pieces)
-    compare(ours, of(ours), [*LINES, *ODD, ">>fra<< the cat", ">>fra<<"])
-    compare(ours, of(ours), [*BROKEN, b">>fra<<\xff the", b">>\xff<<the"])
+    graph = tokenizers.Marian(proto.SerializeToString(), pieces)
+    assert_agree(graph, edge_tokenizer(graph), [*LINES, *UNUSUAL, ">>fra<< the cat", ">>fra<<"])
+    assert_agree(graph, edge_tokenizer(graph), [*INVALID_UTF8, b">>fra<<\xff the", b">>\xff<<the"])
 
 
-def test_another_kind_is_refused():
-    with pytest.raises(ValueError, match="tokenizer: expected one of bytes, .* came 'morse'"):
+def test_unknown_kind_is_rejected():
+    with pytest.raises(ValueError, match="tokenizer: expected one of bytes, .* got 'morse'"):
         make_tokenizer({"kind": "morse"}, [])

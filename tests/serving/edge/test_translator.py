@@ -1,4 +1,4 @@
-"""Text to text by a LiteRT file: options, streams, scores, threads, and no TensorFlow."""
+"""Translation by a LiteRT file: options, streams, scores, threads, without TensorFlow."""
 
 import json
 import subprocess
@@ -29,58 +29,59 @@ OPTIONS = [
 
 
 @pytest.fixture(scope="module")
-def made(copying_file):
-    """A `Translator` whose model copies, and the file that was exported of it."""
+def model_file(copying_file):
+    """A `Translator` with a copying model, and its exported file."""
     translator, path = copying_file
     return translator, path / "model.tflite"
 
 
 @pytest.fixture(scope="module")
-def edge(made):
-    return EdgeTranslator(made[1], threads=2)
+def edge(model_file):
+    return EdgeTranslator(model_file[1], threads=2)
 
 
-def same(found, expected):
-    assert [h.tokens for h in found] == [h.tokens for h in expected]
-    for one, other in zip(found, expected):
+def assert_close(hypotheses, expected):
+    assert [one.tokens for one in hypotheses] == [one.tokens for one in expected]
+    for one, other in zip(hypotheses, expected):
         assert (one.text, one.finished) == (other.text, other.finished)
         assert one.source_tokens == other.source_tokens
         for name in ("score", "log_prob", "token_log_probs", "alignment"):
             np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-4)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=lambda given: list(given)[-1])
-def test_options_mean_what_they_mean_to_a_translator(made, edge, options):
-    expected = made[0].decode(TEXTS, **options)
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: list(options)[-1])
+def test_options_agree_with_translator(model_file, edge, options):
+    expected = model_file[0].decode(TEXTS, **options)
     for size in (1, 3):
-        found = edge.decode(TEXTS, batch_size=size, **options)
-        for row, other in zip(found, expected, strict=True):
-            same(row, other)
+        rows = edge.decode(TEXTS, batch_size=size, **options)
+        for row, other in zip(rows, expected, strict=True):
+            assert_close(row, other)
 
 
-def test_options_of_single_texts_share_a_batch(made, edge):
-    given = {"beam_size": [1, 3, 2, 4, 1], "target_prefix": ["", "a", "", "", "b"]}
-    found = edge.decode(TEXTS, batch_size=5, **given)
-    for row, other in zip(found, made[0].decode(TEXTS, **given)):
-        same(row, other)
+def test_options_for_each_text_share_a_batch(model_file, edge):
+    options = {"beam_size": [1, 3, 2, 4, 1], "target_prefix": ["", "a", "", "", "b"]}
+    rows = edge.decode(TEXTS, batch_size=5, **options)
+    for row, other in zip(rows, model_file[0].decode(TEXTS, **options)):
+        assert_close(row, other)
 
 
-def test_bytes_that_are_no_text_are_the_same_pieces(made, edge):
+def test_invalid_utf8_gives_the_same_tokens(model_file, edge):
     raw = np.array([b"a \xff\xfeb", b"\xe2\x82 c", b"b"], np.object_)
-    given = {"text": raw, "target_prefix": np.array([b"\xff\xfeb", b"\xe2\x82 a", b"\xff"], "O")}
-    expected, found = (one.predict("translate", given) for one in (made[0], edge))
-    np.testing.assert_array_equal(found["tokens"], expected["tokens"])
-    np.testing.assert_array_equal(found["error"], expected["error"])
-    assert found["tokens"][0, 0, 0] == "\ufffd\ufffdb".encode()  # a copy
+    inputs = {"text": raw, "target_prefix": np.array([b"\xff\xfeb", b"\xe2\x82 a", b"\xff"], "O")}
+    expected = model_file[0].predict("translate", inputs)
+    outputs = edge.predict("translate", inputs)
+    np.testing.assert_array_equal(outputs["tokens"], expected["tokens"])
+    np.testing.assert_array_equal(outputs["error"], expected["error"])
+    assert outputs["tokens"][0, 0, 0] == "\ufffd\ufffdb".encode()  # a copy
 
 
-def test_a_row_with_an_error_fails_no_other(made, edge):
+def test_error_rejects_only_its_row(model_file, edge):
     texts = ["a", "b " * 1100, "c"]
-    found, problems = edge.decode(texts, errors="return")
-    expected, others = made[0].decode(texts, errors="return")
-    assert problems == others == {1: "text tokens: expected 0 to 1024, got 1100"}
-    assert found[1] == []
-    assert [row[0].tokens for row in found[::2]] == [row[0].tokens for row in expected[::2]]
+    rows, problems = edge.decode(texts, errors="return")
+    expected, expected_problems = model_file[0].decode(texts, errors="return")
+    assert problems == expected_problems == {1: "text tokens: expected 0 to 1024, got 1100"}
+    assert rows[1] == []
+    assert [row[0].tokens for row in rows[::2]] == [row[0].tokens for row in expected[::2]]
 
 
 @pytest.mark.parametrize(
@@ -101,45 +102,45 @@ def test_a_row_with_an_error_fails_no_other(made, edge):
     ],
     ids=str,
 )
-def test_what_is_wrong_is_said_as_a_translator_says_it(made, edge, options):
-    _, expected = made[0].decode(["a"], errors="return", **options)
+def test_error_messages_equal_translators(model_file, edge, options):
+    _, expected = model_file[0].decode(["a"], errors="return", **options)
     _, problems = edge.decode(["a"], errors="return", **options)
     assert problems == expected
-    with pytest.raises(ValueError) as said:
+    with pytest.raises(ValueError) as caught:
         edge.translate(["a"], **options)
-    assert str(said.value) == expected[0]
+    assert str(caught.value) == expected[0]
 
 
-def test_an_unknown_option_is_named(edge):
+def test_unknown_option_is_named(edge):
     with pytest.raises(ValueError, match="unknown option 'beam': expected .* 'beam_size'"):
         edge.translate(["a"], beam=3)
 
 
-def test_scores(made, edge):
+def test_scores(model_file, edge):
     targets = ["a b", "", "zz c", "g"]
-    found = edge.score(TEXTS[:4], targets)
-    for one, other in zip(found, made[0].score(TEXTS[:4], targets), strict=True):
+    scores = edge.score(TEXTS[:4], targets)
+    for one, other in zip(scores, model_file[0].score(TEXTS[:4], targets), strict=True):
         assert (one.tokens, one.words) == (other.tokens, other.words)
         for name in ("log_prob", "token_log_probs", "word_log_probs"):
             np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-4)
     best = edge.decode(["a b c"], beam_size=2)[0][0]
-    again = edge.score(["a b c"], target_tokens=[best.tokens])[0]
-    np.testing.assert_allclose(again.log_prob, best.log_prob, atol=1e-4)
+    rescored = edge.score(["a b c"], target_tokens=[best.tokens])[0]
+    np.testing.assert_allclose(rescored.log_prob, best.log_prob, atol=1e-4)
 
 
 @pytest.mark.parametrize("options", [{}, {"target_prefix": "b"}, {"no_repeat_ngram": 1}], ids=str)
-def test_a_stream_grows_to_the_greedy_target(edge, options):
+def test_stream_ends_with_the_greedy_target(edge, options):
     (expected,) = edge.decode(["i h g f"], beam_size=1, **options)
-    grown = list(edge.stream("i h g f", **options))
-    same(grown[-1:], expected)
-    for one, after in zip(grown, grown[1:]):
+    stream = list(edge.stream("i h g f", **options))
+    assert_close(stream[-1:], expected)
+    for one, after in zip(stream, stream[1:]):
         assert after.tokens[: len(one.tokens)] == one.tokens
         assert not one.finished
         assert one.alignment.shape == (len(one.tokens), 5)
-    assert len({len(one.tokens) for one in grown}) >= len(expected[0].tokens)
+    assert len({len(one.tokens) for one in stream}) >= len(expected[0].tokens)
 
 
-def test_a_stream_of_many_is_refused(edge):
+def test_stream_of_alternatives_is_rejected(edge):
     with pytest.raises(ValueError, match="alternatives_at: expected none of a stream"):
         edge.stream("a", alternatives_at=0)
 
@@ -148,33 +149,35 @@ def test_threads_share_a_translator(edge):
     texts = [" ".join("abcdefghi"[: 1 + i % 9]) for i in range(24)]
     expected = [edge.translate([text], beam_size=2) for text in texts]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda text: edge.translate([text], beam_size=2), texts))
-    assert found == expected
+        translations = list(pool.map(lambda text: edge.translate([text], beam_size=2), texts))
+    assert translations == expected
 
 
-def test_a_process_without_tensorflow(made):
-    path = made[1]
+def test_process_without_tensorflow(model_file):
+    path = model_file[1]
     code = f"""
 import json, sys
-class Bar:
+class ImportBlocker:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ("tensorflow", "keras", "tensorflow_text", "sentencepiece"):
             raise ImportError(name)
-sys.meta_path.insert(0, Bar())
+sys.meta_path.insert(0, ImportBlocker())
 from keras_s2s.serving import EdgeTranslator
 edge = EdgeTranslator({str(path)!r})
-found = edge.translate({TEXTS!r}, beam_size=2)
-found += [one.text for one in edge.stream("a b")][-1:]
-print(json.dumps(found))
+texts = edge.translate({TEXTS!r}, beam_size=2)
+texts += [hypothesis.text for hypothesis in edge.stream("a b")][-1:]
+print(json.dumps(texts))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    expected = made[0].translate(TEXTS, beam_size=2) + made[0].translate(["a b"], beam_size=1)
+    expected = model_file[0].translate(TEXTS, beam_size=2) + model_file[0].translate(
+        ["a b"], beam_size=1
+    )
     assert json.loads(done.stdout) == expected
 
 
-def test_commands(made, tmp_path, capsys):
-    translator, path = made
+def test_commands(model_file, tmp_path, capsys):
+    translator, path = model_file
     (tmp_path / "in").write_text("a b c\ni h\n")
     assert cli.main(["translate", str(path), "--input", str(tmp_path / "in")]) == 0
     assert capsys.readouterr().out.splitlines() == translator.translate(["a b c", "i h"])
@@ -190,7 +193,7 @@ DAMAGED = b"\x1c\0\0\0TFL3" + b"\xff" * 40
 
 
 @pytest.mark.parametrize("content", [None, b"", b"model", DAMAGED], ids=str)
-def test_what_is_no_file_of_ours_is_refused(tmp_path, content):
+def test_other_files_are_rejected(tmp_path, content):
     path = tmp_path / "model.tflite"
     if content is not None:
         path.write_bytes(content)
@@ -198,11 +201,11 @@ def test_what_is_no_file_of_ours_is_refused(tmp_path, content):
         EdgeTranslator(path)
 
 
-def test_what_a_file_is_given_is_checked(edge):
-    with pytest.raises(ValueError, match="threads: expected a positive integer, came 0"):
+def test_inputs_of_a_file_are_checked(edge):
+    with pytest.raises(ValueError, match="threads: expected a positive integer, got 0"):
         EdgeTranslator("model.tflite", threads=0)
     file = edge._file
-    with pytest.raises(ValueError, match="signature: expected one of .*, came 'encoder'"):
+    with pytest.raises(ValueError, match="signature: expected one of .*, got 'encoder'"):
         file.run("encoder")
-    with pytest.raises(ValueError, match="ids: expected int32 of rank 2 with elements, came int64"):
+    with pytest.raises(ValueError, match="ids: expected int32 of rank 2 with elements, got int64"):
         file.run("encode", ids=np.zeros([1, 2], np.int64))

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's own stubs against our server: codes, order of checks, messages, replies."""
+"""TensorFlow Serving's stubs against this server: codes, order of checks, messages, responses."""
 
 import grpc
 import numpy as np
@@ -54,23 +54,23 @@ def request(inputs=None, outputs=(), **spec):
     return message
 
 
-def refused(method, message):
+def call_error(method, message):
     with pytest.raises(grpc.RpcError) as caught:
         method(message, timeout=20)
     return caught.value.code(), caught.value.details()
 
 
-def no_dtype():
+def without_dtype():
     return tensor_pb2.TensorProto()
 
 
-def negative():
+def negative_size():
     proto = tf.make_tensor_proto(["a"])
     proto.tensor_shape.dim[0].size = -1
     return proto
 
 
-def short_content():
+def truncated_content():
     proto = tf.make_tensor_proto(np.zeros(2, np.float32))
     proto.tensor_content = b"123"
     return proto
@@ -125,13 +125,13 @@ PREDICT_ERRORS = [
     ),
     (
         "too many inputs",
-        request({"text": no_dtype(), "b": TEXT, "a": TEXT}, outputs=["nope"]),
+        request({"text": without_dtype(), "b": TEXT, "a": TEXT}, outputs=["nope"]),
         INVALID,
         "input size does not match signature: 3!=1 len({a,b,text}) != len({text})."
         " Sent extra: {a,b}. Missing but required: {}.",
     ),
     (
-        "too many inputs in spite of defaults",
+        "too many inputs with defaults",
         request(dict.fromkeys(MANY, TEXT), **TRANSLATE),
         INVALID,
         f"input size does not match signature: {len(MANY)}!={len(MANY) - 1}"
@@ -147,18 +147,28 @@ PREDICT_ERRORS = [
         " input alias set: ",
     ),
     (
-        "nothing to stand for the text",
+        "no text",
         request({"beam_size": tf.make_tensor_proto([3])}, **TRANSLATE),
         INVALID,
         "Signature input alias: text(feed name: translate_text:0) not found in request and no"
         " default value provided. Inputs expected to be in the request {beam_size}, or default"
         f" input alias set: {OPTIONS}",
     ),
-    ("no type", request({"text": no_dtype()}), INVALID, "tensor parsing error: text"),
-    ("negative size", request({"text": negative()}), INVALID, "tensor parsing error: text"),
-    ("short content", request({"text": short_content()}), INVALID, "tensor parsing error: text"),
+    ("no type", request({"text": without_dtype()}), INVALID, "tensor parsing error: text"),
     (
-        "unknown name beside defaults",
+        "negative size",
+        request({"text": negative_size()}),
+        INVALID,
+        "tensor parsing error: text",
+    ),
+    (
+        "short content",
+        request({"text": truncated_content()}),
+        INVALID,
+        "tensor parsing error: text",
+    ),
+    (
+        "unknown name with defaults",
         request({"text": TEXT, "beams": TEXT}, outputs=["nope"], **TRANSLATE),
         INVALID,
         "Inputs contains invalid name. Used request inputs: text, request input: beams,text",
@@ -194,13 +204,13 @@ PREDICT_ERRORS = [
 @pytest.mark.parametrize(
     ("message", "code", "details"), [row[1:] for row in PREDICT_ERRORS], ids=lambda value: ""
 )
-def test_predict_refuses_as_tensorflow_serving_does(stub, message, code, details):
-    assert refused(stub.Predict, message) == (code, details)
+def test_predict_errors_equal_tensorflow_servings(stub, message, code, details):
+    assert call_error(stub.Predict, message) == (code, details)
 
 
-def test_an_op_that_fails_gives_its_own_code_and_message(stub):
+def test_failing_op_gives_its_code_and_message(stub):
     options = {"text": TEXT, "beam_size": tf.make_tensor_proto([1, 2, 3])}
-    code, details = refused(stub.Predict, request(options, **TRANSLATE))
+    code, details = call_error(stub.Predict, request(options, **TRANSLATE))
     assert code is INVALID
     assert "Unable to broadcast tensor of shape [3] to tensor of shape [1]\n\t [[{{" in details
     assert "Graph execution error" not in details
@@ -208,57 +218,57 @@ def test_an_op_that_fails_gives_its_own_code_and_message(stub):
 
 
 def test_shapes_are_not_checked(stub):
-    """A scalar for [B] goes through wherever the ops can take it."""
+    """A scalar is accepted for [B] if the ops broadcast it."""
     scalar = {"text": TEXT, "beam_size": tf.make_tensor_proto(5)}
     plain = stub.Predict(request(**TRANSLATE), timeout=20)
     assert stub.Predict(request(scalar, **TRANSLATE), timeout=20) == plain
 
 
-def test_a_reply_names_what_answered_and_uses_typed_fields(stub):
-    reply = stub.Predict(request(), timeout=20)
-    assert reply.model_spec.name == "shout"
-    assert reply.model_spec.HasField("version")
-    assert reply.model_spec.version.value == 1
-    assert reply.model_spec.signature_name == "serving_default"
-    assert sorted(reply.outputs) == ["score", "text"]
-    text, score = reply.outputs["text"], reply.outputs["score"]
+def test_response_names_the_version_and_uses_typed_fields(stub):
+    response = stub.Predict(request(), timeout=20)
+    assert response.model_spec.name == "shout"
+    assert response.model_spec.HasField("version")
+    assert response.model_spec.version.value == 1
+    assert response.model_spec.signature_name == "serving_default"
+    assert sorted(response.outputs) == ["score", "text"]
+    text, score = response.outputs["text"], response.outputs["score"]
     assert list(text.string_val) == [b"HELLO THERE"]
     assert [dim.size for dim in text.tensor_shape.dim] == [1]
     assert list(score.float_val) == [-0.5]
     assert score.tensor_content == text.tensor_content == b""
 
 
-def test_only_the_outputs_asked_for_come(stub):
-    reply = stub.Predict(request(outputs=["lengths", "error"], **TRANSLATE), timeout=20)
-    assert sorted(reply.outputs) == ["error", "lengths"]
-    assert tf.make_ndarray(reply.outputs["lengths"]).tolist() == [[2]]
-    assert list(reply.outputs["error"].string_val) == [b""]
+def test_output_filter_selects_outputs(stub):
+    response = stub.Predict(request(outputs=["lengths", "error"], **TRANSLATE), timeout=20)
+    assert sorted(response.outputs) == ["error", "lengths"]
+    assert tf.make_ndarray(response.outputs["lengths"]).tolist() == [[2]]
+    assert list(response.outputs["error"].string_val) == [b""]
 
 
-def test_inputs_left_out_take_the_signatures_defaults(stub):
+def test_omitted_inputs_use_the_signatures_defaults(stub):
     plain = stub.Predict(request(**TRANSLATE), timeout=20)
-    told = {
+    explicit = {
         "text": TEXT,
         "beam_size": tf.make_tensor_proto([5]),
         "length_penalty": tf.make_tensor_proto([0.6]),
     }
-    assert stub.Predict(request(told, **TRANSLATE), timeout=20) == plain
-    told["length_penalty"] = tf.make_tensor_proto([0.0])
-    assert stub.Predict(request(told, **TRANSLATE), timeout=20) != plain
+    assert stub.Predict(request(explicit, **TRANSLATE), timeout=20) == plain
+    explicit["length_penalty"] = tf.make_tensor_proto([0.0])
+    assert stub.Predict(request(explicit, **TRANSLATE), timeout=20) != plain
 
 
-def test_an_empty_batch_is_run(stub):
+def test_empty_batch_runs(stub):
     empty = tf.make_tensor_proto(np.array([], object), tf.string)
-    reply = stub.Predict(request({"text": empty}), timeout=20)
-    assert [dim.size for dim in reply.outputs["text"].tensor_shape.dim] == [0]
+    response = stub.Predict(request({"text": empty}), timeout=20)
+    assert [dim.size for dim in response.outputs["text"].tensor_shape.dim] == [0]
 
 
-def test_a_version_can_be_named_and_an_empty_label_is_none(stub):
+def test_version_number_and_empty_label(stub):
     assert stub.Predict(request(version=1), timeout=20).model_spec.version.value == 1
     assert stub.Predict(request(version_label=""), timeout=20).model_spec.version.value == 1
 
 
-def test_the_deadline_reaches_the_run(stub):
+def test_timeout_ends_the_run(stub):
     steps = {"steps": tf.make_tensor_proto([2**30])}
     with pytest.raises(grpc.RpcError) as caught:
         stub.Predict(request(steps, signature_name="slow"), timeout=0.3)
@@ -271,19 +281,19 @@ def metadata_request(name="shout", fields=("signature_def",), **spec):
     return message
 
 
-def test_metadata_has_all_signatures(stub):
-    reply = stub.GetModelMetadata(metadata_request(), timeout=20)
-    assert (reply.model_spec.name, reply.model_spec.version.value) == ("shout", 1)
-    assert reply.model_spec.signature_name == ""
-    found = get_model_metadata_pb2.SignatureDefMap()
-    assert reply.metadata["signature_def"].Unpack(found)
-    assert set(found.signature_def) == {
+def test_metadata_lists_all_signatures(stub):
+    response = stub.GetModelMetadata(metadata_request(), timeout=20)
+    assert (response.model_spec.name, response.model_spec.version.value) == ("shout", 1)
+    assert response.model_spec.signature_name == ""
+    signature_map = get_model_metadata_pb2.SignatureDefMap()
+    assert response.metadata["signature_def"].Unpack(signature_map)
+    assert set(signature_map.signature_def) == {
         "__saved_model_init_op",
         "serving_default",
         "slow",
         "translate",
     }
-    defaults = found.signature_def["translate"].defaults
+    defaults = signature_map.signature_def["translate"].defaults
     assert ",".join(sorted(defaults)) == OPTIONS
 
 
@@ -320,8 +330,8 @@ def test_metadata_has_all_signatures(stub):
     ],
     ids=lambda value: "",
 )
-def test_metadata_refuses_as_tensorflow_serving_does(stub, message, code, details):
-    assert refused(stub.GetModelMetadata, message) == (code, details)
+def test_metadata_errors_equal_tensorflow_servings(stub, message, code, details):
+    assert call_error(stub.GetModelMetadata, message) == (code, details)
 
 
 def status_request(**spec):
@@ -334,9 +344,9 @@ def test_status_lists_versions_and_ignores_labels(model_stub):
         status_request(version=1),
         status_request(version_label="no"),
     ):
-        (one,) = model_stub.GetModelStatus(message, timeout=20).model_version_status
-        assert (one.version, one.state) == (1, one.AVAILABLE)
-        assert (one.status.error_code, one.status.error_message) == (0, "")
+        (version,) = model_stub.GetModelStatus(message, timeout=20).model_version_status
+        assert (version.version, version.state) == (1, version.AVAILABLE)
+        assert (version.status.error_code, version.status.error_message) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -357,13 +367,13 @@ def test_status_lists_versions_and_ignores_labels(model_stub):
     ],
     ids=lambda value: "",
 )
-def test_status_refuses_as_tensorflow_serving_does(model_stub, message, code, details):
-    assert refused(model_stub.GetModelStatus, message) == (code, details)
+def test_status_errors_equal_tensorflow_servings(model_stub, message, code, details):
+    assert call_error(model_stub.GetModelStatus, message) == (code, details)
 
 
 def test_other_calls_are_not_implemented(stub, model_stub):
     message = classification_pb2.ClassificationRequest()
-    assert refused(stub.Classify, message)[0] is grpc.StatusCode.UNIMPLEMENTED
+    assert call_error(stub.Classify, message)[0] is grpc.StatusCode.UNIMPLEMENTED
     message = model_management_pb2.ReloadConfigRequest()
-    found = refused(model_stub.HandleReloadConfigRequest, message)
-    assert found[0] is grpc.StatusCode.UNIMPLEMENTED
+    code, _ = call_error(model_stub.HandleReloadConfigRequest, message)
+    assert code is grpc.StatusCode.UNIMPLEMENTED

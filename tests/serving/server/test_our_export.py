@@ -1,4 +1,4 @@
-"""A model of ours, exported and served: the client gives what the translator gives in process."""
+"""An exported and served model: the client agrees with the translator in process."""
 
 import keras
 import numpy as np
@@ -34,15 +34,15 @@ def translator():
 def base_path(translator, tmp_path_factory):
     from keras_s2s.export import export_translator
 
-    path = tmp_path_factory.mktemp("ours")
+    path = tmp_path_factory.mktemp("export")
     export_translator(translator, path)
     return path
 
 
-def assert_alike(found, expected):
-    """Rows of hypotheses, equal but for rounding."""
-    assert [len(row) for row in found] == [len(row) for row in expected]
-    for one, other in zip(sum(found, []), sum(expected, []), strict=True):
+def assert_close(rows, expected):
+    """Compares rows of hypotheses up to rounding."""
+    assert [len(row) for row in rows] == [len(row) for row in expected]
+    for one, other in zip(sum(rows, []), sum(expected, []), strict=True):
         for name in ("text", "tokens", "source_tokens", "finished"):
             assert getattr(one, name) == getattr(other, name)
         for name in ("score", "log_prob", "token_log_probs"):
@@ -65,20 +65,20 @@ def assert_alike(found, expected):
 )
 def test_client_and_translator_agree(client, translator, options):
     expected = translator.decode(TEXTS, **options)
-    found = client.translate(TEXTS, **options)
-    assert_alike(found, expected)
-    for one in sum(found, []):
+    rows = client.translate(TEXTS, **options)
+    assert_close(rows, expected)
+    for one in sum(rows, []):
         assert one.alignment.shape == (len(one.tokens), len(one.source_tokens))
         assert len(one.token_log_probs) == len(one.tokens) + 1
         assert sum(one.token_log_probs) == pytest.approx(one.log_prob, abs=1e-4)
 
 
-def test_serving_default_takes_the_text_alone(client, translator):
-    found = client.predict("serving_default", {"text": TEXTS})
-    assert found["text"].tolist() == translator.translate(TEXTS)
+def test_serving_default_has_one_input(client, translator):
+    outputs = client.predict("serving_default", {"text": TEXTS})
+    assert outputs["text"].tolist() == translator.translate(TEXTS)
 
 
-def test_a_wrong_option_refuses_its_row_alone(client):
+def test_invalid_option_rejects_only_its_row(client):
     with pytest.raises(RowError, match="^row 1: num_hypotheses: expected 1 to 2") as caught:
         client.translate(["a", "b"], beam_size=2, num_hypotheses=[2, 3])
     assert [len(row) for row in caught.value.results] == [2, 0]
@@ -86,18 +86,18 @@ def test_a_wrong_option_refuses_its_row_alone(client):
         client.translate(["a", "b"], length_penalty=float("nan"))
 
 
-def test_metadata_tells_the_models_own_defaults(client):
+def test_metadata_has_the_models_defaults(client):
     defaults = client.metadata().signatures["translate"].defaults
-    own = {"beam_size": 3, "max_length": 12}
+    changed = {"beam_size": 3, "max_length": 12}
     assert {name: array.tolist() for name, array in defaults.items()} == {
         name: [pytest.approx(value) if isinstance(value, float) else value]
         for name, value in (
-            (name, own.get(name, field.default)) for name, field in TRANSLATE.options().items()
+            (name, changed.get(name, field.default)) for name, field in TRANSLATE.options().items()
         )
     }
 
 
-def test_the_server_checks_types(client):
+def test_server_checks_types(client):
     with pytest.raises(errors.InvalidArgument, match="to be int32 but float is provided"):
         client.predict("translate", {"text": ["a"], "beam_size": [2.5]})
 
@@ -112,16 +112,16 @@ def test_the_server_checks_types(client):
     ids=["one", "three", "truncated"],
 )
 def test_samples_agree(client, translator, options):
-    assert_alike(client.sample(TEXTS, **options), translator.sample(TEXTS, **options))
+    assert_close(client.sample(TEXTS, **options), translator.sample(TEXTS, **options))
 
 
-def test_samples_are_drawn_by_their_seed(client):
-    found = client.sample(["abc"] * 20, seed=list(range(20)))
-    assert len({row[0].text for row in found}) > 10
-    assert_alike(client.sample(["abc"] * 20, seed=list(range(20))), found)
+def test_samples_depend_on_the_seed(client):
+    rows = client.sample(["abc"] * 20, seed=list(range(20)))
+    assert len({row[0].text for row in rows}) > 10
+    assert_close(client.sample(["abc"] * 20, seed=list(range(20))), rows)
 
 
-def test_scores_agree_and_are_those_of_the_search(client, translator):
+def test_scores_agree_with_translator_and_search(client, translator):
     targets = ["xyz", "", "zz y", "q x", "x"]
     for one, other in zip(client.score(TEXTS, targets), translator.score(TEXTS, targets)):
         assert (one.tokens, one.words) == (other.tokens, other.words)
@@ -139,20 +139,20 @@ def test_scores_agree_and_are_those_of_the_search(client, translator):
 
 def test_attention_agrees(client, translator):
     targets = ["xyz", "", "zz y", "q x", "x"]
-    found, expected = client.attention(TEXTS, targets), translator.attention(TEXTS, targets)
-    for one, other in zip(found, expected, strict=True):
+    maps, expected = client.attention(TEXTS, targets), translator.attention(TEXTS, targets)
+    for one, other in zip(maps, expected, strict=True):
         assert (one.source_tokens, one.tokens) == (other.source_tokens, other.tokens)
         assert one.names == other.names != []
         shape = (len(one.names), len(one.tokens), len(one.source_tokens))
         assert one.attention.shape == shape
         np.testing.assert_allclose(one.attention, other.attention, atol=1e-5)
         np.testing.assert_allclose(one.attention.sum(2), np.ones(shape[:2]), atol=1e-4)
-        # it is no Transformer
+        # only a Transformer has these
         assert (one.encoder_attention, one.decoder_attention) == (None, None)
         assert (one.encoder_names, one.decoder_names) == ([], [])
 
 
-def test_a_target_that_is_too_long_refuses_its_row_alone(client):
+def test_long_target_rejects_only_its_row(client):
     with pytest.raises(RowError, match="^row 1: target tokens: expected 0 to") as caught:
         client.score(["a", "b", "c"], ["x", "x" * 2000, "y"])
     assert [row is None for row in caught.value.results] == [False, True, False]
@@ -169,18 +169,18 @@ def test_a_target_that_is_too_long_refuses_its_row_alone(client):
     ],
     ids=["plain", "adjusted", "prefix", "limited"],
 )
-def test_a_stream_ends_as_the_uncut_search(client, options, chunk):
+def test_stream_ends_with_the_result_of_one_search(client, options, chunk):
     for text in TEXTS:
-        *_, last = found = list(client.stream(text, chunk=chunk, alignment=True, **options))
-        (uncut,) = client.translate([text], beam_size=1, **options)
-        assert_alike([[last]], [uncut])
-        for shorter, longer in zip(found, found[1:], strict=False):
+        *_, last = stream = list(client.stream(text, chunk=chunk, alignment=True, **options))
+        (whole,) = client.translate([text], beam_size=1, **options)
+        assert_close([[last]], [whole])
+        for shorter, longer in zip(stream, stream[1:], strict=False):
             assert longer.tokens[: len(shorter.tokens)] == shorter.tokens
 
 
 @pytest.mark.parametrize("chunk", [1, 3])
-def test_a_stream_draws_as_the_uncut_sampling(client, chunk):
+def test_stream_ends_with_the_sample_of_one_call(client, chunk):
     for seed, text in enumerate(TEXTS * 3):
         options = {"seed": seed, "temperature": 0.8, "top_p": 0.95}
         *_, last = client.stream(text, chunk=chunk, sampling=True, alignment=True, **options)
-        assert_alike([[last]], client.sample([text], **options))
+        assert_close([[last]], client.sample([text], **options))

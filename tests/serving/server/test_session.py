@@ -1,4 +1,4 @@
-"""A SavedModel in a Session: what runs, and what a broken export is told."""
+"""SavedModels in a Session: runs, and errors of damaged exports."""
 
 import shutil
 import subprocess
@@ -19,12 +19,12 @@ def version(base_path, tmp_path):
     return Path(shutil.copytree(base_path / "1", tmp_path / "1"))
 
 
-def test_a_model_runs_below_pythons_checks(base_path):
+def test_run_skips_pythons_checks(base_path):
     model = LoadedModel(base_path / "1")
     signature = model.signatures["slow"]
     feed, fetch = signature.inputs["steps"].name, signature.outputs["steps"].name
-    (found,) = model.run({feed: np.array([3, 1], np.int32)}, [fetch])
-    assert found.tolist() == [3, 3]
+    (steps,) = model.run({feed: np.array([3, 1], np.int32)}, [fetch])
+    assert steps.tolist() == [3, 3]
     with pytest.raises(StatusError, match=r"^Expects arg\[0\] to be int32 but int64") as caught:
         model.run({feed: np.array([3])}, [fetch])
     assert caught.value.code == 3
@@ -36,7 +36,7 @@ def test_a_model_runs_below_pythons_checks(base_path):
     model.close()
 
 
-def without(path):
+def remove(path):
     def damage(version):
         target = version / path
         shutil.rmtree(target) if target.is_dir() else target.unlink()
@@ -44,7 +44,7 @@ def without(path):
     return damage
 
 
-def cut(path, size):
+def truncate(path, size):
     def damage(version):
         target = version / path
         target.write_bytes(target.read_bytes()[:size])
@@ -53,20 +53,20 @@ def cut(path, size):
 
 
 @pytest.mark.parametrize(
-    ("damage", "problem"),
+    ("damage", "message"),
     [
-        (without("saved_model.pb"), "does not appear to contain a SavedModel bundle"),
-        (cut("saved_model.pb", 1000), "Cannot parse file"),
-        (cut("saved_model.pb", 0), "MetaGraphDef"),
-        (without("variables"), "not a valid checkpoint: .*variables/variables"),
-        (without("variables/variables.data-00000-of-00001"), "No such file or directory"),
-        (cut("variables/variables.index", 20), "sstable"),
+        (remove("saved_model.pb"), "does not appear to contain a SavedModel bundle"),
+        (truncate("saved_model.pb", 1000), "Cannot parse file"),
+        (truncate("saved_model.pb", 0), "MetaGraphDef"),
+        (remove("variables"), "not a valid checkpoint: .*variables/variables"),
+        (remove("variables/variables.data-00000-of-00001"), "No such file or directory"),
+        (truncate("variables/variables.index", 20), "sstable"),
     ],
     ids=range(6),
 )
-def test_a_damaged_export_does_not_load(version, damage, problem):
+def test_damaged_export_does_not_load(version, damage, message):
     damage(version)
-    with pytest.raises(StatusError, match=problem):
+    with pytest.raises(StatusError, match=message):
         LoadedModel(version)
 
 
@@ -77,8 +77,8 @@ def test_variables_of_two_versions_do_not_mix(base_path, tmp_path):
     for model, name in ((first, b"1"), (second, b"2")):
         signature = model.signatures["serving_default"]
         feed = {signature.inputs["text"].name: np.array([b"version"], object)}
-        (found,) = model.run(feed, [signature.outputs["text"].name])
-        assert found.tolist() == [name]
+        (text,) = model.run(feed, [signature.outputs["text"].name])
+        assert text.tolist() == [name]
     first.close()
     second.close()
 
@@ -88,7 +88,7 @@ def test_compiled_functions_fail_as_on_the_stock_server(tmp_path):
     code = """
 import sys, numpy as np, tensorflow as tf
 from pathlib import Path
-from keras_s2s.serving.session import LoadedModel, disable_xla
+from keras_s2s.serving.server.session import LoadedModel, disable_xla
 
 class Model(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
