@@ -57,10 +57,10 @@ def _attention(arguments):
     if arguments.logdir is not None:
         _log(arguments, result, target)
     if kind == "html":
-        from keras_s2s.tensorboard.attention_records import record_of
+        from keras_s2s.tensorboard.attention_records import make_record
         from keras_s2s.tensorboard.standalone import html
 
-        replace_file(arguments.output, html([record_of(result, target)]))
+        replace_file(arguments.output, html([make_record(result, target)]))
     elif kind in PICTURES:
         from keras_s2s.tensorboard.figures import save_attention
 
@@ -92,11 +92,11 @@ def _kind(arguments):
 
 def _log(arguments, result, target):
     """Writes one record to a new event file, under a tag that depends on the pair."""
-    from keras_s2s.tensorboard.attention_records import record_of, write
+    from keras_s2s.tensorboard.attention_records import make_record, write
 
     name = hashlib.sha256(f"{arguments.text}\n{target}".encode()).hexdigest()[:8]
     try:
-        path = write(arguments.logdir, f"attention/{name}", record_of(result, target), 0)
+        path = write(arguments.logdir, f"attention/{name}", make_record(result, target), 0)
     except OSError as error:
         raise UserError(f"--logdir {arguments.logdir}: {error.strerror}") from None
     print(f"wrote {path}", file=sys.stderr)
@@ -138,12 +138,12 @@ def _select_map(result, name, kind):
     names, grids = list(result.names), {}
     figure = {"source_tokens": result.source_tokens, "target_tokens": result.tokens}
     if kind in PICTURES:
-        from keras_s2s.tensorboard.attention_records import maps_of
-        from keras_s2s.tensorboard.figures import grid_of
+        from keras_s2s.tensorboard.attention_records import attention_maps
+        from keras_s2s.tensorboard.figures import attention_grid
 
-        grids = {GRIDS[of]: of for of in maps_of(result)}
+        grids = {GRIDS[of]: of for of in attention_maps(result)}
     if name in grids:
-        grid = grid_of(result, grids[name])
+        grid = attention_grid(result, grids[name])
         return grid | {"title": f"{name}: {len(grid['names'])} maps"}
     if name is None:
         title = names[0] if len(names) == 1 else f"mean of {len(names)} maps"

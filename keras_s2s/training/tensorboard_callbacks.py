@@ -6,8 +6,8 @@ import itertools
 from keras_s2s.config import Config
 from keras_s2s.data import read_pairs
 from keras_s2s.tensorboard.attention_metrics import read_alignments
-from keras_s2s.tensorboard.projector import Projector
-from keras_s2s.tensorboard.summaries import AttentionSummary, Description
+from keras_s2s.tensorboard.projector import EmbeddingProjector
+from keras_s2s.tensorboard.summaries import AttentionSummary, RunDescription
 
 __all__ = ["settings", "watchers"]
 
@@ -47,7 +47,7 @@ def watchers(session, curves, current) -> list:
             alignments=links,
             step=lambda: session.course.step,
         ),
-        Description(
+        RunDescription(
             lambda: curves.writer("valid"),
             chosen,
             lambda: held.pop("graph", None),
@@ -56,7 +56,7 @@ def watchers(session, curves, current) -> list:
     ]
     if wanted.projector:
         directory = curves.directory / "valid"
-        found.append(Projector(directory, lambda: _tables(session), every=wanted.every))
+        found.append(EmbeddingProjector(directory, lambda: _tables(session), every=wanted.every))
     return found
 
 
