@@ -30,7 +30,7 @@ from keras_s2s.cli import (
 from keras_s2s.cli.argument_parser import Parser
 from keras_s2s.cli.interrupts import redeliver_interrupts
 from keras_s2s.cli.standard_streams import reserve_standard_streams
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["main"]
 

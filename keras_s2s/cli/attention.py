@@ -9,7 +9,8 @@ from pathlib import Path
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.model_sources import add_model_arguments, open_model
 from keras_s2s.cli.text_streams import LineOutput
-from keras_s2s.config import UserError, replace_file
+from keras_s2s.errors import UserError
+from keras_s2s.io import write_atomically
 
 __all__ = ["add_commands"]
 
@@ -60,7 +61,7 @@ def _attention(arguments):
         from keras_s2s.tensorboard.attention_records import make_record
         from keras_s2s.tensorboard.standalone import html
 
-        replace_file(arguments.output, html([make_record(result, target)]))
+        write_atomically(arguments.output, html([make_record(result, target)]))
     elif kind in PICTURES:
         from keras_s2s.tensorboard.figures import save_attention
 

@@ -7,8 +7,9 @@ from keras_s2s.cli.length_windows import add_batch_option, progress_bar
 from keras_s2s.cli.option_flags import add_checkpoint_option, add_search_options, search_options
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.text_streams import LineOutput, on_one_line
-from keras_s2s.config import Config, Corpus, UserError
-from keras_s2s.config.sections import TEXT_METRICS
+from keras_s2s.config import Config, Corpus
+from keras_s2s.config.training import TEXT_METRICS
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 
@@ -50,7 +51,7 @@ def _progress_callback(bar):
 
 
 def _evaluate(arguments):
-    config = Config.of_run(arguments.run_dir)
+    config = Config.from_run(arguments.run_dir)
     corpus = _corpus(arguments, config)
     import_tensorflow()
     from keras_s2s.data import read_pairs
@@ -74,10 +75,10 @@ def _evaluate(arguments):
 
 def _metrics(arguments, config):
     from keras_s2s.metrics import SCORERS
-    from keras_s2s.metrics.evaluation import FORCED
+    from keras_s2s.metrics.evaluation import TEACHER_FORCED
 
-    choices = [*FORCED, *SCORERS]
-    names = arguments.metrics or [*FORCED, *(config.training.scores or ["bleu"])]
+    choices = [*TEACHER_FORCED, *SCORERS]
+    names = arguments.metrics or [*TEACHER_FORCED, *(config.training.scores or ["bleu"])]
     for name in names:
         if name not in choices:
             raise UserError(f"--metrics: expected some of {', '.join(choices)}, got {name}")
@@ -101,9 +102,9 @@ def _report(evaluation, lines, as_json):
             json.dumps({"lines": lines, **evaluation.scores, "signatures": evaluation.signatures})
         )
         return
-    from keras_s2s.metrics.evaluation import FORCED
+    from keras_s2s.metrics.evaluation import TEACHER_FORCED
 
     print(f"{'lines':<12} {lines:>9}")
     for name, value in evaluation.scores.items():
-        figure = f"{value:>9.4f}  " if name in FORCED else f"{value:>9.2f} %"
+        figure = f"{value:>9.4f}  " if name in TEACHER_FORCED else f"{value:>9.2f} %"
         print(f"{name:<12} {figure}  {evaluation.signatures[name]}")

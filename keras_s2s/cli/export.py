@@ -7,8 +7,8 @@ from pathlib import Path
 from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.config import UserError
-from keras_s2s.export.variant import QUANTIZATIONS, WEIGHTS
+from keras_s2s.errors import UserError
+from keras_s2s.export.variant import QUANTIZATIONS, WEIGHT_TYPES
 
 __all__ = ["add_commands"]
 
@@ -55,7 +55,7 @@ def _add_arguments(parser):
     add("--max-length", type=integer(1), metavar="N", help=longest)
     texts = "LiteRT: strings in and out, for hosts that link in the operations of tf.text"
     add("--text-operations", action="store_true", help=texts)
-    add("--weights", choices=WEIGHTS, help="storage type of matrices (default: float32)")
+    add("--weights", choices=WEIGHT_TYPES, help="storage type of matrices (default: float32)")
     more = "merge concurrent requests into batches inside the graph, without a server flag"
     add("--batching", action="store_true", help=more)
     add("--frozen", action="store_true", help="weights as constants of the graph, of at most 2 GB")

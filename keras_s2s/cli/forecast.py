@@ -7,7 +7,9 @@ from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.length_windows import RowErrors, add_batch_option, progress_bar
 from keras_s2s.cli.model_sources import add_model_arguments, open_model
 from keras_s2s.cli.text_streams import LineOutput
-from keras_s2s.config import UserError, is_frames, replacing
+from keras_s2s.config import is_frames
+from keras_s2s.errors import UserError
+from keras_s2s.io import atomic_path
 
 __all__ = ["add_commands"]
 
@@ -64,9 +66,9 @@ def _forecast_rows(model, arguments):
 
 
 def _rows(path):
-    from keras_s2s.data import read_frames, read_lines
+    from keras_s2s.data import read_features, read_lines
 
-    return read_frames(path) if is_frames(path) else read_lines(path)
+    return read_features(path) if is_frames(path) else read_lines(path)
 
 
 def _save(path, forecasts):
@@ -81,7 +83,7 @@ def _save(path, forecasts):
         arrays[f"arr_{number}"] = np.zeros([0, 0], np.float32) if is_missing else forecast.values
         if has_variances and not is_missing:
             arrays[f"variances_{number}"] = forecast.variances
-    with replacing(path) as temporary, open(temporary, "wb") as file:
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
 
 

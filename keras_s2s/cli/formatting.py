@@ -3,7 +3,7 @@
 import json
 
 from keras_s2s.cli.text_streams import on_one_line
-from keras_s2s.signatures import Hypothesis, pharaoh
+from keras_s2s.signatures import Hypothesis, hard_alignment
 
 __all__ = [
     "ALIGNMENTS",
@@ -134,14 +134,16 @@ def shortest_float(value: float) -> float | None:
 
 
 def _hard_alignment(hypothesis):
-    positions = {target: source for source, target in pharaoh(hypothesis.alignment)}
+    positions = {target: source for source, target in hard_alignment(hypothesis.alignment)}
     return [positions.get(target, -1) for target in range(len(hypothesis.tokens))]
 
 
 def _format_alignment(hypothesis, kind):
     """Formats an alignment as one cell."""
     if kind == "pharaoh":
-        return " ".join(f"{source}-{target}" for source, target in pharaoh(hypothesis.alignment))
+        return " ".join(
+            f"{source}-{target}" for source, target in hard_alignment(hypothesis.alignment)
+        )
     if kind == "hard":
         return " ".join(map(str, _hard_alignment(hypothesis)))
     return " ".join(",".join(f"{x:.4f}" for x in line) for line in hypothesis.alignment)

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_s2s.cli.argument_parser import integer
 from keras_s2s.cli.text_streams import LineOutput, chunk_size, chunks
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = [
     "RowErrors",

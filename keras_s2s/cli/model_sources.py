@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_s2s.cli.argument_parser import number
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = [
     "LITERT_SUFFIX",
@@ -194,7 +194,7 @@ class ExportModel(ServedModel):
     """A SavedModel in this process; same interface as `RunModel`."""
 
     def __init__(self, path):
-        from keras_s2s.serving.client.local import LocalModel
+        from keras_s2s.serving.server.local_model import LocalModel
 
         with serving_errors_as_user_errors():
             super().__init__(LocalModel(path), path)

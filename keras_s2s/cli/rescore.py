@@ -7,7 +7,7 @@ from keras_s2s.cli.argument_parser import number as number_type
 from keras_s2s.cli.formatting import shortest_float
 from keras_s2s.cli.length_windows import RowErrors, run_in_length_batches
 from keras_s2s.cli.text_streams import on_one_line, source_lines
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.fields import TRANSLATE
 
 __all__ = ["RescoreJob", "add_options"]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from keras_s2s.cli.text_streams import LineOutput, adding_file_name, is_stream
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["ResumableOutput", "open_output"]
 

@@ -17,7 +17,8 @@ from keras_s2s.cli.model_sources import add_model_arguments, open_model
 from keras_s2s.cli.resumable_output import open_output
 from keras_s2s.cli.text_streams import is_read_once, on_one_line
 from keras_s2s.cli.translate import add_files
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 

@@ -2,7 +2,7 @@
 
 from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 

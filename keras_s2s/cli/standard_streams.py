@@ -4,7 +4,7 @@ import os
 import sys
 from typing import TextIO
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["open_stream", "reserve_standard_streams"]
 

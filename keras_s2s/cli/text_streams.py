@@ -8,7 +8,8 @@ from pathlib import Path
 
 from keras_s2s.cli.standard_streams import open_stream
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.config import UserError, is_frames
+from keras_s2s.config import is_frames
+from keras_s2s.errors import UserError
 
 __all__ = [
     "LineOutput",
@@ -39,9 +40,9 @@ def source_lines(path: str) -> Iterator:
     if path == "-":
         return _standard_input()
     import_tensorflow()
-    from keras_s2s.data import read_frames, read_lines
+    from keras_s2s.data import read_features, read_lines
 
-    return read_frames(path) if is_frames(path) else read_lines(path)
+    return read_features(path) if is_frames(path) else read_lines(path)
 
 
 def _standard_input():

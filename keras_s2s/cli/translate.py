@@ -18,7 +18,7 @@ from keras_s2s.cli.option_flags import (
 )
 from keras_s2s.cli.resumable_output import open_output
 from keras_s2s.cli.text_streams import aligned_lines, is_read_once
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["TranslateJob", "add_commands", "add_files", "add_options", "input_files"]
 

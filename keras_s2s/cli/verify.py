@@ -1,4 +1,4 @@
-"""The commands `verify` and `inspect`."""
+"""The commands `verify_models` and `inspect`."""
 
 import contextlib
 import itertools
@@ -17,7 +17,7 @@ from keras_s2s.cli.model_sources import (
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.text_streams import LineOutput
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 
@@ -27,7 +27,7 @@ KINDS = "a run, a SavedModel's directory or base path, FILE.tflite, or grpc://HO
 
 
 def add_commands(commands) -> None:
-    """Adds `verify` and `inspect` to the parser's sub-commands."""
+    """Adds `verify_models` and `inspect` to the parser's sub-commands."""
     parser = add_command(commands, "verify", _verify, "check that models give the same answers")
     parser.add_argument("models", nargs="+", metavar="MODEL", help=KINDS)
     parser.add_argument(
@@ -47,7 +47,7 @@ def _verify(arguments):
     if len(set(names)) < max(2, len(names)):
         raise UserError(f"MODEL: expected two or more different models, got {' '.join(names)}")
     import_tensorflow()
-    from keras_s2s.export.verification.model_comparison import verify
+    from keras_s2s.export.verification.model_comparison import verify_models
 
     with contextlib.ExitStack() as stack:
         models, corpora = {}, []
@@ -57,13 +57,14 @@ def _verify(arguments):
         signatures = (
             LITERT_SIGNATURES if any(name.endswith(LITERT_SUFFIX) for name in names) else None
         )
-        count = verify(models, _request_corpus(corpora, arguments.input), signatures)
+        count = verify_models(models, _request_corpus(corpora, arguments.input), signatures)
     print(f"{' = '.join(names)}: {count} requests, all answers equal")
 
 
 def _open(name, arguments, stack):
     """Returns a function of requests, and the model's own request corpus or None."""
-    from keras_s2s.export.verification import export_check, model_comparison, request_corpus
+    from keras_s2s.export.saved_model import verification
+    from keras_s2s.export.verification import model_comparison, request_corpus
 
     if name.startswith(SCHEME):
         client = stack.enter_context(make_client(name, arguments.timeout))
@@ -75,18 +76,18 @@ def _open(name, arguments, stack):
             model = EdgeTranslator(name)
         return _predict_with(model), None
     if is_export(Path(name)):
-        from keras_s2s.serving.client.local import find_version
+        from keras_s2s.serving.server.version_directories import find_version
 
         with serving_errors_as_user_errors():
             path, _ = find_version(name)
-        return model_comparison.through_session(path), model_comparison.export_material(path)
+        return model_comparison.session_runner(path), model_comparison.load_export_corpus(path)
     from keras_s2s.translator import load_run
 
     translator = load_run(name, arguments.checkpoint)
-    corpus = request_corpus.material_of(translator, request_corpus.run_pairs(name))
+    corpus = request_corpus.build_corpus(translator, request_corpus.load_validation_pairs(name))
 
     def predict(requests):
-        return [export_check.in_process(translator, request) for request in requests]
+        return [verification.run_request(translator, request) for request in requests]
 
     return predict, corpus
 
@@ -104,14 +105,14 @@ def _predict_with(client):
 
 def _request_corpus(corpora, path):
     """The request corpus of the first model, with the lines of a file."""
-    from keras_s2s.export.verification.probe_requests import Material
+    from keras_s2s.export.verification.probe_requests import RequestCorpus
 
-    base = corpora[0] if corpora else Material(("a",), ("a",), ())
+    base = corpora[0] if corpora else RequestCorpus(("a",), ("a",), ())
     if path is None:
         return base
     with open(path, "rb") as file:
         lines = [line.rstrip(b"\r\n") for line in itertools.islice(file, MAX_LINES)]
-    return Material((*base.texts, *lines), base.targets, base.tokens)
+    return RequestCorpus((*base.texts, *lines), base.targets, base.tokens)
 
 
 def _inspect(arguments):
@@ -119,7 +120,7 @@ def _inspect(arguments):
     from keras_s2s.export.inspection import describe_export, describe_run
 
     if is_export(Path(arguments.path)):
-        from keras_s2s.serving.client.local import find_version
+        from keras_s2s.serving.server.version_directories import find_version
 
         with serving_errors_as_user_errors():
             description = describe_export(find_version(arguments.path)[0])
@@ -135,7 +136,7 @@ def _inspect(arguments):
 
 def _lines(description):
     """Yields a description as lines of text."""
-    from keras_s2s.export.model_card import as_rows
+    from keras_s2s.export.model_card import flatten_values
 
     size = sum(description["files"].values())
     yield f"{description['path']}: {description['kind']}, {size:,} bytes"
@@ -151,7 +152,7 @@ def _lines(description):
     for title in ("operations", *description["card"]):
         values = description["card"].get(title, description.get(title))
         if isinstance(values, dict) and values:
-            yield from ("", title, *_columns(list(as_rows(values))))
+            yield from ("", title, *_columns(list(flatten_values(values))))
         elif values not in (None, {}):
             yield from ("", f"{title}: {values}")
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from keras_s2s import checkpoints, models, tokenizers
-from keras_s2s.config import Config, Decoding, Export, ModelConfig, UserError, making
+from keras_s2s.config import Config, Decoding, Export, ModelConfig
+from keras_s2s.errors import UserError
 from keras_s2s.importers.hugging_face_layers import Sizes, assign
 from keras_s2s.importers.vocabularies import read_json
-from keras_s2s.signatures.fields import CAPS
+from keras_s2s.io import new_directory
+from keras_s2s.signatures.caps import CAPS
 
 __all__ = ["ASIDE", "Settings", "find", "write_run"]
 
@@ -32,7 +34,7 @@ def write_run(run, config: Config, pair, arrays: dict) -> Path:
     Raises:
         UserError: it exists, or an array is missing, too many, or of another shape.
     """
-    with making(run) as made:
+    with new_directory(run) as made:
         built = models.build(config.model, *(side.size for side in pair))
         assign(checkpoints.named_weights(built), arrays)
         tokenizers.save_pair(made / "tokenizers", *pair)

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_s2s.config import UserError
-from keras_s2s.tokenizers import SPECIAL_PIECES
+from keras_s2s.errors import UserError
+from keras_s2s.tokenizers import RESERVED_TOKENS
 
 __all__ = ["Arranged", "Special", "arrange", "read_json", "read_names"]
 
@@ -77,6 +77,6 @@ def arrange(names: list[str | None], special: Special) -> Arranged:
     """
     own = {special.pad, special.unknown, special.end}
     others = [number for number in range(len(names)) if number not in own]
-    nameless = {None, "", *SPECIAL_PIECES}
+    nameless = {None, "", *RESERVED_TOKENS}
     pieces = [f"<id {n}>" if names[n] in nameless else names[n] for n in others]
     return Arranged([*special, *others], pieces)

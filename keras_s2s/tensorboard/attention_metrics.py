@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 
-from keras_s2s.config import UserError
-from keras_s2s.signatures.fields import pharaoh
+from keras_s2s.errors import UserError
+from keras_s2s.signatures.responses import hard_alignment
 from keras_s2s.tensorboard.attention_records import attention_maps
 
 __all__ = ["alignment_error_rate", "entropy", "head_metrics", "read_alignments", "sharpness"]
@@ -57,7 +57,7 @@ def alignment_error_rate(maps, references) -> float:
     """
     common = total = 0
     for weights, reference in zip(maps, references, strict=True):
-        links, reference = set(pharaoh(np.asarray(weights)[:-1])), set(reference)
+        links, reference = set(hard_alignment(np.asarray(weights)[:-1])), set(reference)
         common += len(links & reference)
         total += len(links) + len(reference)
     return 1 - 2 * common / total if total else float("nan")

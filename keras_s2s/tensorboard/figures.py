@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from keras_s2s.config import replacing
+from keras_s2s.io import atomic_path
 from keras_s2s.tensorboard.attention_records import attention_maps
 from keras_s2s.tensorboard.labels import font_families, is_right_to_left, printable_label
 
@@ -170,7 +170,7 @@ def save_attention(path, *args, **kwargs) -> Path:
     if kind not in FORMATS:
         raise ValueError(f"path: expected a name that ends in .png or .svg, got {path.name!r}")
     figure = plot_attention(*args, **kwargs)
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         figure.savefig(temporary, format=kind, dpi=DPI)
     return path
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_s2s.config import replace_file
+from keras_s2s.io import write_atomically
 from keras_s2s.tensorboard.labels import printable_label
 
 __all__ = ["EmbeddingProjector", "write_projector"]
@@ -43,10 +43,10 @@ def write_projector(directory, tables) -> Path:
             tensor_name=name, tensor_path=f"{name}.{suffix}", metadata_path=f"{name}.labels.tsv"
         )
         info.tensor_shape.extend(vectors[:MAX_POINTS].shape)
-        replace_file(directory / info.tensor_path, content)
-        replace_file(directory / info.metadata_path, "".join(f"{label}\n" for label in labels))
+        write_atomically(directory / info.tensor_path, content)
+        write_atomically(directory / info.metadata_path, "".join(f"{label}\n" for label in labels))
     path = directory / "projector_config.pbtxt"
-    replace_file(path, text_format.MessageToString(config, as_utf8=True))
+    write_atomically(path, text_format.MessageToString(config, as_utf8=True))
     return path
 
 

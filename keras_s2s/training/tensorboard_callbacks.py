@@ -9,10 +9,10 @@ from keras_s2s.tensorboard.attention_metrics import read_alignments
 from keras_s2s.tensorboard.projector import EmbeddingProjector
 from keras_s2s.tensorboard.summaries import AttentionSummary, RunDescription
 
-__all__ = ["settings", "watchers"]
+__all__ = ["hyperparameters", "tensorboard_callbacks"]
 
 
-def watchers(session, curves, current) -> list:
+def tensorboard_callbacks(session, curves, current) -> list:
     """The callbacks that `training.tensorboard` asks for; none with `attention` 0.
 
     Args:
@@ -32,10 +32,10 @@ def watchers(session, curves, current) -> list:
 
     def attend(sources, targets):
         with current() as translator:
-            held["graph"] = translator.graph_of("attention")
+            held["graph"] = translator.signature_graph("attention")
             return translator.attention(sources, targets, errors="return")[0]
 
-    chosen = settings(session.config)
+    chosen = hyperparameters(session.config)
     found = [
         # a run of its own: the table of HParams has a column for each scalar of "valid"
         AttentionSummary(
@@ -60,7 +60,7 @@ def watchers(session, curves, current) -> list:
     return found
 
 
-def settings(config: Config) -> dict:
+def hyperparameters(config: Config) -> dict:
     """What one run may differ in from another, as {"section.key": value} for the tab HParams."""
     raw = config.to_dict()
     chosen = {"model": raw["model"], "training": raw["training"] | {"tensorboard": None}}

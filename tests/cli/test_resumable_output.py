@@ -12,7 +12,7 @@ import pytest
 from keras_s2s.cli.length_windows import RowErrors, process_windows, run_in_length_batches
 from keras_s2s.cli.resumable_output import ResumableOutput, open_output
 from keras_s2s.cli.text_streams import LineOutput
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from tests.cli.test_translate import make_runs
 
 ROWS = [("ab" * (i % 5) + str(i),) for i in range(23)]

@@ -18,7 +18,8 @@ from keras_s2s.cli.option_flags import (
     add_search_options,
     search_options,
 )
-from keras_s2s.signatures.fields import SAMPLE, TRANSLATE, Hypothesis
+from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
+from keras_s2s.signatures.responses import Hypothesis
 
 WORDS = ["abba", "baab", "aa", "b", "ab", "bab", "bb", "a", "abab", "bbb"]
 TEXTS = ["abba", "b", "", "ab"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from keras_s2s.config import UserError
 from keras_s2s.config.objectives import Objectives
+from keras_s2s.errors import UserError
 from tests.importers.documented import FILES, given, of
 
 
@@ -24,9 +24,9 @@ def test_guided_alignment_needs_its_type_and_its_files():
     objectives = given(files | more)[0].training.objectives
     assert (objectives.guided_alignment, objectives.guided_alignment_kind) == (0.3, "cross_entropy")
     config, report = given(files)  # as theirs, which reads the file and uses nothing of it
-    assert config.training.objectives.plain and config.data.train.alignments is None
+    assert config.training.objectives.is_cross_entropy_only and config.data.train.alignments is None
     assert "data.train_alignments" in {row.key for row in report.same}
-    assert given(more)[0].training.objectives.plain
+    assert given(more)[0].training.objectives.is_cross_entropy_only
     with pytest.raises(UserError, match="guided_alignment_type: expected ce or mse, came 'kl'"):
         found(guided_alignment_type="kl")
 
@@ -43,7 +43,7 @@ def test_every_corpus_has_its_alignments():
 def test_weights_are_penalised_by_l2_alone():
     assert found(regularization={"type": "l2", "scale": 1e-4}) == (Objectives(l2=1e-4), {})
     objectives, refused = found(regularization={"type": "l1", "scale": 1e-4})
-    assert objectives.plain and "objectives.l2" in refused["params.regularization"]
+    assert objectives.is_cross_entropy_only and "objectives.l2" in refused["params.regularization"]
 
 
 def test_the_contrastive_objective_takes_the_place_of_the_likelihood():
@@ -85,7 +85,7 @@ def test_scheduled_sampling(kind, read, k, expected):
 def test_schedules_that_ours_has_not_are_said(kind, read, k):
     params = {"type": kind, "read_probability": read, "k": k}
     objectives, refused = found(**{f"scheduled_sampling_{n}": v for n, v in params.items()})
-    assert objectives.plain
+    assert objectives.is_cross_entropy_only
     assert kind in refused["params.scheduled_sampling_type"]
 
 

@@ -10,8 +10,8 @@ from google.protobuf import text_format
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.projector import ProjectorConfig
 
-from keras_s2s.config import UserError
-from keras_s2s.signatures.fields import Attention
+from keras_s2s.errors import UserError
+from keras_s2s.signatures.responses import Attention
 from keras_s2s.tensorboard.attention_metrics import (
     alignment_error_rate,
     entropy,

@@ -5,8 +5,8 @@ import math
 import os
 from collections.abc import Sequence
 
-from keras_s2s.config import UserError
-from keras_s2s.config.yaml_files import read as read_yaml
+from keras_s2s.config.yaml_files import read_yaml as read_yaml
+from keras_s2s.errors import UserError
 
 __all__ = ["Theirs", "from_text", "leaves", "merge", "read"]
 

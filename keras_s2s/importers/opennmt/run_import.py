@@ -5,7 +5,8 @@ from pathlib import Path
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s import models as catalog
-from keras_s2s.config import Config, ModelConfig, TokenizerConfig, UserError, making
+from keras_s2s.config import Config, ModelConfig, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.importers.hugging_face_layers import assign
 from keras_s2s.importers.opennmt import models
 from keras_s2s.importers.opennmt.config import translate
@@ -18,6 +19,7 @@ from keras_s2s.importers.opennmt.recurrent import (
 )
 from keras_s2s.importers.opennmt.report import Report
 from keras_s2s.importers.opennmt.weights import Checkpoint, sizes, transformer_weights
+from keras_s2s.io import new_directory
 
 __all__ = ["import_run", "rows_of", "their_vocabulary"]
 
@@ -47,7 +49,7 @@ def import_run(source, run, theirs: Theirs, *, model_type=None, heads=None, auto
         UserError: `run` exists; a file is missing or not as expected; or the model is one that
             our parts cannot be.
     """
-    with making(run) as beside:
+    with new_directory(run) as beside:
         checkpoint = Checkpoint(source)
         model = _model(checkpoint, source, model_type, heads)
         ours, report = translate(theirs, model, auto=auto)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt.models import Transformer
 
 __all__ = ["OUTPUT", "TABLES", "Checkpoint", "head_weights", "sizes", "transformer_weights"]
