@@ -1,77 +1,81 @@
-"""The `keras-s2s` command: thin sub-commands, one clear line for a user's mistake.
+"""The `keras-s2s` command line.
 
-Each sub-command imports the rooms that it needs when it runs, so that `--help` answers at once.
-Exit status: 0 done, 1 models that should be one differ, 2 a user's mistake, 130 interrupted.
+Each sub-command imports the modules that it needs when it runs, so that `--help` is fast. Exit
+status: 0 success, 1 compared models differ, 2 a user's mistake (one line on the standard error),
+130 interrupted.
 """
 
 import errno
 import os
 import sys
+from collections.abc import Sequence
 
 from keras_s2s import __version__
 from keras_s2s.cli import (
     attention,
     catalog,
-    deployment,
     evaluate,
+    export,
     forecast,
     import_models,
+    predict,
     run_transforms,
     score,
+    serve,
     train,
     translate,
     verify,
     vocab,
 )
 from keras_s2s.cli.argument_parser import Parser
-from keras_s2s.cli.interrupts import insist
-from keras_s2s.cli.standard_streams import reserve
+from keras_s2s.cli.interrupts import redeliver_interrupts
+from keras_s2s.cli.standard_streams import reserve_standard_streams
 from keras_s2s.errors import UserError
 
 __all__ = ["main"]
 
 
-def main(argv=None) -> int:
-    """Runs one command line and gives its exit status.
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit status.
 
     Args:
-        argv: the words after `keras-s2s`; the process's own by default.
+        argv: list of arguments after `keras-s2s`. Defaults to the arguments of the process.
 
     Raises:
-        SystemExit: for `--help`, `--version` and words that cannot be parsed (status 2).
+        SystemExit: for `--help`, `--version` and arguments that cannot be parsed (status 2).
     """
-    reserve()
+    reserve_standard_streams()
     arguments = _parser().parse(sys.argv[1:] if argv is None else argv)
     try:
-        with insist():
+        with redeliver_interrupts():
             arguments.run(arguments)
         if sys.stdout is not None:
-            sys.stdout.flush()  # at exit it would be too late to say what went wrong
+            sys.stdout.flush()  # errors of the flush at exit would not be reported
     except UserError as error:
         return _fail(error, error.status)
-    except BrokenPipeError:  # whoever read our output has gone
-        _forget_output()
+    except BrokenPipeError:  # the reader of the output has closed it
+        _discard_output()
     except OSError as error:
         if error.filename is not None:
             return _fail(f"{error.filename}: {error.strerror}")
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
             raise
-        _forget_output()
+        _discard_output()
         return _fail(f"cannot write: {error.strerror}")
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-def _fail(problem, status=2) -> int:
-    """One line for a mistake; what differs stands under each other."""
-    text = str(problem) if status == 1 else " ".join(str(problem).splitlines())
+def _fail(message, status=2) -> int:
+    """Prints one line for a mistake; differences of models keep their lines."""
+    text = str(message) if status == 1 else " ".join(str(message).splitlines())
     print("keras-s2s: error:", text, file=sys.stderr)
     return status
 
 
-def _forget_output():
-    """Drops what the standard output could not take: Python's flush at exit must not complain."""
+def _discard_output():
+    """Redirects the standard output to the null device, so that Python's flush at exit succeeds."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -83,7 +87,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"keras-s2s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for room in (
+    for module in (
         vocab,
         train,
         run_transforms,
@@ -92,10 +96,12 @@ def _parser() -> Parser:
         attention,
         forecast,
         evaluate,
-        deployment,
+        export,
+        serve,
+        predict,
         import_models,
         verify,
         catalog,
     ):
-        room.add_commands(commands)
+        module.add_commands(commands)
     return parser

@@ -1,8 +1,9 @@
-"""Words of a command line: one-line errors, the nearest command, checked numbers."""
+"""Argument parser with one-line errors, suggestions and checked numbers."""
 
 import argparse
 import difflib
 import sys
+from collections.abc import Callable
 
 __all__ = ["Parser", "add_command", "integer", "number"]
 
@@ -14,9 +15,9 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=_Help, **options)
 
     def parse(self, argv):
-        """The arguments; words such as `training.updates=10` may stand before or after options."""
+        """Parses arguments; overrides such as `a.b=1` may come before or after options."""
         arguments, rest = self.parse_known_args(argv)
-        # argparse gives what follows an option to nobody once `*` has matched nothing
+        # argparse does not assign words after an option once `*` has matched zero words
         if any(word.startswith("-") for word in rest) or not hasattr(arguments, "overrides"):
             if rest:
                 self.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -33,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         nearest = difflib.get_close_matches(str(value), list(map(str, action.choices)), n=1)
         hint = f"; the nearest is {nearest[0]}" if nearest else ""
         expected = ", ".join(map(str, action.choices))
-        raise argparse.ArgumentError(action, f"expected one of {expected}, came {value}{hint}")
+        raise argparse.ArgumentError(action, f"expected one of {expected}, got {value}{hint}")
 
 
 class _Help(argparse.HelpFormatter):
@@ -42,24 +43,24 @@ class _Help(argparse.HelpFormatter):
 
 
 def add_command(commands, name, run, summary) -> Parser:
-    """Adds the sub-command `name`, which calls `run(arguments)`; `summary` is its one line."""
+    """Adds the sub-command `name`, which calls `run(arguments)`; `summary` is its help line."""
     parser = commands.add_parser(name, help=summary, description=summary)
     parser.set_defaults(run=run)
     return parser
 
 
-def integer(low: int = 1, high: int | None = None, bits: int = 64):
-    """A type for `add_argument`: a whole number from `low` to `high`, held in so many bits."""
-    widest = integer(low, 2 ** (bits - 1) - 1) if high is None else None
-    return _checked(int, low, high, "a whole number", widest)
+def integer(low: int = 1, high: int | None = None, bits: int = 64) -> Callable[[str], int]:
+    """Returns an `add_argument` type for integers from `low` to `high` that fit in `bits` bits."""
+    type_range = integer(low, 2 ** (bits - 1) - 1) if high is None else None
+    return _checked(int, low, high, "an integer", type_range)
 
 
-def number(low: float = 0.0, high: float | None = None):
-    """A type for `add_argument`: a finite number from `low` to `high`."""
+def number(low: float = 0.0, high: float | None = None) -> Callable[[str], float]:
+    """Returns an `add_argument` type for finite numbers from `low` to `high`."""
     return _checked(float, low, high, "a number")
 
 
-def _checked(kind, low, high, what, widest=None):
+def _checked(kind, low, high, description, type_range=None):
     form = "g" if kind is float else "d"
     bounds = f"of at least {low:{form}}" if high is None else f"from {low:{form}} to {high:{form}}"
 
@@ -69,7 +70,7 @@ def _checked(kind, low, high, what, widest=None):
         except ValueError:
             value = None
         if value is None or not low <= value <= (sys.float_info.max if high is None else high):
-            raise argparse.ArgumentTypeError(f"expected {what} {bounds}, came {word}")
-        return widest(word) if widest else value  # which names the end that it is beyond
+            raise argparse.ArgumentTypeError(f"expected {description} {bounds}, got {word}")
+        return type_range(word) if type_range else value  # whose error names the bound
 
     return convert

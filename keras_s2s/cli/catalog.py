@@ -1,4 +1,4 @@
-"""The command that lists the presets, and the parts of models: `catalog`."""
+"""The command `catalog`: a list of presets, and of the parts of models."""
 
 import json
 
@@ -14,13 +14,15 @@ def add_commands(commands) -> None:
     """Adds `catalog` to the parser's sub-commands."""
     summary = "list the presets of models: name, number of parameters, paper"
     parser = add_command(commands, "catalog", _catalog, summary)
-    parser.add_argument("presets", nargs="*", metavar="PRESET", help="which (default: all)")
+    parser.add_argument(
+        "presets", nargs="*", metavar="PRESET", help="names of presets (default: all)"
+    )
     parser.add_argument(
         "--vocabulary",
         type=integer(4, bits=31),
         default=_VOCABULARY,
         metavar="N",
-        help=f"tokens of either side, for the parameters (default: {_VOCABULARY})",
+        help=f"vocabulary size of both sides, to count parameters (default: {_VOCABULARY})",
     )
     parser.add_argument(
         "--parts", action="store_true", help="list the kinds of encoders, decoders, ... instead"

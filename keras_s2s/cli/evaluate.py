@@ -1,19 +1,19 @@
-"""The command `evaluate`: a trained run on pairs."""
+"""The command `evaluate`: scores of a trained run on pairs."""
 
 import json
 
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.length_windows import add_batch_option, bar
+from keras_s2s.cli.length_windows import add_batch_option, progress_bar
 from keras_s2s.cli.option_flags import add_checkpoint_option, add_search_options, search_options
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.cli.text_streams import Output, one_line
+from keras_s2s.cli.text_streams import LineOutput, on_one_line
 from keras_s2s.config import Config, Corpus
 from keras_s2s.config.training import TEXT_METRICS
 from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 
-MANY = ("num_hypotheses", "alternatives_at")  # of which the best alone would be scored
+EXCLUDED_OPTIONS = ("num_hypotheses", "alternatives_at")  # only the best hypothesis is scored
 
 
 def add_commands(commands) -> None:
@@ -21,11 +21,11 @@ def add_commands(commands) -> None:
     parser = add_command(commands, "evaluate", _evaluate, "score a trained run on pairs")
     parser.add_argument("run_dir", metavar="RUN", help="a run directory")
     parser.add_argument("--source", metavar="FILE", help="sources, one a line")
-    parser.add_argument("--target", metavar="FILE", help="their references")
+    parser.add_argument("--target", metavar="FILE", help="references, one a line")
     parser.add_argument(
         "--pairs",
         metavar="FILE",
-        help="or both: source, tab, reference a line; default: the run's validation corpus",
+        help="both: source, tab, reference in a line; default: the run's validation corpus",
     )
     parser.add_argument(
         "--metrics",
@@ -37,15 +37,15 @@ def add_commands(commands) -> None:
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
     add_checkpoint_option(parser)
     add_batch_option(parser)
-    add_search_options(parser, without=MANY)
+    add_search_options(parser, without=EXCLUDED_OPTIONS)
 
 
-def _follow(shown):
-    """A callback of the work done and all the work, for a bar that did not know how much."""
+def _progress_callback(bar):
+    """Returns a callback of finished and total work that updates a progress bar."""
 
     def progress(done, total):
-        shown.total = total
-        shown.update(done - shown.n)
+        bar.total = total
+        bar.update(done - bar.n)
 
     return progress
 
@@ -56,53 +56,55 @@ def _evaluate(arguments):
     import_tensorflow()
     from keras_s2s.data import read_pairs
 
-    pairs = list(read_pairs(corpus))  # a broken file is known before the model loads
+    pairs = list(read_pairs(corpus))  # reports a broken file before the model loads
     names = _metrics(arguments, config)
     from keras_s2s.metrics.evaluation import evaluate
     from keras_s2s.translator import Translator
 
     translator = Translator.load(arguments.run_dir, checkpoint=arguments.checkpoint)
     options = {"batch_size": arguments.batch_size, **search_options(arguments)}
-    with Output(arguments.output) as output, bar("evaluate") as shown:
-        found = evaluate(translator, pairs, names, progress=_follow(shown), **options)
-        texts = found.hypotheses
-        if arguments.output and not texts:  # no metric needed them
+    with LineOutput(arguments.output) as output, progress_bar("evaluate") as bar:
+        evaluation = evaluate(translator, pairs, names, progress=_progress_callback(bar), **options)
+        texts = evaluation.hypotheses
+        if arguments.output and not texts:  # no metric decodes
             texts = translator.translate([source for source, _ in pairs], **options)
         for text in texts if arguments.output else ():
-            output.write(one_line(text))
-    _report(found, len(pairs), arguments.json)
+            output.write(on_one_line(text))
+    _report(evaluation, len(pairs), arguments.json)
 
 
 def _metrics(arguments, config):
     from keras_s2s.metrics import SCORERS
     from keras_s2s.metrics.evaluation import TEACHER_FORCED
 
-    known = [*TEACHER_FORCED, *SCORERS]
+    choices = [*TEACHER_FORCED, *SCORERS]
     names = arguments.metrics or [*TEACHER_FORCED, *(config.training.scores or ["bleu"])]
     for name in names:
-        if name not in known:
-            raise UserError(f"--metrics: expected some of {', '.join(known)}, came {name}")
+        if name not in choices:
+            raise UserError(f"--metrics: expected some of {', '.join(choices)}, got {name}")
     return names
 
 
 def _corpus(arguments, config) -> Corpus:
-    given = {side: getattr(arguments, side) for side in ("source", "target", "pairs")}
-    if any(given.values()):
-        if bool(given["source"]) != bool(given["target"]) or (given["pairs"] and given["source"]):
+    files = {side: getattr(arguments, side) for side in ("source", "target", "pairs")}
+    if any(files.values()):
+        if bool(files["source"]) != bool(files["target"]) or (files["pairs"] and files["source"]):
             raise UserError("expected --source and --target, or --pairs alone")
-        return Corpus(**given)
+        return Corpus(**files)
     if config.data.valid is None:
         raise UserError("expected --source and --target, or --pairs: the run has no data.valid")
     return config.data.valid
 
 
-def _report(found, lines, as_json):
+def _report(evaluation, lines, as_json):
     if as_json:
-        print(json.dumps({"lines": lines, **found.scores, "signatures": found.signatures}))
+        print(
+            json.dumps({"lines": lines, **evaluation.scores, "signatures": evaluation.signatures})
+        )
         return
     from keras_s2s.metrics.evaluation import TEACHER_FORCED
 
     print(f"{'lines':<12} {lines:>9}")
-    for name, value in found.scores.items():
+    for name, value in evaluation.scores.items():
         figure = f"{value:>9.4f}  " if name in TEACHER_FORCED else f"{value:>9.2f} %"
-        print(f"{name:<12} {figure}  {found.signatures[name]}")
+        print(f"{name:<12} {figure}  {evaluation.signatures[name]}")

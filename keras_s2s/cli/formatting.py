@@ -1,10 +1,18 @@
-"""Hypotheses as lines: plain text, tab-separated columns or JSON objects."""
+"""Formatting of hypotheses as text, tab-separated columns or JSON."""
 
 import json
 
-from keras_s2s.cli.text_streams import one_line
+from keras_s2s.cli.text_streams import on_one_line
+from keras_s2s.signatures import Hypothesis, hard_alignment
 
-__all__ = ["ALIGNMENTS", "FORMATS", "add_output_options", "as_dict", "figure", "render"]
+__all__ = [
+    "ALIGNMENTS",
+    "FORMATS",
+    "add_output_options",
+    "format_hypotheses",
+    "hypothesis_as_dict",
+    "shortest_float",
+]
 
 FORMATS = ("text", "tsv", "json")
 ALIGNMENTS = ("none", "soft", "hard", "pharaoh")
@@ -12,7 +20,7 @@ TABS = "\t\r\n"
 
 
 def add_output_options(parser) -> None:
-    """Adds what the lines that come out hold."""
+    """Adds the options of the output format."""
     group = parser.add_argument_group("output")
     add_format_options(group, "tsv: columns line, rank, score, log_prob, text, tokens, alignment")
     group.add_argument("--scores", action="store_true", help="text: a score before every text")
@@ -23,13 +31,13 @@ def add_output_options(parser) -> None:
         "--alignment",
         choices=ALIGNMENTS,
         default="none",
-        help="which source token each token looks at: its weights on all, the place of the most"
-        " weight, or SOURCE-TARGET pairs of places, from 0 (default: none)",
+        help="the attention of each target token: weights of all source tokens, the position of the"
+        " largest weight, or SOURCE-TARGET pairs of positions, from 0 (default: none)",
     )
 
 
 def add_format_options(group, columns, default="text") -> None:
-    """Adds `--format` and `--json`; `columns` says what those of tsv are."""
+    """Adds `--format` and `--json`; `columns` is the help text of the tsv columns."""
     group.add_argument("--format", choices=FORMATS, default=default, help=columns)
     group.add_argument(
         "--json",
@@ -40,23 +48,24 @@ def add_format_options(group, columns, default="text") -> None:
     )
 
 
-def render(number, source, hypotheses, arguments, error="") -> list[str]:
-    """The lines for one source, as `arguments` ask.
+def format_hypotheses(number, source, hypotheses, arguments, error="") -> list[str]:
+    """Formats the hypotheses of one source.
 
     Args:
-        number: of the line in the input, from 1.
-        source: its text, or its frames.
-        hypotheses: its `Hypothesis` objects, best first.
-        arguments: what `add_output_options` made.
-        error: why there are none, or "".
+        number: line number in the input, from 1.
+        source: the source text, or features [S, F].
+        hypotheses: list of `Hypothesis`, best first.
+        arguments: parsed options of `add_output_options`.
+        error: error message of the source, or "".
 
     Returns:
-        One line as text, also without a hypothesis, and as JSON; as tsv one for each hypothesis.
+        A list of lines: one for text (even without a hypothesis) and JSON, one per hypothesis
+        for tsv.
     """
     if arguments.format == "json":
-        found = [as_dict(h, arguments.alignment) for h in hypotheses]
-        shown = source if isinstance(source, str) else f"{len(source)} frames"
-        row = {"source": shown, "hypotheses": found}
+        rows = [hypothesis_as_dict(h, arguments.alignment) for h in hypotheses]
+        text = source if isinstance(source, str) else f"{len(source)} frames"
+        row = {"source": text, "hypotheses": rows}
         if arguments.alignment != "none" and hypotheses:
             row["source_tokens"] = list(hypotheses[0].source_tokens)
         row |= {"error": error} if error else {}
@@ -74,13 +83,13 @@ def render(number, source, hypotheses, arguments, error="") -> list[str]:
             )
             for rank, h in enumerate(hypotheses, 1)
         ]
-    return [_text(hypotheses, arguments)]
+    return [_format_text(hypotheses, arguments)]
 
 
-def _text(hypotheses, arguments):
+def _format_text(hypotheses, arguments):
     plain = not (arguments.scores or arguments.with_tokens or arguments.alignment != "none")
     if plain and len(hypotheses) == 1:
-        return one_line(hypotheses[0].text)  # the only cell: tabs do no harm
+        return on_one_line(hypotheses[0].text)  # a single cell may contain tabs
     cells = []
     for h in hypotheses:
         cells += [f"{h.score:.4f}"] if arguments.scores else []
@@ -93,52 +102,48 @@ def _cells(hypothesis, arguments):
     if arguments.with_tokens:
         cells.append(" ".join(hypothesis.tokens))
     if arguments.alignment != "none":
-        cells.append(_aligned(hypothesis, arguments.alignment))
-    return [one_line(cell, TABS) for cell in cells]
+        cells.append(_format_alignment(hypothesis, arguments.alignment))
+    return [on_one_line(cell, TABS) for cell in cells]
 
 
-def as_dict(hypothesis, alignment="none") -> dict:
-    """A hypothesis as JSON has it, with its alignment if that is not `none`."""
+def hypothesis_as_dict(hypothesis: Hypothesis, alignment: str = "none") -> dict:
+    """Converts a hypothesis to a JSON object."""
     row = {
         "text": hypothesis.text,
-        "score": figure(hypothesis.score),
-        "log_prob": figure(hypothesis.log_prob),
+        "score": shortest_float(hypothesis.score),
+        "log_prob": shortest_float(hypothesis.log_prob),
         "tokens": list(hypothesis.tokens),
-        "token_log_probs": [figure(x) for x in hypothesis.token_log_probs],
+        "token_log_probs": [shortest_float(x) for x in hypothesis.token_log_probs],
         "finished": hypothesis.finished,
     }
     if alignment == "soft":
         row["alignment"] = [[round(float(x), 6) for x in line] for line in hypothesis.alignment]
     elif alignment == "hard":
-        row["alignment"] = _hard(hypothesis)
+        row["alignment"] = _hard_alignment(hypothesis)
     elif alignment == "pharaoh":
-        row["alignment"] = _aligned(hypothesis, alignment)
+        row["alignment"] = _format_alignment(hypothesis, alignment)
     return row
 
 
-def figure(value) -> float | None:
-    """A float32 as the shortest number that reads back as it; None, JSON's null, if infinite."""
+def shortest_float(value: float) -> float | None:
+    """Returns the shortest float that rounds to the same float32; None if it is not finite."""
     import numpy as np
 
     value = np.float32(value)
     return float(str(value)) if np.isfinite(value) else None
 
 
-def _hard(hypothesis):
-    from keras_s2s.signatures.responses import hard_alignment
-
-    places = {target: source for source, target in hard_alignment(hypothesis.alignment)}
-    return [places.get(target, -1) for target in range(len(hypothesis.tokens))]
+def _hard_alignment(hypothesis):
+    positions = {target: source for source, target in hard_alignment(hypothesis.alignment)}
+    return [positions.get(target, -1) for target in range(len(hypothesis.tokens))]
 
 
-def _aligned(hypothesis, kind):
-    """An alignment as one cell."""
-    from keras_s2s.signatures.responses import hard_alignment
-
+def _format_alignment(hypothesis, kind):
+    """Formats an alignment as one cell."""
     if kind == "pharaoh":
         return " ".join(
             f"{source}-{target}" for source, target in hard_alignment(hypothesis.alignment)
         )
     if kind == "hard":
-        return " ".join(map(str, _hard(hypothesis)))
+        return " ".join(map(str, _hard_alignment(hypothesis)))
     return " ".join(",".join(f"{x:.4f}" for x in line) for line in hypothesis.alignment)

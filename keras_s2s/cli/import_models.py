@@ -1,4 +1,4 @@
-"""The command that takes over what other toolkits made: `import`."""
+"""The command `import`: models and configurations of other toolkits."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ LANGUAGES = ("source_language", "target_language")
 
 def add_commands(commands) -> None:
     """Adds `import` to the parser's sub-commands."""
-    summary = "make a run of another toolkit's model, or a configuration of its configuration"
+    summary = "convert a model or a configuration of another toolkit"
     parser = add_command(commands, "import", _import, summary)
     parser.add_argument(
         "model", nargs="?", metavar="SOURCE", help="a model directory, or one of its checkpoints"
@@ -27,39 +27,46 @@ def add_commands(commands) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="configuration files of OpenNMT-tf, of which the later ones win",
+        help="configuration files of OpenNMT-tf; later files override earlier ones",
     )
     parser.add_argument(
-        "--model-type", metavar="NAME", help="such as TransformerBase, as its command line has it"
+        "--model-type", metavar="NAME", help="OpenNMT-tf model type, such as TransformerBase"
     )
     parser.add_argument(
         "--auto-config",
         action="store_true",
-        help="take the model type's automatic values for what the files leave out",
+        help="use the automatic values of the model type for missing keys",
     )
     parser.add_argument(
-        "--num-heads", type=integer(), metavar="N", help="of a Transformer that does not tell it"
+        "--num-heads",
+        type=integer(),
+        metavar="N",
+        help="number of heads of a Transformer whose files do not state it",
     )
     parser.add_argument(
-        "--output", metavar="FILE", help="without SOURCE: the new configuration (default: printed)"
+        "--output",
+        metavar="FILE",
+        help="without SOURCE: file of the new configuration (default: printed)",
     )
     for side in ("source", "target"):
-        what = f"of M2M100 and NLLB: the {side}'s, by the model's name, as en or eng_Latn"
-        parser.add_argument(f"--{side}-language", metavar="NAME", help=what)
+        description = f"for M2M100 and NLLB: the model's code of the {side} language: en, eng_Latn"
+        parser.add_argument(f"--{side}-language", metavar="NAME", help=description)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def _import(arguments):
     if arguments.model and not arguments.run_dir:
-        raise UserError("RUN: expected the run directory to make, came none")
+        raise UserError("RUN: expected the run directory to create, got none")
     if arguments.model and not arguments.config and _is_hugging_face(arguments.model):
         _import_hugging_face(arguments)
         return
     for name in LANGUAGES:
         if getattr(arguments, name):
-            raise UserError(f"--{name.replace('_', '-')}: expected none for OpenNMT-tf, came one")
+            raise UserError(
+                f"--{name.replace('_', '-')}: expected no value for OpenNMT-tf, got one"
+            )
     if not arguments.config:
-        raise UserError("--config: expected configuration files of OpenNMT-tf, came none")
+        raise UserError("--config: expected configuration files of OpenNMT-tf, got none")
     if arguments.model:
         _import_opennmt(arguments)
     else:
@@ -71,87 +78,88 @@ def _is_hugging_face(model):
 
 
 def _import_hugging_face(arguments):
-    """Makes a run of a Marian, M2M100 or NLLB model in a directory of Hugging Face."""
-    given = ("model_type", "auto_config", "num_heads", "output")
-    for name in given:
+    """Creates a run from a Marian, M2M100 or NLLB model in a Hugging Face directory."""
+    for name in ("model_type", "auto_config", "num_heads", "output"):
         if getattr(arguments, name):
             option = f"--{name.replace('_', '-')}"
-            raise UserError(f"{option}: expected none for a Hugging Face directory, came one")
+            raise UserError(f"{option}: expected no value for a Hugging Face directory, got one")
     import_tensorflow()
     from keras_s2s.importers.m2m100 import import_m2m100
     from keras_s2s.importers.marian import import_marian
     from keras_s2s.importers.vocabularies import read_json
 
     languages = [getattr(arguments, name) for name in LANGUAGES]
-    several = read_json(Path(arguments.model) / "config.json").get("model_type") == "m2m_100"
+    is_multilingual = (
+        read_json(Path(arguments.model) / "config.json").get("model_type") == "m2m_100"
+    )
     for name, value in zip(LANGUAGES, languages):
-        if several != bool(value):
+        if is_multilingual != bool(value):
             expected = (
-                "expected the language, came none"
-                if several
-                else ("expected none for a model of one pair, came one")
+                "expected the language, got none"
+                if is_multilingual
+                else "expected none for a model of one language pair, got one"
             )
             raise UserError(f"--{name.replace('_', '-')}: {expected}")
-    make = import_m2m100 if several else import_marian
-    run = make(arguments.model, arguments.run_dir, *(languages if several else ()))
+    convert = import_m2m100 if is_multilingual else import_marian
+    run = convert(arguments.model, arguments.run_dir, *(languages if is_multilingual else ()))
     if arguments.json:
         print(json.dumps({"run": str(run)}))
-    goes_on = f"keras-s2s train {run}/config.yml --run-dir {run} data.train.pairs=PAIRS.tsv"
-    print(f"{run}: train it further by {goes_on}", file=sys.stderr)
+    next_command = f"keras-s2s train {run}/config.yml --run-dir {run} data.train.pairs=PAIRS.tsv"
+    print(f"{run}: to continue training: {next_command}", file=sys.stderr)
 
 
 def _import_opennmt(arguments):
-    """Makes a run of an OpenNMT-tf model."""
+    """Creates a run from an OpenNMT-tf model."""
     if arguments.output:
-        raise UserError("--output: expected none beside RUN, which holds its config.yml, came one")
+        raise UserError("--output: expected none with RUN, which holds its config.yml, got one")
     from keras_s2s.importers import opennmt
 
-    theirs = opennmt.read(arguments.config)
+    opennmt_config = opennmt.read(arguments.config)
     import_tensorflow()
     from keras_s2s.importers.opennmt.run_import import import_run
 
     report = import_run(
         arguments.model,
         arguments.run_dir,
-        theirs,
+        opennmt_config,
         model_type=arguments.model_type,
         heads=arguments.num_heads,
         auto=arguments.auto_config,
     )
     if arguments.json:
         print(json.dumps(report.to_dict(), ensure_ascii=False))
-    _say(report)
+    _print_report(report)
     run = arguments.run_dir
-    goes_on = f"keras-s2s train {run}/config.yml --run-dir RUN2 training.init_from={run}"
-    print(f"{run}: train it further by {goes_on}", file=sys.stderr)
+    next_command = f"keras-s2s train {run}/config.yml --run-dir RUN2 training.init_from={run}"
+    print(f"{run}: to continue training: {next_command}", file=sys.stderr)
 
 
 def _import_config(arguments):
-    """Translates a configuration."""
+    """Converts a configuration."""
     if arguments.json and not arguments.output:
-        raise UserError("--output: expected a file beside --json, came none")
+        raise UserError("--output: expected a file with --json, got none")
     if arguments.output and Path(arguments.output).exists():
-        taken = "expected a file that does not exist yet, came one"
-        raise UserError(f"--output {arguments.output}: {taken}")
+        problem = "expected a path that does not exist, got an existing file"
+        raise UserError(f"--output {arguments.output}: {problem}")
     from keras_s2s.importers import opennmt
     from keras_s2s.importers.opennmt import models
 
     model = models.find(arguments.model_type) if arguments.model_type else None
-    theirs = opennmt.read(arguments.config)
-    ours, report = opennmt.translate(theirs, model, auto=arguments.auto_config)
-    text = opennmt.written(ours, report, ", ".join(arguments.config))
+    opennmt_config = opennmt.read(arguments.config)
+    config, report = opennmt.translate(opennmt_config, model, auto=arguments.auto_config)
+    text = opennmt.written(config, report, ", ".join(arguments.config))
     if arguments.output:
         write_atomically(arguments.output, text)
     if arguments.json:
         print(json.dumps(report.to_dict(), ensure_ascii=False))
     elif not arguments.output:
         print(text, end="")
-    _say(report)
+    _print_report(report)
     if model is None:
-        print("model: left out; --model-type says which of OpenNMT-tf's it is", file=sys.stderr)
+        print("model: omitted; select the OpenNMT-tf model with --model-type", file=sys.stderr)
 
 
-def _say(report):
+def _print_report(report):
     """A line on the standard error for every key of theirs."""
     for line in report.lines():
         print(line, file=sys.stderr)

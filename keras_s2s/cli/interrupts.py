@@ -1,30 +1,31 @@
-"""Ctrl-C that is never lost."""
+"""Keyboard interrupts that Python does not lose."""
 
 import _thread
 import contextlib
 import sys
 import threading
+from collections.abc import Iterator
 
-__all__ = ["insist"]
+__all__ = ["redeliver_interrupts"]
 
 SECONDS = 0.1
 
 
 @contextlib.contextmanager
-def insist():
-    """Within it an interrupt that Python drops, for it came inside a destructor, comes again."""
-    before = sys.unraisablehook
+def redeliver_interrupts() -> Iterator[None]:
+    """Raises a KeyboardInterrupt again that Python dropped because a destructor was running."""
+    previous_hook = sys.unraisablehook
 
-    def hook(lost):
-        if lost.exc_type is None or not issubclass(lost.exc_type, KeyboardInterrupt):
-            before(lost)
+    def hook(unraisable):
+        if unraisable.exc_type is None or not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            previous_hook(unraisable)
             return
-        again = threading.Timer(SECONDS, _thread.interrupt_main)
-        again.daemon = True
-        again.start()
+        timer = threading.Timer(SECONDS, _thread.interrupt_main)
+        timer.daemon = True
+        timer.start()
 
     sys.unraisablehook = hook
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook = previous_hook

@@ -1,45 +1,47 @@
-"""Files of any size in constant memory: window by window, each in batches of like lengths."""
+"""Processing of files of any size in windows of lines, each sorted into batches by length."""
 
 import hashlib
 import itertools
 import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from keras_s2s.cli.argument_parser import integer
-from keras_s2s.cli.text_streams import at_a_time, chunks
+from keras_s2s.cli.text_streams import LineOutput, chunk_size, chunks
 from keras_s2s.errors import UserError
 
 __all__ = [
-    "Problems",
+    "RowErrors",
     "add_batch_option",
     "add_window_options",
-    "bar",
-    "by_length",
     "fingerprint",
-    "stream",
+    "process_windows",
+    "progress_bar",
+    "run_in_length_batches",
 ]
 
-SHOWN = 5
+MAX_SHOWN = 5
 
 
 def add_window_options(parser) -> None:
-    """Adds how many lines are taken together, and `--resume`."""
+    """Adds `--batch-size`, `--window` and `--resume`."""
     add_batch_option(parser)
     parser.add_argument(
         "--window",
         type=integer(),
         default=2048,
         metavar="N",
-        help="lines that are read, put in order of length and written together (default: 2048)",
+        help="lines that are read, sorted by length and written together (default: 2048)",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on where the same command, with --input and --output files, was interrupted",
+        help="continue where the same command, with --input and --output files, was interrupted",
     )
 
 
 def add_batch_option(parser) -> None:
-    """Adds how many sentences the model sees at once."""
+    """Adds `--batch-size`."""
     parser.add_argument(
         "--batch-size",
         type=integer(),
@@ -49,8 +51,8 @@ def add_batch_option(parser) -> None:
     )
 
 
-def fingerprint(rows) -> dict:
-    """How many rows of text (tuples of str and None) there are, and a hash of all."""
+def fingerprint(rows: Iterable[tuple]) -> dict[str, Any]:
+    """Returns the number of rows (tuples of strings, arrays and None) and a hash of all."""
     lines, digest = 0, hashlib.sha256()
     for row in rows:
         lines += 1
@@ -59,93 +61,107 @@ def fingerprint(rows) -> dict:
 
 
 def _bytes(cell):
-    """A text, None, or an array of frames."""
+    """The bytes of a text, of None, or of an array of features."""
     return (cell or "").encode() if cell is None or isinstance(cell, str) else cell.tobytes()
 
 
-def stream(rows, output, path, work, window, total=None) -> None:
-    """Puts rows through `work`, window by window, and its lines into `output`.
+def process_windows(
+    rows: Iterable,
+    output: LineOutput,
+    path: str | Sequence,
+    job: Any,
+    window: int,
+    total: int | None = None,
+) -> None:
+    """Runs a job over rows, window by window, and writes its lines.
 
     Args:
-        rows: of the input, from its first on; what `output` holds is passed over.
-        output: an open `Output` or `Partial`.
-        path: of the input, `-` where a person may be typing.
-        work: its `name` is shown; its `state` is a dict that `output` keeps;
-            `work.lines(rows, first, done)` gives the lines for rows, of which `first` (from 0) is
-            the number of the first one, and calls `done` with a number of rows for every batch.
-        window: how many rows to take together.
-        total: how many rows there are; None when nobody knows.
+        rows: iterable of all rows of the input. Rows that `output` already holds are skipped.
+        output: an open `LineOutput` or `ResumableOutput`.
+        path: path of the input, `-` for the standard input.
+        job: object with `name`, the label of the progress bar; `state`, a dict that `output`
+            keeps; and `lines(rows, first, done)`, which yields the lines for rows, the first of
+            which has the number `first` (from 0), and calls `done` with a number of rows for
+            every batch.
+        window: number of rows to process together.
+        total: number of rows; None if unknown.
     """
-    work.state.update(output.state)
-    size = at_a_time(path, window)
-    with bar(work.name, total, output, output.done) as shown:
-        for taken in chunks(itertools.islice(rows, output.done, None), size):
-            for line in work.lines(taken, output.done, shown.update):
+    job.state.update(output.state)
+    size = chunk_size(path, window)
+    with progress_bar(job.name, total, output, output.done) as bar:
+        for batch in chunks(itertools.islice(rows, output.done, None), size):
+            for line in job.lines(batch, output.done, bar.update):
                 output.write(line)
-            output.mark(output.done + len(taken), dict(work.state))
+            output.commit(output.done + len(batch), dict(job.state))
 
 
-def by_length(ask, items, lengths, size, done) -> tuple[list, dict[int, str]]:
-    """Asks a model about items in batches of like lengths.
+def run_in_length_batches(
+    call: Callable, items: list, lengths: list[int], size: int, done: Callable[[int], Any]
+) -> tuple[list, dict[int, str]]:
+    """Calls a model on items in batches of similar lengths.
 
     Args:
-        ask: a list of items -> a result for each, and what was wrong by place.
-        items, lengths: lists.
-        size: of a batch, at most.
-        done: is called with the size of each batch.
+        call: function of a list of items that returns a result for each, and a dict of error
+            messages by position.
+        items: list of items.
+        lengths: list of their lengths.
+        size: maximum size of a batch.
+        done: function that is called with the size of each batch.
 
     Returns:
-        The results in the order of the items, and what was wrong with some by their places.
+        The results in the order of the items, and a dict of error messages by position.
     """
     order = sorted(range(len(items)), key=lengths.__getitem__)
-    found, errors = [None] * len(items), {}
-    for places in chunks(order, size):
-        results, problems = ask([items[place] for place in places])
-        for row, place in enumerate(places):
-            found[place] = results[row]
-            if row in problems:
-                errors[place] = problems[row]
-        done(len(places))
-    return found, errors
+    results, errors = [None] * len(items), {}
+    for positions in chunks(order, size):
+        batch, messages = call([items[position] for position in positions])
+        for row, position in enumerate(positions):
+            results[position] = batch[row]
+            if row in messages:
+                errors[position] = messages[row]
+        done(len(positions))
+    return results, errors
 
 
-class Problems:
-    """What was wrong with single lines; the work goes on, and at the end it is said.
+class RowErrors:
+    """Errors of single lines, which are reported together at the end.
 
     Args:
-        state: a dict that holds it: how many there are, and the first.
+        state: dict that stores the number of errors and the first messages.
     """
 
     def __init__(self, state):
         self._state = state
 
-    def add(self, place: str, message: str) -> None:
-        """Notes what was wrong at a place such as `line 3`."""
+    def add(self, location: str, message: str) -> None:
+        """Adds the error of a location such as `line 3`."""
         self._state["problems"] = self._state.get("problems", 0) + 1
-        if self._state["problems"] <= SHOWN:
-            self._state["first"] = [*self._state.get("first", []), f"{place}: {message}"]
+        if self._state["problems"] <= MAX_SHOWN:
+            self._state["first"] = [*self._state.get("first", []), f"{location}: {message}"]
 
-    def complain(self) -> None:
-        """Ends the command if something was wrong.
+    def raise_if_any(self) -> None:
+        """Raises the collected errors.
 
         Raises:
-            UserError: naming the first lines.
+            UserError: if there are any; names the first lines.
         """
         if count := self._state.get("problems", 0):
-            more = f"; and {count - SHOWN:,} more" if count > SHOWN else ""
+            more = f"; and {count - MAX_SHOWN:,} more" if count > MAX_SHOWN else ""
             raise UserError("; ".join(self._state["first"]) + more)
 
 
-def bar(what, total=None, output=None, done=0):
-    """Progress and time left on the standard error, where a person watches it alone."""
+def progress_bar(
+    label: str, total: int | None = None, output: LineOutput | None = None, done: int = 0
+):
+    """Returns a progress bar on the standard error, shown only at a terminal."""
     from tqdm import tqdm
 
-    crossed = output is not None and output.path is None and sys.stdout.isatty()
+    shares_terminal = output is not None and output.path is None and sys.stdout.isatty()
     return tqdm(
-        desc=what,
+        desc=label,
         total=total,
         initial=done,
         unit=" lines",
-        disable=crossed or None,
+        disable=shares_terminal or None,
         file=sys.stderr,
     )

@@ -1,4 +1,4 @@
-"""A model by its name: a run, an export or a served model, all asked in one way."""
+"""Models by name: runs, exports and served models behind one interface."""
 
 import contextlib
 import hashlib
@@ -10,23 +10,23 @@ from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.errors import UserError
 
 __all__ = [
-    "EDGE",
+    "LITERT_SUFFIX",
     "SCHEME",
-    "add_model",
-    "add_timeout",
+    "add_model_arguments",
+    "add_timeout_option",
     "is_export",
-    "naming",
+    "make_client",
     "open_model",
-    "served",
-    "served_client",
+    "open_served_model",
+    "serving_errors_as_user_errors",
 ]
 
 SCHEME = "grpc://"
-EDGE = ".tflite"
+LITERT_SUFFIX = ".tflite"
 
 
-def add_model(parser) -> None:
-    """Adds the words that `open_model` reads."""
+def add_model_arguments(parser) -> None:
+    """Adds the arguments that `open_model` reads."""
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -39,12 +39,12 @@ def add_model(parser) -> None:
         metavar="RUN",
         help="further runs: the mean of all, as one model",
     )
-    add_timeout(parser)
+    add_timeout_option(parser)
     add_checkpoint_option(parser)
 
 
-def add_timeout(parser) -> None:
-    """Adds how long a server may take."""
+def add_timeout_option(parser) -> None:
+    """Adds `--timeout`."""
     parser.add_argument(
         "--timeout",
         type=number(),
@@ -55,57 +55,57 @@ def add_timeout(parser) -> None:
 
 
 def open_model(arguments):
-    """The model that `add_model`'s words name, in a `with` block; see `_Run`, `_Export`, `_Edge`,
-    `_Served`.
+    """Opens the model that the arguments of `add_model_arguments` name, as a context manager.
 
     Raises:
-        UserError: there is none of that name, or it cannot be loaded.
+        UserError: if there is no such model, or it cannot be loaded.
     """
     name = arguments.model
     if name.startswith(SCHEME):
-        kind = served(*_address(name), arguments.timeout)
-    elif name.endswith(EDGE):
-        kind = _Edge(name)
+        model = open_served_model(*_address(name), arguments.timeout)
+    elif name.endswith(LITERT_SUFFIX):
+        model = LiteRTModel(name)
     elif is_export(Path(name)):
         import_tensorflow()
-        kind = _Export(name)
+        model = ExportModel(name)
     else:
         import_tensorflow()
-        return contextlib.nullcontext(_Run([name, *arguments.ensemble], arguments.checkpoint))
+        return contextlib.nullcontext(RunModel([name, *arguments.ensemble], arguments.checkpoint))
     if arguments.ensemble:
-        raise UserError(f"--ensemble: expected runs, came {name}")
-    return kind
+        raise UserError(f"--ensemble: expected runs, got {name}")
+    return model
 
 
-def served(address, name, timeout):
-    """A served model, in a `with` block."""
-    full = f"{SCHEME}{address}/{name}"
-    return _Served(served_client(full, timeout), full)
+def open_served_model(address: str, name: str, timeout: float) -> "ServedModel":
+    """Opens a served model, as a context manager."""
+    url = f"{SCHEME}{address}/{name}"
+    return ServedModel(make_client(url, timeout), url)
 
 
-def served_client(name, timeout):
-    """The `Client` of grpc://HOST:PORT/NAME."""
+def make_client(name: str, timeout: float):
+    """Returns the `Client` of grpc://HOST:PORT/NAME."""
     from keras_s2s.serving import Client
 
-    with naming():
+    with serving_errors_as_user_errors():
         return Client(*_address(name), timeout=timeout)
 
 
 @contextlib.contextmanager
-def naming():
-    """Makes what goes wrong with a served model a user's error."""
+def serving_errors_as_user_errors():
+    """Turns the errors of a served model into user errors."""
     from keras_s2s.serving import ServingError
 
     try:
         yield
-    except (ServingError, ValueError) as error:  # a ValueError names the argument: no port, ...
+    except (ServingError, ValueError) as error:  # a ValueError names the argument
         raise UserError(str(error)) from error
 
 
-class _Run:
-    """A trained run, or several as an ensemble.
+class RunModel:
+    """A trained run, or an ensemble of runs.
 
-    `translate`, `sample`, `score` and `forecast` give what was found and, by row, what was wrong.
+    `translate`, `sample`, `score` and `forecast` return the results and a dict of error messages
+    by row.
     """
 
     def __init__(self, runs, checkpoint):
@@ -115,71 +115,72 @@ class _Run:
         self._runs, self._checkpoint = runs, checkpoint
 
     def translate(self, texts, alignment=True, **options):
-        return self._able("decode")(texts, batch_size=len(texts), errors="return", **options)
+        return self._method("decode")(texts, batch_size=len(texts), errors="return", **options)
 
     def sample(self, texts, alignment=True, **options):
-        return self._able("sample")(texts, batch_size=len(texts), errors="return", **options)
+        return self._method("sample")(texts, batch_size=len(texts), errors="return", **options)
 
     def score(self, texts, **targets):
-        return self._able("score")(texts, batch_size=len(texts), errors="return", **targets)
+        return self._method("score")(texts, batch_size=len(texts), errors="return", **targets)
 
     def forecast(self, frames, steps=None):
-        return self._able("forecast")(frames, steps, batch_size=len(frames), errors="return")
+        return self._method("forecast")(frames, steps, batch_size=len(frames), errors="return")
 
-    def _able(self, method):
+    def _method(self, method):
         if not hasattr(self._model, method):
-            can = ("forecast", "translate")
-            wanted, other = can if method == "forecast" else can[::-1]
-            raise UserError(f"{self._runs[0]}: expected a run to {wanted}, came one to {other}")
+            tasks = ("forecast", "translate")
+            expected, actual = tasks if method == "forecast" else tasks[::-1]
+            raise UserError(f"{self._runs[0]}: expected a run to {expected}, got one to {actual}")
         return getattr(self._model, method)
 
     def attention(self, texts, **targets):
-        found = self._able("attention")(texts, **targets)
-        if not all(one.source_tokens for one in found):  # there is an end at least
+        results = self._method("attention")(texts, **targets)
+        if not all(result.source_tokens for result in results):  # valid rows hold the end token
             raise UserError(next(iter(self.score(texts, **targets)[1].values())))
-        return found
+        return results
 
     def identity(self) -> str:
-        """What changes when the model does."""
+        """A string that changes whenever the model changes."""
         parts = (self._checkpoint, "tokenizers", "config.yml")
         paths = [Path(run) / part for run in self._runs for part in parts]
-        return f"{' + '.join(map(str, self._runs))} ({_stamp(paths)})"
+        return f"{' + '.join(map(str, self._runs))} ({_file_hash(paths)})"
 
 
-class _Served:
-    """A model behind a client, in a `with` block; as `_Run`."""
+class ServedModel:
+    """A model behind a client; same interface as `RunModel`."""
 
     def __init__(self, client, name):
         self._model, self._name = client, name
 
     def translate(self, texts, alignment=True, **options):
-        return self._asked(self._model.translate, texts, alignment=alignment, **options)
+        return self._call(self._model.translate, texts, alignment=alignment, **options)
 
     def sample(self, texts, alignment=True, **options):
-        return self._asked(self._model.sample, texts, alignment=alignment, **options)
+        return self._call(self._model.sample, texts, alignment=alignment, **options)
 
     def score(self, texts, **targets):
-        return self._asked(self._model.score, texts, **targets)
+        return self._call(self._model.score, texts, **targets)
 
     def forecast(self, frames, steps=None):
-        return self._asked(self._model.forecast, frames, steps=steps)
+        return self._call(self._model.forecast, frames, steps=steps)
 
     def attention(self, texts, **targets):
-        with naming():
+        with serving_errors_as_user_errors():
             return self._model.attention(texts, **targets)
 
-    def _asked(self, ask, texts, **options):
+    def _call(self, method, texts, **options):
         from keras_s2s.serving import RowError
 
-        with naming():
+        with serving_errors_as_user_errors():
             try:
-                return ask(texts, **options), {}
+                return method(texts, **options), {}
             except RowError as error:
                 return error.results, error.errors
 
     def identity(self) -> str:
-        with naming():
-            ready = [one.version for one in self._model.status() if one.state == "AVAILABLE"]
+        with serving_errors_as_user_errors():
+            statuses = self._model.status()
+        ready = [status.version for status in statuses if status.state == "AVAILABLE"]
         return f"{self._name} (version {ready[0] if ready else 'none'})"
 
     def __enter__(self):
@@ -189,44 +190,44 @@ class _Served:
         self._model.close()
 
 
-class _Export(_Served):
-    """A SavedModel in this process; as `_Run`."""
+class ExportModel(ServedModel):
+    """A SavedModel in this process; same interface as `RunModel`."""
 
     def __init__(self, path):
         from keras_s2s.serving.server.local_model import LocalModel
 
-        with naming():
+        with serving_errors_as_user_errors():
             super().__init__(LocalModel(path), path)
 
     def identity(self) -> str:
-        return f"{self._name} ({_stamp([Path(self._model.address)])})"
+        return f"{self._name} ({_file_hash([Path(self._model.address)])})"
 
 
-class _Edge:
-    """A LiteRT file in this process, without TensorFlow; as `_Run`."""
+class LiteRTModel:
+    """A LiteRT file in this process, run without TensorFlow; same interface as `RunModel`."""
 
     def __init__(self, path):
         from keras_s2s.serving import EdgeTranslator
 
-        with naming():
+        with serving_errors_as_user_errors():
             self._model, self._name = EdgeTranslator(path), path
 
     def translate(self, texts, alignment=True, **options):
-        with naming():
+        with serving_errors_as_user_errors():
             return self._model.decode(texts, errors="return", **options)
 
     def sample(self, texts, alignment=True, **options):
-        raise UserError(f"{self._name}: expected a model that draws, came a LiteRT file")
+        raise UserError(f"{self._name}: expected a model with sampling, got a LiteRT file")
 
     def score(self, texts, **targets):
-        with naming():
+        with serving_errors_as_user_errors():
             return self._model.score(texts, errors="return", **targets)
 
     def attention(self, texts, **targets):
-        raise UserError(f"{self._name}: expected a model with attention maps, came a LiteRT file")
+        raise UserError(f"{self._name}: expected a model with attention maps, got a LiteRT file")
 
     def identity(self) -> str:
-        return f"{self._name} ({_stamp([Path(self._name)])})"
+        return f"{self._name} ({_file_hash([Path(self._name)])})"
 
     def __enter__(self):
         return self
@@ -242,19 +243,19 @@ def _address(name):
     return address, model
 
 
-def is_export(path) -> bool:
-    """Whether a folder is, or holds versions of, a SavedModel; a run with exports in it is not."""
+def is_export(path: Path) -> bool:
+    """Whether a folder is a SavedModel or holds versions of one; a run with exports is not."""
     if not path.is_dir() or (path / "config.yml").exists():
         return False
-    numbered = (one for one in path.iterdir() if one.name.isdecimal())
-    return any((one / "saved_model.pb").is_file() for one in (path, *numbered))
+    versions = (child for child in path.iterdir() if child.name.isdecimal())
+    return any((folder / "saved_model.pb").is_file() for folder in (path, *versions))
 
 
-def _stamp(paths) -> str:
-    """A word for the names, sizes and times of all files below some paths."""
+def _file_hash(paths) -> str:
+    """A hash of the names, sizes and modification times of all files below some paths."""
     digest = hashlib.sha256()
     for path in paths:
         for file in sorted([path] if path.is_file() else path.rglob("*")):
-            found = file.stat()
-            digest.update(f"{file.name} {found.st_size} {found.st_mtime_ns}\n".encode())
+            stat = file.stat()
+            digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""An output that an interrupt, a crash or `kill -9` leaves in a state to be taken up again."""
+"""Output files that can be resumed after an interrupt, a crash or `kill -9`."""
 
 import contextlib
 import fcntl
@@ -7,175 +7,178 @@ import os
 import sys
 from pathlib import Path
 
-from keras_s2s.cli.text_streams import Output, is_stream, naming_file
+from keras_s2s.cli.text_streams import LineOutput, adding_file_name, is_stream
 from keras_s2s.errors import UserError
 
-__all__ = ["Partial", "open_output"]
+__all__ = ["ResumableOutput", "open_output"]
 
-ANEW = "without --resume it is made anew"
+REMEDY = "run without --resume to start again"
 
 
-def open_output(path, made_of, resume: bool):
-    """Where lines go: a `Partial`, or an `Output` where nothing could be taken up.
+def open_output(path: str, provenance: dict | None, resume: bool) -> "LineOutput | ResumableOutput":
+    """Opens a `ResumableOutput`, or a `LineOutput` for outputs that cannot be resumed.
 
     Args:
         path: a file, a pipe or device, or `-`.
-        made_of: what decides what the lines will be, by name; None when it cannot be known.
-        resume: whether to go on where an earlier command was interrupted.
+        provenance: dict of everything that determines the lines; None if it is not known.
+        resume: whether to continue after the lines of an interrupted command.
 
     Raises:
-        UserError: the file cannot be written, or what is there was made of something else.
+        UserError: if the file cannot be written, or existing output has another provenance.
     """
-    if made_of is None or path in (None, "-") or is_stream(path):
+    if provenance is None or path in (None, "-") or is_stream(path):
         if resume:
             raise UserError("--resume: expected --input and --output, both files")
-        return Output(path)
-    return Partial(path, made_of, resume)
+        return LineOutput(path)
+    return ResumableOutput(path, provenance, resume)
 
 
-class Partial(contextlib.AbstractContextManager):
-    """The file FILE.partial, which becomes FILE at the end.
+class ResumableOutput(contextlib.AbstractContextManager):
+    """Output that is written to FILE.partial and renamed to FILE at the end.
 
-    FILE.partial.json says how many lines of input and bytes of output are done; it is replaced as
-    a whole after the bytes are on the disk, so that at any moment it is true of what it stands
-    beside.
+    FILE.partial.json holds the number of finished input lines and of output bytes. It is replaced
+    atomically after the bytes are on the disk, so that it is correct at any moment.
 
     Args:
         path: FILE.
-        made_of: dict of values that JSON can hold; work goes on only when they are the same.
-        resume: False begins anew.
+        provenance: dict of JSON values. Work is resumed only if they are equal.
+        resume: False starts again.
 
     Attributes:
-        path: FILE, of a link the file that it stands for.
-        done: lines of input that are done.
-        state: what the command wants to find again, as it was given to `mark`.
+        path: FILE, with symbolic links resolved.
+        done: number of finished input lines.
+        state: dict of values given to `commit`.
 
     Raises:
-        UserError: the file cannot be written, another process writes it, or it cannot be taken up.
+        UserError: if the file cannot be written, another process writes it, or it cannot be
+            resumed.
     """
 
-    def __init__(self, path, made_of: dict, resume: bool):
+    def __init__(self, path: str, provenance: dict, resume: bool):
         if not Path(path).parent.is_dir():
             raise UserError(f"--output {path}: expected a folder that exists")
         if Path(path).is_dir():
-            raise UserError(f"--output {path}: expected a file, came a folder")
+            raise UserError(f"--output {path}: expected a file, got a folder")
         self.path = Path(os.path.realpath(path))
-        self._beside = self.path.with_name(self.path.name + ".partial")
-        self._sidecar = self._beside.with_name(self._beside.name + ".json")
-        self._made_of = json.loads(json.dumps(made_of))
+        self._partial = self.path.with_name(self.path.name + ".partial")
+        self._sidecar = self._partial.with_name(self._partial.name + ".json")
+        self._provenance = json.loads(json.dumps(provenance))
         self.done, self.state = 0, {}
         self._file = self._open()
         try:
-            self._all_done = self._take_up() if resume and self._sidecar.exists() else self._anew()
+            resumes = resume and self._sidecar.exists()
+            self._is_complete = self._resume() if resumes else self._restart()
         except BaseException:
             self._close()
             raise
 
-    def _take_up(self) -> bool:
-        """Goes on after the last mark; gives whether that was the end of all."""
-        found = self._read()
-        self.done, self.state, size = found["done"], found["state"], found["bytes"]
-        if found["complete"] and not _size(self._beside) and _size(self.path) == size:
+    def _resume(self) -> bool:
+        """Continues after the last commit; returns whether the output is complete."""
+        sidecar = self._read_sidecar()
+        self.done, self.state, size = sidecar["done"], sidecar["state"], sidecar["bytes"]
+        if sidecar["complete"] and not _size(self._partial) and _size(self.path) == size:
             return True
-        if _size(self._beside) < size:
-            came = f"expected at least {size} bytes, came {_size(self._beside)}"
-            raise UserError(f"{self._beside}: {came}; {ANEW}")
-        self._cut(size)
+        if _size(self._partial) < size:
+            problem = f"expected at least {size} bytes, got {_size(self._partial)}"
+            raise UserError(f"{self._partial}: {problem}; {REMEDY}")
+        self._truncate(size)
         return False
 
-    def _anew(self) -> bool:
+    def _restart(self) -> bool:
         self._sidecar.unlink(missing_ok=True)
-        self._cut(0)
+        self._truncate(0)
         return False
 
-    def _cut(self, size):
+    def _truncate(self, size):
         self._file.truncate(size)
         self._file.seek(0, os.SEEK_END)
 
-    def _read(self):
-        """What the sidecar says, if it is of the same work."""
+    def _read_sidecar(self):
+        """The content of the sidecar file, after a comparison of its provenance."""
         try:
-            found = json.loads(self._sidecar.read_text("utf-8"))
-            before = found["made_of"]
+            sidecar = json.loads(self._sidecar.read_text("utf-8"))
+            provenance = sidecar["made_of"]
         except (OSError, ValueError, KeyError, TypeError):
-            raise UserError(f"{self._sidecar}: expected what this command wrote; {ANEW}") from None
-        for name in sorted(self._made_of.keys() | before.keys()):
-            now, then = self._made_of.get(name), before.get(name)
-            if now != then:
-                expected = f"one made with {name} {_said(now)}, came {_said(then)}"
-                raise UserError(f"{self._beside}: expected {expected}; {ANEW}")
-        return found
+            raise UserError(
+                f"{self._sidecar}: expected a file that this command wrote; {REMEDY}"
+            ) from None
+        for name in sorted(self._provenance.keys() | provenance.keys()):
+            value, previous = self._provenance.get(name), provenance.get(name)
+            if value != previous:
+                expected = f"one made with {name} {_as_json(value)}, got {_as_json(previous)}"
+                raise UserError(f"{self._partial}: expected {expected}; {REMEDY}")
+        return sidecar
 
     def _open(self):
         while True:
             try:
-                file = open(self._beside, "ab")  # noqa: SIM115  closed by __exit__
+                file = open(self._partial, "ab")  # noqa: SIM115  closed by __exit__
             except OSError as error:
                 raise UserError(f"--output {self.path}: {error.strerror}") from None
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.close()
-                came = "expected no other command that writes it, came one"
-                raise UserError(f"{self._beside}: {came}") from None
-            except OSError:  # a file system without locks
+                problem = "expected no other command that writes it, got one"
+                raise UserError(f"{self._partial}: {problem}") from None
+            except OSError:  # the file system has no locks
                 return file
-            if self._is_beside(file):
+            if self._is_current(file):
                 return file
-            file.close()  # whoever held the lock has just renamed it
+            file.close()  # the holder of the lock has just renamed the file
 
-    def _is_beside(self, file):
+    def _is_current(self, file):
         try:
-            return os.path.samestat(os.fstat(file.fileno()), os.stat(self._beside))
+            return os.path.samestat(os.fstat(file.fileno()), os.stat(self._partial))
         except FileNotFoundError:
             return False
 
     def write(self, line: str) -> None:
-        """Adds one line."""
-        with self._named():
+        """Writes one line."""
+        with self._with_file_name():
             self._file.write(line.encode("utf-8", "replace") + b"\n")
 
-    def mark(self, done: int, state: dict, complete: bool = False) -> None:
-        """Makes what is written last: `done` lines of input, from the first on, need no more."""
-        with self._named():
+    def commit(self, done: int, state: dict, complete: bool = False) -> None:
+        """Makes the output of the first `done` input lines durable."""
+        with self._with_file_name():
             self._file.flush()
             os.fsync(self._file.fileno())
-            found = {"done": done, "bytes": self._file.tell(), "complete": complete}
-            _replace(self._sidecar, {**found, "state": state, "made_of": self._made_of})
+            progress = {"done": done, "bytes": self._file.tell(), "complete": complete}
+            _replace(self._sidecar, {**progress, "state": state, "made_of": self._provenance})
         self.done, self.state = done, state
 
-    def _named(self):
-        return naming_file(self._beside)
+    def _with_file_name(self):
+        return adding_file_name(self._partial)
 
     def __exit__(self, failed, error, trace):
         if failed is not None:
             self._close()
             if self.done:
-                self._tell()
+                self._print_remedy()
             return
-        if self._all_done:
-            self._beside.unlink(missing_ok=True)  # the empty one that `_open` made
+        if self._is_complete:
+            self._partial.unlink(missing_ok=True)  # the empty file that `_open` made
         else:
-            self.mark(self.done, self.state, complete=True)
-            os.replace(self._beside, self.path)
-        for path in (self._sidecar, _new(self._sidecar)):
+            self.commit(self.done, self.state, complete=True)
+            os.replace(self._partial, self.path)
+        for path in (self._sidecar, _temporary_path(self._sidecar)):
             path.unlink(missing_ok=True)
         self._file.close()
 
     def _close(self):
-        """Lets go of the file, and of a name that nothing stands behind."""
+        """Closes the file and removes it if it has no sidecar."""
         if not self._sidecar.exists():
-            self._beside.unlink(missing_ok=True)  # as long as nobody else can have opened it
-        with contextlib.suppress(OSError):  # a full disk has been named
+            self._partial.unlink(missing_ok=True)  # while the lock is held
+        with contextlib.suppress(OSError):  # the error of a full disk has been reported
             self._file.close()
 
-    def _tell(self):
+    def _print_remedy(self):
         lines = f"{self.done:,} line{'s' * (self.done > 1)}"
-        held = f"{self._beside} holds what the first {lines} gave"
-        print(f"keras-s2s: {held}; --resume goes on from there", file=sys.stderr)
+        content = f"{self._partial} holds the output of the first {lines}"
+        print(f"keras-s2s: {content}; --resume continues from there", file=sys.stderr)
 
 
-def _said(value):
+def _as_json(value):
     return "left out" if value is None else json.dumps(value, ensure_ascii=False)
 
 
@@ -183,14 +186,14 @@ def _size(path):
     return path.stat().st_size if path.exists() else 0
 
 
-def _new(path):
+def _temporary_path(path):
     return path.with_name(path.name + ".new")
 
 
 def _replace(path, content):
-    beside = _new(path)
-    with open(beside, "w", encoding="utf-8") as file:
+    temporary = _temporary_path(path)
+    with open(temporary, "w", encoding="utf-8") as file:
         json.dump(content, file, ensure_ascii=False)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(beside, path)
+    os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""The commands that make a run of other ones: `average` and `update-vocab`."""
+"""The commands `average` and `update-vocab`, which make a run from other runs."""
 
 from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
@@ -9,7 +9,7 @@ __all__ = ["add_commands"]
 
 def add_commands(commands) -> None:
     """Adds `average` and `update-vocab` to the parser's sub-commands."""
-    summary = "make a run of the mean of several checkpoints"
+    summary = "make a run from the mean of several checkpoints"
     parser = add_command(commands, "average", _average, summary)
     parser.add_argument(
         "sources",
@@ -17,12 +17,14 @@ def add_commands(commands) -> None:
         metavar="RUN | CHECKPOINT",
         help="a run, whose checkpoints/ are averaged (see training.keep), or checkpoints",
     )
-    parser.add_argument("--last", type=integer(), metavar="N", help="of a run: how many")
+    parser.add_argument(
+        "--last", type=integer(), metavar="N", help="number of checkpoints of a run"
+    )
     parser.add_argument("--output", required=True, metavar="RUN2", help="the new run directory")
 
-    summary = "make a run with the weights of another and new tokenizers"
+    summary = "make a run with the weights of another run and new tokenizers"
     parser = add_command(commands, "update-vocab", _update_vocabulary, summary)
-    parser.add_argument("run_dir", metavar="RUN", help="the run that lends its weights")
+    parser.add_argument("run_dir", metavar="RUN", help="the run whose weights are taken")
     parser.add_argument("config", metavar="CONFIG", help="a configuration: data, tokenizers")
     parser.add_argument("--output", required=True, metavar="RUN2", help="the new run directory")
     parser.add_argument(

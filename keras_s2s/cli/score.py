@@ -1,4 +1,4 @@
-"""The command `score`: how likely a model holds given targets, and n-best lists scored anew."""
+"""The command `score`: log-probabilities of targets, and rescoring of n-best lists."""
 
 import json
 import math
@@ -6,11 +6,16 @@ import sys
 
 from keras_s2s.cli import rescore
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.formatting import TABS, add_format_options, figure
-from keras_s2s.cli.length_windows import Problems, by_length, fingerprint, stream
-from keras_s2s.cli.model_sources import add_model, open_model
+from keras_s2s.cli.formatting import TABS, add_format_options, shortest_float
+from keras_s2s.cli.length_windows import (
+    RowErrors,
+    fingerprint,
+    process_windows,
+    run_in_length_batches,
+)
+from keras_s2s.cli.model_sources import add_model_arguments, open_model
 from keras_s2s.cli.resumable_output import open_output
-from keras_s2s.cli.text_streams import one_line, read_once
+from keras_s2s.cli.text_streams import is_read_once, on_one_line
 from keras_s2s.cli.translate import add_files
 from keras_s2s.config import Corpus
 from keras_s2s.errors import UserError
@@ -18,18 +23,18 @@ from keras_s2s.errors import UserError
 __all__ = ["add_commands"]
 
 COLUMNS = (
-    "tsv: columns line, log_prob, tokens (how many, the end included) at the level sequence,"
-    " otherwise line, place, log_prob, word or token; default: text, for --nbest json"
+    "tsv: columns line, log_prob, tokens (their number, the end included) at the level sequence,"
+    " otherwise line, position, log_prob, word or token; default: text, for --nbest json"
 )
 
 
 def add_commands(commands) -> None:
     """Adds `score` to the parser's sub-commands."""
-    parser = add_command(commands, "score", _score, "score given targets, or n-best lists anew")
-    add_model(parser)
+    parser = add_command(commands, "score", _score, "score targets, or rescore n-best lists")
+    add_model_arguments(parser)
     group = parser.add_argument_group("input", "--source and --target, --pairs or --nbest")
     group.add_argument("--source", metavar="FILE", help="sources, one a line")
-    group.add_argument("--target", metavar="FILE", help="their targets")
+    group.add_argument("--target", metavar="FILE", help="targets, one a line")
     group.add_argument(
         "--pairs", metavar="FILE", help="or both: source, tab, target a line; or .jsonl"
     )
@@ -41,43 +46,44 @@ def add_commands(commands) -> None:
         "--level",
         choices=("sequence", "word", "token"),
         default="sequence",
-        help="text, tsv: what has a log-probability (default: sequence); JSON has all",
+        help="text, tsv: the units that get a log-probability (default: sequence); JSON has all",
     )
 
 
 def _score(arguments):
     arguments.format = arguments.format or ("json" if arguments.nbest else "text")
-    kind = rescore.Rescoring if arguments.nbest else Scoring
-    open_rows, paths = kind.source(arguments)
-    found = None if any(map(read_once, paths)) else fingerprint(open_rows())
+    job_class = rescore.RescoreJob if arguments.nbest else ScoreJob
+    open_rows, paths = job_class.source(arguments)
+    content = None if any(map(is_read_once, paths)) else fingerprint(open_rows())
     with open_model(arguments) as model:
-        work = kind(model, arguments)
-        made_of = found and {"input": found, "model": model.identity(), **work.made_of()}
-        with open_output(arguments.output, made_of, arguments.resume) as output:
-            total = found and found["lines"]
-            stream(open_rows(), output, paths[0], work, arguments.window, total)
-    work.report()
-    work.problems.complain()
+        job = job_class(model, arguments)
+        provenance = content and {"input": content, "model": model.identity(), **job.provenance()}
+        with open_output(arguments.output, provenance, arguments.resume) as output:
+            total = content and content["lines"]
+            process_windows(open_rows(), output, paths[0], job, arguments.window, total)
+    job.report()
+    job.row_errors.raise_if_any()
 
 
-class Scoring:
-    """Pairs -> lines of log-probabilities; what `windows.stream` calls."""
+class ScoreJob:
+    """Job of `process_windows` that scores pairs."""
 
     name = "score"
 
     def __init__(self, model, arguments):
         self.model, self.arguments = model, arguments
         self.state = {"log_prob": 0.0, "tokens": 0, "pairs": 0}
-        self.problems = Problems(self.state)
+        self.row_errors = RowErrors(self.state)
 
     @staticmethod
     def source(arguments):
-        """What opens the rows, and the files that they come from."""
+        """Returns a function that yields the rows, and the paths of their files."""
         names = ("source", "target", "pairs")
-        given = {name: getattr(arguments, name) for name in names}
-        if bool(given["pairs"]) == bool(given["source"]) or bool(given["source"]) != bool(
-            given["target"]
-        ):
+        files = {name: getattr(arguments, name) for name in names}
+        has_pairs, has_source, has_target = (
+            bool(files[name]) for name in ("pairs", "source", "target")
+        )
+        if has_pairs == has_source or has_source != has_target:
             raise UserError("expected --source and --target, or --pairs alone, or --nbest alone")
 
         def rows():
@@ -86,54 +92,56 @@ class Scoring:
             import_tensorflow()
             from keras_s2s.data import read_pairs
 
-            return read_pairs(Corpus(**given))
+            return read_pairs(Corpus(**files))
 
-        return rows, [path for path in given.values() if path]
+        return rows, [path for path in files.values() if path]
 
-    def made_of(self):
-        """The options that decide what the output holds."""
+    def provenance(self) -> dict:
+        """The options that determine the output."""
         return {
             name: getattr(self.arguments, name)
             for name in ("format", "level", "batch_size", "window")
         }
 
     def lines(self, rows, first, done):
-        """Lines for rows of (source, target)."""
+        """Yields lines for rows of (source, target)."""
         lengths = [max(map(len, row)) for row in rows]
-        found, errors = by_length(self._ask, rows, lengths, self.arguments.batch_size, done)
-        for place, (row, score) in enumerate(zip(rows, found, strict=True)):
-            number, problem = first + place + 1, errors.get(place, "")
-            if problem:
-                self.problems.add(f"line {number}", problem)
+        scores, errors = run_in_length_batches(
+            self._score, rows, lengths, self.arguments.batch_size, done
+        )
+        for i, (row, score) in enumerate(zip(rows, scores, strict=True)):
+            number, error = first + i + 1, errors.get(i, "")
+            if error:
+                self.row_errors.add(f"line {number}", error)
             else:
                 self.state["log_prob"] += score.log_prob
                 self.state["tokens"] += len(score.tokens)
                 self.state["pairs"] += 1
-            yield from _render(number, row, None if problem else score, self.arguments, problem)
+            yield from _format(number, row, None if error else score, self.arguments, error)
 
-    def _ask(self, rows):
+    def _score(self, rows):
         return self.model.score([row[0] for row in rows], targets=[row[1] for row in rows])
 
     def report(self):
-        """Says the perplexity of all pairs on the standard error."""
-        tokens, pairs, sum_ = (self.state[name] for name in ("tokens", "pairs", "log_prob"))
+        """Prints the perplexity of all pairs on the standard error."""
+        tokens, pairs, log_prob = (self.state[name] for name in ("tokens", "pairs", "log_prob"))
         if tokens:
             try:
-                perplexity = f"{math.exp(-sum_ / tokens):.4f}"
+                perplexity = f"{math.exp(-log_prob / tokens):.4f}"
             except OverflowError:
                 perplexity = "infinite"
             print(
-                f"perplexity {perplexity} a token: {tokens:,} tokens (ends included) of"
-                f" {pairs:,} pairs, log-probability {sum_:.4f}",
+                f"perplexity {perplexity} per token: {tokens:,} tokens (ends included) of"
+                f" {pairs:,} pairs, log-probability {log_prob:.4f}",
                 file=sys.stderr,
             )
 
 
-def _render(number, row, score, arguments, problem):
-    """The lines for one pair."""
+def _format(number, row, score, arguments, error):
+    """Yields the lines for one pair."""
     if arguments.format == "json":
-        found = {"source": row[0], "target": row[1]}
-        yield json.dumps(found | _as_dict(score, problem), ensure_ascii=False)
+        pair = {"source": row[0], "target": row[1]}
+        yield json.dumps(pair | _as_dict(score, error), ensure_ascii=False)
     elif score is None:
         yield from () if arguments.format == "tsv" else [""]
     elif arguments.level == "sequence":
@@ -141,9 +149,9 @@ def _render(number, row, score, arguments, problem):
         yield tsv if arguments.format == "tsv" else f"{score.log_prob:.4f}"
     else:
         items = _items(score, arguments.level)
-        cells = [f"{log_prob:.4f}\t{one_line(item, TABS)}" for item, log_prob in items]
+        cells = [f"{log_prob:.4f}\t{on_one_line(item, TABS)}" for item, log_prob in items]
         if arguments.format == "tsv":
-            yield from (f"{number}\t{place}\t{cell}" for place, cell in enumerate(cells, 1))
+            yield from (f"{number}\t{position}\t{cell}" for position, cell in enumerate(cells, 1))
         else:
             yield "\t".join(cells)
 
@@ -154,13 +162,13 @@ def _items(score, level):
     return zip(score.tokens, score.token_log_probs, strict=True)
 
 
-def _as_dict(score, problem):
+def _as_dict(score, error):
     if score is None:
-        return {"error": problem}
+        return {"error": error}
     return {
-        "log_prob": figure(score.log_prob),
+        "log_prob": shortest_float(score.log_prob),
         "tokens": list(score.tokens),
-        "token_log_probs": [figure(x) for x in score.token_log_probs],
+        "token_log_probs": [shortest_float(x) for x in score.token_log_probs],
         "words": list(score.words),
-        "word_log_probs": [figure(x) for x in score.word_log_probs],
+        "word_log_probs": [shortest_float(x) for x in score.word_log_probs],
     }

@@ -1,35 +1,37 @@
-"""The three standard streams, of which a caller may have closed any."""
+"""Standard streams that the caller may have closed."""
 
 import os
 import sys
+from typing import TextIO
 
 from keras_s2s.errors import UserError
 
-__all__ = ["open_stream", "reserve"]
+__all__ = ["open_stream", "reserve_standard_streams"]
 
 
-def reserve() -> None:
-    """Keeps the numbers of closed streams, lest a file that is opened later stands for one.
+def reserve_standard_streams() -> None:
+    """Opens the null device for every closed standard stream.
 
-    What would be said on a closed standard error goes nowhere.
+    Otherwise a file opened later would get the number of the closed stream and receive its
+    output.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  as long as the process
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  open until the process ends
 
 
-def open_stream(name: str):
-    """`sys.stdin` or `sys.stdout`.
+def open_stream(name: str) -> TextIO:
+    """Returns `sys.stdin` or `sys.stdout`.
 
     Raises:
-        UserError: it is closed.
+        UserError: if the stream is closed.
     """
     stream = getattr(sys, name)
     if stream is None:
-        what = {"stdin": "standard input", "stdout": "standard output"}[name]
-        raise UserError(f"{what}: expected an open one, came a closed one")
+        description = {"stdin": "standard input", "stdout": "standard output"}[name]
+        raise UserError(f"{description}: expected an open stream, got a closed one")
     return stream

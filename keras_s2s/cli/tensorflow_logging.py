@@ -1,4 +1,4 @@
-"""TensorFlow without the lines that it logs before anyone can ask it not to."""
+"""Import of TensorFlow without its start-up log lines."""
 
 import os
 
@@ -10,26 +10,26 @@ LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and starts its devices with the standard error turned away.
+    """Imports TensorFlow and initializes its devices with the standard error silenced.
 
-    What it logs then (the processor's features, a driver that is not there) comes before it reads
-    `TF_CPP_MIN_LOG_LEVEL`. Errors are raised as ever. Whoever sets that variable sees everything.
+    TensorFlow logs processor features and missing drivers before it reads
+    `TF_CPP_MIN_LOG_LEVEL`. Errors are raised as usual. Set that variable to see all log lines.
 
     Raises:
-        UserError: the environment asks Keras for another backend.
+        UserError: if the environment selects another Keras backend.
     """
     choose_backend()
     if LEVEL in os.environ:
         return
     os.environ[LEVEL] = "2"
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         import tensorflow as tf
 
-        # the first transposition of an int64 complains about processors without AVX-512
+        # the first transpose of an int64 tensor logs a warning on processors without AVX-512
         tf.transpose(tf.constant([[1]], tf.int64))
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)

@@ -1,8 +1,9 @@
-"""Lines in and out of a command: files or the standard streams, one line out for one line in."""
+"""Input and output lines of commands: files or the standard streams."""
 
 import contextlib
 import itertools
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from keras_s2s.cli.standard_streams import open_stream
@@ -11,27 +12,30 @@ from keras_s2s.config import is_frames
 from keras_s2s.errors import UserError
 
 __all__ = [
-    "Output",
-    "aligned",
-    "at_a_time",
+    "LineOutput",
+    "adding_file_name",
+    "aligned_lines",
+    "chunk_size",
     "chunks",
+    "is_read_once",
     "is_stream",
-    "naming_file",
-    "one_line",
-    "read_once",
+    "on_one_line",
     "source_lines",
 ]
 
-_END = object()  # behind the last line
+_END = object()  # returned after the last line
 
 
-def source_lines(path):
-    """The lines of a file (`-`: the standard input) without their ends, one at a time.
+def source_lines(path: str) -> Iterator:
+    """Yields the lines of a file without their line ends.
 
-    Those of a file of frames are float32 arrays [S, F].
+    A file of features yields float32 arrays [S, F] instead.
+
+    Args:
+        path: a path, or `-` for the standard input.
 
     Raises:
-        UserError: the file is missing or a line is not UTF-8; names file and line.
+        UserError: if the file is missing or a line is not UTF-8; names file and line.
     """
     if path == "-":
         return _standard_input()
@@ -46,19 +50,19 @@ def _standard_input():
         try:
             text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError as error:
-            came = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
-            raise UserError(f"standard input:{number}: expected UTF-8, came {came}") from None
+            byte = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
+            raise UserError(f"standard input:{number}: expected UTF-8, got {byte}") from None
         yield text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}") if number == 1 else text
 
 
-def aligned(paths):
-    """Tuples of the lines of one number of several files; None where a path is None.
+def aligned_lines(paths: Sequence) -> Iterator[tuple]:
+    """Yields tuples of the lines with the same number of several files.
 
     Args:
-        paths: of files, `-` for the standard input; or lists of lines.
+        paths: list of paths (`-` for the standard input) or lists of lines. None yields None.
 
     Raises:
-        UserError: as `source_lines`, and when the files have different numbers of lines.
+        UserError: as `source_lines`, and if the files have different numbers of lines.
     """
     files = [_opened(path) for path in paths]
     for number in itertools.count(1):
@@ -69,7 +73,7 @@ def aligned(paths):
         if ended:
             longer = next(path for path in paths if path and path not in ended)
             raise UserError(
-                f"{_name(ended[0])}: expected as many lines as {_name(longer)}, came {number - 1}"
+                f"{_name(ended[0])}: expected as many lines as {_name(longer)}, got {number - 1}"
             )
         yield row
 
@@ -84,37 +88,37 @@ def _name(path):
     return "standard input" if path == "-" else path
 
 
-def is_stream(path) -> bool:
-    """Whether the path is a pipe or a device: read once, and written to rather than replaced."""
+def is_stream(path: str | Path) -> bool:
+    """Whether the path is a pipe or a device, which is written to and not replaced."""
     path = Path(path)
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def read_once(path) -> bool:
-    """Whether what the path gives is gone once it was read."""
+def is_read_once(path: str | Path) -> bool:
+    """Whether the content of the path can be read only once."""
     return path == "-" or is_stream(path)
 
 
-def at_a_time(path, size: int) -> int:
-    """How many lines to take together: `size`, but one where a person is typing them."""
+def chunk_size(path: str | Sequence, size: int) -> int:
+    """Returns how many lines to process together: `size`, or 1 for input from a terminal."""
     return 1 if path == "-" and open_stream("stdin").isatty() else size
 
 
-def chunks(lines, size):
-    """Lists of `size` items, the last one shorter."""
+def chunks(lines: Iterable, size: int) -> Iterator[list]:
+    """Yields lists of `size` items; the last one may be shorter."""
     iterator = iter(lines)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk
 
 
-def one_line(text: str, separators: str = "\r\n") -> str:
-    """The text with blanks for `separators`, so that lines out stay as many as lines in."""
+def on_one_line(text: str, separators: str = "\r\n") -> str:
+    """Replaces `separators` by spaces, so that every input line gives one output line."""
     return text.translate(dict.fromkeys(map(ord, separators), " "))
 
 
 @contextlib.contextmanager
-def naming_file(path):
-    """Gives an OSError the file's name, if there is one: a full disk does not say which it was."""
+def adding_file_name(path: str | Path | None) -> Iterator[None]:
+    """Adds the name of the file to an OSError, which the error of a full disk lacks."""
     try:
         yield
     except OSError as error:
@@ -123,18 +127,19 @@ def naming_file(path):
         raise
 
 
-class Output(contextlib.AbstractContextManager):
-    """Where a command's lines go: the standard output, or a file that appears when all is well.
-
-    Attributes:
-        done, state: of work that was done before, none; see `partial.Partial`.
+class LineOutput(contextlib.AbstractContextManager):
+    """Output lines of a command, written to the standard output or to a file.
 
     Args:
-        path: a file, written beside and renamed at the end; a pipe or device, written to as it
-            goes; None or `-` for the standard output.
+        path: a file, which is written under a temporary name and renamed at the end; a pipe or
+            device, which is written to directly; None or `-` for the standard output.
+
+    Attributes:
+        done: number of input lines that are finished.
+        state: dict of values to keep with them; see `ResumableOutput`.
 
     Raises:
-        UserError: the file cannot be written, or its folder is not there.
+        UserError: if the file cannot be written or its folder does not exist.
     """
 
     done = 0
@@ -142,50 +147,50 @@ class Output(contextlib.AbstractContextManager):
     def __init__(self, path=None):
         self.state = {}
         self.path = None if path in (None, "-") else Path(path)
-        self._beside = None
+        self._temporary = None
         if self.path is None:
             self._file = open_stream("stdout")
             self._file.reconfigure(encoding="utf-8")
         elif not self.path.parent.is_dir():
             raise UserError(f"--output {path}: expected a folder that exists")
         elif self.path.is_dir():
-            raise UserError(f"--output {path}: expected a file, came a folder")
+            raise UserError(f"--output {path}: expected a file, got a folder")
         else:
             self._file = self._open()
 
     def _open(self):
-        place = self.path
-        if not is_stream(place):
-            self.path = Path(os.path.realpath(place))  # of a link, the file that it stands for
-            place = self._beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
+        path = self.path
+        if not is_stream(path):
+            self.path = Path(os.path.realpath(path))  # the target of a symbolic link
+            path = self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
         try:
-            return place.open("w", encoding="utf-8", newline="\n")
+            return path.open("w", encoding="utf-8", newline="\n")
         except OSError as error:
             raise UserError(f"--output {self.path}: {error.strerror}") from None
 
     def write(self, line: str) -> None:
-        """Adds one line."""
-        with self._named():
+        """Writes one line."""
+        with self._with_file_name():
             self._file.write(line + "\n")
 
-    def mark(self, done: int, state: dict) -> None:
-        """Lets a reader of the standard output see what is there; `done` lines of input are."""
-        with self._named():
+    def commit(self, done: int, state: dict) -> None:
+        """Flushes the output of the first `done` input lines."""
+        with self._with_file_name():
             self._file.flush()
         self.done, self.state = done, state
 
-    def _named(self):
-        return naming_file(self.path)
+    def _with_file_name(self):
+        return adding_file_name(self.path)
 
     def __exit__(self, failed, error, trace):
         if self.path is None:
             self._file.flush()
             return
         try:
-            with self._named():
+            with self._with_file_name():
                 self._file.close()
-                if failed is None and self._beside:
-                    os.replace(self._beside, self.path)
+                if failed is None and self._temporary:
+                    os.replace(self._temporary, self.path)
         finally:
-            if self._beside:
-                self._beside.unlink(missing_ok=True)
+            if self._temporary:
+                self._temporary.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
-"""The command that makes a run: `train`."""
+"""The command `train`."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -14,17 +15,17 @@ __all__ = ["add_commands", "add_config", "read_config"]
 
 def add_commands(commands) -> None:
     """Adds `train` to the parser's sub-commands."""
-    summary = "train a model; again: go on from the last checkpoint"
+    summary = "train a model; run again to continue from the last checkpoint"
     parser = add_command(commands, "train", _train, summary)
-    parser.add_argument("--json", action="store_true", help="print the last figures")
-    either = parser.add_mutually_exclusive_group()
-    either.add_argument("--dry-run", action="store_true", help="check everything, write nothing")
-    either.add_argument("--profile", action="store_true", help="trace some updates into logs/")
+    parser.add_argument("--json", action="store_true", help="print the final metrics as JSON")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--dry-run", action="store_true", help="check everything, write nothing")
+    modes.add_argument("--profile", action="store_true", help="trace some updates into logs/")
     add_config(parser)
 
 
 def add_config(parser) -> None:
-    """Adds the words that `read_config` reads."""
+    """Adds the arguments that `read_config` reads."""
     parser.add_argument("config", metavar="CONFIG", help="a configuration file (YAML)")
     parser.add_argument(
         "--run-dir", metavar="DIR", help="default: runs/ and the configuration's name"
@@ -34,16 +35,16 @@ def add_config(parser) -> None:
         nargs="*",
         default=[],
         metavar="section.key=value",
-        help="a key set over the file's, such as training.updates=100",
+        help="override a key of the file, such as training.updates=100",
     )
 
 
-def read_config(arguments):
-    """The configuration and the run directory that a command line names."""
+def read_config(arguments: argparse.Namespace) -> tuple[Config, Path]:
+    """Returns the configuration and the run directory of parsed arguments."""
     config = Config.load(arguments.config, arguments.overrides)
     run_dir = Path(arguments.run_dir or Path("runs") / Path(arguments.config).stem)
     if run_dir.exists() and not run_dir.is_dir():
-        raise UserError(f"{run_dir}: expected a run directory, came a file")
+        raise UserError(f"{run_dir}: expected a run directory, got a file")
     return config, run_dir
 
 
@@ -61,7 +62,7 @@ def _train(arguments):
 
 
 def _exporter(config):
-    """What `train` calls to publish RUN/best as RUN/export/STEP, the oldest ones going."""
+    """Returns the callback that exports RUN/best to RUN/export/STEP and deletes old exports."""
 
     def export(run_dir, step):
         from tqdm import tqdm
@@ -73,6 +74,6 @@ def _exporter(config):
             return
         path = export_saved_model(run_dir, directory, version=step)
         keep_newest(directory, config.export.keep)
-        tqdm.write(f"exported {path}", file=sys.stderr)  # above the bar, when there is one
+        tqdm.write(f"exported {path}", file=sys.stderr)  # above the progress bar
 
     return export

@@ -1,15 +1,15 @@
-"""The command `translate`, and the work that it and `predict` have in common."""
+"""The command `translate`, and the job that it shares with `predict`."""
 
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.formatting import add_output_options, render
+from keras_s2s.cli.formatting import add_output_options, format_hypotheses
 from keras_s2s.cli.length_windows import (
-    Problems,
+    RowErrors,
     add_window_options,
-    by_length,
     fingerprint,
-    stream,
+    process_windows,
+    run_in_length_batches,
 )
-from keras_s2s.cli.model_sources import add_model, open_model
+from keras_s2s.cli.model_sources import add_model_arguments, open_model
 from keras_s2s.cli.option_flags import (
     add_line_options,
     add_sampling_options,
@@ -17,55 +17,55 @@ from keras_s2s.cli.option_flags import (
     search_options,
 )
 from keras_s2s.cli.resumable_output import open_output
-from keras_s2s.cli.text_streams import aligned, read_once
+from keras_s2s.cli.text_streams import aligned_lines, is_read_once
 from keras_s2s.errors import UserError
 
-__all__ = ["Search", "add_commands", "add_files", "add_options", "line_files"]
+__all__ = ["TranslateJob", "add_commands", "add_files", "add_options", "input_files"]
 
 INT32 = 2**31
 
 
 def add_commands(commands) -> None:
     """Adds `translate` to the parser's sub-commands."""
-    parser = add_command(commands, "translate", _translate, "translate lines, or draw targets")
-    add_model(parser)
+    parser = add_command(commands, "translate", _translate, "translate lines, or sample targets")
+    add_model_arguments(parser)
     parser.add_argument(
         "--input",
         default="-",
         metavar="FILE",
-        help="one text a line, plain or .gz; - (default) is the standard input; or frames, .npz or"
-        " .tfrecord",
+        help="one text a line, plain or .gz; - (default) is the standard input; or features, .npz"
+        " or .tfrecord",
     )
     add_files(parser)
     add_options(parser)
 
 
 def add_files(parser) -> None:
-    """Adds `--output`, and how its lines are taken."""
+    """Adds `--output` and the options of windows and batches."""
     parser.add_argument(
         "--output",
         default="-",
         metavar="FILE",
-        help="a file that appears at the end, FILE.partial till then; - (default) is the"
+        help="a file that appears at the end, FILE.partial until then; - (default) is the"
         " standard output",
     )
     add_window_options(parser)
 
 
 def add_options(parser) -> None:
-    """Adds what a search or a draw is asked for, and what comes out."""
+    """Adds the options of search, sampling and output."""
     add_output_options(parser)
     add_search_options(parser)
     add_line_options(parser)
     add_sampling_options(parser)
 
 
-class Search:
-    """Texts -> lines of hypotheses; what `windows.stream` calls.
+class TranslateJob:
+    """Job of `process_windows` that translates texts.
 
     Args:
-        model: what `open_model` gives.
-        arguments: with what `add_options` and `add_batch_option` made.
+        model: a model of `open_model`.
+        arguments: parsed arguments of `add_options` and `add_batch_option`.
     """
 
     name = "translate"
@@ -73,44 +73,46 @@ class Search:
     def __init__(self, model, arguments):
         self.model, self.arguments, self.state = model, arguments, {}
         self.options = search_options(arguments)
-        self.problems = Problems(self.state)
+        self.row_errors = RowErrors(self.state)
 
     def lines(self, rows, first, done):
-        """Lines for rows of (text, its constraints or None, its prefix or None)."""
+        """Yields lines for rows of (text, its constraints or None, its prefix or None)."""
         items = list(enumerate(rows, first))
         lengths = [len(row[0]) for row in rows]
-        found, errors = by_length(self._ask, items, lengths, self.arguments.batch_size, done)
+        results, errors = run_in_length_batches(
+            self._decode, items, lengths, self.arguments.batch_size, done
+        )
         if not first:
-            self._blame_options(errors, len(items))
-        for place, (number, row) in enumerate(items):
-            problem = errors.get(place, "")
-            if problem:
-                self.problems.add(f"line {number + 1}", problem)
-            yield from render(number + 1, row[0], found[place] or [], self.arguments, problem)
+            self._raise_common_error(errors, len(items))
+        for i, (number, row) in enumerate(items):
+            error, hypotheses = errors.get(i, ""), results[i] or []
+            if error:
+                self.row_errors.add(f"line {number + 1}", error)
+            yield from format_hypotheses(number + 1, row[0], hypotheses, self.arguments, error)
 
-    def _ask(self, items):
-        options = self.options | self._by_line(items)
-        ask = self.model.sample if self.arguments.sample else self.model.translate
-        wanted = self.arguments.alignment != "none"
-        return ask([row[0] for _, row in items], alignment=wanted, **options)
+    def _decode(self, items):
+        options = self.options | self._line_options(items)
+        decode = self.model.sample if self.arguments.sample else self.model.translate
+        alignment = self.arguments.alignment != "none"
+        return decode([row[0] for _, row in items], alignment=alignment, **options)
 
-    def _by_line(self, items):
+    def _line_options(self, items):
         """Options with a value for each line."""
-        given = {}
+        options = {}
         if self.arguments.sample:
             seed = self.options.get("seed", 0)
-            given["seed"] = [(seed + number + INT32) % (2 * INT32) - INT32 for number, _ in items]
+            options["seed"] = [(seed + number + INT32) % (2 * INT32) - INT32 for number, _ in items]
         if self.arguments.constraints_file:
-            general = self.options.get("constraints", "").split("\n")
-            given["constraints"] = [
-                [text for text in (*general, *row[1].split("\t")) if text] for _, row in items
+            common = self.options.get("constraints", "").split("\n")
+            options["constraints"] = [
+                [text for text in (*common, *row[1].split("\t")) if text] for _, row in items
             ]
         if self.arguments.prefix_file:
-            given["target_prefix"] = [row[2] for _, row in items]
-        return given
+            options["target_prefix"] = [row[2] for _, row in items]
+        return options
 
-    def _blame_options(self, errors, count):
-        """Ends the command where every line is refused for what was asked of all of them."""
+    def _raise_common_error(self, errors, count):
+        """Raises the error at once if all lines fail for an option that is common to them."""
         messages = {message for message in errors.values() if not message.startswith("text")}
         if len(errors) == count and len(messages) == 1 and not self._has_files():
             raise UserError(messages.pop())
@@ -119,33 +121,35 @@ class Search:
         return self.arguments.constraints_file or self.arguments.prefix_file
 
 
-def line_files(arguments) -> list:
-    """The files of the rows that `Search` takes, None for those that were not given."""
+def input_files(arguments) -> list:
+    """The paths of the columns of `TranslateJob` rows; None for files that are not used."""
     return [arguments.input, arguments.constraints_file, arguments.prefix_file]
 
 
-def survey(paths):
-    """What files of input hold, known before the model loads; None where one is read but once."""
-    if any(path and read_once(path) for path in paths):
+def fingerprint_inputs(paths):
+    """Fingerprint of the input files; None if one of them can be read only once."""
+    if any(path and is_read_once(path) for path in paths):
         return None
-    return fingerprint(aligned(paths))
+    return fingerprint(aligned_lines(paths))
 
 
 def _translate(arguments):
     options = search_options(arguments)
-    paths = line_files(arguments)
-    found = survey(paths)
+    paths = input_files(arguments)
+    content = fingerprint_inputs(paths)
     with open_model(arguments) as model:
-        work = Search(model, arguments)
-        made_of = found and _made_of(arguments, options, found, model)
-        with open_output(arguments.output, made_of, arguments.resume) as output:
-            total = found and found["lines"]
-            stream(aligned(paths), output, arguments.input, work, arguments.window, total)
-    work.problems.complain()
+        job = TranslateJob(model, arguments)
+        provenance = content and _provenance(arguments, options, content, model)
+        with open_output(arguments.output, provenance, arguments.resume) as output:
+            total = content and content["lines"]
+            process_windows(
+                aligned_lines(paths), output, arguments.input, job, arguments.window, total
+            )
+    job.row_errors.raise_if_any()
 
 
-def _made_of(arguments, options, found, model):
-    """What decides what the output holds: batches too, in whose last digits scores may differ."""
+def _provenance(arguments, options, content, model):
+    """Everything that determines the output; batch sizes change the last digits of scores."""
     names = ("format", "scores", "with_tokens", "alignment", "sample", "batch_size", "window")
-    kept = {name: getattr(arguments, name) for name in names}
-    return {"input": found, "model": model.identity(), **kept, **options}
+    values = {name: getattr(arguments, name) for name in names}
+    return {"input": content, "model": model.identity(), **values, **options}

@@ -1,4 +1,4 @@
-"""The commands about what a model is: `verify` and `inspect`."""
+"""The commands `verify_models` and `inspect`."""
 
 import contextlib
 import itertools
@@ -6,27 +6,34 @@ import json
 from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.model_sources import EDGE, SCHEME, add_timeout, is_export, naming, served_client
+from keras_s2s.cli.model_sources import (
+    LITERT_SUFFIX,
+    SCHEME,
+    add_timeout_option,
+    is_export,
+    make_client,
+    serving_errors_as_user_errors,
+)
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.cli.text_streams import Output
+from keras_s2s.cli.text_streams import LineOutput
 from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 
-MOST_LINES = 100
-EDGE_SIGNATURES = ("serving_default", "translate", "score")  # what a LiteRT file has
+MAX_LINES = 100
+LITERT_SIGNATURES = ("serving_default", "translate", "score")
 KINDS = "a run, a SavedModel's directory or base path, FILE.tflite, or grpc://HOST:PORT/NAME"
 
 
 def add_commands(commands) -> None:
-    """Adds `verify` and `inspect` to the parser's sub-commands."""
+    """Adds `verify_models` and `inspect` to the parser's sub-commands."""
     parser = add_command(commands, "verify", _verify, "check that models give the same answers")
     parser.add_argument("models", nargs="+", metavar="MODEL", help=KINDS)
     parser.add_argument(
-        "--input", metavar="FILE", help=f"further texts to ask, one a line (the first {MOST_LINES})"
+        "--input", metavar="FILE", help=f"further source texts, one a line (the first {MAX_LINES})"
     )
-    add_timeout(parser)
+    add_timeout_option(parser)
     add_checkpoint_option(parser)
 
     parser = add_command(commands, "inspect", _inspect, "show what a run or an export holds")
@@ -38,68 +45,73 @@ def add_commands(commands) -> None:
 def _verify(arguments):
     names = arguments.models
     if len(set(names)) < max(2, len(names)):
-        raise UserError(f"MODEL: expected two or more different ones, came {' '.join(names)}")
+        raise UserError(f"MODEL: expected two or more different models, got {' '.join(names)}")
     import_tensorflow()
     from keras_s2s.export.verification.model_comparison import verify_models
 
     with contextlib.ExitStack() as stack:
-        models, materials = {}, []
+        models, corpora = {}, []
         for name in names:
-            answers, material = _opened(name, arguments, stack)
-            models[name] = answers
-            materials += [material] if material else []
-        only = EDGE_SIGNATURES if any(name.endswith(EDGE) for name in names) else None
-        count = verify_models(models, _material(materials, arguments.input), only)
+            models[name], corpus = _open(name, arguments, stack)
+            corpora += [corpus] if corpus else []
+        signatures = (
+            LITERT_SIGNATURES if any(name.endswith(LITERT_SUFFIX) for name in names) else None
+        )
+        count = verify_models(models, _request_corpus(corpora, arguments.input), signatures)
     print(f"{' = '.join(names)}: {count} requests, all answers equal")
 
 
-def _opened(name, arguments, stack):
-    """The function that `verify_models` takes for a model, and its request corpus or None."""
-    from keras_s2s.export.verification import model_comparison, request_corpus, request_runner
+def _open(name, arguments, stack):
+    """Returns a function of requests, and the model's own request corpus or None."""
+    from keras_s2s.export.saved_model import verification
+    from keras_s2s.export.verification import model_comparison, request_corpus
 
     if name.startswith(SCHEME):
-        client = stack.enter_context(served_client(name, arguments.timeout))
-        return _by_calls(client), None
-    if name.endswith(EDGE):
+        client = stack.enter_context(make_client(name, arguments.timeout))
+        return _predict_with(client), None
+    if name.endswith(LITERT_SUFFIX):
         from keras_s2s.serving import EdgeTranslator
 
-        with naming():
+        with serving_errors_as_user_errors():
             model = EdgeTranslator(name)
-        return _by_calls(model), None
+        return _predict_with(model), None
     if is_export(Path(name)):
         from keras_s2s.serving.server.version_directories import find_version
 
-        with naming():
+        with serving_errors_as_user_errors():
             path, _ = find_version(name)
         return model_comparison.session_runner(path), model_comparison.load_export_corpus(path)
     from keras_s2s.translator import load_run
 
     translator = load_run(name, arguments.checkpoint)
-    pairs = request_corpus.load_validation_pairs(name)
-    corpus = request_corpus.build_corpus(translator, pairs)
-    return lambda requests: request_runner.run_requests(translator, requests), corpus
+    corpus = request_corpus.build_corpus(translator, request_corpus.load_validation_pairs(name))
+
+    def predict(requests):
+        return [verification.run_request(translator, request) for request in requests]
+
+    return predict, corpus
 
 
-def _by_calls(client):
-    def answers(asked):
-        with naming():
+def _predict_with(client):
+    def predict(requests):
+        with serving_errors_as_user_errors():
             return [
-                client.predict(probe.signature, probe.inputs, outputs=probe.outputs)
-                for probe in asked
+                client.predict(request.signature, request.inputs, outputs=request.outputs)
+                for request in requests
             ]
 
-    return answers
+    return predict
 
 
-def _material(found, path):
-    """What to ask: what the first model has, and the lines of a file."""
+def _request_corpus(corpora, path):
+    """The request corpus of the first model, with the lines of a file."""
     from keras_s2s.export.verification.probe_requests import RequestCorpus
 
-    base = found[0] if found else RequestCorpus(("a",), ("a",), ())
+    base = corpora[0] if corpora else RequestCorpus(("a",), ("a",), ())
     if path is None:
         return base
     with open(path, "rb") as file:
-        lines = [line.rstrip(b"\r\n") for line in itertools.islice(file, MOST_LINES)]
+        lines = [line.rstrip(b"\r\n") for line in itertools.islice(file, MAX_LINES)]
     return RequestCorpus((*base.texts, *lines), base.targets, base.tokens)
 
 
@@ -110,30 +122,35 @@ def _inspect(arguments):
     if is_export(Path(arguments.path)):
         from keras_s2s.serving.server.version_directories import find_version
 
-        with naming():
-            found = describe_export(find_version(arguments.path)[0])
+        with serving_errors_as_user_errors():
+            description = describe_export(find_version(arguments.path)[0])
     else:
-        found = describe_run(arguments.path, arguments.checkpoint)
-    with Output() as output:
+        description = describe_run(arguments.path, arguments.checkpoint)
+    with LineOutput() as output:
         if arguments.json:
-            output.write(json.dumps(found, ensure_ascii=False))
+            output.write(json.dumps(description, ensure_ascii=False))
         else:
-            for line in _lines(found):
+            for line in _lines(description):
                 output.write(line)
 
 
-def _lines(found):
-    """What was found as text."""
+def _lines(description):
+    """Yields a description as lines of text."""
     from keras_s2s.export.model_card import flatten_values
 
-    yield f"{found['path']}: {found['kind']}, {sum(found['files'].values()):,} bytes"
-    yield from ("", "files", *_columns([(f"{n:,}", name) for name, n in found["files"].items()]))
-    for name, signature in found.get("signatures", {}).items():
-        rows = [("takes", *_tensor(*one)) for one in signature["inputs"].items()]
-        rows += [("gives", *_tensor(*one)) for one in signature["outputs"].items()]
+    size = sum(description["files"].values())
+    yield f"{description['path']}: {description['kind']}, {size:,} bytes"
+    yield from (
+        "",
+        "files",
+        *_columns([(f"{n:,}", name) for name, n in description["files"].items()]),
+    )
+    for name, signature in description.get("signatures", {}).items():
+        rows = [("takes", *_tensor(*item)) for item in signature["inputs"].items()]
+        rows += [("gives", *_tensor(*item)) for item in signature["outputs"].items()]
         yield from ("", f"signature {name}", *_columns(rows))
-    for title in ("operations", *found["card"]):
-        values = found["card"].get(title, found.get(title))
+    for title in ("operations", *description["card"]):
+        values = description["card"].get(title, description.get(title))
         if isinstance(values, dict) and values:
             yield from ("", title, *_columns(list(flatten_values(values))))
         elif values not in (None, {}):
@@ -147,7 +164,7 @@ def _tensor(name, field):
 
 
 def _columns(rows):
-    """Lines of cells under each other; the last of a row is as wide as it is."""
+    """Yields aligned lines of cells; the last column is not padded."""
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     for *cells, last in rows:
         aligned = [

@@ -1,4 +1,4 @@
-"""The command that makes tokenizers and says how they fit: `vocab`."""
+"""The command `vocab`: training of tokenizers, and their coverage of the corpora."""
 
 import json
 import sys
@@ -26,65 +26,65 @@ def _vocab(arguments):
     from keras_s2s.training import train_tokenizers
 
     source, target = train_tokenizers(config, run_dir, lambda text: print(text, file=sys.stderr))
-    report = _measured(config.data, source, target)
+    report = _coverage_report(config.data, source, target)
     if arguments.json:
         print(json.dumps(report, ensure_ascii=False))
         return
     for side in ("source", "target"):
-        _show(side, report[side])
+        _print_report(side, report[side])
 
 
-def _measured(data, source, target):
-    """For each side its tokenizer and the coverage of each corpus."""
+def _coverage_report(data, source, target):
+    """Returns, for each side, its tokenizer and the coverage of each corpus."""
     from tqdm import tqdm
 
     from keras_s2s.metrics.tokenizer_coverage import measure
 
     report = {}
     for side, tokenizer in (("source", source), ("target", target)):
-        known = {"kind": tokenizer.kind, "size": tokenizer.size, "shared": source is target}
-        report[side] = known | {"special_tokens": list(tokenizer.special_tokens)}
+        description = {"kind": tokenizer.kind, "size": tokenizer.size, "shared": source is target}
+        report[side] = description | {"special_tokens": list(tokenizer.special_tokens)}
     for name in ("train", "valid"):
         corpora = getattr(data, name)
         if corpora is None:
             continue
         with tqdm(desc=f"data.{name}", unit=" pairs", disable=None, file=sys.stderr) as bar:
-            found = measure(
+            coverages = measure(
                 corpora,
                 source,
                 target,
                 data.max_length,
                 progress=lambda done, bar=bar: bar.update(done - bar.n),
             )
-        for side, coverage in found.items():
+        for side, coverage in coverages.items():
             report[side][name] = coverage.to_dict()
     return report
 
 
-def _show(side, report):
+def _print_report(side, report):
     shared = ", shared by both sides" if report["shared"] else ""
     print(f"{side}: {report['kind']}, {report['size']:,} entries{shared}")
     corpora = {name: report[name] for name in ("train", "valid") if name in report}
     limit = next(iter(corpora.values()))["max_length"]
     lengths = ("50 %", "95 %", "99 %", "longest", f"over {limit}")
     print("  " + _line("", (*_COLUMNS, *lengths)))
-    for name, found in corpora.items():
-        print("  " + _line(name, _cells(found)))
-    for name, found in corpora.items():
-        _list(f"longest in {name}", found["offenders"])
-        _list(f"unknown in {name}", found["unknown"])
+    for name, coverage in corpora.items():
+        print("  " + _line(name, _cells(coverage)))
+    for name, coverage in corpora.items():
+        _print_counts(f"longest in {name}", coverage["offenders"])
+        _print_counts(f"unknown in {name}", coverage["unknown"])
 
 
-def _cells(found):
-    counts = [f"{found[key]:,}" for key in ("lines", "pieces", "characters", "used")]
-    shares = [_percent(found[key]) for key in ("known", "known_characters")]
-    lengths = [*found["percentiles"].values(), found["longest"], found["beyond"]]
+def _cells(coverage):
+    counts = [f"{coverage[key]:,}" for key in ("lines", "pieces", "characters", "used")]
+    shares = [_percent(coverage[key]) for key in ("known", "known_characters")]
+    lengths = [*coverage["percentiles"].values(), coverage["longest"], coverage["beyond"]]
     first = [counts[0], counts[1], shares[0], counts[2], shares[1], counts[3]]
-    return [*first, f"{found['mean']:.1f}", *(f"{length:,}" for length in lengths)]
+    return [*first, f"{coverage['mean']:.1f}", *(f"{length:,}" for length in lengths)]
 
 
 def _percent(share) -> str:
-    """Never 100 % where something is missing."""
+    """A percentage; 100 % only if the share is exactly 1."""
     return f"{min(100.0 * share, 99.99):.2f} %" if share < 1.0 else "100 %"
 
 
@@ -93,6 +93,6 @@ def _line(name, cells):
     return f"{name:<6}" + "".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
 
 
-def _list(title, found):
-    if found:
-        print(f"  {title}: " + ", ".join(f"{name} ({number:,})" for name, number in found))
+def _print_counts(title, counts):
+    if counts:
+        print(f"  {title}: " + ", ".join(f"{name} ({number:,})" for name, number in counts))

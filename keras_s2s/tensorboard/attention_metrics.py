@@ -1,4 +1,4 @@
-"""What a head does, in numbers: how spread, how sharp, how far from a reference alignment."""
+"""Metrics of attention heads: entropy, sharpness and alignment error rate."""
 
 import re
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from keras_s2s.errors import UserError
 from keras_s2s.signatures.responses import hard_alignment
-from keras_s2s.tensorboard.attention_records import maps_of
+from keras_s2s.tensorboard.attention_records import attention_maps
 
-__all__ = ["alignment_error_rate", "entropy", "of_heads", "read_alignments", "sharpness"]
+__all__ = ["alignment_error_rate", "entropy", "head_metrics", "read_alignments", "sharpness"]
 
 
 def entropy(weights):
-    """Mean entropy of the rows of a map in nats: 0 when each looks at one place, log S at all.
+    """Mean entropy of the rows of a map in nats, from 0 (one position) to log S (uniform).
 
     Args:
         weights: float array `[..., T, S]`, each row a distribution.
@@ -28,11 +28,10 @@ def entropy(weights):
 
 
 def sharpness(weights):
-    """Mean over the rows of a map of their greatest weight: what is called a head's confidence.
+    """Mean of the largest weight of each row of a map, also called the confidence of a head.
 
     Args:
-        weights: float array `[..., T, S]`, without the end among the columns if it is to be as in
-            the reference.
+        weights: float array `[..., T, S]`; the reference leaves out the column of the end token.
 
     Returns:
         float array `[...]`.
@@ -43,73 +42,78 @@ def sharpness(weights):
 
 
 def alignment_error_rate(maps, references) -> float:
-    """AER of the hard alignments of maps against reference links that are all sure.
+    """Alignment error rate (AER) of hard alignments against reference links, all of them sure.
 
     Args:
-        maps: for each sentence a float array `[T, S]` with the ends in the last row and column;
-            each target token is aligned to where it looks most, the ends left out.
-        references: for each a collection of (source, target) places of tokens, from 0.
+        maps: list of float arrays `[T, S]`, one per sentence, with the end tokens in the last row
+            and column. Each target token is aligned to the source token of its largest weight;
+            end tokens are left out.
+        references: for each sentence a collection of (source, target) token positions, from 0.
 
     Returns:
-        1 - 2 |A & R| / (|A| + |R|), of the links of all sentences together; NaN without links.
+        1 - 2 |A & R| / (|A| + |R|) over the links of all sentences; NaN without links.
 
     Reference: Och and Ney 2003, J03-1002 (AER), with P = S.
     """
     common = total = 0
     for weights, reference in zip(maps, references, strict=True):
-        found, reference = set(hard_alignment(np.asarray(weights)[:-1])), set(reference)
-        common += len(found & reference)
-        total += len(found) + len(reference)
+        links, reference = set(hard_alignment(np.asarray(weights)[:-1])), set(reference)
+        common += len(links & reference)
+        total += len(links) + len(reference)
     return 1 - 2 * common / total if total else float("nan")
 
 
-def of_heads(looked, references=None) -> dict:
-    """The three measures of every head, over some sentences, by the tags they have in TensorBoard.
+def head_metrics(attentions, references=None) -> dict:
+    """Computes the metrics of every head over several sentences.
 
     Args:
-        looked: list of `Attention`.
-        references: for each what `alignment_error_rate` takes; None without alignments.
+        attentions: list of `Attention`.
+        references: list of the references of `alignment_error_rate`; None without alignments.
 
     Returns:
-        {"attention_entropy/KIND NAME": number, ...}, KIND one of cross, self and encoder. The
-        sharpness of cross maps does not look at the end of the source. A mean is over the tokens
-        of all sentences.
+        Dict of TensorBoard tags to numbers: `attention_entropy/KIND NAME`,
+        `attention_sharpness/KIND NAME` and `alignment_error/NAME`, where KIND is cross, self or
+        encoder. Means are over the tokens of all sentences. The sharpness of cross maps leaves
+        out the end token of the source.
     """
-    found, seen = {}, [maps_of(one) for one in looked]
-    for kind, (names, _) in seen[0].items() if seen else ():
-        maps = [one[kind][1] for one in seen]
-        rows = [one.shape[1] for one in maps]
-        inner = [one[..., :-1] if kind == "cross" and one.shape[-1] > 1 else one for one in maps]
-        spread = np.average([entropy(one) for one in maps], 0, rows)  # [A]
-        sharp = np.average([sharpness(one) for one in inner], 0, rows)  # [A]
-        for number, name in enumerate(names):
-            found[f"attention_entropy/{kind} {name}"] = spread[number]
-            found[f"attention_sharpness/{kind} {name}"] = sharp[number]
+    metrics, sentences = {}, [attention_maps(attention) for attention in attentions]
+    for kind, (names, _) in sentences[0].items() if sentences else ():
+        maps = [sentence[kind][1] for sentence in sentences]  # of [A, T, S]
+        rows = [weights.shape[1] for weights in maps]
+        entropies = np.average([entropy(weights) for weights in maps], 0, rows)  # [A]
+        sharpnesses = np.average([sharpness(_without_end(w, kind)) for w in maps], 0, rows)  # [A]
+        for head, name in enumerate(names):
+            metrics[f"attention_entropy/{kind} {name}"] = entropies[head]
+            metrics[f"attention_sharpness/{kind} {name}"] = sharpnesses[head]
             if kind == "cross" and references is not None:
-                error = alignment_error_rate([one[number] for one in maps], references)
-                found[f"alignment_error/{name}"] = error
-    return found
+                error = alignment_error_rate([weights[head] for weights in maps], references)
+                metrics[f"alignment_error/{name}"] = error
+    return metrics
+
+
+def _without_end(weights, kind):
+    return weights[..., :-1] if kind == "cross" and weights.shape[-1] > 1 else weights
 
 
 def read_alignments(path, count: int) -> list:
-    """The first `count` lines of a file of alignments such as `0-0 1-2`, source first, from 0.
+    """Reads the first `count` lines of a file of alignments in Pharaoh format, such as `0-0 1-2`.
 
-    The places are those of tokens, as the tokenizers cut them.
+    Positions are those of tokens, source first, from 0.
 
     Raises:
-        UserError: naming the file and line of what is no such pair, or fewer lines.
+        UserError: if a line has another format (names file and line), or there are fewer lines.
     """
     try:
         with open(path, encoding="utf-8") as file:
             lines = [line for line, _ in zip(file, range(count))]
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: expected a file of alignments, came: {error}") from None
+        raise UserError(f"{path}: expected a file of alignments, got: {error}") from None
     if len(lines) < count:
-        raise UserError(f"{path}: expected at least {count} lines, came {len(lines)}")
-    found = []
+        raise UserError(f"{path}: expected at least {count} lines, got {len(lines)}")
+    alignments = []
     for number, line in enumerate(lines, 1):
         links = [re.fullmatch(r"(\d+)-(\d+)", word) for word in line.split()]
         if not all(links):
-            raise UserError(f"{path}:{number}: expected links such as 0-0 1-2, came {line.strip()}")
-        found.append({(int(link[1]), int(link[2])) for link in links})
-    return found
+            raise UserError(f"{path}:{number}: expected links such as 0-0 1-2, got {line.strip()}")
+        alignments.append({(int(link[1]), int(link[2])) for link in links})
+    return alignments

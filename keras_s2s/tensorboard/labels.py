@@ -1,15 +1,15 @@
-"""Tokens as labels of a picture: fonts that have their signs, their direction, what is unseen."""
+"""Labels of figures: fonts for their characters, text direction, invisible characters."""
 
 import functools
 import unicodedata
 
 from matplotlib import font_manager
 
-__all__ = ["families", "is_right_to_left", "visible"]
+__all__ = ["font_families", "is_right_to_left", "printable_label"]
 
-LONGEST = 24  # signs of a label
-JOINERS = "\u200c\u200d"  # they shape the letters beside them
-# Where a script that the default font lacks is looked for, by how a family's name begins.
+MAX_LENGTH = 24  # characters of a label
+JOINERS = "\u200c\u200d"  # they change the shapes of neighbouring letters
+# Prefixes of font families that are searched for characters missing in the default font.
 CANDIDATES = (
     "Noto Sans CJK SC",
     "Noto Sans SC",
@@ -36,83 +36,88 @@ CANDIDATES = (
     "Arial Unicode MS",
     "Unifont",
 )
-DEFAULT = "DejaVu Sans"  # matplotlib brings it: Latin, Greek, Cyrillic, Arabic, Hebrew, phonetics
+DEFAULT = "DejaVu Sans"  # ships with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew, phonetics
 
 
-def families(texts) -> list[str]:
-    """Names of installed fonts that together have the signs of texts, the default one first.
+def font_families(texts) -> list[str]:
+    """Returns installed fonts that together cover the characters of texts, the default font first.
 
-    Signs that no font has are drawn as boxes. From its version 3.11 on matplotlib joins the letters
-    of Arabic and Devanagari and turns right-to-left words; older ones draw letter by letter.
+    Characters that no font covers are drawn as boxes. Matplotlib 3.11 and later shape Arabic and
+    Devanagari and reorder right-to-left words; earlier versions draw letter by letter.
     """
-    signs = {ord(sign) for text in texts for sign in text if not sign.isspace()}
-    chosen, missing = _chosen(signs)
-    if missing and _added():
-        chosen, _ = _chosen(signs)
-    return chosen
+    code_points = {ord(char) for text in texts for char in text if not char.isspace()}
+    families, missing = _select(code_points)
+    if missing and _add_new_fonts():
+        families, _ = _select(code_points)
+    return families
 
 
-def _chosen(missing):
-    """(families, the code points that none of them has)."""
-    chosen = []
+def _select(missing):
+    """Returns font families, and the code points that none of them covers."""
+    families = []
     for name, path in _installed():
-        known = _signs(path)
-        if name == DEFAULT or missing & known:
-            chosen.append(name)
-            missing = missing - known
+        covered = _code_points(path)
+        if name == DEFAULT or missing & covered:
+            families.append(name)
+            missing = missing - covered
         if not missing:
             break
-    return chosen, missing
+    return families, missing
 
 
 @functools.cache
-def _added():
-    """Tells matplotlib, once, of the fonts that came after it wrote its list; how many."""
+def _add_new_fonts():
+    """Registers, once, fonts installed after matplotlib wrote its cache; returns their number."""
     known = {font.fname for font in font_manager.fontManager.ttflist}
     count = 0
     for path in sorted(set(font_manager.findSystemFonts()) - known):
         try:
             font_manager.fontManager.addfont(path)
             count += 1
-        except (OSError, RuntimeError, ValueError, AttributeError):  # as the list leaves them out
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+            AttributeError,
+        ):  # fonts that matplotlib's cache leaves out too
             continue
     return count
 
 
 def is_right_to_left(tokens) -> bool:
-    """Whether more letters are written from right to left than from left to right."""
-    kinds = [unicodedata.bidirectional(sign) for token in tokens for sign in token]
-    return kinds.count("R") + kinds.count("AL") > kinds.count("L")
+    """Whether most letters belong to right-to-left scripts."""
+    classes = [unicodedata.bidirectional(char) for token in tokens for char in token]
+    return classes.count("R") + classes.count("AL") > classes.count("L")
 
 
-def visible(token, longest=LONGEST) -> str:
-    r"""A token as a label: what could not be seen, or would turn its neighbours round, as `\u202e`.
+def printable_label(token, max_length=MAX_LENGTH) -> str:
+    r"""Returns a token with invisible and direction-changing characters escaped, as `\u202e`.
 
-    A token longer than `longest` signs is cut.
+    A token longer than `max_length` characters is truncated.
     """
     text = str(token)
-    text = text if len(text) <= longest else text[: longest - 1] + "…"
-    return "".join(map(_sign, text))
+    text = text if len(text) <= max_length else text[: max_length - 1] + "…"
+    return "".join(map(_escape, text))
 
 
-def _sign(sign):
-    hidden = unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-    if not hidden or sign in JOINERS:
-        return sign
-    return sign.encode("unicode_escape").decode("ascii")
+def _escape(char):
+    is_invisible = unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    if not is_invisible or char in JOINERS:
+        return char
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def _installed():
-    """(family, file), the default font first, then by the order of `CANDIDATES`, then all."""
-    upright = {
+    """Pairs (family, file): the default font, those of `CANDIDATES` in order, then all others."""
+    regular = {
         font.name: font.fname
         for font in font_manager.fontManager.ttflist
         if font.style == "normal" and _is_regular(font.weight)
     }
-    rest = sorted(name for name in upright if "Last Resort" not in name)  # boxes for every sign
-    first = [DEFAULT] if DEFAULT in upright else []
-    names = [name for start in CANDIDATES for name in sorted(upright) if name.startswith(start)]
-    return [(name, upright[name]) for name in dict.fromkeys(first + names + rest)]
+    rest = sorted(name for name in regular if "Last Resort" not in name)  # boxes for every sign
+    first = [DEFAULT] if DEFAULT in regular else []
+    names = [name for start in CANDIDATES for name in sorted(regular) if name.startswith(start)]
+    return [(name, regular[name]) for name in dict.fromkeys(first + names + rest)]
 
 
 def _is_regular(weight):
@@ -120,8 +125,8 @@ def _is_regular(weight):
 
 
 @functools.cache
-def _signs(path):
-    """The code points of a font file; none of one that cannot be read."""
+def _code_points(path):
+    """The code points of a font file; an empty set for a file that cannot be read."""
     try:
         return frozenset(font_manager.get_font(path).get_charmap())
     except (OSError, RuntimeError):

@@ -1,6 +1,6 @@
-"""The attention tab of TensorBoard: serves the page, and records by run, tag and step.
+"""TensorBoard plugin of the attention tab: the page, and its records by run, tag and step.
 
-TensorBoard's process imports this module; nothing here needs TensorFlow.
+The process of TensorBoard imports this module, which does not need TensorFlow.
 """
 
 import json
@@ -18,16 +18,16 @@ __all__ = ["AttentionLoader", "AttentionPlugin"]
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 FILES = ("index.html", "style.css", *(f"{name}.js" for name in MODULES))
-SAMPLES = 64  # steps of a sentence that TensorBoard keeps; it would keep 10
-SERIES = 2  # sentences whose steps are kept between requests
+SAMPLES = 64  # steps per sentence that TensorBoard keeps; its default is 10
+CACHED_SENTENCES = 2  # sentences whose steps are cached between requests
 
 
 class AttentionPlugin(base_plugin.TBPlugin):
     """Routes of the attention page.
 
-    `index` names the runs and their sentences, `steps?run=&tag=` the steps of one sentence,
-    `record?run=&tag=&step=` is one record as `records.pack` made it, checked before it leaves.
-    What cannot be answered is `{"error": ...}` with status 400, 404 or 422.
+    `index` lists the runs and their sentences, `steps?run=&tag=` the steps of a sentence, and
+    `record?run=&tag=&step=` returns the bytes of a record (`attention_records.pack`), which are
+    validated first. Errors are `{"error": ...}` with status 400, 404 or 422.
 
     Args:
         context: a `base_plugin.TBContext`.
@@ -37,36 +37,38 @@ class AttentionPlugin(base_plugin.TBPlugin):
 
     def __init__(self, context):
         self._provider = context.data_provider
-        self._series = {}
+        self._cache = {}
 
     def get_plugin_apps(self):
-        """Path -> WSGI application; files come from a fixed list."""
-        answers = {"/index": self._index, "/steps": self._steps, "/record": self._record}
-        apps = {path: _answering(answer) for path, answer in answers.items()}
-        return apps | {f"/{name}": _serving(PAGE / name) for name in FILES}
+        """Returns the WSGI application of each path; files come from a fixed list."""
+        handlers = {"/index": self._index, "/steps": self._steps, "/record": self._record}
+        apps = {path: _handler_app(handler) for path, handler in handlers.items()}
+        return apps | {f"/{name}": _file_app(PAGE / name) for name in FILES}
 
     def is_active(self):
-        """False: TensorBoard itself shows the tab once a run has data of this plugin."""
+        """Returns False: TensorBoard shows the tab once a run has data of this plugin."""
         return False
 
     def frontend_metadata(self):
-        """An iframe that runs `main.js`."""
+        """Returns the metadata of an iframe that runs `main.js`."""
         return base_plugin.FrontendMetadata(es_module_path="/main.js", tab_name="Attention")
 
-    def _listed(self, request, **only):
+    def _list_tensors(self, request, **filters):
         return self._provider.list_tensors(
             plugin_util.context(request.environ),
             experiment_id=plugin_util.experiment_id(request.environ),
             plugin_name=PLUGIN,
-            run_tag_filter=provider.RunTagFilter(**only),
+            run_tag_filter=provider.RunTagFilter(**filters),
         )
 
     def _index(self, request):
-        listed = self._listed(request)
+        tensors = self._list_tensors(request)
         runs = {
-            run: {tag: {"label": _label(listed[run][tag])} for tag in sorted(listed[run], key=_key)}
-            for run in sorted(listed, key=_key)
-            if listed[run]
+            run: {
+                tag: {"label": _label(tensors[run][tag])} for tag in sorted(tensors[run], key=_key)
+            }
+            for run in sorted(tensors, key=_key)
+            if tensors[run]
         }
         return json.dumps({"runs": runs}).encode(), "application/json"
 
@@ -75,77 +77,77 @@ class AttentionPlugin(base_plugin.TBPlugin):
         return json.dumps({"steps": steps}).encode(), "application/json"
 
     def _record(self, request):
-        step, found = _asked(request, "step"), self._read(request)
-        if step not in map(str, found):
+        step, records = _query(request, "step"), self._read(request)
+        if step not in map(str, records):
             raise errors.NotFoundError(f"no step {step!r} of this sentence")
-        data = found[int(step)].item()
+        data = records[int(step)].item()
         if not isinstance(data, bytes):
-            raise ValueError(f"attention record: expected bytes, came {type(data).__name__}")
+            raise ValueError(f"attention record: expected bytes, got {type(data).__name__}")
         unpack(data)
         return data, "application/octet-stream"
 
     def _read(self, request):
-        """Step -> array of one sentence; read again once TensorBoard knows more of it."""
-        run, tag = _asked(request, "run"), _asked(request, "tag")
-        listed = self._listed(request, runs=[run], tags=[tag]).get(run, {}).get(tag)
-        if listed is None:
+        """Returns the arrays of a sentence by step; reads again when TensorBoard has new data."""
+        run, tag = _query(request, "run"), _query(request, "tag")
+        tensor = self._list_tensors(request, runs=[run], tags=[tag]).get(run, {}).get(tag)
+        if tensor is None:
             raise errors.NotFoundError(f"no attention of {tag!r} in run {run!r}")
         experiment = plugin_util.experiment_id(request.environ)
-        key, state = (experiment, run, tag), (listed.max_step, listed.max_wall_time)
-        kept = self._series.get(key)
-        if kept is None or kept[0] != state:
-            while len(self._series) >= SERIES:
-                self._series.pop(next(iter(self._series), None), None)
-            kept = self._series[key] = (state, self._fetched(request, run, tag))
-        return kept[1]
+        key, state = (experiment, run, tag), (tensor.max_step, tensor.max_wall_time)
+        entry = self._cache.get(key)
+        if entry is None or entry[0] != state:
+            while len(self._cache) >= CACHED_SENTENCES:
+                self._cache.pop(next(iter(self._cache), None), None)
+            entry = self._cache[key] = (state, self._read_tensors(request, run, tag))
+        return entry[1]
 
-    def _fetched(self, request, run, tag):
-        read = self._provider.read_tensors(
+    def _read_tensors(self, request, run, tag):
+        tensors = self._provider.read_tensors(
             plugin_util.context(request.environ),
             experiment_id=plugin_util.experiment_id(request.environ),
             plugin_name=PLUGIN,
             downsample=10 * SAMPLES,
             run_tag_filter=provider.RunTagFilter(runs=[run], tags=[tag]),
         )
-        return {datum.step: datum.numpy for datum in read.get(run, {}).get(tag, ())}
+        return {datum.step: datum.numpy for datum in tensors.get(run, {}).get(tag, ())}
 
 
 class AttentionLoader(base_plugin.TBLoader):
-    """Loads the plugin and lets TensorBoard keep 64 steps of a sentence, unless told otherwise."""
+    """Loader of the plugin; raises the number of steps that TensorBoard keeps to 64 by default."""
 
     def fix_flags(self, flags):
-        """Adds to `--samples_per_plugin` what it does not say about this plugin."""
+        """Adds a default for this plugin to `--samples_per_plugin`."""
         if isinstance(getattr(flags, "samples_per_plugin", None), dict):
             flags.samples_per_plugin.setdefault(PLUGIN, SAMPLES)
 
     def load(self, context):
-        """The plugin for one TensorBoard."""
+        """Returns the plugin."""
         return AttentionPlugin(context)
 
 
-def _answering(answer):
-    """A WSGI application of a function request -> (bytes, type)."""
+def _handler_app(handler):
+    """Returns the WSGI application of a function of a request that returns (bytes, type)."""
 
     @wrappers.Request.application
     def application(request):
         try:
-            data, kind = answer(request)
+            data, kind = handler(request)
         except errors.PublicError as error:
-            return _refusal(request, error, error.http_code)
+            return _error_response(request, error, error.http_code)
         except ValueError as error:
-            return _refusal(request, error, 422)
+            return _error_response(request, error, 422)
         return http_util.Respond(request, data, kind)
 
     return application
 
 
-def _refusal(request, error, code):
+def _error_response(request, error, code):
     data = json.dumps({"error": str(error)}).encode()
     return http_util.Respond(request, data, "application/json", code=code)
 
 
-def _serving(path):
-    """A WSGI application of one file of the page."""
+def _file_app(path):
+    """Returns the WSGI application of one file of the page."""
 
     @wrappers.Request.application
     def application(request):
@@ -154,22 +156,22 @@ def _serving(path):
     return application
 
 
-def _asked(request, name):
+def _query(request, name):
     if name not in request.args:
-        raise errors.InvalidArgumentError(f"{name}: expected in the query, came nothing")
+        raise errors.InvalidArgumentError(f"{name}: expected a value in the query, got none")
     return request.args[name]
 
 
-def _label(listed):
-    """The source text that the metadata of a tag names, whatever bytes stand there."""
+def _label(tensor):
+    """The source text in the metadata of a tag; empty if the metadata is invalid."""
     try:
-        label = json.loads(listed.plugin_content)["source"]
+        label = json.loads(tensor.plugin_content)["source"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     return label[:LABEL] if isinstance(label, str) else ""
 
 
 def _key(name):
-    """Sorts `attention/10` behind `attention/9`."""
+    """Sort key that puts `attention/10` after `attention/9`."""
     parts = name.replace("/", " / ").replace("_", " _ ").split()
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]

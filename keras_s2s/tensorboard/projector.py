@@ -1,4 +1,4 @@
-"""TensorBoard's embedding projector: files of vectors with the tokens that they stand for."""
+"""Embeddings and token labels for the projector of TensorBoard."""
 
 from pathlib import Path
 
@@ -6,27 +6,27 @@ import keras
 import numpy as np
 
 from keras_s2s.io import write_atomically
-from keras_s2s.tensorboard.labels import visible
+from keras_s2s.tensorboard.labels import printable_label
 
-__all__ = ["Projector", "write_projector"]
+__all__ = ["EmbeddingProjector", "write_projector"]
 
-MOST = 10_000  # the projector draws no more points
-LABEL = 100  # signs
+MAX_POINTS = 10_000  # the projector draws no more
+LABEL = 100  # characters
 
 
 def write_projector(directory, tables) -> Path:
-    """Writes projector_config.pbtxt and, for every table, its vectors and labels.
+    """Writes projector_config.pbtxt and the vectors and labels of every table.
 
     Args:
-        directory: of a run of TensorBoard, one with event files in it.
-        tables: {name: (tokens, vectors `[V, D]`)}; the first 10,000 are taken, in a vocabulary the
-            most frequent.
+        directory: log directory of a run, with event files in it.
+        tables: dict of names to (tokens, vectors `[V, D]`). The first 10,000 rows are written,
+            which are the most frequent tokens of a vocabulary.
 
     Returns:
         The path of projector_config.pbtxt, which is written last.
 
     Raises:
-        ValueError: unequal numbers of tokens and vectors.
+        ValueError: if the numbers of tokens and vectors differ.
     """
     from google.protobuf import text_format
     from tensorboard.plugins.projector import ProjectorConfig
@@ -36,13 +36,13 @@ def write_projector(directory, tables) -> Path:
     for name, (tokens, vectors) in tables.items():
         vectors = np.asarray(vectors, "<f4")
         if len(tokens) != len(vectors):
-            raise ValueError(f"tables: {name}: expected {len(vectors)} tokens, came {len(tokens)}")
-        labels = [visible(token, LABEL) or '""' for token in tokens[:MOST]]
-        content, kind = _encoded(vectors[:MOST])
+            raise ValueError(f"tables: {name}: expected {len(vectors)} tokens, got {len(tokens)}")
+        labels = [printable_label(token, LABEL) or '""' for token in tokens[:MAX_POINTS]]
+        content, suffix = _encode(vectors[:MAX_POINTS])
         info = config.embeddings.add(
-            tensor_name=name, tensor_path=f"{name}.{kind}", metadata_path=f"{name}.labels.tsv"
+            tensor_name=name, tensor_path=f"{name}.{suffix}", metadata_path=f"{name}.labels.tsv"
         )
-        info.tensor_shape.extend(vectors[:MOST].shape)
+        info.tensor_shape.extend(vectors[:MAX_POINTS].shape)
         write_atomically(directory / info.tensor_path, content)
         write_atomically(directory / info.metadata_path, "".join(f"{label}\n" for label in labels))
     path = directory / "projector_config.pbtxt"
@@ -50,16 +50,16 @@ def write_projector(directory, tables) -> Path:
     return path
 
 
-class Projector(keras.callbacks.Callback):
+class EmbeddingProjector(keras.callbacks.Callback):
     """Writes the embeddings of a model for TensorBoard's projector.
 
-    Keras' own callback writes a configuration that names no labels and a checkpoint that has no
-    such tensor, and the projector stays empty.
+    The callback of Keras writes a configuration without labels for a tensor that its checkpoint
+    does not contain, so the projector stays empty.
 
     Args:
-        directory: as `write_projector` takes it.
-        tables: `tables()` gives what it takes.
-        every: epochs between two writings, which replace one another.
+        directory: as for `write_projector`.
+        tables: function without arguments that returns the tables of `write_projector`.
+        every: number of epochs between two writes, which replace each other.
     """
 
     def __init__(self, directory, tables, *, every=1):
@@ -71,10 +71,11 @@ class Projector(keras.callbacks.Callback):
             write_projector(self.directory, self.tables())
 
 
-def _encoded(vectors):
-    """Content and kind of a file: raw numbers, a fifth of the size and of the time of text.
+def _encode(vectors):
+    """Returns the content and the suffix of a file: raw numbers, or text where necessary.
 
-    TensorBoard takes for text what begins like a line of it.
+    Raw numbers take a fifth of the size and time of text, but TensorBoard reads a file as text if
+    its first line is valid UTF-8.
     """
     content = vectors.tobytes()
     try:

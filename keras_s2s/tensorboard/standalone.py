@@ -1,4 +1,4 @@
-"""The attention page as one HTML file that needs nothing else, to be mailed or kept."""
+"""The attention page as one self-contained HTML file."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from keras_s2s.tensorboard.attention_records import AttentionRecord, label, pack
 __all__ = ["html"]
 
 PAGE = Path(__file__).parent / "page"
-MODULES = (  # each imports only what stands before it
+MODULES = (  # each imports only earlier ones
     *("dom", "format", "theme", "source", "bipartite", "matrix"),
     *("heads", "picture", "panel", "controls", "app", "main"),
 )
@@ -20,22 +20,22 @@ EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 
 def html(records) -> str:
-    """One HTML file with the page and these records in it; it loads and sends nothing.
+    """Returns an HTML file with the page and the given records, without network access.
 
     Args:
-        records: a list of `AttentionRecord`, or of `(run, tag, step, record)` for several runs
-            or steps of a sentence; records alone become sentences of one run at step 0.
+        records: list of `AttentionRecord`, or of `(run, tag, step, record)` for several runs or
+            steps of a sentence. Plain records become sentences of one run at step 0.
 
     Returns:
-        The text of the file, to be written as UTF-8. Its policy allows its own script and style
-        alone, and no text of a record can end the element that holds it.
+        The text of the file, to be written as UTF-8. Its content security policy allows only its
+        own script and style, and the text of records is escaped.
 
     Raises:
-        ValueError: there are no records, or an entry is neither form.
+        ValueError: if there are no records, or an entry has neither form.
     """
-    entries = [_entry(number, given) for number, given in enumerate(records)]
+    entries = [_entry(number, record) for number, record in enumerate(records)]
     if not entries:
-        raise ValueError("records: expected at least one, came none")
+        raise ValueError("records: expected at least one, got none")
     script, style = _script(), (PAGE / "style.css").read_text("utf-8")
     data = json.dumps(entries).replace("<", "\\u003c")
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}"
@@ -54,24 +54,24 @@ def html(records) -> str:
     return text
 
 
-def _entry(number, given):
-    """One record as the page reads it (source.js)."""
-    if isinstance(given, AttentionRecord):
-        given = ("attention", f"sentence {number + 1}", 0, given)
+def _entry(number, entry):
+    """Returns a record in the format that the page reads (source.js)."""
+    if isinstance(entry, AttentionRecord):
+        entry = ("attention", f"sentence {number + 1}", 0, entry)
     try:
-        run, tag, step, record = given
+        run, tag, step, record = entry
         name = label(record)
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             "records: expected AttentionRecord or (run, tag, step, AttentionRecord), "
-            f"came {given!r:.200}"
+            f"got {entry!r:.200}"
         ) from error
     data = base64.b64encode(pack(record)).decode()
     return {"run": str(run), "tag": str(tag), "label": name, "step": int(step), "data": data}
 
 
 def _script():
-    """The modules of the page as one, in the order in which they need each other."""
+    """Concatenates the modules of the page in the order of their imports."""
     parts = ((PAGE / f"{name}.js").read_text("utf-8") for name in MODULES)
     return "\n".join(EXPORT.sub("", IMPORT.sub("", part)) for part in parts)
 

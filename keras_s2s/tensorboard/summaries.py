@@ -1,4 +1,4 @@
-"""What `fit` leaves for TensorBoard of attention, and of what the run is."""
+"""TensorBoard callbacks for attention, hyperparameters and the graph."""
 
 import logging
 import math
@@ -7,21 +7,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.tensorboard.attention_metrics import of_heads
-from keras_s2s.tensorboard.attention_records import maps_of, metadata, pack, record_of
-from keras_s2s.tensorboard.figures import grid_of, plot_attention
+from keras_s2s.tensorboard.attention_metrics import head_metrics
+from keras_s2s.tensorboard.attention_records import attention_maps, make_record, metadata, pack
+from keras_s2s.tensorboard.figures import attention_grid, plot_attention
 
-__all__ = ["AttentionSummary", "Description"]
+__all__ = ["AttentionSummary", "RunDescription"]
 
 log = logging.getLogger(__name__)
 
 PICTURE_DPI = 80
-DRAWN = 64  # heads: a quarter of a second each on a busy machine
+MAX_HEADS = 64  # heads to draw; each takes up to a quarter of a second
 TAGS = {"cross": "attention_map", "self": "self_attention_map", "encoder": "encoder_attention_map"}
 
 
-class _Writing(keras.callbacks.Callback):
-    """A callback with a writer: that of its `directory`, or what it gives when called."""
+class _SummaryCallback(keras.callbacks.Callback):
+    """A callback with a summary writer for a directory, or of a function that returns one."""
 
     def __init__(self, directory, step):
         super().__init__()
@@ -32,7 +32,7 @@ class _Writing(keras.callbacks.Callback):
             self._writer.close()
             self._writer = None
 
-    def _opened(self):
+    def _get_writer(self):
         if callable(self.directory):
             return self.directory()
         if self._writer is None:
@@ -40,31 +40,36 @@ class _Writing(keras.callbacks.Callback):
         return self._writer
 
 
-class AttentionSummary(_Writing):
-    """After an epoch of `fit`: what the model attends to over the same pairs of sentences.
+class AttentionSummary(_SummaryCallback):
+    """Writes the attention over fixed pairs of sentences after epochs of `fit`.
 
-    Of each pair a record for the tab "Attention" (tag `attention/N`) and heat maps, heads as a
-    grid (`attention_map/N`, `self_attention_map/N`, `encoder_attention_map/N`); of all pairs
-    together scalars of every head (see `measures.of_heads`). That is all that a model of one's own
-    needs: `AttentionSummary(translator.attention, pairs, "logs/attention")`; beside
-    `callbacks.TensorBoardLogger`, which has the loss, the learning rate and the gradient norm, and
-    stands behind this one, `directory` may be `lambda: summaries.writer("attention")`.
+    For each pair it writes a record for the attention tab (tag `attention/N`) and heat maps as a
+    grid of heads (`attention_map/N`, `self_attention_map/N`, `encoder_attention_map/N`), and for
+    all pairs together scalars of every head (see `attention_metrics.head_metrics`). With another
+    callback that has an open writer, such as `callbacks.Summaries`, put this callback before it
+    in the list and pass `directory=lambda: summaries.writer("attention")`.
 
     Args:
-        attend: `attend(sources, targets)` gives an `Attention` for each, such as
+        attend: function of (sources, targets) that returns an `Attention` for each pair, such as
             `Translator.attention`.
-        pairs: list of (source, target) texts; the target is read, not searched for.
-        directory: of the event files, best a run of its own, as TensorBoard's tab "HParams" has a
-            column for every scalar of a run; or a function that gives an open `tf.summary` writer,
-            for a run that has one: TensorBoard follows the newest file of a directory only.
-        every: epochs between two looks.
-        images: what to draw heat maps of, some of "cross", "self" and "encoder"; True is the
-            first, the attention over the source, and False nothing. Drawing takes most of the
-            time: of a model with many heads are drawn those of the first pairs, up to 64 heads of
-            a kind, or of the first pair.
-        alignments: for each pair a collection of (source, target) places of tokens, for the
+        pairs: list of (source, target) texts. The target is forced, not searched.
+        directory: directory of the event files, preferably separate from those of other scalars,
+            because the HParams tab of TensorBoard has a column for every scalar of a run; or a
+            function that returns an open `tf.summary` writer, because TensorBoard follows only
+            the newest event file of a directory.
+        every: number of epochs between two writes.
+        images: kinds of maps to draw as heat maps, some of "cross", "self" and "encoder". True
+            is ["cross"], False is []. Drawing takes most of the time, so at most 64 heads of a
+            kind are drawn, or those of the first pair.
+        alignments: for each pair a collection of (source, target) token positions, for the
             alignment error rate of every head; None without.
-        step: `step()` gives the updates made; by default the optimizer's count of them.
+        step: function that returns the number of updates. Defaults to the iterations of the
+            optimizer.
+
+    Example:
+
+    >>> from keras_s2s import AttentionSummary
+    >>> callback = AttentionSummary(lambda sources, targets: [], [("a", "b")], "logs/attention")
     """
 
     def __init__(
@@ -73,52 +78,53 @@ class AttentionSummary(_Writing):
         super().__init__(directory, step)
         if alignments is not None and len(alignments) != len(pairs):
             raise ValueError(
-                f"alignments: expected {len(pairs)}, one for each pair, came {len(alignments)}"
+                f"alignments: expected {len(pairs)}, one for each pair, got {len(alignments)}"
             )
         self.attend, self.pairs, self.every = attend, list(pairs), every
         self.images, self.alignments = _kinds(images), alignments
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every == 0 and self.pairs:
-            self.look()
+            self.write()
 
-    def look(self):
-        """Looks now, and writes what was seen at the step of now."""
+    def write(self) -> None:
+        """Computes the attention of all pairs and writes it at the current step."""
         sources, targets = map(list, zip(*self.pairs, strict=True))
-        seen = self.attend(sources, targets)
-        good = [number for number, one in enumerate(seen) if _is_whole(one)]
+        attentions = self.attend(sources, targets)
+        valid = [number for number, attention in enumerate(attentions) if _is_valid(attention)]
         step = int(self.model.optimizer.iterations) if self.step is None else self.step()
-        writer = self._opened()
+        writer = self._get_writer()
         with writer.as_default(step=step):
-            for number in good:
-                self._write(number + 1, seen[number], self.pairs[number][1])
-            links = None if self.alignments is None else [self.alignments[n] for n in good]
-            for tag, value in of_heads([seen[n] for n in good], links).items():
+            for number in valid:
+                self._write_pair(number + 1, attentions[number], self.pairs[number][1])
+            links = None if self.alignments is None else [self.alignments[n] for n in valid]
+            for tag, value in head_metrics([attentions[n] for n in valid], links).items():
                 if math.isfinite(value):
                     tf.summary.scalar(tag, value)
         writer.flush()
 
-    def _write(self, number, one, target):
-        record = record_of(one, target)
+    def _write_pair(self, number, attention, target):
+        record = make_record(attention, target)
+        maps = attention_maps(attention)
         try:
             tf.summary.write(f"attention/{number}", pack(record), metadata=metadata(record))
-        except ValueError as error:  # it is larger than a page could show
+        except ValueError as error:  # larger than the page can show
             log.warning("attention/%d: left out: %s", number, error)
         for kind in self.images:
-            if kind in maps_of(one) and number <= max(1, DRAWN // len(maps_of(one)[kind][0])):
-                picture = plot_attention(**grid_of(one, kind)).pixels(PICTURE_DPI)
-                tf.summary.image(f"{TAGS[kind]}/{number}", picture[np.newaxis])
+            if kind in maps and number <= max(1, MAX_HEADS // len(maps[kind][0])):
+                image = plot_attention(**attention_grid(attention, kind)).pixels(PICTURE_DPI)
+                tf.summary.image(f"{TAGS[kind]}/{number}", image[np.newaxis])
 
 
-class Description(_Writing):
-    """What the run is: its settings for the tab "HParams", its graph for the tab "Graphs".
+class RunDescription(_SummaryCallback):
+    """Writes the hyperparameters of a run for the HParams tab and its graph for the Graphs tab.
 
     Args:
         directory: as for `AttentionSummary`.
-        settings: {name: number, text or truth value}.
-        graph: `graph()` gives a `tf.Graph`, or None as long as there is none; asked after an epoch.
-        name: the run's in the tab "HParams", whose columns are settings and the scalars of this
-            directory; by default a hash of the settings.
+        settings: dict of names to numbers, strings and booleans.
+        graph: function that returns a `tf.Graph`, or None if there is none yet; called after
+            epochs.
+        name: name of the run in the HParams tab. Defaults to a hash of the settings.
     """
 
     def __init__(self, directory, settings, graph=None, name=None):
@@ -128,13 +134,13 @@ class Description(_Writing):
     def on_train_begin(self, logs=None):
         from tensorboard.plugins.hparams import api
 
-        with self._opened().as_default(step=0):
+        with self._get_writer().as_default(step=0):
             api.hparams(self.settings, trial_id=self.name)
 
     def on_epoch_end(self, epoch, logs=None):
         graph = self.graph() if self.graph is not None else None
         if graph is not None:
-            with self._opened().as_default(step=0):
+            with self._get_writer().as_default(step=0):
                 tf.summary.graph(graph)
             self.graph = None
 
@@ -142,21 +148,22 @@ class Description(_Writing):
         from tensorboard.plugins.hparams import api_pb2, summary
 
         ended = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
-        with self._opened().as_default(step=0):
+        with self._get_writer().as_default(step=0):
             tf.summary.experimental.write_raw_pb(ended.SerializeToString())
         super().on_train_end(logs)
 
 
 def _kinds(images):
-    """The kinds of maps to draw."""
+    """Returns the kinds of maps to draw."""
     kinds = {True: ["cross"], False: []}.get(images) if isinstance(images, bool) else list(images)
     if isinstance(images, str) or not set(kinds) <= set(TAGS):
         expected = f"True, False or some of {', '.join(TAGS)}"
-        raise ValueError(f"images: expected {expected}, came {images!r}")
+        raise ValueError(f"images: expected {expected}, got {images!r}")
     return kinds
 
 
-def _is_whole(one):
-    """Whether there is anything to show: a pair with an error has no tokens."""
-    finite = all(np.isfinite(weights).all() for _, weights in maps_of(one).values())
-    return bool(one.source_tokens) and bool(one.tokens) and finite
+def _is_valid(attention):
+    """Whether the attention can be shown; a pair with an error has no tokens."""
+    maps = attention_maps(attention).values()
+    is_finite = all(np.isfinite(weights).all() for _, weights in maps)
+    return bool(attention.source_tokens) and bool(attention.tokens) and is_finite

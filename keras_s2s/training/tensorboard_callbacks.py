@@ -13,8 +13,8 @@ from keras_s2s.callbacks import TensorBoardLogger
 from keras_s2s.config import Config
 from keras_s2s.data import read_pairs
 from keras_s2s.tensorboard.attention_metrics import read_alignments
-from keras_s2s.tensorboard.projector import Projector
-from keras_s2s.tensorboard.summaries import AttentionSummary, Description
+from keras_s2s.tensorboard.projector import EmbeddingProjector
+from keras_s2s.tensorboard.summaries import AttentionSummary, RunDescription
 from keras_s2s.training.session import Session
 
 __all__ = ["hyperparameters", "tensorboard_callbacks"]
@@ -56,7 +56,7 @@ def tensorboard_callbacks(
         alignments=alignments,
         step=lambda: session.progress.step,
     )
-    description = Description(
+    description = RunDescription(
         lambda: curves.writer("valid"),
         settings,
         lambda: graphs.pop() if graphs else None,
@@ -65,7 +65,7 @@ def tensorboard_callbacks(
     callbacks = [attention, description]
     if options.projector:
         directory = curves.directory / "valid"
-        projector = Projector(directory, lambda: _embeddings(session), every=options.every)
+        projector = EmbeddingProjector(directory, lambda: _embeddings(session), every=options.every)
         callbacks.append(projector)
     return callbacks
 

@@ -14,6 +14,7 @@ from keras_s2s import models as catalog
 from keras_s2s.config import Config, Decoding
 from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
+from keras_s2s.models.search_weights import SearchWeights
 from keras_s2s.signatures.caps import CAPS
 from keras_s2s.signatures.fields import Signature, signatures_for
 from keras_s2s.signatures.responses import read_rows
@@ -125,11 +126,20 @@ class BaseTranslator:
 
     def prepare(self) -> None:
         """Lays out weights for speed; the model's own weights must not change afterwards."""
-        if not self._is_prepared:
-            self._traced.clear()  # earlier traces read the model's own weights
+        if self._is_prepared:
+            if self.search_weights is not None:
+                self.search_weights.update(self.model)
+            return
+        self._traced.clear()  # earlier traces read the model's own weights
         tokens = self.shortlist and self.shortlist.whole_ids
-        self.tables.search = self.model.prepare_search(tokens=tokens)
+        self._functions.search_weights = self.model.make_search_weights(tokens=tokens)
+        self.tables.search = self.search_weights  # an export tracks it
         self._is_prepared = True
+
+    @property
+    def search_weights(self) -> SearchWeights | None:
+        """The `SearchWeights` after `prepare`; None before, and for an ensemble."""
+        return self._functions.search_weights
 
     def save(self, run: Path | str) -> None:
         """Writes a run directory that `load` and every command read.

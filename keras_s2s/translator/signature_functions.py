@@ -38,7 +38,10 @@ class SignatureFunctions:
         dictionary: `tf.lookup.StaticHashTable` of strings: the replacement of an unknown token by
             the source token that it attends to; None replaces it by that token itself.
         shortlist: `tokenizers.Shortlist` of the target tokens that a search may use, for a model
-            whose `prepare_search` was given them; None is all.
+            whose `search_weights` were made for them; None is all.
+
+    Attributes:
+        search_weights: `SearchWeights` of the model, or None.
     """
 
     def __init__(self, model, tokenizers, caps: dict[str, int], dictionary=None, shortlist=None):
@@ -47,6 +50,11 @@ class SignatureFunctions:
         # Ids of a search are columns of its logits, which a shortlist numbers anew.
         self.search_tokenizers = tokenizers[0], shortlist or tokenizers[1]
         self.search = search.search  # an export may set another function of the same kind
+        self.search_weights = None
+
+    def next(self, *args, **kwargs):
+        """`Seq2Seq.next` for ids int32 [B, K], with the search weights if there are any."""
+        return self.model.next(*args, search_weights=self.search_weights, **kwargs)
 
     def translate(self, *inputs, alignment: bool = True, constrained: bool = True, **options):
         """The signature `translate`.
@@ -63,7 +71,7 @@ class SignatureFunctions:
         options, constraints, errors = search_options(values, lists, source)
         hypotheses = self.search(
             self.model.begin,
-            self.model.next,
+            self.next,
             self._model_source(source),
             options,
             constraints if constrained else None,
@@ -79,7 +87,7 @@ class SignatureFunctions:
         options, sampling, constraints, errors = sampling_options(values, lists, source)
         hypotheses = search.sample(
             self.model.begin,
-            self.model.next,
+            self.next,
             self._model_source(source),
             options,
             sampling,
@@ -93,7 +101,7 @@ class SignatureFunctions:
         steps, errors = forecast_steps(values, source)
         frames = search.forecast(
             self.model.begin,
-            self.model.next,
+            self.next,
             self._model_source(source),
             steps,
             self.tokenizers[1].size,

@@ -13,7 +13,7 @@ import sacrebleu
 
 from keras_s2s import __version__
 from keras_s2s.cli import main
-from keras_s2s.cli.interrupts import insist
+from keras_s2s.cli.interrupts import redeliver_interrupts
 from tests.cli.test_translate import loaded_once
 
 CONFIG = """
@@ -57,23 +57,23 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["trian", "x.yml"], "came trian; the nearest is train"),
+        (["trian", "x.yml"], "got trian; the nearest is train"),
         (["xxx"], "one of vocab, train, average, update-vocab, translate, score, attention"),
         ([], "required: COMMAND"),
         (["train"], "required: CONFIG"),
         (["translate", "run", "--bean-size", "3"], "unrecognized arguments: --bean-size"),
-        (["translate", "run", "--beam-size", "0"], "a whole number of at least 1, came 0"),
-        (["translate", "run", "--beam-size", "x"], "a whole number of at least 1, came x"),
-        (["translate", "run", "--length-penalty", "nan"], "a number from -10 to 10, came nan"),
+        (["translate", "run", "--beam-size", "0"], "an integer of at least 1, got 0"),
+        (["translate", "run", "--beam-size", "x"], "an integer of at least 1, got x"),
+        (["translate", "run", "--length-penalty", "nan"], "a number from -10 to 10, got nan"),
         (["train", "x.yml", "--run-dir", "x", "a.b=1", "--fast"], "unrecognized arguments:"),
         (["predict", "--server", "x", "--model", "m", "--batch-size", "0"], "unrecognized"),
-        (["evaluate", "run", "--batch-size", "0"], "a whole number of at least 1, came 0"),
+        (["evaluate", "run", "--batch-size", "0"], "an integer of at least 1, got 0"),
         (["predict", "--server", "nowhere", "--model", "m", "x"], "HOST:PORT"),
         (["translate", "x", "--input", "no-such-file"], "no-such-file: expected a text file"),
         (["evaluate", "no-such-run"], "no-such-run: expected a run directory, made by"),
-        (["export", "run", "x", "--version", str(2**63)], "from 1 to 9223372036854775807, came"),
+        (["export", "run", "x", "--version", str(2**63)], "from 1 to 9223372036854775807, got"),
         (["serve", "--model-name=x", "--model-base-path=x", "--port=65536"], "from 0 to 65535"),
-        (["export", "run", "x", "--checkpoint", "bets"], "came bets; the nearest is best"),
+        (["export", "run", "x", "--checkpoint", "bets"], "got bets; the nearest is best"),
         (["serve", "--model_name=x", "--port=1"], "required: --model_base_path"),
         (["predict", "--server", "localhost:1", "hello"], "required: --model"),
     ],
@@ -179,7 +179,7 @@ def test_translate_reads_the_standard_input(place, capsys, monkeypatch):
     assert json.loads(second)["source"] == "b"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"ab\n\xff\n")))
     line = fails(capsys, "translate", place / "run")
-    assert "standard input:2: expected UTF-8, came byte 0xff at column 1" in line
+    assert "standard input:2: expected UTF-8, got byte 0xff at column 1" in line
 
 
 def test_translate_writes_columns_of_scores(place, capsys, tmp_path):
@@ -210,7 +210,7 @@ def test_search_options_reach_the_search(place, capsys, tmp_path):
     words = ("translate", place / "run", "--input", tmp_path / "in.txt")
     assert run(capsys, *words, "--max-length", 0) == "\n"
     line = fails(capsys, *words, "--num-hypotheses", 9)
-    assert "num_hypotheses: expected 1 to 3, came 9" in line
+    assert "num_hypotheses: expected 1 to 3, got 9" in line
 
 
 def test_evaluate_scores_what_translate_writes(place, capsys, tmp_path):
@@ -286,7 +286,7 @@ def test_a_model_is_named_the_same_way_everywhere(place, served, capsys, tmp_pat
         assert export == own
         assert server == own
     line = fails(capsys, "translate", models[1], "--ensemble", place / "run", *commands[0][1:3])
-    assert f"--ensemble: expected runs, came {models[1]}" in line
+    assert f"--ensemble: expected runs, got {models[1]}" in line
 
 
 def test_predict_goes_on_after_a_text_the_server_refuses(served, capsys):
@@ -295,7 +295,7 @@ def test_predict_goes_on_after_a_text_the_server_refuses(served, capsys):
     out, err = capsys.readouterr()
     found = [json.loads(line)["hypotheses"] for line in out.splitlines()]
     assert [len(hypotheses) for hypotheses in found] == [0, 1]
-    assert err.startswith("keras-s2s: error: line 1: text tokens: expected 0 to 1024, came 1200")
+    assert err.startswith("keras-s2s: error: line 1: text tokens: expected 0 to 1024, got 1200")
 
 
 def test_a_reader_that_has_gone_is_no_error(served):
@@ -325,8 +325,8 @@ def test_serve_names_what_is_wrong(place, served, capsys):
 def test_export_refuses_a_version_that_exists(place, served, capsys):
     base = place / "export" / "tiny"
     line = fails(capsys, "export", place / "run", base, "--version", 1)
-    assert "version: expected one that is free, came 1" in line
-    assert "got a path that does not exist" in fails(capsys, "export", place / "none", base)
+    assert "version: expected one that is free, got 1" in line
+    assert "got nothing of that name" in fails(capsys, "export", place / "none", base)
     assert "got a folder without config.yml" in fails(capsys, "translate", base.parent)
     assert sorted(path.name for path in base.iterdir()) == ["1"]
 
@@ -361,7 +361,7 @@ def test_another_backend_is_named(words, tmp_path):
 def test_output_to_a_folder_a_full_device_and_a_link(place, capsys, tmp_path):
     (tmp_path / "in.txt").write_text("abba\n")
     words = ("translate", place / "run", "--input", tmp_path / "in.txt", "--output")
-    assert "expected a file, came a folder" in fails(capsys, *words, tmp_path)
+    assert "expected a file, got a folder" in fails(capsys, *words, tmp_path)
     full = subprocess.run(
         [sys.executable, "-m", "keras_s2s", *map(str, words), "/dev/full"],
         capture_output=True,
@@ -381,7 +381,7 @@ def test_an_interrupt_inside_a_destructor_comes_again():
         def __del__(self):
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt), insist():
+    with pytest.raises(KeyboardInterrupt), redeliver_interrupts():
         Dying()
         time.sleep(30)
 

@@ -157,7 +157,7 @@ def test_a_list_that_is_none_names_file_and_line(tmp_path, line, problem):
         (["--source", "a"], "expected --source and --target, or --pairs alone"),
         (["--pairs", "a", "--nbest", "b"], "or --nbest alone"),
         (["--nbest", "b", "--format", "tsv"], "--nbest: expected the level sequence and the"),
-        (["--pairs", "none.tsv"], "none.tsv: expected a text file, came: No such file"),
+        (["--pairs", "none.tsv"], "none.tsv: expected a text file, got: No such file"),
     ],
 )
 def test_inputs_are_one_of_three(words, problem):
@@ -171,7 +171,7 @@ def test_a_target_that_is_refused_is_named(runs, capsys, tmp_path):
     assert out.count("\n") == 2
     assert out.endswith("\n\n")
     assert "of 1 pairs" in err
-    assert "error: line 2: target tokens: expected 0 to 1024, came 1100" in err
+    assert "error: line 2: target tokens: expected 0 to 1024, got 1100" in err
 
 
 def test_attention_as_json_table_and_picture(runs, run, tmp_path):
@@ -227,11 +227,11 @@ def test_attention_without_a_target_shows_the_best(runs, run):
     ("words", "problem"),
     [
         (["--output", "x.gif"], "expected a name that ends in .json, .html, .png or .svg"),
-        (["--output", "x.png", "--json"], "expected --json or a .png, came both"),
+        (["--output", "x.png", "--json"], "expected --json or a .png, got both"),
         (["--output", "none/x.png"], "expected a folder that exists"),
-        (["--map", "none"], "--map: expected one of attention, came none"),
-        (["--map", "all"], "--map: expected one of attention, came all; a grid is for a picture"),
-        (["--map", "all", "--json"], "--map: expected a table or a picture, came json, which"),
+        (["--map", "none"], "--map: expected one of attention, got none"),
+        (["--map", "all"], "--map: expected one of attention, got all; a grid needs a picture"),
+        (["--map", "all", "--json"], "--map: expected a table or a picture, got json, which"),
     ],
 )
 def test_wrong_pictures_are_named(runs, words, problem):
@@ -241,7 +241,7 @@ def test_wrong_pictures_are_named(runs, words, problem):
 @pytest.mark.parametrize("words", [[], ["--target", "A"]])
 def test_a_text_that_is_too_long_has_no_table(runs, capsys, words):
     said = failed(["attention", runs / "one", "--text", "a" * 1500, *words])
-    assert said.endswith("error: text tokens: expected 0 to 1024, came 1500\n")
+    assert said.endswith("error: text tokens: expected 0 to 1024, got 1500\n")
     assert capsys.readouterr().out == ""
 
 

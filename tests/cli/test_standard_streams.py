@@ -36,7 +36,7 @@ def translated(words, place, output=""):
 def test_a_closed_stream_that_is_needed_is_named(place, words, name):
     done = translated(words, place)
     assert done.returncode == 2
-    problem = f"standard {name}: expected an open one, came a closed one"
+    problem = f"standard {name}: expected an open stream, got a closed one"
     assert done.stderr.endswith(f"keras-s2s: error: {problem}\n")
     assert sorted(path.name for path in place.iterdir()) == ["in.txt", "run"]
 

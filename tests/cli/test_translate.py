@@ -11,7 +11,7 @@ import keras
 import pytest
 
 from keras_s2s.cli import main
-from keras_s2s.cli.formatting import add_output_options, render
+from keras_s2s.cli.formatting import add_output_options, format_hypotheses
 from keras_s2s.cli.option_flags import (
     add_line_options,
     add_sampling_options,
@@ -106,14 +106,14 @@ def test_lists_are_lines():
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["--length-penalty", "11"], "a number from -10 to 10, came 11"),
-        (["--beam-size", "0"], "a whole number of at least 1, came 0"),
-        (["--beam-size", str(2**31)], f"a whole number from 1 to {2**31 - 1}, came {2**31}"),
-        (["--top-p", "1.5"], "a number from 0 to 1, came 1.5"),
-        (["--alternatives-at", "-2"], "a whole number of at least -1, came -2"),
-        (["--seed", str(2**31)], f"a whole number from -{2**31} to {2**31 - 1}, came"),
-        (["--alignment", "pharao"], "came pharao; the nearest is pharaoh"),
-        (["--window", "0"], "a whole number of at least 1, came 0"),
+        (["--length-penalty", "11"], "a number from -10 to 10, got 11"),
+        (["--beam-size", "0"], "an integer of at least 1, got 0"),
+        (["--beam-size", str(2**31)], f"an integer from 1 to {2**31 - 1}, got {2**31}"),
+        (["--top-p", "1.5"], "a number from 0 to 1, got 1.5"),
+        (["--alternatives-at", "-2"], "an integer of at least -1, got -2"),
+        (["--seed", str(2**31)], f"an integer from -{2**31} to {2**31 - 1}, got"),
+        (["--alignment", "pharao"], "got pharao; the nearest is pharaoh"),
+        (["--window", "0"], "an integer of at least 1, got 0"),
     ],
 )
 def test_ranges_are_checked(capsys, words, problem):
@@ -125,7 +125,7 @@ def test_ranges_are_checked(capsys, words, problem):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["--temperature", "2"], "--temperature: expected --sample, got none"),
+        (["--temperature", "2"], "--temperature: expected --sample, got without"),
         (["--sample", "--beam-size", "2"], "--beam-size: expected a search, without --sample"),
         (["--sample", "--constraint", "A"], "--constraint: expected a search, without --sample"),
         (["--sample", "--constraints-file", "x"], "--constraints-file: expected a search, without"),
@@ -133,7 +133,7 @@ def test_ranges_are_checked(capsys, words, problem):
         (["--resume"], "--resume: expected --input and --output, both files"),
         (["--num-hypotheses", "9"], "error: num_hypotheses: expected 1 to 3, got 9"),
         (["--beam-groups", "2"], "error: beam_groups: expected a divisor of beam_size, 3, got 2"),
-        (["--constraints-file", "none.txt"], "none.txt: expected a text file, came: No such file"),
+        (["--constraints-file", "none.txt"], "none.txt: expected a text file, got: No such file"),
     ],
 )
 def test_wrong_options_are_named(translate, words, problem):
@@ -209,14 +209,16 @@ def test_alignments_agree(translate):
 
 def test_tabs_and_line_ends_of_a_text_stay_in_their_cell():
     h = Hypothesis("a\tb\nc", -1.0, -2.0, ["a\t"], [], None, True, [float("-inf")])
-    assert render(3, "x", [h], parse()) == ["a\tb c"]
-    assert render(3, "x", [h], parse("--scores")) == ["-1.0000\ta b c"]
-    assert render(3, "x", [h], parse("--format=tsv")) == ["3\t1\t-1.0000\t-2.0000\ta b c"]
-    (line,) = render(3, "x", [h], parse("--json"))
+    assert format_hypotheses(3, "x", [h], parse()) == ["a\tb c"]
+    assert format_hypotheses(3, "x", [h], parse("--scores")) == ["-1.0000\ta b c"]
+    assert format_hypotheses(3, "x", [h], parse("--format=tsv")) == [
+        "3\t1\t-1.0000\t-2.0000\ta b c"
+    ]
+    (line,) = format_hypotheses(3, "x", [h], parse("--json"))
     assert json.loads(line)["hypotheses"][0]["token_log_probs"] == [None]
-    assert render(3, "x", [], parse("--format=tsv")) == []
-    assert render(3, "x", [], parse(), "bad") == [""]
-    (line,) = render(3, "x", [], parse("--json"), "bad")
+    assert format_hypotheses(3, "x", [], parse("--format=tsv")) == []
+    assert format_hypotheses(3, "x", [], parse(), "bad") == [""]
+    (line,) = format_hypotheses(3, "x", [], parse("--json"), "bad")
     assert json.loads(line) == {"source": "x", "hypotheses": [], "error": "bad"}
 
 
@@ -242,7 +244,7 @@ def test_options_of_single_lines(translate, tmp_path):
         assert line.startswith(prefix)
     (tmp_path / "prefixes.txt").write_text("B\nA B\n\n")
     _, err = translate("--prefix-file", tmp_path / "prefixes.txt", status=2)
-    assert f"prefixes.txt: expected as many lines as {tmp_path / 'in.txt'}, came 3" in err
+    assert f"prefixes.txt: expected as many lines as {tmp_path / 'in.txt'}, got 3" in err
 
 
 def test_a_line_that_is_refused_spoils_no_other(translate, tmp_path):

@@ -62,8 +62,8 @@ def test_runs_of_one_vocabulary_and_other_weights(runs, capsys):
 @pytest.mark.parametrize(
     "names, problem",
     [
-        (["one"], "expected two or more different ones, came"),
-        (["one", "one"], "expected two or more different ones, came"),
+        (["one"], "expected two or more different models, got"),
+        (["one", "one"], "expected two or more different models, got"),
         (["one", "none"], "none: expected a run"),
         (["one", "grpc://nowhere"], "expected grpc://HOST:PORT/NAME"),
     ],

@@ -15,12 +15,12 @@ from keras_s2s.signatures.responses import Attention
 from keras_s2s.tensorboard.attention_metrics import (
     alignment_error_rate,
     entropy,
-    of_heads,
+    head_metrics,
     read_alignments,
     sharpness,
 )
-from keras_s2s.tensorboard.attention_records import record_of
-from keras_s2s.tensorboard.figures import grid_of, plot_attention
+from keras_s2s.tensorboard.attention_records import make_record
+from keras_s2s.tensorboard.figures import attention_grid, plot_attention
 from keras_s2s.tensorboard.projector import write_projector
 from keras_s2s.tensorboard.summaries import AttentionSummary
 
@@ -49,12 +49,12 @@ def test_alignment_error_rate():
 def test_means_are_over_tokens_and_not_over_sentences():
     short = Attention(["a", "</s>"], ["</s>"], np.array([[[0.5, 0.5]]]), ["h"])
     longer = Attention(["a", "</s>"], list("abc"), np.array([[[1.0, 0.0]] * 3]), ["h"])
-    found = of_heads([short, longer])
+    found = head_metrics([short, longer])
     assert found == {
         "attention_entropy/cross h": pytest.approx(math.log(2) / 4),
         "attention_sharpness/cross h": pytest.approx((0.5 + 3) / 4),
     }
-    assert of_heads([]) == {}
+    assert head_metrics([]) == {}
 
 
 def test_all_kinds_of_maps_are_measured_and_recorded():
@@ -68,10 +68,10 @@ def test_all_kinds_of_maps_are_measured_and_recorded():
         np.full((1, 3, 3), 1 / 3),
         ["d"],
     )
-    found = of_heads([one])
+    found = head_metrics([one])
     assert found["attention_entropy/encoder e2"] == pytest.approx(math.log(2))
     assert found["attention_entropy/self d"] == pytest.approx(math.log(3))
-    record = record_of(one, "b c", "bc", 2.5)
+    record = make_record(one, "b c", "bc", 2.5)
     assert list(record.maps) == ["cross", "self", "encoder"]
     assert record.maps["encoder"][0] == ("e1", "e2")
     assert (record.text, record.reference, record.score) == ("b c", "bc", 2.5)
@@ -95,14 +95,14 @@ def test_pictures_of_self_attention_are_drawn_when_asked_for(tmp_path):
         images=["self", "encoder"],
         step=lambda: 3,
     )
-    summary.look()
+    summary.write()
     summary.on_train_end()
     events = EventAccumulator(str(tmp_path)).Reload()
     pictures = [tag for tag in events.Tags()["tensors"] if "_map" in tag]
     assert sorted(pictures) == ["encoder_attention_map/1", "self_attention_map/1"]
     (event,) = events.Tensors("self_attention_map/1")
     wide, high, png = event.tensor_proto.string_val[:3]
-    grid = grid_of(one, "self")
+    grid = attention_grid(one, "self")
     assert grid["source_tokens"] == grid["target_tokens"] == ["b", "c", "</s>"]
     expected = plot_attention(**grid).pixels(80)
     assert expected.shape == (int(high), int(wide), 4)
@@ -110,15 +110,15 @@ def test_pictures_of_self_attention_are_drawn_when_asked_for(tmp_path):
     for wrong in ("cross", ["crossed"]):
         with pytest.raises(ValueError, match="images: expected True, False or some of cross"):
             AttentionSummary(None, [], tmp_path, images=wrong)
-    with pytest.raises(ValueError, match="kind: expected one of cross, self, encoder, came 'all'"):
-        grid_of(one, "all")
+    with pytest.raises(ValueError, match="kind: expected one of cross, self, encoder, got 'all'"):
+        attention_grid(one, "all")
 
 
 def test_alignments_are_read(tmp_path):
     path = tmp_path / "links.txt"
     path.write_text("0-0 1-2\n\n3-1\n")
     assert read_alignments(path, 2) == [{(0, 0), (1, 2)}, set()]
-    with pytest.raises(UserError, match="links.txt: expected at least 4 lines, came 3"):
+    with pytest.raises(UserError, match="links.txt: expected at least 4 lines, got 3"):
         read_alignments(path, 4)
     with pytest.raises(UserError, match="none: expected a file of alignments"):
         read_alignments(tmp_path / "none", 1)
@@ -140,5 +140,5 @@ def test_tensorboard_reads_what_the_projector_gets(tmp_path, scale):
     np.testing.assert_allclose(read, vectors, rtol=1e-5)
     labels = (tmp_path / info.metadata_path).read_text().split("\n")
     assert labels == ["<script>", r"a\tb\nc", '""', ""]
-    with pytest.raises(ValueError, match="tables: source: expected 3 tokens, came 1"):
+    with pytest.raises(ValueError, match="tables: source: expected 3 tokens, got 1"):
         write_projector(tmp_path, {"source": (["a"], vectors)})

@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from keras_s2s.tensorboard import labels as labels_module
 from keras_s2s.tensorboard.figures import plot_attention, save_attention
-from keras_s2s.tensorboard.labels import families, visible
+from keras_s2s.tensorboard.labels import font_families, printable_label
 
 WEIGHTS = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], dtype="float32")
 
@@ -34,9 +34,9 @@ def test_padding_is_left_out():
 
 
 def test_more_tokens_than_weights_is_an_error():
-    with pytest.raises(ValueError, match=r"at least \[2, 4\] for the tokens given, came \[2, 3\]"):
+    with pytest.raises(ValueError, match=r"at least \[2, 4\] for the tokens given, got \[2, 3\]"):
         plot_attention(WEIGHTS, list("cats"), ["K", "AE"])
-    with pytest.raises(ValueError, match=r"expected shape \[T, S\] or \[A, T, S\], came \[3\]"):
+    with pytest.raises(ValueError, match=r"expected shape \[T, S\] or \[A, T, S\], got \[3\]"):
         plot_attention(WEIGHTS[0], list("cat"), ["K"])
 
 
@@ -91,9 +91,9 @@ def test_heads_stand_in_a_row_for_each_layer():
 
 
 def test_names_are_one_for_each_map():
-    with pytest.raises(ValueError, match="names: expected 2, one for each map, came 1"):
+    with pytest.raises(ValueError, match="names: expected 2, one for each map, got 1"):
         plot_attention(np.zeros((2, 1, 1)), ["a"], ["b"], names=["one"])
-    with pytest.raises(ValueError, match="expected at least one map, came none"):
+    with pytest.raises(ValueError, match="expected at least one map, got none"):
         plot_attention(np.zeros((0, 1, 1)), ["a"], ["b"])
 
 
@@ -119,38 +119,40 @@ def test_pixels_from_right_to_left(tmp_path):
 
 
 def test_what_cannot_be_seen_is_named():
-    assert visible("a\u202eb\n\t\u200f") == r"a\u202eb\n\t\u200f"
-    assert visible("\u0928\u200d\u092e") == "\u0928\u200d\u092e"  # a joiner shapes its neighbours
-    assert visible("x" * 30) == "x" * 23 + "…"
+    assert printable_label("a\u202eb\n\t\u200f") == r"a\u202eb\n\t\u200f"
+    assert (
+        printable_label("\u0928\u200d\u092e") == "\u0928\u200d\u092e"
+    )  # a joiner shapes its neighbours
+    assert printable_label("x" * 30) == "x" * 23 + "…"
 
 
-def test_fonts_are_those_that_have_the_signs():
-    assert families(["abc", "أين"]) == ["DejaVu Sans"]
-    assert families(["\U0010fffd"]) == ["DejaVu Sans"]
+def test_fonts_are_those_that_have_the_code_points():
+    assert font_families(["abc", "أين"]) == ["DejaVu Sans"]
+    assert font_families(["\U0010fffd"]) == ["DejaVu Sans"]
 
 
 def test_fonts_that_came_after_the_list_of_matplotlib_are_found(monkeypatch):
     listed = font_manager.fontManager.ttflist
     found = {path for path in font_manager.findSystemFonts() if "DejaVu" not in path}
-    apart = [(path, labels_module._signs(path)) for path in sorted(found)]
-    known = labels_module._signs(font_manager.findfont("DejaVu Sans"))
+    apart = [(path, labels_module._code_points(path)) for path in sorted(found)]
+    known = labels_module._code_points(font_manager.findfont("DejaVu Sans"))
     sign = next((one for _, signs in apart for one in sorted(signs - known) if one > 0x4E00), None)
     if sign is None:
         pytest.skip("no font of more signs than the default one is installed")
     ours = [font for font in listed if "DejaVu" in font.name]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", ours)
-    labels_module._added.cache_clear()
-    chosen = families([chr(sign)])
+    labels_module._add_new_fonts.cache_clear()
+    chosen = font_families([chr(sign)])
     added = {font.name: font.fname for font in font_manager.fontManager.ttflist}
-    assert any(sign in labels_module._signs(added[name]) for name in chosen[1:])
+    assert any(sign in labels_module._code_points(added[name]) for name in chosen[1:])
 
 
 @pytest.mark.parametrize("text", ["图书馆", "पुस्तकालय", "图क"])
 def test_fonts_of_other_scripts_are_found(text):
-    known = [(name, labels_module._signs(path)) for name, path in labels_module._installed()]
+    known = [(name, labels_module._code_points(path)) for name, path in labels_module._installed()]
     if not all(any(ord(sign) in signs for _, signs in known) for sign in text):
         pytest.skip(f"no font with {text} is installed")
-    chosen = families([text])
+    chosen = font_families([text])
     signs = set().union(*(signs for name, signs in known if name in chosen))
     assert set(map(ord, text)) <= signs
 
@@ -168,7 +170,7 @@ def test_notebooks_show_a_figure():
 
 
 def test_another_kind_of_file_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="expected a name that ends in .png or .svg, came 'a.gif'"):
+    with pytest.raises(ValueError, match="expected a name that ends in .png or .svg, got 'a.gif'"):
         save_attention(tmp_path / "a.gif", WEIGHTS, list("cat"), list("KA"))
 
 
