@@ -258,7 +258,7 @@ def test_adaptive_softmax_arguments_are_checked():
     for cutoffs in ([5, 5], [7, 3], [0, 4], [2.5]):
         with pytest.raises(ValueError, match="cutoffs: expected rising positive integers, got"):
             AdaptiveSoftmaxHead(9, cutoffs)
-    with pytest.raises(ValueError, match="factor: expected a positive integer, (came|got) 0"):
+    with pytest.raises(ValueError, match="factor: expected a positive integer, got 0"):
         AdaptiveSoftmaxHead(9, factor=0)
     with pytest.raises(ValueError, match="tie: expected 'none' for adaptive_softmax, whose rare"):
         AdaptiveSoftmaxHead(V).tie(TokenEmbedding(V, 8))
