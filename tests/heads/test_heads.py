@@ -299,7 +299,9 @@ def test_pointer_network_arguments_are_checked():
     with pytest.raises(ValueError, match=r"source: expected 'copy_ids' .*, got none"):
         build_pointer_network()(outputs, None, None, context(mask=tf.constant(MASK)))
     short = context(tf.zeros([3, S], tf.int32), copy_ids=PLACES, mask=tf.constant(MASK))
-    with pytest.raises(ValueError, match="head: expected an encoder with a place for each"):
+    with pytest.raises(
+        ValueError, match="head: expected an encoder with one memory position per source position"
+    ):
         build_pointer_network()(outputs, None, None, short)
     with pytest.raises(ValueError, match="vocabulary_size: expected 4, the special tokens, .* 9"):
         PointerNetworkHead(9)
