@@ -34,6 +34,7 @@ from keras_s2s.export.litert.signature_specs import (
     trace_concrete,
 )
 from keras_s2s.layers.loop_backend import LITERT
+from keras_s2s.models.search_weights import SearchWeights
 from keras_s2s.search import backtrace, beam_state, loop
 from keras_s2s.search.beam_state import ENDED_COLUMNS
 from keras_s2s.search.strategies import SearchStrategy
@@ -49,12 +50,17 @@ class LiteRTSignatures:
     Args:
         model: a `Seq2Seq` or an `Ensemble`, in float32.
         caps: the largest values of the options `beam_size` and `max_length`.
+        search_weights: `SearchWeights` of the model, or None.
     """
 
-    def __init__(self, model: Any, caps: dict[str, int]) -> None:
+    def __init__(
+        self, model: Any, caps: dict[str, int], search_weights: SearchWeights | None = None
+    ) -> None:
         self.model, self.caps = model, caps
         self._begin = functools.partial(model.begin, loop_backend=LITERT)
-        self._next = functools.partial(model.next, loop_backend=LITERT)
+        self._next = functools.partial(
+            model.next, search_weights=search_weights, loop_backend=LITERT
+        )
         names = ["ids", "copy_ids"] if model.supports_copy else ["ids"]
         self.source = tensor_specs(dict.fromkeys(names, (INT, "BS")) | {"lengths": (INT, "B")})
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_s2s.decoders.target_history import TargetHistory
 from keras_s2s.layers.dense import Linear
 from keras_s2s.layers.feed_forward import FeedForward
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 from keras_s2s.layers.transformer import TransformerLayer
 
 __all__ = ["AverageAttention", "AverageLayer"]
@@ -56,7 +57,11 @@ class AverageAttention(TargetHistory):
                 layer.build((None, width))
 
     def call(
-        self, inputs: tf.Tensor, mask: tf.Tensor | None = None, training: bool | None = None
+        self,
+        inputs: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        training: bool | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, None]:
         counts = tf.range(1, tf.shape(inputs)[1] + 1)
         sums = tf.cumsum(tf.cast(inputs, tf.float32), 1)
@@ -70,6 +75,7 @@ class AverageAttention(TargetHistory):
         position: tf.Tensor,
         cache: dict[str, tf.Tensor],
         mask: tf.Tensor | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One position of K hypotheses: [B * K, D] -> [B * K, D], and the new state."""
         sums = cache["past"] + tf.reshape(tf.cast(inputs, tf.float32), tf.shape(cache["past"]))

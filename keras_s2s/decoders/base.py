@@ -29,10 +29,13 @@ class Decoder(keras.layers.Layer):
         attention_names: names of the A attention maps.
         has_fixed_input_width: whether the target vectors must have the width `units`.
         has_attention: whether the decoder attends to the memory, and so has an alignment.
+        supports_loop_backend: whether `call` and `step` take a `loop_backend`, see
+            `layers.loop_backend`.
     """
 
     has_fixed_input_width = False
     has_attention = True
+    supports_loop_backend = False
 
     def __init__(self, **kwargs: Any) -> None:
         # The context has float32 leaves that must stay float32: no cast of arguments.

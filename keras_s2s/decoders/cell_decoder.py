@@ -12,6 +12,7 @@ from keras_s2s.encoders import Memory
 from keras_s2s.layers import recurrent
 from keras_s2s.layers.argument_checks import check_positive_integers
 from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 from keras_s2s.layers.shapes import leading_shape
 
 __all__ = ["CellDecoder", "merge_hypotheses"]
@@ -37,6 +38,7 @@ class CellDecoder(Decoder):
     """
 
     CONFIG_NAMES = ("units", "num_layers", "cell", "bridge", "dropout", "residual_from")
+    supports_loop_backend = True
 
     def __init__(
         self,
@@ -135,6 +137,7 @@ class CellDecoder(Decoder):
         state: dict[str, Any],
         training: bool = False,
         maps: str = "none",
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, dict[str, Any], tf.Tensor | None]:
         sizes = leading_shape(inputs, 2)
         inputs = merge_hypotheses(self._cast_inputs(inputs))  # [B * K, D]
@@ -160,20 +163,21 @@ class CellDecoder(Decoder):
         context: dict[str, Any],
         maps: str = "none",
         training: bool | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor] | None]:
         inputs = self.input_dropout(self._cast_inputs(inputs), training=training)
-        readout_inputs, weights = self._all_positions(inputs, context, training)
+        readout_inputs, weights = self._all_positions(inputs, context, training, loop_backend)
         outputs = self._readout(readout_inputs, inputs)  # [B, T, U]
         outputs = self.input_dropout(outputs, training=training)
         cross = self.select_maps(weights, maps)  # [B, A, T, M]
         return outputs, None if cross is None else {"cross": cross}
 
-    def _all_positions(self, inputs, context, training):
+    def _all_positions(self, inputs, context, training, loop_backend):
         """Readout inputs [B, T, D] and attention weights [B, A, T, M] of every position."""
         widths = self._readout_widths(context)
-        return self._unroll(inputs, context, training, self._advance, widths)
+        return self._unroll(inputs, context, training, self._advance, widths, loop_backend)
 
-    def _unroll(self, inputs, context, training, advance, widths):
+    def _unroll(self, inputs, context, training, advance, widths, loop_backend):
         """`advance` over all positions, with readout inputs of the given widths."""
         memory, sizes = self._attention_memory(context), (tf.shape(inputs)[0], 1)
 
@@ -188,6 +192,7 @@ class CellDecoder(Decoder):
             self._project_inputs(inputs),
             merge_hypotheses(self.initial_state(context, 1)),
             (*output_specs, tf.TensorSpec([None, num_maps, None], tf.float32)),
+            loop_backend=loop_backend,
         )
         return readout_inputs, tf.transpose(weights, [0, 2, 1, 3])
 
@@ -207,11 +212,12 @@ class CellDecoder(Decoder):
         )
         return attended, weights, {"attention": attention_state} if self.attention.stateful else {}
 
-    def _run_cells(self, x, states, training, first=0, gate_inputs=None):
+    def _run_cells(self, x, states, training, first=0, gate_inputs=None, loop_backend=TENSORFLOW):
         """The cells from `first` on, over one position [N, D] or a sequence [B, T, D].
 
         Args:
             gate_inputs: function of a layer's number, what is added to the inputs of its gates.
+            loop_backend: `LoopBackend` of the loop over a sequence.
         """
         new_states = {}
         for index in range(first, self.num_layers):
@@ -220,7 +226,7 @@ class CellDecoder(Decoder):
             projected = cell.project(inputs)
             if gate_inputs is not None:
                 projected += gate_inputs(index)
-            outputs, new_states[name] = _run_cell(cell, projected, states[name])
+            outputs, new_states[name] = _run_cell(cell, projected, states[name], loop_backend)
             is_residual = index and self.residual_from and index + 1 >= self.residual_from
             x = x + outputs if is_residual else outputs
         return x, new_states
@@ -232,8 +238,8 @@ class CellDecoder(Decoder):
         return {**super().get_config(), **config}
 
 
-def _run_cell(cell, projected, states):
+def _run_cell(cell, projected, states, loop_backend):
     if projected.shape.rank == 2:
         return cell(projected, states)
     output_spec = tf.TensorSpec([None, cell.units], cell.compute_dtype)
-    return recurrent.unroll(cell, projected, states, output_spec)
+    return recurrent.unroll(cell, projected, states, output_spec, loop_backend=loop_backend)

@@ -6,6 +6,7 @@ import keras
 
 from keras_s2s.decoders.cell_decoder import CellDecoder
 from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.loop_backend import TENSORFLOW
 
 __all__ = ["GNMTDecoder"]
 
@@ -80,11 +81,11 @@ class GNMTDecoder(CellDecoder):
         bottom, new_state["layer_0"] = self.cells[0](projected, state["layer_0"])
         return (bottom, attended), weights, {**state, **new_state}
 
-    def _run_upper_layers(self, bottom, attended, states, training):
+    def _run_upper_layers(self, bottom, attended, states, training, loop_backend=TENSORFLOW):
         def gate_inputs(index):
             return self.context_projections[index](attended)
 
-        return self._run_cells(bottom, states, training, first=1, gate_inputs=gate_inputs)
+        return self._run_cells(bottom, states, training, 1, gate_inputs, loop_backend)
 
     def _advance(self, projected, state, memory, sizes, training):
         (bottom, attended), weights, new_state = self._advance_bottom_layer(
@@ -93,12 +94,14 @@ class GNMTDecoder(CellDecoder):
         top, upper_states = self._run_upper_layers(bottom, attended, state, training)
         return (top,), weights, {**new_state, **upper_states}
 
-    def _all_positions(self, inputs, context, training):
+    def _all_positions(self, inputs, context, training, loop_backend):
         widths = self.units, self._context_width(context)
         (bottom, attended), weights = self._unroll(
-            inputs, context, training, self._advance_bottom_layer, widths
+            inputs, context, training, self._advance_bottom_layer, widths, loop_backend
         )
-        top, _ = self._run_upper_layers(bottom, attended, context["initial"], training)
+        top, _ = self._run_upper_layers(
+            bottom, attended, context["initial"], training, loop_backend
+        )
         return (top,), weights
 
     def _readout(self, readout_inputs, inputs):

@@ -110,10 +110,12 @@ class LuongDecoder(CellDecoder):
     def _readout_widths(self, context):
         return (self.units,)
 
-    def _all_positions(self, inputs, context, training):
+    def _all_positions(self, inputs, context, training, loop_backend):
         if self.input_feeding or self.attention.stateful:
-            return super()._all_positions(inputs, context, training)
-        x, _ = self._run_cells(inputs, context["initial"], training)  # [B, T, U]
+            return super()._all_positions(inputs, context, training, loop_backend)
+        x, _ = self._run_cells(
+            inputs, context["initial"], training, loop_backend=loop_backend
+        )  # [B, T, U]
         sizes, memory = leading_shape(x, 2), self._attention_memory(context)
         attended, weights, _ = self._attend(merge_hypotheses(x), sizes, memory, {}, training)
         attended = tf.reshape(attended, [*sizes, attended.shape[-1]])

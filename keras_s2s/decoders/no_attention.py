@@ -66,8 +66,10 @@ class NoAttentionDecoder(CellDecoder):
         _, weights, _ = self._attend(x, sizes, memory, state, training)
         return (x,), weights, {"layer_0": bottom_state, **upper_states}
 
-    def _all_positions(self, inputs, context, training):
-        x, _ = self._run_cells(inputs, context["initial"], training)  # [B, T, U]
+    def _all_positions(self, inputs, context, training, loop_backend):
+        x, _ = self._run_cells(
+            inputs, context["initial"], training, loop_backend=loop_backend
+        )  # [B, T, U]
         sizes, memory = leading_shape(x, 2), self._attention_memory(context)
         _, weights, _ = self._attend(merge_hypotheses(x), sizes, memory, {}, None)
         return (x,), weights

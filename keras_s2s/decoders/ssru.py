@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_s2s.decoders.target_history import TargetHistory
 from keras_s2s.layers import recurrent
 from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 from keras_s2s.layers.transformer import TransformerLayer
 
 __all__ = ["SSRU", "SSRULayer"]
@@ -54,7 +55,11 @@ class SSRU(TargetHistory):
                 layer.build((None, self.units))
 
     def call(
-        self, inputs: tf.Tensor, mask: tf.Tensor | None = None, training: bool | None = None
+        self,
+        inputs: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        training: bool | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, None]:
         def advance(projected, cell):
             forget_gate, cell_input = projected
@@ -63,7 +68,9 @@ class SSRU(TargetHistory):
 
         zeros = tf.zeros([tf.shape(inputs)[0], self.units])
         output_spec = tf.TensorSpec([None, self.units], tf.float32)
-        cells, _ = recurrent.unroll(advance, self._project(inputs), zeros, output_spec)
+        cells, _ = recurrent.unroll(
+            advance, self._project(inputs), zeros, output_spec, loop_backend=loop_backend
+        )
         return self._output(cells), None
 
     def step(
@@ -73,6 +80,7 @@ class SSRU(TargetHistory):
         position: tf.Tensor,
         cache: dict[str, tf.Tensor],
         mask: tf.Tensor | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One position of K hypotheses: [B * K, D] -> [B * K, D], and the new state."""
         forget_gate, cell_input = self._project(inputs)

@@ -10,6 +10,7 @@ from keras_s2s.decoders.base import Decoder
 from keras_s2s.encoders import Memory
 from keras_s2s.layers import masks
 from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 from keras_s2s.layers.normalization import make_norm
 from keras_s2s.layers.positions import add_positions
 from keras_s2s.layers.shapes import leading_shape
@@ -71,6 +72,7 @@ class TransformerDecoder(Decoder):
     """
 
     has_fixed_input_width = True
+    supports_loop_backend = True
     layer_class = TransformerLayer
 
     def __init__(
@@ -172,6 +174,7 @@ class TransformerDecoder(Decoder):
         state: dict[str, Any],
         training: bool = False,
         maps: str = "none",
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, dict[str, Any], tf.Tensor | None]:
         sizes, new_state, weights = leading_shape(inputs, 2), {}, []
         inputs = tf.reshape(inputs, [-1, self.units])  # [B * K, D]
@@ -185,7 +188,7 @@ class TransformerDecoder(Decoder):
             name = f"layer_{index}"
             memory = context["layers"][name] | {"mask": context["places"]}
             x, new_state[name], layer_weights = layer.step(
-                x, sizes, position, memory, state[name], filled
+                x, sizes, position, memory, state[name], filled, loop_backend
             )
             weights.append(layer_weights)  # [B, H, K, M]
         outputs = tf.reshape(self._normalize_outputs(x), [*sizes, self.units])
@@ -197,6 +200,7 @@ class TransformerDecoder(Decoder):
         context: dict[str, Any],
         maps: str = "none",
         training: bool | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor] | None]:
         length = tf.shape(inputs)[1]
         x = self.input_dropout(self._embed(inputs, tf.range(length)), training=training)
@@ -204,7 +208,9 @@ class TransformerDecoder(Decoder):
         for index, layer in enumerate(self.layers):
             memory = context["layers"][f"layer_{index}"]
             memory = memory | {"mask": context["memory"]["mask"]}
-            x, self_weights, cross_weights = layer(x, memory=memory, mask=mask, training=training)
+            x, self_weights, cross_weights = layer(
+                x, memory=memory, mask=mask, training=training, loop_backend=loop_backend
+            )
             self_maps.append(self_weights)  # [B, H, T, T]
             cross_maps.append(cross_weights)  # [B, H, T, M]
         outputs, cross = self._normalize_outputs(x), self._select_layer_maps(cross_maps, maps)

@@ -92,6 +92,7 @@ class Encoder(keras.layers.Layer):
         has_source_index: whether the memory sets `source_index`, because its positions are not
             those of the source.
         has_fixed_input_width: whether the inputs must have the width `units`.
+        supports_loop_backend: whether `call` takes a `loop_backend`, see `layers.loop_backend`.
 
     Example:
 
@@ -106,6 +107,7 @@ class Encoder(keras.layers.Layer):
 
     has_source_index = False
     has_fixed_input_width = False
+    supports_loop_backend = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

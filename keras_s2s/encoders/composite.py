@@ -20,6 +20,8 @@ class CompositeEncoder(Encoder):
         ValueError: for anything but a list of encoders.
     """
 
+    supports_loop_backend = True
+
     def __init__(self, encoders: Sequence[Encoder], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(encoders, list | tuple) or not encoders:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_s2s.encoders.base import Encoder, Memory, check_flags
 from keras_s2s.encoders.recurrent import RecurrentEncoder
 from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 
 __all__ = ["GNMTEncoder"]
 
@@ -49,6 +50,8 @@ class GNMTEncoder(Encoder):
     TensorShape([2, 3, 4])
     """
 
+    supports_loop_backend = True
+
     def __init__(
         self,
         units: int,
@@ -84,14 +87,20 @@ class GNMTEncoder(Encoder):
             width = layer.width
 
     def call(
-        self, inputs: tf.Tensor, mask: tf.Tensor, maps: str = "none", training: bool | None = None
+        self,
+        inputs: tf.Tensor,
+        mask: tf.Tensor,
+        maps: str = "none",
+        training: bool | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> Memory:
-        bottom = self.bottom(inputs, mask=mask, training=training)
+        options = {"training": training, "loop_backend": loop_backend}
+        bottom = self.bottom(inputs, mask=mask, **options)
         backward = {name: x[:, self.units :] for name, x in bottom.states["layer_0"].items()}
-        memory = self.middle(bottom.values, mask=bottom.mask, training=training)
+        memory = self.middle(bottom.values, mask=bottom.mask, **options)
         values, states = memory.values, {"layer_0": backward, "layer_1": memory.states["layer_0"]}
         for index, layer in enumerate(self.top or [], 2):
-            memory = layer(values, mask=bottom.mask, training=training)
+            memory = layer(values, mask=bottom.mask, **options)
             values = values + memory.values  # [B, S, U]
             states[f"layer_{index}"] = memory.states["layer_0"]
         summary = states[f"layer_{self.num_layers - 1}"]["h"]

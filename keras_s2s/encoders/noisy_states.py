@@ -12,6 +12,7 @@ from keras_s2s.layers import recurrent as recurrent_layers
 from keras_s2s.layers.argument_checks import check_positive_integers
 from keras_s2s.layers.dense import Linear
 from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 
 __all__ = ["NoisyStatesEncoder"]
 
@@ -59,6 +60,8 @@ class NoisyStatesEncoder(Encoder):
     TensorShape([2, 3, 9])
     """
 
+    supports_loop_backend = True
+
     def __init__(
         self,
         units: int,
@@ -101,7 +104,12 @@ class NoisyStatesEncoder(Encoder):
                 layer.build((None, size))
 
     def call(
-        self, inputs: tf.Tensor, mask: tf.Tensor, maps: str = "none", training: bool | None = None
+        self,
+        inputs: tf.Tensor,
+        mask: tf.Tensor,
+        maps: str = "none",
+        training: bool | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> Memory:
         mask = self._mask_source_end(mask)
         start = tf.cast(tf.convert_to_tensor(self.start), self.compute_dtype)
@@ -109,12 +117,13 @@ class NoisyStatesEncoder(Encoder):
         summary = tf.tanh(mean + self.start_projection(start))  # [B, width]
         hidden = inputs
         for cell in self.cells:
-            hidden = self._run_cell(cell, self.input_dropout(hidden, training=training), training)
+            hidden = self.input_dropout(hidden, training=training)
+            hidden = self._run_cell(cell, hidden, training, loop_backend)
         values = hidden if self.source_units is None else tf.concat([hidden, inputs], 2)
         values = tf.where(tf.expand_dims(mask, 2), values, tf.zeros_like(values))
         return Memory(values, mask, summary)
 
-    def _run_cell(self, cell, inputs, training):
+    def _run_cell(self, cell, inputs, training, loop_backend):
         projected = cell.project(inputs)  # [B, S, U]
         if not self.recurrent:
             return cell(projected, training=training)[0]
@@ -124,7 +133,10 @@ class NoisyStatesEncoder(Encoder):
         def step(inputs, states):
             return cell(inputs, states, training=training)
 
-        return recurrent_layers.unroll(step, projected, {"h": zeros}, output_spec)[0]
+        outputs, _ = recurrent_layers.unroll(
+            step, projected, {"h": zeros}, output_spec, loop_backend=loop_backend
+        )
+        return outputs
 
     def get_config(self) -> dict[str, Any]:
         names = (

@@ -14,6 +14,7 @@ from keras_s2s.encoders.memory_fusion import (
     pad_maps,
     split_packed_sources,
 )
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend, loop_arguments
 
 __all__ = ["ParallelEncoder"]
 
@@ -92,6 +93,7 @@ class ParallelEncoder(CompositeEncoder):
         maps: str = "none",
         training: bool | None = None,
         parts: tf.Tensor | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> Memory:
         is_list = isinstance(inputs, list | tuple)
         offsets = [0] * len(self.encoders)
@@ -103,7 +105,13 @@ class ParallelEncoder(CompositeEncoder):
         else:
             sources = [(inputs, mask)] * len(self.encoders)
         memories = [
-            encoder(source, mask=source_mask, maps="none" if is_list else maps, training=training)
+            encoder(
+                source,
+                mask=source_mask,
+                maps="none" if is_list else maps,
+                training=training,
+                **loop_arguments(encoder, loop_backend),
+            )
             for encoder, (source, source_mask) in zip(self.encoders, sources)
         ]
         attention = self._attention(memories, mask, parts, offsets)

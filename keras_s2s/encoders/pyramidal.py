@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_s2s.encoders.base import Memory
 from keras_s2s.encoders.recurrent import RecurrentEncoder
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 
 __all__ = ["PyramidalEncoder"]
 
@@ -78,9 +79,14 @@ class PyramidalEncoder(RecurrentEncoder):
         return inputs, tf.reduce_any(tf.reshape(mask, [batch, length, 2]), 2)
 
     def call(
-        self, inputs: tf.Tensor, mask: tf.Tensor, maps: str = "none", training: bool | None = None
+        self,
+        inputs: tf.Tensor,
+        mask: tf.Tensor,
+        maps: str = "none",
+        training: bool | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> Memory:
-        memory = super().call(inputs, mask, maps, training)
+        memory = super().call(inputs, mask, maps, training, loop_backend)
         positions = tf.range(tf.shape(memory.mask)[1]) * 2 ** (self.num_layers - 1)
         index = tf.broadcast_to(tf.expand_dims(positions, 0), tf.shape(memory.mask))
         return memory._replace(source_index=index)

@@ -10,6 +10,7 @@ from keras_s2s.encoders.base import Encoder, Memory, check_flags
 from keras_s2s.layers import recurrent
 from keras_s2s.layers.argument_checks import check_positive_integers
 from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 
 __all__ = ["RecurrentEncoder"]
 
@@ -60,6 +61,8 @@ class RecurrentEncoder(Encoder):
     (TensorShape([2, 3, 8]), ['c', 'h'])
     """
 
+    supports_loop_backend = True
+
     def __init__(
         self,
         units: int,
@@ -105,13 +108,19 @@ class RecurrentEncoder(Encoder):
         return self.width if index else inputs_width
 
     def call(
-        self, inputs: tf.Tensor, mask: tf.Tensor, maps: str = "none", training: bool | None = None
+        self,
+        inputs: tf.Tensor,
+        mask: tf.Tensor,
+        maps: str = "none",
+        training: bool | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> Memory:
         states, mask = {}, self._mask_source_end(mask)
         for index in range(self.num_layers):
             inputs, mask = self._layer_inputs(index, inputs, mask)
             dropped = self._drop_inputs(inputs, training)
-            outputs, states[f"layer_{index}"] = self._run_layer(index, dropped, mask, training)
+            outputs, layer_states = self._run_layer(index, dropped, mask, training, loop_backend)
+            states[f"layer_{index}"] = layer_states
             if self.residual and index:
                 outputs += inputs
             inputs = outputs  # [B, S, width]
@@ -132,21 +141,22 @@ class RecurrentEncoder(Encoder):
         """Dropout factors [B, width] for all positions of a sequence."""
         return self.input_dropout(tf.ones([batch, width], dtype), training=True)
 
-    def _run_layer(self, index, inputs, mask, training):
-        outputs, states = self._run_cell(self.forward_cells[index], inputs, mask, training)
+    def _run_layer(self, index, inputs, mask, training, loop_backend):
+        arguments = (inputs, mask, training, loop_backend)
+        outputs, states = self._run_cell(self.forward_cells[index], *arguments)
         if not self.bidirectional:
             return outputs, states
         backward_outputs, backward_states = self._run_cell(
-            self.backward_cells[index], inputs, mask, training, reverse=True
+            self.backward_cells[index], *arguments, reverse=True
         )
         states = {name: tf.concat([states[name], backward_states[name]], 1) for name in states}
         return tf.concat([outputs, backward_outputs], 2), states
 
-    def _run_cell(self, cell, inputs, mask, training, reverse=False):
+    def _run_cell(self, cell, inputs, mask, training, loop_backend, reverse=False):
         state_mask = None
         if self.variational and training:
             state_mask = self._dropout_mask(tf.shape(inputs)[0], self.units, cell.compute_dtype)
-        return recurrent.run(cell, inputs, mask, reverse, state_mask)
+        return recurrent.run(cell, inputs, mask, reverse, state_mask, loop_backend)
 
     def get_config(self) -> dict[str, Any]:
         names = (

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_s2s.encoders.base import Encoder, Memory
 from keras_s2s.encoders.composite import CompositeEncoder, numbered_attention_names
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend, loop_arguments
 
 __all__ = ["SequentialEncoder"]
 
@@ -63,13 +64,19 @@ class SequentialEncoder(CompositeEncoder):
             inputs_shape = (None, None, encoder.width)
 
     def call(
-        self, inputs: tf.Tensor, mask: tf.Tensor, maps: str = "none", training: bool | None = None
+        self,
+        inputs: tf.Tensor,
+        mask: tf.Tensor,
+        maps: str = "none",
+        training: bool | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> Memory:
         source_index, attention = None, []
         num_with_maps = len(list(self._encoders_with_maps()))
         for number, encoder in enumerate(self.encoders):
             encoder_maps = maps if number < num_with_maps else "none"
-            memory = encoder(inputs, mask=mask, maps=encoder_maps, training=training)
+            options = loop_arguments(encoder, loop_backend)
+            memory = encoder(inputs, mask=mask, maps=encoder_maps, training=training, **options)
             inputs, mask = memory.values, memory.mask
             if memory.attention is not None:
                 attention.append(memory.attention)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_s2s.layers import loop_backend
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 
 __all__ = ["log_normalizer"]
 
@@ -10,7 +10,9 @@ NEAR = 60.0  # e^60 summed over a trillion tokens is still a float32, and e^-60 
 
 
 def log_normalizer(
-    logits: tf.Tensor, row_max: tf.Tensor | None = None, fixed: bool = False
+    logits: tf.Tensor,
+    row_max: tf.Tensor | None = None,
+    loop_backend: LoopBackend = TENSORFLOW,
 ) -> tf.Tensor:
     """log sum exp over the last axis, safe for logits of any size.
 
@@ -23,8 +25,8 @@ def log_normalizer(
     Args:
         logits: float32 tensor [B, K, V].
         row_max: float32 tensor [B, K], the largest logit of each row, if it is known already.
-        fixed: whether no shape may depend on values, as XLA requires; all rows then use their
-            largest probability.
+        loop_backend: `LoopBackend` of the surrounding loop. Where shapes must not depend on
+            values, or softmax is the faster kernel, all rows use their largest probability.
 
     Returns:
         float32 tensor [B, K].
@@ -38,7 +40,7 @@ def log_normalizer(
     """
     if row_max is None:
         row_max = tf.reduce_max(logits, -1)
-    if fixed or loop_backend.are_growing():  # LiteRT's exponential is slower than its softmax
+    if not (loop_backend.has_dynamic_shapes and loop_backend.has_tensorflow_kernels):
         return row_max - tf.math.log(tf.reduce_max(tf.nn.softmax(logits), -1))
     far = tf.where(~(tf.abs(row_max) < NEAR))  # [R, 2]
     largest = tf.reduce_max(tf.nn.softmax(tf.gather_nd(logits, far)), -1)  # [R]

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_s2s.attention import CrossAttention, SelfAttention
 from keras_s2s.layers.dropout import Dropout
 from keras_s2s.layers.feed_forward import FeedForward
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
 from keras_s2s.layers.normalization import make_norm
 
 __all__ = ["TransformerLayer"]
@@ -133,9 +134,10 @@ class TransformerLayer(keras.layers.Layer):
         memory: dict[str, tf.Tensor] | None = None,
         mask: tf.Tensor | None = None,
         training: bool | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         def self_attend(x):
-            return self.self_attention(x, mask=mask, training=training)
+            return self.self_attention(x, mask=mask, training=training, loop_backend=loop_backend)
 
         def cross_attend(x):
             return self.cross_attention(x, **memory, training=training)
@@ -150,6 +152,7 @@ class TransformerLayer(keras.layers.Layer):
         memory: dict[str, tf.Tensor] | None,
         cache: Any,
         mask: tf.Tensor | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, Any, tf.Tensor | None]:
         """One position of K hypotheses.
 
@@ -159,13 +162,14 @@ class TransformerLayer(keras.layers.Layer):
             position: int32 scalar.
             memory: as for the call.
             cache, mask: of the self-attention.
+            loop_backend: `LoopBackend` of the loop that takes the steps.
 
         Returns:
             outputs [B * K, D], the new cache, and weights [B, H, K, M] or None.
         """
 
         def self_attend(x):
-            return self.self_attention.step(x, sizes, position, cache, mask)
+            return self.self_attention.step(x, sizes, position, cache, mask, loop_backend)
 
         def cross_attend(x):
             return self.cross_attention.step(x, sizes, **memory)

@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend
+
 __all__ = ["Ensemble"]
 
 
@@ -70,10 +72,17 @@ class Ensemble:
         }
 
     def __call__(
-        self, inputs: dict[str, Any], maps: str = "none", training: bool = False
+        self,
+        inputs: dict[str, Any],
+        maps: str = "none",
+        training: bool = False,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tf.Tensor | dict[str, Any]:
         """Log-probabilities float32 [B, T, V'], and maps as a `Seq2Seq` returns them."""
-        outputs = [model(inputs, maps=maps, training=training) for model in self.models]
+        outputs = [
+            model(inputs, maps=maps, training=training, loop_backend=loop_backend)
+            for model in self.models
+        ]
         if maps == "none":
             return _mean_of_logits(outputs)
         model_maps, attention = [output["attention"] for output in outputs], {}
@@ -97,9 +106,12 @@ class Ensemble:
         source: dict[str, Any],
         num_hypotheses: tf.Tensor | int,
         max_length: tf.Tensor | int | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """As `Seq2Seq.begin`: context, leaves [B, ...], and state, leaves [B, K, ...]."""
-        pairs = [model.begin(source, num_hypotheses, max_length) for model in self.models]
+        pairs = [
+            model.begin(source, num_hypotheses, max_length, loop_backend) for model in self.models
+        ]
         contexts, states = zip(*pairs, strict=True)
         return _by_number(contexts), _by_number(states)
 
@@ -112,10 +124,13 @@ class Ensemble:
         maps: str = "alignment",
         normalize: bool = True,
         search_weights: None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, dict[str, Any], tf.Tensor | None]:
         """As `Seq2Seq.next`: log-probabilities [B, K, V'], state, alignment [B, K, S] or None."""
         results = [
-            model.next(ids, position, context[name], state[name], maps=maps)
+            model.next(
+                ids, position, context[name], state[name], maps=maps, loop_backend=loop_backend
+            )
             for name, model in zip(context, self.models, strict=True)
         ]
         log_probs, states, alignments = zip(*results, strict=True)

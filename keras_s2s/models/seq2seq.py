@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_s2s.encoders import Memory
 from keras_s2s.heads import spread_over_source
 from keras_s2s.layers.features import last_frame
+from keras_s2s.layers.loop_backend import TENSORFLOW, LoopBackend, loop_arguments
 from keras_s2s.models.compatibility import check_parts
 from keras_s2s.models.search_weights import SearchWeights
 from keras_s2s.models.training_loss import TrainingLoss
@@ -132,7 +133,11 @@ class Seq2Seq(TrainingLoss):
                 layer.build(*shapes)
 
     def encode(
-        self, source: dict[str, Any], maps: str = "none", training: bool | None = False
+        self,
+        source: dict[str, Any],
+        maps: str = "none",
+        training: bool | None = False,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[Memory, dict[str, Any]]:
         """Encodes a source.
 
@@ -140,28 +145,40 @@ class Seq2Seq(TrainingLoss):
             source: the dict of `call`'s `inputs["source"]`.
             maps: `"all"` adds the encoder's self-attention maps to the memory.
             training: whether dropout applies.
+            loop_backend: `LoopBackend` of the loops in the encoder.
 
         Returns:
             the encoder's `Memory`, and the decoder's context, leaves [B, ...].
         """
         inputs = source[self.source.input_key]
-        parts = {"parts": self.source.parts(inputs)} if hasattr(self.source, "parts") else {}
+        options = loop_arguments(self.encoder, loop_backend)
+        if hasattr(self.source, "parts"):
+            options["parts"] = self.source.parts(inputs)
         embedded = self.source(inputs)  # [B, S, D]
-        memory = self.encoder(embedded, mask=source["mask"], maps=maps, training=training, **parts)
+        memory = self.encoder(
+            embedded, mask=source["mask"], maps=maps, training=training, **options
+        )
         context = self.decoder.prepare(memory, source, training=training)
         self.head.check(context)
         return memory, context
 
     def call(
-        self, inputs: dict[str, Any], maps: str = "none", training: bool | None = None
+        self,
+        inputs: dict[str, Any],
+        maps: str = "none",
+        training: bool | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tf.Tensor | dict[str, Any]:
-        memory, context = self.encode(inputs["source"], maps, training)
+        memory, context = self.encode(inputs["source"], maps, training, loop_backend)
         target = inputs["target"]
         if self.has_feature_targets:
             target = tf.concat([self._first_frames(context, target[:, :1]), target[:, 1:]], 1)
         embedded = self.target.embed(target, context)  # [B, T, E]
         decoder_maps = "alignment" if maps == "none" and self.head.needs_attention else maps
-        outputs, attention = self.decoder(embedded, context, maps=decoder_maps, training=training)
+        options = loop_arguments(self.decoder, loop_backend)
+        outputs, attention = self.decoder(
+            embedded, context, maps=decoder_maps, training=training, **options
+        )
         if "labels" in inputs:
             return {"target_log_probs": self.head.target_log_probs(outputs, inputs["labels"])}
         alignment = None
@@ -187,6 +204,7 @@ class Seq2Seq(TrainingLoss):
         source: dict[str, Any],
         num_hypotheses: tf.Tensor | int,
         max_length: tf.Tensor | int | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Encodes the source: everything that a search needs before its first step.
 
@@ -194,11 +212,12 @@ class Seq2Seq(TrainingLoss):
             source: the dict of `call`'s `inputs["source"]`.
             num_hypotheses: K, int or scalar tensor.
             max_length: when given, fixes the size of what grows with the position.
+            loop_backend: `LoopBackend` of the loops in the encoder.
 
         Returns:
             context, leaves [B, ...], and state, leaves [B, K, ...].
         """
-        _, context = self.encode(source)
+        _, context = self.encode(source, loop_backend=loop_backend)
         return context, self.decoder.initial_state(context, num_hypotheses, max_length)
 
     def next(
@@ -210,6 +229,7 @@ class Seq2Seq(TrainingLoss):
         maps: str = "alignment",
         normalize: bool = True,
         search_weights: SearchWeights | None = None,
+        loop_backend: LoopBackend = TENSORFLOW,
     ) -> tuple[tf.Tensor, dict[str, Any], tf.Tensor | None]:
         """One position of every hypothesis.
 
@@ -223,6 +243,7 @@ class Seq2Seq(TrainingLoss):
                 computes `heads.log_normalizer` itself.
             search_weights: from `make_search_weights`, used when `normalize` is False: the logits
                 then have -1e9 in columns of padding, and `ids` and `copy_ids` count columns.
+            loop_backend: `LoopBackend` of the loop that takes the steps.
 
         Returns:
             float32 log-probabilities [B, K, V'] (for features the head's outputs [B, K, F']), the
@@ -236,7 +257,12 @@ class Seq2Seq(TrainingLoss):
         embedded = self.target.embed(ids, context)  # [B, K, E]
         decoder_maps = "alignment" if self.head.needs_attention else maps
         outputs, state, attention = self.decoder.step(
-            embedded, position, context, state, maps=decoder_maps
+            embedded,
+            position,
+            context,
+            state,
+            maps=decoder_maps,
+            **loop_arguments(self.decoder, loop_backend),
         )
         if use_search_weights:
             logits = search_weights.logits(self.head, outputs, embedded, attention, context)

@@ -161,7 +161,7 @@ def test_configuration_round_trip():
     ("make", "message"),
     [
         (lambda: NoisyCell(3, noise=-1), "noise: expected a number of at least 0, got -1"),
-        (lambda: NoisyCell(0), "units: expected a positive integer, (came|got) 0"),
+        (lambda: NoisyCell(0), "units: expected a positive integer, got 0"),
         (lambda: NoisyStatesEncoder(3, recurrent=1), "recurrent: expected True or False, got 1"),
         (
             lambda: build_encoder(source_units=4),
@@ -170,7 +170,7 @@ def test_configuration_round_trip():
         (lambda: build_decoder(read_context=1), "read_context: expected True or False, got 1"),
         (
             lambda: build_decoder(attention={"kind": "gated", "source_units": 6}),
-            "source_units: expected fewer than the memory's width 6, (came|got) 6",
+            "source_units: expected fewer than the memory's width 6, got 6",
         ),
     ],
 )

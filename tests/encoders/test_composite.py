@@ -344,13 +344,13 @@ def test_invalid_descriptions(encoder, message):
         ),
         (
             lambda: FactoredEmbedding([TokenEmbedding(4, 3)], "mean"),
-            "combine: expected 'sum' or 'concat', (came|got) 'mean'",
+            "combine: expected 'sum' or 'concat', got 'mean'",
         ),
         (
             lambda: ParallelEmbedding([TokenEmbedding(4, 3), TokenEmbedding(4, 2)]),
-            r"embeddings: expected one width, (came|got) \[3, 2\]",
+            r"embeddings: expected one width, got \[3, 2\]",
         ),
-        (lambda: ParallelEmbedding(3), "embeddings: expected a list of embeddings, (came|got) 3"),
+        (lambda: ParallelEmbedding(3), "embeddings: expected a list of embeddings, got 3"),
     ],
 )
 def test_arguments_are_checked(make, message):

@@ -13,7 +13,7 @@ from keras_s2s.heads import (
     log_normalizer,
     spread_over_source,
 )
-from keras_s2s.layers import loop_backend
+from keras_s2s.layers.loop_backend import LITERT, XLALoopBackend
 from keras_s2s.layers.token_embedding import TokenEmbedding
 from tests import references
 from tests.references import assert_close, linear, normal, randomise, right_padded, run_both
@@ -179,9 +179,8 @@ def test_log_normalizer():
     x = x.astype("float32")
     assert_close(run_both(log_normalizer, x), expected, 1e-6)
     assert_close(run_both(log_normalizer, x, x.max(-1)), expected, 1e-6)
-    assert_close(log_normalizer(x, fixed=True), expected, 1e-6)
-    with loop_backend.growing():
-        assert_close(log_normalizer(x), expected, 1e-6)
+    for loop_backend in (XLALoopBackend(8), LITERT):
+        assert_close(log_normalizer(x, loop_backend=loop_backend), expected, 1e-6)
 
 
 @pytest.mark.parametrize("far", [5000.0, -5000.0, np.nan])
@@ -259,7 +258,7 @@ def test_adaptive_softmax_arguments_are_checked():
     for cutoffs in ([5, 5], [7, 3], [0, 4], [2.5]):
         with pytest.raises(ValueError, match="cutoffs: expected rising positive integers, got"):
             AdaptiveSoftmaxHead(9, cutoffs)
-    with pytest.raises(ValueError, match="factor: expected a positive integer, (came|got) 0"):
+    with pytest.raises(ValueError, match="factor: expected a positive integer, got 0"):
         AdaptiveSoftmaxHead(9, factor=0)
     with pytest.raises(ValueError, match="tie: expected 'none' for adaptive_softmax, whose rare"):
         AdaptiveSoftmaxHead(V).tie(TokenEmbedding(V, 8))
@@ -300,7 +299,9 @@ def test_pointer_network_arguments_are_checked():
     with pytest.raises(ValueError, match=r"source: expected 'copy_ids' .*, got none"):
         build_pointer_network()(outputs, None, None, context(mask=tf.constant(MASK)))
     short = context(tf.zeros([3, S], tf.int32), copy_ids=PLACES, mask=tf.constant(MASK))
-    with pytest.raises(ValueError, match="head: expected an encoder with a place for each"):
+    with pytest.raises(
+        ValueError, match="head: expected an encoder with one memory position per source position"
+    ):
         build_pointer_network()(outputs, None, None, short)
     with pytest.raises(ValueError, match="vocabulary_size: expected 4, the special tokens, .* 9"):
         PointerNetworkHead(9)
