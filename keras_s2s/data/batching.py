@@ -51,7 +51,7 @@ def batches(
     start: int = 0,
     noise: Noise | None = None,
 ) -> tf.data.Dataset:
-    """Returns a dataset of batches of pairs of similar length, in the form of `make_example`.
+    r"""Returns a dataset of batches of pairs of similar length, in the form of `make_example`.
 
     A batch holds `batch_tokens` // `longest` pairs, where `longest` is the bound of its bucket (see
     `length_buckets`). Pairs that fill no batch of their bucket go into batches of mixed lengths,

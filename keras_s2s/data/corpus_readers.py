@@ -55,7 +55,7 @@ def corpus_name(corpora: Corpus | Sequence[Corpus]) -> str:
 
 
 def read_lines(path: Path | str) -> Iterator[str]:
-    """Yields the lines of a UTF-8 text file; see `LineReader`.
+    r"""Yields the lines of a UTF-8 text file; see `LineReader`.
 
     Raises:
         UserError: The file cannot be read, is a damaged `.gz`, or a line is not UTF-8.

@@ -76,7 +76,7 @@ def scan_corpora(
     progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> CorpusStatistics:
-    """Reads corpora once, tokenizes them as training does, and counts.
+    r"""Reads corpora once, tokenizes them as training does, and counts.
 
     With `cache`, the tokenized examples are written too, and `batches` reads them instead of the
     text. A later scan reuses the cache as long as every file (by size and time of change), both

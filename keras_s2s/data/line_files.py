@@ -78,8 +78,10 @@ class LineReader:
     >>> from keras_s2s.data.line_files import LineReader
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "text"
     >>> _ = path.write_text("one\ntwo\n")
-    >>> LineReader(path).read(10)
+    >>> reader = LineReader(path)
+    >>> reader.read(10)
     [b'one', b'two']
+    >>> reader.close()
     """
 
     def __init__(self, path: Path | str):
