@@ -147,7 +147,7 @@ def test_models_that_cannot_be_used_are_named(translate, tmp_path):
     assert "x.tflite: No such file" in translate(run="x.tflite", status=2)[1]
     for name, problem in (
         ("grpc://localhost:1", "grpc://localhost:1: expected grpc://HOST:PORT/NAME"),
-        ("grpc://nowhere/x", "'HOST:PORT', not 'nowhere'"),
+        ("grpc://nowhere/x", "'HOST:PORT', got 'nowhere'"),
         ("none", "none: expected a run directory"),
     ):
         with pytest.MonkeyPatch.context() as patch:
