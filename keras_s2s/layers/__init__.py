@@ -1,34 +1,44 @@
 """Layers and pure functions that encoders, decoders and heads are built from.
 
-`keras_s2s.layers.transformer` and `keras_s2s.layers.transformer_stack` are not imported here: they
-use `keras_s2s.attention`, which itself uses the layers of this package.
+Names are imported on first access, because some layers build on `keras_s2s.attention`, which
+builds on others.
 """
 
-from keras_s2s.layers.convolutions import GatedConvolution
-from keras_s2s.layers.dense import Linear, NormalizedLinear
-from keras_s2s.layers.dropout import Dropout
-from keras_s2s.layers.factored_embedding import FactoredEmbedding
-from keras_s2s.layers.features import FeatureProjection
-from keras_s2s.layers.feed_forward import FeedForward
-from keras_s2s.layers.multi_source_embeddings import MultiSourceEmbedding, ParallelEmbedding
-from keras_s2s.layers.normalization import LayerNormalization
-from keras_s2s.layers.pointer_embedding import PointerEmbedding
-from keras_s2s.layers.positions import LearnedPositions, sinusoidal_positions
-from keras_s2s.layers.token_embedding import TokenEmbedding
+import importlib
+from typing import Any
 
-__all__ = [
-    "Dropout",
-    "FactoredEmbedding",
-    "FeatureProjection",
-    "FeedForward",
-    "GatedConvolution",
-    "LayerNormalization",
-    "LearnedPositions",
-    "Linear",
-    "MultiSourceEmbedding",
-    "NormalizedLinear",
-    "ParallelEmbedding",
-    "PointerEmbedding",
-    "TokenEmbedding",
-    "sinusoidal_positions",
-]
+_LAZY = {
+    "Dropout": "dropout",
+    "FactoredEmbedding": "factored_embedding",
+    "FeatureProjection": "features",
+    "FeedForward": "feed_forward",
+    "GRUCell": "recurrent",
+    "GatedConvolution": "convolutions",
+    "LSTMCell": "recurrent",
+    "LayerNormGRUCell": "recurrent",
+    "LayerNormLSTMCell": "recurrent",
+    "LayerNormalization": "normalization",
+    "LearnedPositions": "positions",
+    "Linear": "dense",
+    "MultiSourceEmbedding": "multi_source_embeddings",
+    "NormalizedLinear": "dense",
+    "ParallelEmbedding": "multi_source_embeddings",
+    "PointerEmbedding": "pointer_embedding",
+    "TokenEmbedding": "token_embedding",
+    "TransformerLayer": "transformer",
+    "sinusoidal_positions": "positions",
+}
+
+__all__ = sorted(_LAZY)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

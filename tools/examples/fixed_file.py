@@ -1,9 +1,9 @@
-"""LiteRT file of fixed shapes for runtimes such as LiteRT.js: RUN FILE [COLUMNS].
+"""Writes a LiteRT file for hosts of fixed shapes, such as LiteRT.js: RUN FILE [COLUMNS].
 
-The only signature `translate_fixed` takes `ids` int32 [1, COLUMNS], which end with 3 and are padded
-with 0, and returns `found` int32 [1, T], `lengths` [1] and `score` [1] by the run's default
-options, of which `max_length` is T. The caller truncates ids to COLUMNS (default 64). Unlike an
-export the file is not verified: compare a few results with `keras-s2s translate`.
+Its one signature `translate_fixed` takes `ids` int32 [1, COLUMNS], the end 3 included and 0 behind
+it, and gives `found` int32 [1, T], `lengths` [1] and `score` [1] by the run's default options, of
+which `max_length` is T. Ids beyond COLUMNS (64) have to be cut before. It is not proved as exports
+are: compare a few answers with `keras-s2s translate`.
 """
 
 import sys
@@ -11,42 +11,35 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import SpecialIds
-from keras_s2s.errors import UserError
+from keras_s2s.config import SpecialIds, UserError
 from keras_s2s.export.litert import converter
-from keras_s2s.export.litert.default_search import ServingGraph, has_plain_search
-from keras_s2s.export.litert.signature_functions import LiteRTSignatures
+from keras_s2s.export.litert.default_search import DefaultSearch, has_plain_search
+from keras_s2s.export.litert.signature_functions import Graphs
 from keras_s2s.layers import loop_backend
-from keras_s2s.translator import Translator, load_run
+from keras_s2s.translator import load_run
 
 
-def convert(translator: Translator, columns: int) -> bytes:
-    """Returns the content of a LiteRT file.
-
-    Args:
-        translator: the translator.
-        columns: number of source ids, the end included.
-
-    Raises:
-        UserError: if the model needs more than ids, or the options more than a plain search.
-    """
+def fixed(translator, columns) -> bytes:
+    """The file of a `Translator` for sources of so many ids, their end included."""
     if not has_plain_search(translator):
         raise UserError("RUN: expected ids alone and options of a plain search, got others")
     max_length = translator.defaults()["max_length"]
-    search = ServingGraph(LiteRTSignatures(translator.model, translator.caps), translator)
+    search = DefaultSearch(Graphs(translator.model, translator.caps), translator)
 
     def translate_fixed(ids):
         positions = tf.where(tf.equal(ids[0], SpecialIds().pad), 0, tf.range(1, columns + 1))
-        length = tf.maximum(tf.reduce_max(positions), 1)
-        # Dynamic sizes, of the batch too: the shapes in the file's loops may grow.
-        num_rows = tf.minimum(length, 1)
-        outputs = search.translate(tf.reshape(ids[0, :length], tf.stack([num_rows, length])))
-        padding = max_length - tf.shape(outputs["found"])[1]
-        padded = tf.pad(outputs["found"], [[0, 0], [0, padding]])
+        length = tf.reduce_max(positions)
+        width = tf.maximum(length, 1)
+        # Sizes that are not constant, the batch size too: loops may grow tensors in the file.
+        rows = tf.minimum(width, 1)
+        source = tf.reshape(ids[0, :width], tf.stack([rows, width]))
+        found = search(source, tf.fill([rows], length))
+        best = found["ids"][:, 0]  # [1, T]
+        missing = max_length - tf.shape(best)[1]
         return {
-            "found": tf.reshape(padded, [1, max_length]),
-            "lengths": tf.reshape(outputs["lengths"], [1]),
-            "score": tf.reshape(outputs["score"], [1]),
+            "found": tf.reshape(tf.pad(best, [[0, 0], [0, missing]]), [1, max_length]),
+            "lengths": tf.reshape(found["lengths"][:, 0], [1]),
+            "score": tf.reshape(found["score"][:, 0], [1]),
         }
 
     with loop_backend.growing():
@@ -57,11 +50,11 @@ def convert(translator: Translator, columns: int) -> bytes:
     return content
 
 
-def main(run: str | Path, path: str | Path, columns: str = "64") -> None:
+def main(run, path, columns="64"):
     """Writes the file of a run's best checkpoint."""
     if not columns.isdecimal() or int(columns) < 1:
         raise UserError(f"COLUMNS: expected a positive integer, got {columns}")
-    Path(path).write_bytes(convert(load_run(run, prepare=False), int(columns)))
+    Path(path).write_bytes(fixed(load_run(run, prepare=False), int(columns)))
 
 
 if __name__ == "__main__":

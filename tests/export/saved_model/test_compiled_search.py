@@ -34,7 +34,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from keras_s2s.serving import Server, StartError
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.serving.server.session import disable_xla
 
 disable_xla()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from keras_s2s.config import Decoding
 from keras_s2s.export import export_translator
 from keras_s2s.signatures.fields import SAMPLE, SCORE, TRANSLATE
-from keras_s2s.translator import responses
+from keras_s2s.signatures.responses import read_rows
 from tests.export.tiny_models import make_translator
 from tests.search import mixed_requests, random_requests
 from tests.search.random_requests import ParsedRow, is_rejected, violations
@@ -57,7 +57,7 @@ def columns(texts, rows, defaults, signature=TRANSLATE):
 
 def read(outputs, count):
     rows = [{name: x[place] for name, x in outputs.items()} for place in range(count)]
-    return responses.split(rows, responses.hypotheses)
+    return read_rows("translate", rows)
 
 
 def check_equal(one, other, at):

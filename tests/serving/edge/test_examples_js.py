@@ -18,7 +18,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s.config import Decoding
 from keras_s2s.errors import UserError
-from keras_s2s.export.litert.default_search import ServingGraph
+from keras_s2s.export.litert.default_search import DefaultSearch
 from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from tests.export.tiny_models import make_translator
 from tests.tensorboard.page.browser import chromium, until
@@ -67,13 +67,14 @@ def ids_of(translator, text):
 @pytest.fixture(scope="module")
 def assert_agrees(translator):
     """Compares a result with the model's search, run eagerly, since tracing takes seconds."""
-    search = ServingGraph(LiteRTSignatures(translator.model, translator.caps), translator)
+    search = DefaultSearch(LiteRTSignatures(translator.model, translator.caps), translator)
 
     def compare(text, ids, score):
-        expected = search.translate(tf.constant([ids_of(translator, text)]))
-        length = int(expected["lengths"][0])
-        assert [int(number) for number in ids] == expected["found"][0, :length].numpy().tolist()
-        assert float(score) == pytest.approx(float(expected["score"][0]), abs=1e-4)
+        source = ids_of(translator, text)
+        expected = search(tf.constant([source]), tf.constant([len(source)]))
+        length = int(expected["lengths"][0, 0])
+        assert [int(number) for number in ids] == expected["ids"][0, 0, :length].numpy().tolist()
+        assert float(score) == pytest.approx(float(expected["score"][0, 0]), abs=1e-4)
         assert length > 1
 
     return compare
