@@ -133,12 +133,12 @@ def _import_config(arguments):
         taken = "expected a file that does not exist yet, came one"
         raise UserError(f"--output {arguments.output}: {taken}")
     from keras_s2s.importers import opennmt
-    from keras_s2s.importers.opennmt import models
+    from keras_s2s.importers.opennmt import model_types
 
-    model = models.find(arguments.model_type) if arguments.model_type else None
+    model = model_types.get_model_type(arguments.model_type) if arguments.model_type else None
     theirs = opennmt.read(arguments.config)
     ours, report = opennmt.translate(theirs, model, auto=arguments.auto_config)
-    text = opennmt.written(ours, report, ", ".join(arguments.config))
+    text = opennmt.to_yaml(ours, report, ", ".join(arguments.config))
     if arguments.output:
         replace_file(arguments.output, text)
     if arguments.json:

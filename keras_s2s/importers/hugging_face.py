@@ -4,17 +4,17 @@ from pathlib import Path
 
 from keras_s2s import checkpoints, models, tokenizers
 from keras_s2s.config import Config, Decoding, Export, ModelConfig, UserError, making
-from keras_s2s.importers.hugging_face_layers import Sizes, assign
+from keras_s2s.importers.transformer_weights import StackSizes, assign_weights
 from keras_s2s.importers.vocabularies import read_json
 from keras_s2s.signatures.fields import CAPS
 
-__all__ = ["ASIDE", "Settings", "find", "write_run"]
+__all__ = ["LOGIT_OFFSET", "HuggingFaceConfig", "token_id", "write_run"]
 
 ACTIVATIONS = {"swish": "silu", "silu": "silu", "relu": "relu", "gelu": "gelu", "tanh": "tanh"}
 EPSILON = 1e-5  # of PyTorch's layer normalisation, which no configuration changes
 # Taken from the logit of what stands beside its double, or must not take part: e^-30 of a
 # probability, and finite, so that label smoothing stays so.
-ASIDE = 30.0
+LOGIT_OFFSET = 30.0
 
 
 def write_run(run, config: Config, pair, arrays: dict) -> Path:
@@ -34,7 +34,7 @@ def write_run(run, config: Config, pair, arrays: dict) -> Path:
     """
     with making(run) as made:
         built = models.build(config.model, *(side.size for side in pair))
-        assign(checkpoints.named_weights(built), arrays)
+        assign_weights(checkpoints.named_weights(built), arrays)
         tokenizers.save_pair(made / "tokenizers", *pair)
         checkpoints.save(built, made / "best", {"step": 0})
         checkpoints.copy(made / "best", made / checkpoints.IMPORTED)
@@ -42,7 +42,7 @@ def write_run(run, config: Config, pair, arrays: dict) -> Path:
     return Path(run)
 
 
-class Settings:
+class HuggingFaceConfig:
     """config.json and generation_config.json, checked; a kind of model adds `tie` and `layers`.
 
     Args:
@@ -74,24 +74,24 @@ class Settings:
         """What sets this kind's stacks apart, as arguments of `TransformerEncoder`."""
         raise NotImplementedError(f"{type(self).__name__} has to define layers")
 
-    def expect(self, key, came, known):
+    def expect(self, key, value, known):
         """Refuses a value that is none of those known."""
-        if came not in list(known):
+        if value not in list(known):
             names = ", ".join(map(str, known))
-            raise UserError(f"{self.path}: {key}: expected one of {names}, came {came!r}")
+            raise UserError(f"{self.path}: {key}: expected one of {names}, got {value!r}")
 
-    def whole(self, key, low=1, high=None):
+    def integer(self, key, low=1, high=None):
         """An integer of config.json, of `low` to below `high`."""
-        came = self.raw.get(key)
-        if type(came) is not int or came < low or (high is not None and came >= high):
+        value = self.raw.get(key)
+        if type(value) is not int or value < low or (high is not None and value >= high):
             limit = f"of at least {low}" + ("" if high is None else f" and below {high}")
-            raise UserError(f"{self.path}: {key}: expected an integer {limit}, came {came!r}")
-        return came
+            raise UserError(f"{self.path}: {key}: expected an integer {limit}, got {value!r}")
+        return value
 
     def sizes(self, part):
-        """The `Sizes` of encoder or decoder."""
-        return Sizes(
-            self.whole(f"{part}_layers"), self.whole("d_model"), self.whole(f"{part}_ffn_dim")
+        """The `StackSizes` of encoder or decoder."""
+        return StackSizes(
+            self.integer(f"{part}_layers"), self.integer("d_model"), self.integer(f"{part}_ffn_dim")
         )
 
     def config(self) -> Config:
@@ -103,7 +103,7 @@ class Settings:
 
     def _model(self):
         return ModelConfig(
-            embedding=self.whole("d_model"),
+            embedding=self.integer("d_model"),
             tie=self.tie,
             encoder=self._stack("encoder"),
             decoder=self._stack("decoder"),
@@ -116,7 +116,7 @@ class Settings:
             "kind": "transformer",
             "units": units,
             "num_layers": layers,
-            "num_heads": self.whole(f"{part}_attention_heads"),
+            "num_heads": self.integer(f"{part}_attention_heads"),
             "hidden_units": hidden,
             "activation": ACTIVATIONS[self.activation],
             "dropout": self.raw.get("dropout", 0.1),
@@ -149,12 +149,12 @@ class Settings:
         return {"decoding": decoding, "export": Export(**renamed)}
 
 
-def find(path, names, name):
+def token_id(path, names, name):
     """The id of a piece among `names`, those of the file `path`.
 
     Raises:
         UserError: it has none.
     """
     if name not in names:
-        raise UserError(f"{path}: expected an id for {name}, came none")
+        raise UserError(f"{path}: expected an id for {name}, got none")
     return names.index(name)

@@ -10,10 +10,15 @@ import numpy as np
 
 from keras_s2s import tokenizers
 from keras_s2s.config import UserError
-from keras_s2s.importers.hugging_face import ASIDE, Settings, find, write_run
-from keras_s2s.importers.hugging_face_layers import stack
-from keras_s2s.importers.vocabularies import Special, arrange, read_json, read_names
-from keras_s2s.importers.weight_files import read_weights
+from keras_s2s.importers.hugging_face import LOGIT_OFFSET, HuggingFaceConfig, token_id, write_run
+from keras_s2s.importers.transformer_weights import stack_weights
+from keras_s2s.importers.vocabularies import (
+    SpecialIds,
+    read_json,
+    read_vocabulary,
+    reorder_vocabulary,
+)
+from keras_s2s.importers.weight_reader import read_weights
 from keras_s2s.tokenizers import sentencepiece_model
 
 __all__ = ["import_m2m100"]
@@ -54,13 +59,14 @@ def import_m2m100(directory, run, source, target) -> Path:
     directory = Path(directory)
     settings = _Settings(directory)
     pair = [
-        settings.tokenizer(side, came) for side, came in (("source", source), ("target", target))
+        settings.tokenizer(side, language)
+        for side, language in (("source", source), ("target", target))
     ]
     arrays = _arrays(read_weights(directory), settings)
     return write_run(run, settings.config(), pair, arrays)
 
 
-class _Settings(Settings):
+class _Settings(HuggingFaceConfig):
     """config.json, the vocabulary and the languages, checked."""
 
     tie = "all"
@@ -68,14 +74,14 @@ class _Settings(Settings):
     def __init__(self, directory):
         super().__init__(directory, "m2m_100")
         self.expect("tie_word_embeddings", self.raw.get("tie_word_embeddings", True), (True,))
-        self.size, self.model = self.whole("vocab_size"), directory / MODEL
+        self.size, self.model = self.integer("vocab_size"), directory / MODEL
         path, names = self._names(directory)
-        pad, unknown, end = (find(path, names, name) for name in ("<pad>", "<unk>", "</s>"))
+        pad, unknown, end = (token_id(path, names, name) for name in ("<pad>", "<unk>", "</s>"))
         self.expect("pad_token_id", self.raw.get("pad_token_id", 1), (pad,))
         self.expect("eos_token_id", self.raw.get("eos_token_id", 2), (end,))
         start = self.raw.get("decoder_start_token_id", 2)
         self.expect("decoder_start_token_id", start, (end,))
-        self.vocabulary = arrange(names, Special(pad, unknown, start, end))
+        self.vocabulary = reorder_vocabulary(names, SpecialIds(pad, unknown, start, end))
 
     def layers(self):
         # The first position is one beyond the padding's id.
@@ -86,10 +92,10 @@ class _Settings(Settings):
         try:
             self.content = self.model.read_bytes()
         except OSError as error:
-            raise UserError(f"{self.model}: expected a file, came: {error.strerror}") from None
+            raise UserError(f"{self.model}: expected a file, got: {error.strerror}") from None
         path = directory / "vocab.json"
         if path.is_file():
-            names = read_names(path, self.size)
+            names = read_vocabulary(path, self.size)
             count = max(n for n, name in enumerate(names) if name is not None) + 1
         else:
             path = self.model
@@ -99,7 +105,7 @@ class _Settings(Settings):
         names = [*names[:count], *self.languages]
         if len(names) > self.size:
             expected = f"expected at least {len(names)}, pieces and languages"
-            raise UserError(f"{self.path}: vocab_size: {expected}, came {self.size}")
+            raise UserError(f"{self.path}: vocab_size: {expected}, got {self.size}")
         return path, names + [None] * (self.size - len(names))
 
     def _pieces(self):
@@ -114,7 +120,7 @@ class _Settings(Settings):
         name = next((x for x in self.languages if language in (x, x.strip("_"))), None)
         if name is None:
             known = ", ".join(x.strip("_") for x in self.languages)
-            raise UserError(f"--{side}-language: expected one of {known}, came {language!r}")
+            raise UserError(f"--{side}-language: expected one of {known}, got {language!r}")
         try:
             return tokenizers.Multilingual(
                 self.content, self.vocabulary.pieces, self.languages, name
@@ -136,7 +142,7 @@ def _languages(directory):
         found = [f"__{code}__" for code in LANGUAGES[codes].split()]
     if not found or not all(isinstance(one, str) and one for one in found):
         expected = "expected additional_special_tokens, a list of the languages"
-        raise UserError(f"{directory / 'special_tokens_map.json'}: {expected}, came {listed!r}")
+        raise UserError(f"{directory / 'special_tokens_map.json'}: {expected}, got {listed!r}")
     return [one for one in found if one != "<mask>"]
 
 
@@ -145,7 +151,7 @@ def _arrays(weights, settings):
     made = {}
     for part in ("encoder", "decoder"):
         sizes = settings.sizes(part)
-        made |= stack(weights, part, sizes)
+        made |= stack_weights(weights, part, sizes)
         for own, theirs in (("gamma", "weight"), ("beta", "bias")):
             found = weights.take(f"model.{part}.layer_norm.{theirs}", sizes.units)
             made[f"{part}/final_norm/{own}"] = found
@@ -161,7 +167,7 @@ def _arrays(weights, settings):
     name = next((name for name in names if name in weights), names[0])
     made["source/table"] = weights.take(name, settings.size, sizes.units)[rows]
     made["head/bias"] = np.zeros(len(rows), "float32")
-    made["head/bias"][2] = -ASIDE  # the start is the end's double
+    made["head/bias"][2] = -LOGIT_OFFSET  # the start is the end's double
     weights.ignore(*names)
     weights.refuse_others()
     return made

@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from keras_s2s import tokenizers
 from keras_s2s.config import UserError
-from keras_s2s.importers.hugging_face import ASIDE, Settings, find, write_run
-from keras_s2s.importers.hugging_face_layers import stack
-from keras_s2s.importers.vocabularies import Special, arrange, read_names
-from keras_s2s.importers.weight_files import read_weights
+from keras_s2s.importers.hugging_face import LOGIT_OFFSET, HuggingFaceConfig, token_id, write_run
+from keras_s2s.importers.transformer_weights import stack_weights
+from keras_s2s.importers.vocabularies import SpecialIds, read_vocabulary, reorder_vocabulary
+from keras_s2s.importers.weight_reader import read_weights
 from keras_s2s.layers.embeddings import sinusoidal
 
 __all__ = ["import_marian"]
@@ -58,7 +58,7 @@ def import_marian(directory, run) -> Path:
     )
 
 
-class _Settings(Settings):
+class _Settings(HuggingFaceConfig):
     """config.json, generation_config.json and the vocabularies, checked."""
 
     def __init__(self, directory):
@@ -66,7 +66,7 @@ class _Settings(Settings):
         self.expect("normalize_before", self.raw.get("normalize_before", False), (False,))
         self.shared = self.raw.get("share_encoder_decoder_embeddings", True)
         self.tied = self.raw.get("tie_word_embeddings", True)
-        size = self.whole("vocab_size")
+        size = self.integer("vocab_size")
         own = self.raw.get("decoder_vocab_size") or size
         self.source_size, self.target_size = size, size if self.shared else own
         self.vocabularies(directory)
@@ -74,23 +74,23 @@ class _Settings(Settings):
     def vocabularies(self, directory):
         """Both sides in our order."""
         path = directory / "vocab.json"
-        names = read_names(path, self.source_size)
-        pad, unknown, end = (find(path, names, name) for name in ("<pad>", "<unk>", "</s>"))
-        start = self.whole("decoder_start_token_id", 0, self.target_size)
+        names = read_vocabulary(path, self.source_size)
+        pad, unknown, end = (token_id(path, names, name) for name in ("<pad>", "<unk>", "</s>"))
+        start = self.integer("decoder_start_token_id", 0, self.target_size)
         limit = 0, self.target_size
-        theirs = self.whole("pad_token_id", *limit), self.whole("eos_token_id", *limit)
+        theirs = self.integer("pad_token_id", *limit), self.integer("eos_token_id", *limit)
         if self.shared:
             self.expect("pad_token_id", theirs[0], (pad,))
             self.expect("eos_token_id", theirs[1], (end,))
-            both = arrange(names, Special(pad, unknown, start, end))
+            both = reorder_vocabulary(names, SpecialIds(pad, unknown, start, end))
             self.source = self.target = both
             return
         # a source never starts, so that its start is any row
-        self.source = arrange(names, Special(pad, unknown, pad, end))
+        self.source = reorder_vocabulary(names, SpecialIds(pad, unknown, pad, end))
         path = directory / "target_vocab.json"
-        names = read_names(path, self.target_size)
-        special = Special(theirs[0], find(path, names, "<unk>"), start, theirs[1])
-        self.target = arrange(names, special)
+        names = read_vocabulary(path, self.target_size)
+        special = SpecialIds(theirs[0], token_id(path, names, "<unk>"), start, theirs[1])
+        self.target = reorder_vocabulary(names, special)
 
     @property
     def tie(self):
@@ -120,7 +120,7 @@ def _tokenizers(directory, settings):
         try:
             made = tokenizers.Marian(path.read_bytes(), getattr(settings, side).pieces)
         except OSError as error:
-            raise UserError(f"{path}: expected a file, came: {error.strerror}") from None
+            raise UserError(f"{path}: expected a file, got: {error.strerror}") from None
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
         found.append(made)
@@ -130,13 +130,13 @@ def _tokenizers(directory, settings):
 def _arrays(weights, settings):
     """Every weight of our model by name."""
     encoder, decoder = (settings.sizes(part) for part in ("encoder", "decoder"))
-    made = stack(weights, "encoder", encoder) | stack(weights, "decoder", decoder)
+    made = stack_weights(weights, "encoder", encoder) | stack_weights(weights, "decoder", decoder)
     tables = _tables(weights, settings, encoder.units)
     rows = settings.target.rows
     bias = weights.take("final_logits_bias", 1, settings.target_size)[0, rows]
-    bias[2] -= ASIDE
+    bias[2] -= LOGIT_OFFSET
     if settings.normalizes_without_padding():
-        bias[0] -= ASIDE
+        bias[0] -= LOGIT_OFFSET
     made["source/table"] = tables["source"][settings.source.rows]
     if not (settings.shared and settings.tied):
         made["target/table"] = tables["target"][rows]
@@ -176,4 +176,4 @@ def _check_positions(weights, units):
         given = weights.take(name, count, units)
         expected = sinusoidal(tf.range(count), units, "vaswani").numpy()
         if not np.allclose(given, expected, atol=POSITIONS_TOLERANCE):
-            raise UserError(f"{weights.path}: {name}: expected sinusoidal positions, came others")
+            raise UserError(f"{weights.path}: {name}: expected sinusoidal positions, got others")

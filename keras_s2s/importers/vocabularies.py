@@ -7,10 +7,16 @@ from typing import NamedTuple
 from keras_s2s.config import UserError
 from keras_s2s.tokenizers import SPECIAL_PIECES
 
-__all__ = ["Arranged", "Special", "arrange", "read_json", "read_names"]
+__all__ = [
+    "ReorderedVocabulary",
+    "SpecialIds",
+    "read_json",
+    "read_vocabulary",
+    "reorder_vocabulary",
+]
 
 
-class Special(NamedTuple):
+class SpecialIds(NamedTuple):
     """The ids with a meaning, in the other vocabulary; `start` may be one of the others."""
 
     pad: int
@@ -19,7 +25,7 @@ class Special(NamedTuple):
     end: int
 
 
-class Arranged(NamedTuple):
+class ReorderedVocabulary(NamedTuple):
     """A vocabulary in our order.
 
     Attributes:
@@ -41,15 +47,15 @@ def read_json(path) -> dict:
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: expected a file, came: {error.strerror}") from None
+        raise UserError(f"{path}: expected a file, got: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(f"{path}: expected JSON, came: {error}") from None
+        raise UserError(f"{path}: expected JSON, got: {error}") from None
     if not isinstance(found, dict):
-        raise UserError(f"{path}: expected a JSON object, came {type(found).__name__}")
+        raise UserError(f"{path}: expected a JSON object, got {type(found).__name__}")
     return found
 
 
-def read_names(path, size: int) -> list[str | None]:
+def read_vocabulary(path, size: int) -> list[str | None]:
     """The pieces of a `{piece: id}` file in the order of their ids.
 
     An id below `size` may be without a piece, None, as rounded sizes have them.
@@ -61,15 +67,15 @@ def read_names(path, size: int) -> list[str | None]:
     for piece, number in read_json(path).items():
         if type(number) is not int or not 0 <= number < size:
             expected = f"expected an id of 0 to {size - 1}"
-            raise UserError(f"{path}: {piece!r}: {expected}, came {number!r}")
+            raise UserError(f"{path}: {piece!r}: {expected}, got {number!r}")
         if names[number] is not None:
-            problem = f"expected an id of its own, came {number}, which {names[number]!r} has"
+            problem = f"expected an id of its own, got {number}, which {names[number]!r} has"
             raise UserError(f"{path}: {piece!r}: {problem}")
         names[number] = piece
     return names
 
 
-def arrange(names: list[str | None], special: Special) -> Arranged:
+def reorder_vocabulary(names: list[str | None], special: SpecialIds) -> ReorderedVocabulary:
     """Puts a vocabulary into our order.
 
     Our start has a row of its own, so that it is never confused with padding: a copy of what the
@@ -79,4 +85,4 @@ def arrange(names: list[str | None], special: Special) -> Arranged:
     others = [number for number in range(len(names)) if number not in own]
     nameless = {None, "", *SPECIAL_PIECES}
     pieces = [f"<id {n}>" if names[n] in nameless else names[n] for n in others]
-    return Arranged([*special, *others], pieces)
+    return ReorderedVocabulary([*special, *others], pieces)

@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from keras_s2s.data import make_example
 from keras_s2s.importers.marian import import_marian
-from keras_s2s.importers.pytorch import read_pytorch
-from keras_s2s.importers.weight_files import read_safetensors
+from keras_s2s.importers.pytorch_files import read_pytorch
+from keras_s2s.importers.weight_reader import read_safetensors
 from keras_s2s.translator import Translator
 from tests.importers import marian_checkpoints as twin
 

@@ -7,9 +7,9 @@ import yaml
 
 from keras_s2s.cli import main
 from keras_s2s.config import Config, UserError
-from keras_s2s.importers.opennmt import read, translate, written
-from keras_s2s.importers.opennmt.opennmt_config import Theirs, leaves, merge
-from keras_s2s.importers.opennmt.unused_keys import IDLE, REFUSED, SAME
+from keras_s2s.importers.opennmt import read, to_yaml, translate
+from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig, leaf_keys, merge
+from keras_s2s.importers.opennmt.static_keys import INACTIVE, REFUSED, SAME
 from tests.importers.documented import BASE, DOCUMENTED, FILES, given
 
 
@@ -19,13 +19,13 @@ def covered(key, spoken):
 
 
 def spoken_of(report):
-    return {key.removesuffix(" (auto_config)") for key in report.spoken()}
+    return {key.removesuffix(" (auto_config)") for key in report.reported_keys()}
 
 
 def test_every_documented_key_is_spoken_of():
     _, report = given(DOCUMENTED)
     assert not report.unknown
-    missing = [key for key in leaves(DOCUMENTED) if not covered(key, spoken_of(report))]
+    missing = [key for key in leaf_keys(DOCUMENTED) if not covered(key, spoken_of(report))]
     assert not missing
 
 
@@ -68,8 +68,8 @@ def test_a_key_is_spoken_of_once_also_when_it_stands_alone_or_is_null(key, null)
 
 
 def test_tables_are_of_documented_keys_and_do_not_overlap():
-    tables = [set(SAME), set(IDLE), set(REFUSED)]
-    known = set(leaves(DOCUMENTED)) | {key.rpartition(".")[0] for key in leaves(DOCUMENTED)}
+    tables = [set(SAME), set(INACTIVE), set(REFUSED)]
+    known = set(leaf_keys(DOCUMENTED)) | {key.rpartition(".")[0] for key in leaf_keys(DOCUMENTED)}
     assert set().union(*tables) <= known
     assert sum(map(len, tables)) == len(set().union(*tables))
 
@@ -78,7 +78,7 @@ def test_what_asks_for_something_else_is_refused_and_nothing_of_it_is_silent():
     _, report = given(DOCUMENTED)
     refused = {row.key for row in report.refused}
     assert set(REFUSED) <= refused
-    assert set(IDLE) <= refused
+    assert set(INACTIVE) <= refused
     assert {row.key for row in report.same} >= set(SAME)
 
 
@@ -128,7 +128,7 @@ def test_what_they_leave_out_has_their_defaults():
     assert config.export.when == "never"
     assert config.model.encoder["source_end"] is False
     assert report.defaults["training.label_smoothing"] == 0
-    assert not report.spoken()
+    assert not report.reported_keys()
 
 
 def test_automatic_values_stand_under_the_users():
@@ -151,7 +151,7 @@ def test_unknown_keys_have_their_full_path():
     raw = {"params": {"foo": 1}, "eval": {"early_stopping": {"steps": 1, "bar": 2}}, "baz": 3}
     _, report = given(raw)
     assert {row.key for row in report.unknown} == {"params.foo", "eval.early_stopping.bar", "baz"}
-    text = written(*translate(Theirs(raw), BASE), "x.yml")
+    text = to_yaml(*translate(OpenNMTConfig(raw), BASE), "x.yml")
     assert "# params.foo: unknown:" in text
 
 
@@ -171,11 +171,11 @@ def test_files_merge_as_theirs_do(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("params: [1", "expected YAML, came"),
-        ("- a", "expected a mapping of sections, came"),
-        ("params: 3", ":1: params: expected a mapping, came 3"),
-        ("params:\n  beam_width: x", ":2: params.beam_width: expected a whole number, came 'x'"),
-        ("params:\n  beam_width: 1.5", ":2: params.beam_width: expected a whole number, came 1.5"),
+        ("params: [1", "expected YAML, "),
+        ("- a", "expected a mapping of sections, got"),
+        ("params: 3", ":1: params: expected a mapping, got 3"),
+        ("params:\n  beam_width: x", ":2: params.beam_width: expected a whole number, got 'x'"),
+        ("params:\n  beam_width: 1.5", ":2: params.beam_width: expected a whole number, got 1.5"),
         ("params: {label_smoothing: 2}", "training.label_smoothing: expected a number"),
         ("params: {num_hypotheses: 2}", "num_hypotheses: expected at most params.beam_width, 1"),
         ("train: {batch_type: words}", "train.batch_type: expected examples or tokens"),
@@ -209,7 +209,7 @@ def test_command_writes_a_configuration_that_loads(tmp_path, capsys):
         assert f"# {row['key']}: no counterpart:" in text
         assert f"{row['key']}: no counterpart:" in err
     assert main([str(word) for word in words]) == 2
-    assert "expected a file that does not exist yet, came one" in capsys.readouterr().err
+    assert "expected a file that does not exist yet" in capsys.readouterr().err
 
 
 def test_command_prints_without_an_output(tmp_path, capsys):

@@ -31,7 +31,7 @@ def theirs(tmp_path_factory):
     """The directory that the reference script wrote."""
     python = os.environ.get("OPENNMT_PYTHON")
     if not python:
-        pytest.skip("OPENNMT_PYTHON: expected a Python for OpenNMT-tf, came none")
+        pytest.skip("OPENNMT_PYTHON: expected a Python for OpenNMT-tf, got none")
     directory = tmp_path_factory.mktemp("opennmt")
     if not has_opennmt(python):
         subprocess.run([python, "-m", "venv", directory / "venv"], check=True)

@@ -27,7 +27,7 @@ def test_guided_alignment_needs_its_type_and_its_files():
     assert config.training.objectives.plain and config.data.train.alignments is None
     assert "data.train_alignments" in {row.key for row in report.same}
     assert given(more)[0].training.objectives.plain
-    with pytest.raises(UserError, match="guided_alignment_type: expected ce or mse, came 'kl'"):
+    with pytest.raises(UserError, match="guided_alignment_type: expected ce or mse, got 'kl'"):
         found(guided_alignment_type="kl")
 
 

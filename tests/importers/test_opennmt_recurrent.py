@@ -6,7 +6,7 @@ import pytest
 from keras_s2s import Translator
 from keras_s2s.config import Config, UserError
 from keras_s2s.importers.opennmt import read
-from keras_s2s.importers.opennmt.model_description import describe
+from keras_s2s.importers.opennmt.model_description import read_description
 from keras_s2s.importers.opennmt.run_import import import_run
 from tests.importers.checkpoints import SIZE, random_weights, save
 from tests.importers.test_opennmt_runs import OURS, SOURCES, TARGETS, our_logits, their_ids
@@ -119,7 +119,7 @@ def test_logits_are_those_of_the_formulas(make, encoder):
 
 
 @pytest.mark.parametrize(
-    ("more", "came"),
+    ("more", "setting"),
     [
         (", attention_layer_activation=None", "attention_layer_activation=None"),
         (", residual_connections=True", "residual_connections=True"),
@@ -128,8 +128,8 @@ def test_logits_are_those_of_the_formulas(make, encoder):
         (", cell_class=tf.keras.layers.GRUCell", "cell_class=tf.keras.layers.GRUCell"),
     ],
 )
-def test_what_ours_has_not_is_named(make, tmp_path, more, came):
-    with pytest.raises(UserError, match=f"expected Luong's model as it is, came {came}"):
+def test_what_ours_has_not_is_named(make, tmp_path, more, setting):
+    with pytest.raises(UserError, match=f"expected Luong's model as it is, got {setting}"):
         make(description=DESCRIPTION.format(more))
     assert not (tmp_path / "run").exists()
 
@@ -137,11 +137,11 @@ def test_what_ours_has_not_is_named(make, tmp_path, more, came):
 def test_plain_settings_are_none_of_that(tmp_path):
     more = ", residual_connections=False, attention_layer_activation=tf.math.tanh"
     (tmp_path / "model_description.py").write_text(DESCRIPTION.format(more))
-    assert describe(tmp_path).other is None
+    assert read_description(tmp_path).other is None
 
 
 def test_a_catalogue_type_without_tanh_is_refused(make):
-    with pytest.raises(UserError, match="came NMTSmallV1; there are no parts here"):
+    with pytest.raises(UserError, match="got NMTSmallV1; there are no parts here"):
         make(description="", model_type="NMTSmallV1")
 
 

@@ -11,8 +11,8 @@ from keras_s2s.cli import main
 from keras_s2s.config import Config, UserError
 from keras_s2s.data.examples import make_source
 from keras_s2s.importers.opennmt import read
-from keras_s2s.importers.opennmt.model_description import describe
-from keras_s2s.importers.opennmt.run_import import import_run, rows_of
+from keras_s2s.importers.opennmt.model_description import read_description
+from keras_s2s.importers.opennmt.run_import import import_run, vocabulary_rows
 from tests.importers import checkpoints
 from tests.importers.checkpoints import SIZE, WORDS, Forward, random_weights, save, shapes
 
@@ -78,7 +78,7 @@ def test_relative_positions_are_those_of_the_formulas(made, relative):
         "onmt.models.Transformer(num_heads=2, maximum_relative_position=20,"
         " position_encoder_class=None)"
     )
-    assert describe(description.parent).heads == 2
+    assert read_description(description.parent).heads == 2
     config = Config.load(run / "config.yml")
     assert config.model.decoder["positions"] == {"kind": "relative", "max_distance": relative}
 
@@ -142,7 +142,7 @@ def test_a_sentencepiece_model_has_an_order_of_its_own(tmp_path):
     translator = Translator.load(tmp_path / "run")
     tokenizer = translator.source_tokenizer
     assert tokenizer.vocabulary[4:] == (*pieces, "averyunlikelytoken0")
-    rows = rows_of(tokenizer, theirs)
+    rows = vocabulary_rows(tokenizer, theirs)
     assert rows[4] == -1  # the piece that their vocabulary lacks
     cut = model.encode("abc ab", out_type=str)
     ids = [theirs.index(piece) if piece in theirs else size - 1 for piece in cut]
@@ -172,7 +172,7 @@ def test_command(tmp_path, capsys):
     ("change", "problem"),
     [
         (lambda d: (d / "model_description.py").unlink(), "--num-heads: expected a number"),
-        (lambda d: (d / "v.txt").write_text("<s>\n"), "v.txt:1: expected <blank>, came '<s>'"),
+        (lambda d: (d / "v.txt").write_text("<s>\n"), "v.txt:1: expected <blank>, got '<s>'"),
         (lambda d: (d / "v.txt").write_text("<blank>\n<s>\n</s>\na\n"), "expected 10 tokens"),
         (lambda d: (d / "v.txt").unlink(), "v.txt: expected a vocabulary"),
         (lambda d: (d / "v.txt").write_bytes(b"\xff"), "v.txt: expected UTF-8"),
@@ -185,25 +185,25 @@ def test_command(tmp_path, capsys):
             lambda d: (d / "model_description.py").write_text(
                 "onmt.models.Transformer(position_encoder_class=None)"
             ),
-            "expected position_encoder_class or maximum_relative_position, came neither",
+            "expected position_encoder_class or maximum_relative_position, got neither",
         ),
         (
             lambda d: (d / "model_description.py").write_text(
                 "onmt.models.Transformer(maximum_relative_position=20)"
             ),
-            "expected position_encoder_class or maximum_relative_position, came both",
+            "expected position_encoder_class or maximum_relative_position, got both",
         ),
         (
             lambda d: (d / "model_description.py").write_text(
                 "onmt.models.Transformer(ffn_activation=onmt.layers.gelu)"
             ),
-            "ffn_activation: expected one of relu, .* came gelu",
+            "ffn_activation: expected one of relu, .* got gelu",
         ),
         (
             lambda d: (d / "model_description.py").write_text(
                 'models.get_model_from_catalog("NMTSmallV1")'
             ),
-            "expected an LSTM model, as NMTSmallV1 is, came another",
+            "expected an LSTM model, as NMTSmallV1 is, got another",
         ),
     ],
 )
@@ -223,11 +223,11 @@ def test_mistakes_are_named_and_nothing_is_left(tmp_path, change, problem):
         (
             {"encoder/layers/0/self_attention/layer/relative_position_keys": [3, 4]},
             "",
-            "layers/0/self_attention/layer/relative_position_values, came none",
+            "layers/0/self_attention/layer/relative_position_values, got none",
         ),
-        ({"encoder/position_encoder/embedding": [3, 4]}, "", "came model/encoder/position_enc"),
-        ({}, "encoder/layers/1/ffn/layer/outer/kernel", "outer/kernel, came none"),
-        ({}, "encoder/", "expected a Transformer, came another model"),
+        ({"encoder/position_encoder/embedding": [3, 4]}, "", "got model/encoder/position_enc"),
+        ({}, "encoder/layers/1/ffn/layer/outer/kernel", "outer/kernel, got none"),
+        ({}, "encoder/", "expected a Transformer, got another model"),
         ({}, "examples_inputter/", "expected a model of OpenNMT-tf 2"),
     ],
 )
@@ -248,7 +248,7 @@ def test_what_is_no_checkpoint(tmp_path):
 def test_descriptions(tmp_path):
     def told(text):
         (tmp_path / "model_description.py").write_text(text)
-        return describe(tmp_path)
+        return read_description(tmp_path)
 
     named = told('from opennmt import models\nmodel = lambda: models.get_model_from_catalog("X")')
     assert named.model_type == "X"

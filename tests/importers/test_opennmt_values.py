@@ -5,14 +5,16 @@ import pytest
 from keras_s2s import models as catalog
 from keras_s2s import tokenizers
 from keras_s2s.config import UserError
-from keras_s2s.importers.opennmt import models
+from keras_s2s.importers.opennmt import model_types
 from tests.importers.documented import given, of
 
 
-@pytest.mark.parametrize("name", list(models.TYPES))
+@pytest.mark.parametrize("name", list(model_types.TYPES))
 def test_model_types_are_models_of_ours(name):
     config, report = given(
-        {"data": {"source_vocabulary": "v", "target_vocabulary": "v"}}, models.find(name), auto=True
+        {"data": {"source_vocabulary": "v", "target_vocabulary": "v"}},
+        model_types.get_model_type(name),
+        auto=True,
     )
     found = catalog.resolve(config.model)
     assert config.data.tokenizer.shared
@@ -39,14 +41,14 @@ def test_model_types_are_models_of_ours(name):
     ],
 )
 def test_sizes_of_model_types(name, sizes):
-    model = given({}, models.find(name))[0].model
+    model = given({}, model_types.get_model_type(name))[0].model
     for part in (model.encoder, model.decoder):
         found = [part[k] for k in ("units", "num_layers", "num_heads", "hidden_units")]
         assert tuple(found) == sizes
 
 
 def test_a_recurrent_type_builds_with_its_states_copied():
-    small = models.Recurrent(2, 8, bidirectional=True, embedding=6, linear=True)
+    small = model_types.Recurrent(2, 8, bidirectional=True, embedding=6, linear=True)
     config, report = given({}, small)
     assert config.model.encoder["units"] == 4
     assert catalog.build(config.model, 9, 9).encoder.width == 8
@@ -57,7 +59,7 @@ def test_a_recurrent_type_builds_with_its_states_copied():
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("TransformerBsae", "came 'TransformerBsae'; the nearest is TransformerBase"),
+        ("TransformerBsae", "got 'TransformerBsae'; the nearest is TransformerBase"),
         ("GPT2Small", "GPT2Small has no counterpart: it is a language model"),
         ("ListenAttendSpell", "keras-s2s reads text"),
         ("LstmCnnCrfTagger", "it labels the tokens"),
@@ -65,7 +67,7 @@ def test_a_recurrent_type_builds_with_its_states_copied():
 )
 def test_model_types_that_there_are_not(name, problem):
     with pytest.raises(UserError, match=problem):
-        models.find(name)
+        model_types.get_model_type(name)
 
 
 @pytest.mark.parametrize(

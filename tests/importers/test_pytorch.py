@@ -14,7 +14,7 @@ import pytest
 
 from keras_s2s.config import UserError
 from keras_s2s.importers.marian import import_marian
-from keras_s2s.importers.pytorch import MAGIC, TYPES, read_pytorch
+from keras_s2s.importers.pytorch_files import MAGIC, TYPES, read_pytorch
 from keras_s2s.translator import Translator
 from tests.importers import marian_checkpoints as twin
 
@@ -132,7 +132,7 @@ def test_a_model_in_such_a_file(torch, tmp_path, legacy):
 @BOTH
 def test_big_endian_numbers_are_refused(torch, tmp_path, legacy):
     write(torch, tmp_path / "w.bin", ARRAYS, legacy, little=False)
-    with pytest.raises(UserError, match="w.bin: expected little-endian numbers, came "):
+    with pytest.raises(UserError, match="w.bin: expected little-endian numbers, got "):
         read_pytorch(tmp_path / "w.bin")
 
 
@@ -140,14 +140,14 @@ def test_nothing_but_weights_is_made(tmp_path):
     path = tmp_path / "w.bin"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/data.pkl", pickle.dumps({"a": re.compile("x")}))
-    with pytest.raises(UserError, match=r"w.bin: expected weights alone, came re\._compile"):
+    with pytest.raises(UserError, match=r"w.bin: expected weights alone, got re\._compile"):
         read_pytorch(path)
 
 
 @pytest.mark.parametrize("view", [(0, (4, 4), (4, 1)), (-1, (2,), (1,)), (3, (2, 2), (-1, 1))])
 def test_a_view_beyond_its_storage(torch, tmp_path, view):
     write(torch, tmp_path / "w.bin", ARRAYS, matrix=view)
-    with pytest.raises(UserError, match="w.bin: matrix: expected at least .* numbers, came 12"):
+    with pytest.raises(UserError, match="w.bin: matrix: expected at least .* numbers, got 12"):
         read_pytorch(tmp_path / "w.bin")
 
 

@@ -63,7 +63,7 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name in TYPES:
             return np.dtype(TYPES[name])
         if (module, name) not in self.KNOWN:
-            raise UserError(f"expected weights alone, came {module}.{name}")
+            raise UserError(f"expected weights alone, got {module}.{name}")
         return self.KNOWN[module, name]
 
     def persistent_load(self, pid):
@@ -86,7 +86,7 @@ def read_pytorch(path) -> dict:
         raise UserError(f"{path}: {error}") from None
     except Exception as error:  # a damaged pickle can raise whatever its calls do
         said = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: expected weights of PyTorch, came: {said:.200}") from None
+        raise UserError(f"{path}: expected weights of PyTorch, got: {said:.200}") from None
 
 
 def _read_zip(path):
@@ -96,7 +96,7 @@ def _read_zip(path):
         root = name.removesuffix("data.pkl")
         order = f"{root}byteorder"
         if order in archive.namelist() and archive.read(order) != b"little":
-            raise UserError(f"expected little-endian numbers, came {archive.read(order)!r}")
+            raise UserError(f"expected little-endian numbers, got {archive.read(order)!r}")
         with archive.open(name) as file:
             found = _Unpickler(file).load()
         start = f"{root}data/"
@@ -107,10 +107,10 @@ def _read_zip(path):
 def _read_legacy(path):
     with open(path, "rb") as file:
         if _Unpickler(file).load() != MAGIC:
-            raise UserError("expected weights of PyTorch, came another pickle")
+            raise UserError("expected weights of PyTorch, got another pickle")
         _, machine, found = (_Unpickler(file).load() for _ in range(3))
         if not machine["little_endian"]:
-            raise UserError("expected little-endian numbers, came big-endian ones")
+            raise UserError("expected little-endian numbers, got big-endian ones")
         keys = _Unpickler(file).load()
         kinds = {
             one.storage.key: one.storage.kind for one in found.values() if isinstance(one, _Tensor)
@@ -129,6 +129,6 @@ def _array(name, tensor, contents):
         return np.zeros(tensor.shape, "float32")
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides))
     if not 0 <= tensor.offset <= last < len(numbers) or min(tensor.strides, default=0) < 0:
-        raise UserError(f"{name}: expected at least {last + 1} numbers, came {len(numbers)}")
+        raise UserError(f"{name}: expected at least {last + 1} numbers, got {len(numbers)}")
     strides = [step * numbers.itemsize for step in tensor.strides]
     return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides)

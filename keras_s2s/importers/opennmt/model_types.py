@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from keras_s2s.config import UserError
 
-__all__ = ["TYPES", "Recurrent", "Transformer", "find"]
+__all__ = ["TYPES", "Recurrent", "Transformer", "get_model_type"]
 
 NORM_EPSILON = 1e-3  # Keras's own default
 FIRST_POSITION = 1
@@ -63,12 +63,12 @@ class Transformer:
 
     def remarks(self) -> list[str]:
         """How our model differs from theirs."""
-        found = []
+        differences = []
         if self.sharing == "source_target_input":
-            found.append("source and target keep an embedding each")
+            differences.append("source and target keep an embedding each")
         if not self.biased:
-            found.append("the output layer has a bias here")
-        return found
+            differences.append("the output layer has a bias here")
+        return differences
 
     def automatic(self) -> dict:
         """What `auto_config` sets."""
@@ -117,12 +117,12 @@ class Recurrent:
 
     def remarks(self) -> list[str]:
         """How our model differs from theirs."""
-        found = []
+        differences = []
         if self.linear:
-            found.append("a tanh over the attention's output")
+            differences.append("a tanh over the attention's output")
         if self.bidirectional and self.stacked:
-            found.append("each layer reads both directions of the one below")
-        return found
+            differences.append("each layer reads both directions of the one below")
+        return differences
 
     def automatic(self) -> dict:
         """What `auto_config` sets."""
@@ -152,11 +152,11 @@ class _Scaling(Transformer):
 
 
 def _layered(*layers):
-    made = {"params": {"beam_width": 4}, "train": {"sample_buffer_size": -1, "max_step": 500000}}
+    config = {"params": {"beam_width": 4}, "train": {"sample_buffer_size": -1, "max_step": 500000}}
     for layer in layers:
         for section, values in layer.items():
-            made[section] = made.get(section, {}) | values
-    return made
+            config[section] = config.get(section, {}) | values
+    return config
 
 
 _BASE = Transformer()
@@ -182,23 +182,23 @@ TYPES = {
     "NMTBigV1": Recurrent(4, 1024, bidirectional=True, stacked=True, linear=True),
 }
 # Their other types, and why there is none here.
-OTHERS = {
+UNSUPPORTED_TYPES = {
     "ListenAttendSpell": "it reads vectors through a pyramid; keras-s2s reads text",
     "LstmCnnCrfTagger": "it labels the tokens of a sequence; keras-s2s writes another one",
     "GPT2Small": "it is a language model, without a source",
 }
 
 
-def find(name: str) -> Transformer | Recurrent:
+def get_model_type(name: str) -> Transformer | Recurrent:
     """The model type of that name.
 
     Raises:
         UserError: there is none, or we have no parts for it.
     """
-    if name in OTHERS:
-        raise UserError(f"--model-type: {name} has no counterpart: {OTHERS[name]}")
+    if name in UNSUPPORTED_TYPES:
+        raise UserError(f"--model-type: {name} has no counterpart: {UNSUPPORTED_TYPES[name]}")
     if name not in TYPES:
-        near = difflib.get_close_matches(name, TYPES, 1)
-        hint = f"; the nearest is {near[0]}" if near else ""
-        raise UserError(f"--model-type: expected one of {', '.join(TYPES)}, came {name!r}{hint}")
+        matches = difflib.get_close_matches(name, TYPES, 1)
+        hint = f"; the nearest is {matches[0]}" if matches else ""
+        raise UserError(f"--model-type: expected one of {', '.join(TYPES)}, got {name!r}{hint}")
     return TYPES[name]

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_s2s.config import UserError
 
-__all__ = ["Sizes", "assign", "stack"]
+__all__ = ["StackSizes", "assign_weights", "stack_weights"]
 
 # Ours: theirs, side by side where ours are one product.
 DENSE = {
@@ -24,7 +24,7 @@ NORMS = {"self_norm": "self_attn_layer_norm", "feed_norm": "final_layer_norm"}
 CROSS_NORMS = {"cross_norm": "encoder_attn_layer_norm"}
 
 
-class Sizes(NamedTuple):
+class StackSizes(NamedTuple):
     """Of one stack of layers."""
 
     layers: int
@@ -32,7 +32,7 @@ class Sizes(NamedTuple):
     hidden: int
 
 
-def stack(weights, part: str, sizes: Sizes) -> dict:
+def stack_weights(weights, part: str, sizes: StackSizes) -> dict:
     """The arrays of a stack of layers by the names that `checkpoints.named_weights` gives ours.
 
     Args:
@@ -46,17 +46,17 @@ def stack(weights, part: str, sizes: Sizes) -> dict:
     cross = part == "decoder"
     dense = DENSE | CROSS_DENSE if cross else DENSE
     norms = NORMS | CROSS_NORMS if cross else NORMS
-    made = {}
+    arrays = {}
     for number in range(sizes.layers):
-        ours, theirs = f"{part}/layers/{number}", f"model.{part}.layers.{number}"
+        prefix, stored_prefix = f"{part}/layers/{number}", f"model.{part}.layers.{number}"
         for name, names in dense.items():
-            pair = _dense(weights, [f"{theirs}.{one}" for one in names], sizes)
-            made[f"{ours}/{name}/kernel"], made[f"{ours}/{name}/bias"] = pair
+            pair = _dense(weights, [f"{stored_prefix}.{layer}" for layer in names], sizes)
+            arrays[f"{prefix}/{name}/kernel"], arrays[f"{prefix}/{name}/bias"] = pair
         for name, other in norms.items():
-            for own, their in (("gamma", "weight"), ("beta", "bias")):
-                found = weights.take(f"{theirs}.{other}.{their}", sizes.units)
-                made[f"{ours}/{name}/{own}"] = found
-    return made
+            for variable, suffix in (("gamma", "weight"), ("beta", "bias")):
+                array = weights.take(f"{stored_prefix}.{other}.{suffix}", sizes.units)
+                arrays[f"{prefix}/{name}/{variable}"] = array
+    return arrays
 
 
 def _dense(weights, names, sizes):
@@ -70,7 +70,7 @@ def _dense(weights, names, sizes):
     )
 
 
-def assign(variables: dict, arrays: dict) -> None:
+def assign_weights(variables: dict, arrays: dict) -> None:
     """Fills every weight of a model.
 
     Args:
@@ -81,9 +81,9 @@ def assign(variables: dict, arrays: dict) -> None:
         UserError: a weight that only one of them has, or of another shape.
     """
     for name in variables.keys() ^ arrays.keys():
-        raise UserError(f"{name}: expected it in the model and among the weights, came one alone")
+        raise UserError(f"{name}: expected it in the model and among the weights, got one alone")
     for name, variable in variables.items():
         if tuple(variable.shape) != arrays[name].shape:
             expected = f"expected {list(variable.shape)}"
-            raise UserError(f"{name}: {expected}, came {list(arrays[name].shape)}")
+            raise UserError(f"{name}: {expected}, got {list(arrays[name].shape)}")
         variable.assign(arrays[name])

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import UserError
-from keras_s2s.importers.pytorch import read_pytorch
+from keras_s2s.importers.pytorch_files import read_pytorch
 
 __all__ = ["Weights", "read_safetensors", "read_weights"]
 
@@ -50,15 +50,15 @@ class Weights:
             UserError: it is not there, of another shape, or not of finite numbers.
         """
         if name not in self.arrays:
-            raise UserError(f"{self.path}: {name}: expected {list(shape)}, came no such weight")
+            raise UserError(f"{self.path}: {name}: expected {list(shape)}, got no such weight")
         found = self.arrays[name]
         if found.shape != shape:
             expected = f"expected the shape {list(shape)}"
-            raise UserError(f"{self.path}: {name}: {expected}, came {list(found.shape)}")
+            raise UserError(f"{self.path}: {name}: {expected}, got {list(found.shape)}")
         self._taken.add(name)
         found = np.asarray(found, "float32")
         if not np.isfinite(found).all():
-            raise UserError(f"{self.path}: {name}: expected finite numbers, came others")
+            raise UserError(f"{self.path}: {name}: expected finite numbers, got others")
         return found
 
     def ignore(self, *names: str) -> None:
@@ -70,7 +70,7 @@ class Weights:
         others = sorted(self.arrays.keys() - self._taken)
         if others:
             expected = "expected the weights that config.json describes"
-            raise UserError(f"{self.path}: {expected}, came {others[0]} too")
+            raise UserError(f"{self.path}: {expected}, got {others[0]} too")
 
 
 def read_weights(directory) -> Weights:
@@ -86,7 +86,7 @@ def read_weights(directory) -> Weights:
     if (directory / PYTORCH).is_file():
         path = directory / PYTORCH
         return Weights(path, read_pytorch(path))
-    raise UserError(f"{directory}: expected {SAFETENSORS} or {PYTORCH}, came neither")
+    raise UserError(f"{directory}: expected {SAFETENSORS} or {PYTORCH}, got neither")
 
 
 def read_safetensors(path) -> dict:
@@ -107,17 +107,17 @@ def read_safetensors(path) -> dict:
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except (OSError, struct.error, OverflowError, MemoryError) as error:
-        raise UserError(f"{path}: expected a safetensors file, came: {error}") from None
+        raise UserError(f"{path}: expected a safetensors file, got: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: expected a header of safetensors, came: {error}") from None
+        raise UserError(f"{path}: expected a header of safetensors, got: {error}") from None
 
 
 def _array(name, about, data):
     kind, shape, (first, last) = about["dtype"], about["shape"], about["data_offsets"]
     if kind not in TYPES:
-        raise UserError(f"{name}: expected one of the types {', '.join(TYPES)}, came {kind}")
+        raise UserError(f"{name}: expected one of the types {', '.join(TYPES)}, got {kind}")
     size = TYPES[kind].itemsize * math.prod(shape)
     if last - first != size or not 0 <= first <= last <= len(data):
-        there = f"came {last - first} at {first} of {len(data)}"
+        there = f"got {last - first} at {first} of {len(data)}"
         raise UserError(f"{name}: expected {size} bytes within the file, {there}")
     return data[first:last].view(TYPES[kind]).reshape(shape)
