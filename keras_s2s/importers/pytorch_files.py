@@ -1,14 +1,16 @@
-"""PyTorch's files of weights, read without PyTorch: pickles that may hold arrays and nothing else.
+"""Reader of PyTorch weight files without PyTorch; pickles with anything but arrays are refused.
 
-Two formats. Since 1.6 a zip archive with `data.pkl` and one file a storage. Before, five pickles
-one after the other (a magic number, a version, the machine, the weights, the keys of the storages)
-and then each storage behind its length. Both name storages by persistent ids of the pickle.
+PyTorch has two formats. Since 1.6 it writes a zip archive with `data.pkl` and one file per
+storage. Earlier files hold five pickles in sequence (a magic number, a version, the machine, the
+weights, the keys of the storages), followed by each storage with its length. Both refer to storages
+by persistent ids of the pickle.
 """
 
 import collections
 import pickle
 import struct
 import zipfile
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +41,7 @@ class _Storage(NamedTuple):
 
 
 class _Tensor(NamedTuple):
-    """What PyTorch's `_rebuild_tensor_v2` is called with."""
+    """The arguments of PyTorch's `_rebuild_tensor_v2`."""
 
     storage: _Storage
     offset: int
@@ -51,7 +53,7 @@ class _Tensor(NamedTuple):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows what a dictionary of weights is made of; anything else is refused, not run."""
+    """Loads the types of a dictionary of weights; refuses any other global without calling it."""
 
     KNOWN = {
         ("collections", "OrderedDict"): collections.OrderedDict,
@@ -71,60 +73,62 @@ class _Unpickler(pickle.Unpickler):
         return _Storage(kind, key)
 
 
-def read_pytorch(path) -> dict:
-    """The arrays of a `pytorch_model.bin` by name.
+def read_pytorch(path: Path | str) -> dict[str, np.ndarray]:
+    """Reads the arrays of a `pytorch_model.bin` by name.
 
     Raises:
-        UserError: naming the file, which is damaged or holds more than weights.
+        UserError: the file is damaged or holds more than weights.
     """
     try:
         zipped = zipfile.is_zipfile(path)
-        found, contents = _read_zip(path) if zipped else _read_legacy(path)
-        tensors = {name: one for name, one in found.items() if isinstance(one, _Tensor)}
-        return {name: _array(name, one, contents) for name, one in tensors.items()}
+        state_dict, storages = _read_zip(path) if zipped else _read_legacy(path)
+        tensors = {name: item for name, item in state_dict.items() if isinstance(item, _Tensor)}
+        return {name: _array(name, item, storages) for name, item in tensors.items()}
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    except Exception as error:  # a damaged pickle can raise whatever its calls do
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: expected weights of PyTorch, got: {said:.200}") from None
+    except Exception as error:  # a damaged pickle can raise any exception
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: expected weights of PyTorch, got: {reason:.200}") from None
 
 
 def _read_zip(path):
-    """The pickled dictionary, and the bytes of its storages by their keys."""
+    """The pickled dictionary, and the bytes of each storage by its key."""
     with zipfile.ZipFile(path) as archive:
-        (name,) = [one for one in archive.namelist() if one.endswith("data.pkl")]
+        (name,) = [item for item in archive.namelist() if item.endswith("data.pkl")]
         root = name.removesuffix("data.pkl")
         order = f"{root}byteorder"
         if order in archive.namelist() and archive.read(order) != b"little":
             raise UserError(f"expected little-endian numbers, got {archive.read(order)!r}")
         with archive.open(name) as file:
-            found = _Unpickler(file).load()
+            state_dict = _Unpickler(file).load()
         start = f"{root}data/"
-        names = [one for one in archive.namelist() if one.startswith(start)]
-        return found, {one.removeprefix(start): archive.read(one) for one in names}
+        names = [item for item in archive.namelist() if item.startswith(start)]
+        return state_dict, {item.removeprefix(start): archive.read(item) for item in names}
 
 
 def _read_legacy(path):
     with open(path, "rb") as file:
         if _Unpickler(file).load() != MAGIC:
             raise UserError("expected weights of PyTorch, got another pickle")
-        _, machine, found = (_Unpickler(file).load() for _ in range(3))
+        _, machine, state_dict = (_Unpickler(file).load() for _ in range(3))
         if not machine["little_endian"]:
             raise UserError("expected little-endian numbers, got big-endian ones")
         keys = _Unpickler(file).load()
         kinds = {
-            one.storage.key: one.storage.kind for one in found.values() if isinstance(one, _Tensor)
+            item.storage.key: item.storage.kind
+            for item in state_dict.values()
+            if isinstance(item, _Tensor)
         }
-        contents = {}
+        storages = {}
         for key in keys:
             (count,) = struct.unpack("<q", file.read(8))
-            contents[key] = file.read(count * kinds[key].itemsize)
-        return found, contents
+            storages[key] = file.read(count * kinds[key].itemsize)
+        return state_dict, storages
 
 
-def _array(name, tensor, contents):
-    """A tensor's numbers, which may be any view of its storage."""
-    numbers = np.frombuffer(contents[tensor.storage.key], tensor.storage.kind)
+def _array(name, tensor, storages):
+    """The array of a tensor, which may be a strided view of its storage."""
+    numbers = np.frombuffer(storages[tensor.storage.key], tensor.storage.kind)
     if 0 in tensor.shape:
         return np.zeros(tensor.shape, "float32")
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides))

@@ -1,4 +1,4 @@
-"""Hugging Face's Transformer layers (BART's and those made after it) under our weights' names."""
+"""Weights of Hugging Face Transformer layers (BART and derived models) under Keras names."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from keras_s2s.config import UserError
 
 __all__ = ["StackSizes", "assign_weights", "stack_weights"]
 
-# Ours: theirs, side by side where ours are one product.
+# Name in this package -> names in the file; several are concatenated into one product.
 DENSE = {
     "self_attention/input_projection": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
     "self_attention/output_projection": ("self_attn.out_proj",),
@@ -25,7 +25,7 @@ CROSS_NORMS = {"cross_norm": "encoder_attn_layer_norm"}
 
 
 class StackSizes(NamedTuple):
-    """Of one stack of layers."""
+    """Sizes of one stack of layers."""
 
     layers: int
     units: int
@@ -33,15 +33,18 @@ class StackSizes(NamedTuple):
 
 
 def stack_weights(weights, part: str, sizes: StackSizes) -> dict:
-    """The arrays of a stack of layers by the names that `checkpoints.named_weights` gives ours.
+    """Converts the weights of a stack of layers.
 
     Args:
-        weights: a `Weights`.
-        part: encoder or decoder.
-        sizes: of its layers.
+        weights: the weights of the file.
+        part: `"encoder"` or `"decoder"`.
+        sizes: sizes of the stack.
+
+    Returns:
+        Arrays by the names of `checkpoints.named_weights`.
 
     Raises:
-        UserError: naming the weight that is missing or of another shape.
+        UserError: a weight is missing or has another shape.
     """
     cross = part == "decoder"
     dense = DENSE | CROSS_DENSE if cross else DENSE
@@ -60,7 +63,7 @@ def stack_weights(weights, part: str, sizes: StackSizes) -> dict:
 
 
 def _dense(weights, names, sizes):
-    """Kernel [inputs, outputs] and bias [outputs] of layers side by side."""
+    """Kernel [inputs, outputs] and bias [outputs] of concatenated layers."""
     outputs = sizes.hidden if names[0].endswith("fc1") else sizes.units
     inputs = sizes.hidden if names[0].endswith("fc2") else sizes.units
     kernels = [weights.take(f"{name}.weight", outputs, inputs).T for name in names]
@@ -71,14 +74,14 @@ def _dense(weights, names, sizes):
 
 
 def assign_weights(variables: dict, arrays: dict) -> None:
-    """Fills every weight of a model.
+    """Assigns arrays to the weights of a model.
 
     Args:
-        variables: by name, as `checkpoints.named_weights` gives them.
-        arrays: by the same names.
+        variables: variables by the names of `checkpoints.named_weights`.
+        arrays: arrays by the same names.
 
     Raises:
-        UserError: a weight that only one of them has, or of another shape.
+        UserError: the names differ, or an array has another shape.
     """
     for name in variables.keys() ^ arrays.keys():
         raise UserError(f"{name}: expected it in the model and among the weights, got one alone")

@@ -1,4 +1,4 @@
-"""Weights by name and shape, from safetensors or from PyTorch's files."""
+"""Readers of weight files: safetensors, and PyTorch files through `pytorch_files`."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from keras_s2s.importers.pytorch_files import read_pytorch
 __all__ = ["Weights", "read_safetensors", "read_weights"]
 
 SAFETENSORS, PYTORCH = "model.safetensors", "pytorch_model.bin"
-# The names that a header gives to types; each is stored as little-endian numbers.
+# Type names in a safetensors header; numbers are little-endian.
 TYPES = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
@@ -30,11 +30,11 @@ TYPES = {
 
 
 class Weights:
-    """The arrays of a file, each asked for by its name and shape.
+    """The arrays of a file; records which have been taken.
 
     Args:
-        path: the file, for messages.
-        arrays: by name.
+        path: the file, for error messages.
+        arrays: the arrays by name.
     """
 
     def __init__(self, path, arrays: dict):
@@ -43,41 +43,45 @@ class Weights:
     def __contains__(self, name):
         return name in self.arrays
 
-    def take(self, name: str, *shape: int):
+    def take(self, name: str, *shape: int) -> np.ndarray:
         """The array `name` as float32.
 
         Raises:
-            UserError: it is not there, of another shape, or not of finite numbers.
+            UserError: the array is missing, has another shape, or holds infinities or NaN.
         """
         if name not in self.arrays:
             raise UserError(f"{self.path}: {name}: expected {list(shape)}, got no such weight")
-        found = self.arrays[name]
-        if found.shape != shape:
+        array = self.arrays[name]
+        if array.shape != shape:
             expected = f"expected the shape {list(shape)}"
-            raise UserError(f"{self.path}: {name}: {expected}, got {list(found.shape)}")
+            raise UserError(f"{self.path}: {name}: {expected}, got {list(array.shape)}")
         self._taken.add(name)
-        found = np.asarray(found, "float32")
-        if not np.isfinite(found).all():
+        array = np.asarray(array, "float32")
+        if not np.isfinite(array).all():
             raise UserError(f"{self.path}: {name}: expected finite numbers, got others")
-        return found
+        return array
 
     def ignore(self, *names: str) -> None:
-        """Weights that are not to be missed by `refuse_others`."""
+        """Exempts weights from `check_all_taken`."""
         self._taken.update(names)
 
-    def refuse_others(self) -> None:
-        """Raises what is wrong where a weight was not asked for: the model has a part more."""
-        others = sorted(self.arrays.keys() - self._taken)
-        if others:
+    def check_all_taken(self) -> None:
+        """Checks that every weight has been taken or ignored.
+
+        Raises:
+            UserError: naming the first remaining weight.
+        """
+        remaining = sorted(self.arrays.keys() - self._taken)
+        if remaining:
             expected = "expected the weights that config.json describes"
-            raise UserError(f"{self.path}: {expected}, got {others[0]} too")
+            raise UserError(f"{self.path}: {expected}, got {remaining[0]} too")
 
 
-def read_weights(directory) -> Weights:
-    """The weights in `model.safetensors` of a directory, else in `pytorch_model.bin`.
+def read_weights(directory: Path | str) -> Weights:
+    """Reads `model.safetensors` of a directory, or else `pytorch_model.bin`.
 
     Raises:
-        UserError: there is neither, or the file is damaged.
+        UserError: both files are missing, or the file is damaged.
     """
     directory = Path(directory)
     if (directory / SAFETENSORS).is_file():
@@ -89,13 +93,13 @@ def read_weights(directory) -> Weights:
     raise UserError(f"{directory}: expected {SAFETENSORS} or {PYTORCH}, got neither")
 
 
-def read_safetensors(path) -> dict:
-    """The arrays of a safetensors file by name, mapped into memory and not yet read.
+def read_safetensors(path: Path | str) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file by name, memory-mapped.
 
-    The format: eight bytes for the header's length, the header in JSON, the numbers.
+    The format: eight bytes with the length of the header, the header in JSON, the numbers.
 
     Raises:
-        UserError: naming the file, and the array that is not inside it or of no known type.
+        UserError: the file is damaged, or an array is outside the file or of an unknown type.
     """
     try:
         with open(path, "rb") as file:
@@ -103,7 +107,7 @@ def read_safetensors(path) -> dict:
             header = json.loads(file.read(length))
         data = np.memmap(path, "uint8", "r")[8 + length :]
         header.pop("__metadata__", None)
-        return {name: _array(name, about, data) for name, about in header.items()}
+        return {name: _array(name, entry, data) for name, entry in header.items()}
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except (OSError, struct.error, OverflowError, MemoryError) as error:
@@ -112,12 +116,12 @@ def read_safetensors(path) -> dict:
         raise UserError(f"{path}: expected a header of safetensors, got: {error}") from None
 
 
-def _array(name, about, data):
-    kind, shape, (first, last) = about["dtype"], about["shape"], about["data_offsets"]
-    if kind not in TYPES:
-        raise UserError(f"{name}: expected one of the types {', '.join(TYPES)}, got {kind}")
-    size = TYPES[kind].itemsize * math.prod(shape)
+def _array(name, entry, data):
+    dtype, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if dtype not in TYPES:
+        raise UserError(f"{name}: expected one of the types {', '.join(TYPES)}, got {dtype}")
+    size = TYPES[dtype].itemsize * math.prod(shape)
     if last - first != size or not 0 <= first <= last <= len(data):
         there = f"got {last - first} at {first} of {len(data)}"
         raise UserError(f"{name}: expected {size} bytes within the file, {there}")
-    return data[first:last].view(TYPES[kind]).reshape(shape)
+    return data[first:last].view(TYPES[dtype]).reshape(shape)

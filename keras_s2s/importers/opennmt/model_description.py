@@ -1,4 +1,4 @@
-"""What a model directory says of its model beside the weights: `model_description.py`, not run."""
+"""Parser of the file `model_description.py` in an OpenNMT-tf model directory."""
 
 import ast
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from keras_s2s.config import UserError
 __all__ = ["ModelDescription", "read_description"]
 
 FILE = "model_description.py"
-# Their activations that are ours too; their gelu is an approximation.
+# Activations of OpenNMT-tf -> Keras; gelu is missing because OpenNMT-tf approximates it.
 ACTIVATIONS = {
     "relu": "relu",
     "swish": "silu",
@@ -22,29 +22,29 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What cannot be read off the weights.
+    """Model settings that a checkpoint does not contain.
 
     Attributes:
-        model_type: a name of their catalogue, or None for a model of one's own.
-        heads, dropout: as written; None where they are left out.
-        activation: Keras's name of the feed-forward activation.
-        other: what a recurrent decoder has that ours has not; None for nothing.
+        model_type: a name in the catalogue of OpenNMT-tf, or None for a custom model.
+        heads, dropout: as in the file; None if missing.
+        activation: Keras' name of the feed-forward activation.
+        unsupported: a setting of a recurrent decoder that has no counterpart, or None.
     """
 
     model_type: str | None = None
     heads: int | None = None
     dropout: float | None = None
     activation: str = "relu"
-    other: str | None = None
+    unsupported: str | None = None
 
 
-def read_description(directory) -> ModelDescription:
-    """Reads the description that training left in a model directory; empty where there is none.
+def read_description(directory: Path | str) -> ModelDescription:
+    """Reads the description in a model directory; the defaults if the file is missing.
 
-    The file is Python, and is parsed and never run: what it computes stays unknown.
+    The file is Python code. It is parsed and never executed, so computed values stay unknown.
 
     Raises:
-        UserError: it is no Python, or describes what our Transformer cannot be.
+        UserError: the file is not Python, or describes an unsupported Transformer.
     """
     path = Path(directory) / FILE
     try:
@@ -58,7 +58,7 @@ def read_description(directory) -> ModelDescription:
         if name == "get_model_from_catalog" and call.args:
             return ModelDescription(model_type=_literal(call.args[0]))
         if name == "AttentionalRNNDecoder":
-            return ModelDescription(other=_other(call))
+            return ModelDescription(unsupported=_unsupported_setting(call))
         if name.endswith("Transformer") or (name == "__init__" and _has_heads(call)):
             return _transformer(path, call)
     return ModelDescription()
@@ -79,9 +79,9 @@ def _has_heads(call):
     return any(keyword.arg == "num_heads" for keyword in call.keywords)
 
 
-def _other(call):
-    """A setting of a recurrent decoder that changes what it computes, as `name=value`."""
-    is_none = {
+def _unsupported_setting(call):
+    """A setting of a recurrent decoder that has no counterpart, as `name=value`, or None."""
+    supported = {
         "attention_mechanism_class": "LuongAttention",
         "bridge_class": "CopyBridge",
         "cell_class": "LSTMCell",
@@ -89,8 +89,8 @@ def _other(call):
     }
     arguments = {keyword.arg: keyword.value for keyword in call.keywords}
     for name, value in arguments.items():
-        switched = name in ("residual_connections", "first_layer_attention") and _literal(value)
-        if switched or (name in is_none and _name(value) != is_none[name]):
+        is_enabled = name in ("residual_connections", "first_layer_attention") and _literal(value)
+        if is_enabled or (name in supported and _name(value) != supported[name]):
             return f"{name}={ast.unparse(value)}"
     return None if "bridge_class" in arguments else "bridge_class=None"
 

@@ -1,4 +1,4 @@
-"""The weights of OpenNMT-tf's LSTM models with Luong's attention under our names."""
+"""Weights of OpenNMT-tf LSTM models with Luong attention under the names of this package."""
 
 import numpy as np
 
@@ -12,20 +12,20 @@ MEMORY = "model/decoder/attention_mechanism/memory_layer/kernel"
 READOUT = "model/decoder/cell/_attention_layers/0/kernel"
 DECODER = "model/decoder/cell/_cell/cells"
 ENCODER = "model/encoder/rnn/rnn/cell/cells"
-FORGET_BIAS = 1.0  # which our cell adds
+FORGET_BIAS = 1.0  # which the cell of this package adds
 
 
 def is_recurrent(checkpoint) -> bool:
-    """Whether a checkpoint's decoder is an LSTM with Luong's attention."""
+    """Whether the decoder of a checkpoint is an LSTM with Luong attention."""
     return MEMORY in checkpoint.shapes
 
 
 def infer_recurrent(checkpoint, dropout=0.3) -> Recurrent:
-    """The model that a checkpoint holds.
+    """Infers the sizes of a recurrent model from the shapes in a checkpoint.
 
     Raises:
-        UserError: its encoder is another than an RNNEncoder of one direction (an LSTMEncoder's
-            states their own CopyBridge refuses).
+        UserError: the encoder is not an RNNEncoder of one direction (OpenNMT-tf's CopyBridge
+            refuses the states of an LSTMEncoder).
     """
     shapes = checkpoint.shapes
     layers = len({n.split("/")[5] for n in shapes if n.startswith(f"{DECODER}/")})
@@ -41,11 +41,15 @@ def infer_recurrent(checkpoint, dropout=0.3) -> Recurrent:
 
 
 def recurrent_weights(checkpoint, model: Recurrent, rows: dict) -> dict[str, np.ndarray]:
-    """The weights of a `Seq2Seq` by the names of `checkpoints.named_weights`.
+    """Converts the weights of a recurrent model.
 
     Args:
-        checkpoint, rows: as for `weights.transformer_weights`.
+        checkpoint: a `Checkpoint`.
         model: its sizes.
+        rows: see `weights.transformer_weights`.
+
+    Returns:
+        Arrays by the names of `checkpoints.named_weights`.
 
     Raises:
         UserError: a variable is missing.
@@ -54,7 +58,7 @@ def recurrent_weights(checkpoint, model: Recurrent, rows: dict) -> dict[str, np.
     for layer in range(model.layers):
         weights |= _cell(checkpoint, f"encoder/forward_cells/{layer}", f"{ENCODER}/{layer}")
         weights |= _cell(checkpoint, f"decoder/cells/{layer}", f"{DECODER}/{layer}")
-    first = "decoder/cells/0/input_projection/kernel"  # of [y; h~ of the position before]
+    first = "decoder/cells/0/input_projection/kernel"  # inputs are [y; h~ of the previous position]
     weights[first], weights["decoder/feed_projection/kernel"] = np.split(
         weights[first], [-model.units]
     )

@@ -1,4 +1,4 @@
-"""An OpenNMT-tf model directory as a run directory."""
+"""Import of an OpenNMT-tf model directory as a run directory."""
 
 import dataclasses
 from pathlib import Path
@@ -21,33 +21,42 @@ from keras_s2s.importers.transformer_weights import assign_weights
 
 __all__ = ["import_run", "read_vocabulary", "vocabulary_rows"]
 
-SPECIAL = ("<blank>", "<s>", "</s>")  # their first ids; the unknown token's is the last
+SPECIAL = (
+    "<blank>",
+    "<s>",
+    "</s>",
+)  # the first ids of OpenNMT-tf; the unknown token has the last one
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 SIDES = ("source", "target")
 
 
 def import_run(
-    source, run, opennmt_config: OpenNMTConfig, *, model_type=None, heads=None, auto=False
+    source: Path | str,
+    run: Path | str,
+    opennmt_config: OpenNMTConfig,
+    *,
+    model_type: str | None = None,
+    heads: int | None = None,
+    auto: bool = False,
 ) -> Report:
-    """Writes a run directory with the weights of an OpenNMT-tf Transformer or Luong's model.
+    """Imports the weights of an OpenNMT-tf Transformer or Luong model into a new run directory.
 
-    The run translates, scores and exports as a trained one does; `training.init_from` goes on
-    training its weights in another one.
+    The run translates, scores and exports like a trained one; `training.init_from` continues
+    training its weights in another run.
 
     Args:
-        source: a model directory, whose latest checkpoint is taken, or a checkpoint's prefix.
-        run: the run directory to make.
-        theirs: its configuration, which names the vocabularies.
-        model_type: the name in their catalogue; None reads `model_description.py`.
-        heads: number of attention heads, which neither weights nor a description may tell.
+        source: a model directory, whose latest checkpoint is read, or the prefix of a checkpoint.
+        run: the run directory to create.
+        opennmt_config: the configuration of the model, which names the vocabularies.
+        model_type: the name in the catalogue of OpenNMT-tf; None reads `model_description.py`.
+        heads: number of attention heads, needed if no description or model type contains it.
         auto: see `translate`.
 
     Returns:
-        What became of the keys of `theirs`.
+        The report of the conversion of `opennmt_config`.
 
     Raises:
-        UserError: `run` exists; a file is missing or not as expected; or the model is one that
-            our parts cannot be.
+        UserError: `run` exists, a file is missing or invalid, or the model is not supported.
     """
     with making(run) as directory:
         checkpoint = Checkpoint(source)
@@ -76,7 +85,7 @@ def import_run(
 
 
 def _model(checkpoint, source, model_type, heads):
-    """The sizes of the model in a checkpoint."""
+    """The model type with the sizes in a checkpoint."""
     directory = source if Path(source).is_dir() else Path(source).parent
     description = read_description(directory)
     name = model_type or description.model_type
@@ -105,10 +114,14 @@ def _model(checkpoint, source, model_type, heads):
 
 
 def read_vocabulary(opennmt_config: OpenNMTConfig, side: str) -> list[str]:
-    """The tokens of a side's vocabulary, in the order of their ids, without the unknown one.
+    """Reads the vocabulary of one side, in the order of ids, without the unknown token.
+
+    Args:
+        opennmt_config: names the file.
+        side: `"source"` or `"target"`.
 
     Raises:
-        UserError: it is not named, cannot be read, or does not begin with their special tokens.
+        UserError: no file is named, it cannot be read, or does not start with the special tokens.
     """
     key = f"data.{side}_vocabulary"
     files = opennmt_config.strings(key)
@@ -140,7 +153,7 @@ def _check_sizes(checkpoint, opennmt_config, vocabularies):
 
 
 def _tokenizers(config, vocabularies):
-    """The configuration, complete with what a tokenizer lacks, and the two tokenizers."""
+    """The configuration with missing special tokens added, and both tokenizers."""
     made = {}
     for side, tokenizer_config in zip(SIDES, config.data.tokenizers(), strict=True):
         if tokenizer_config.kind == "sentencepiece":
@@ -158,7 +171,7 @@ def _tokenizers(config, vocabularies):
 
 
 def _with_missing(tokenizer_config: TokenizerConfig, vocabulary):
-    """A SentencePiece tokenizer with those of their tokens that its model lacks."""
+    """Adds the tokens of the vocabulary that the SentencePiece model lacks as special tokens."""
     known = set(tokenizers.train(tokenizer_config, []).vocabulary)
     missing = [token for token in vocabulary[len(SPECIAL) :] if token not in known]
     for token in missing:
@@ -171,14 +184,18 @@ def _with_missing(tokenizer_config: TokenizerConfig, vocabulary):
 
 
 def vocabulary_rows(tokenizer, vocabulary: list[str]) -> list[int]:
-    """Their row of each of our ids; -1, which is their unknown token's, for pieces of ours alone.
+    """Maps the ids of a tokenizer to rows of OpenNMT-tf's embedding.
 
     Args:
-        tokenizer: ours.
-        vocabulary: theirs, the special tokens first.
+        tokenizer: a tokenizer of this package.
+        vocabulary: the tokens of OpenNMT-tf, special tokens first.
+
+    Returns:
+        For each id of the tokenizer the row; -1, the row of the unknown token, for tokens that
+        OpenNMT-tf does not have.
     """
     positions = {token: place for place, token in enumerate(vocabulary)}
-    if tokenizer.kind == "characters":  # whose space they write so
+    if tokenizer.kind == "characters":  # OpenNMT-tf writes a space as U+2581
         positions[" "] = positions.get(SPACE, -1)
     special_rows = {0: 0, 1: len(vocabulary), 2: 1, 3: 2}  # pad, unknown, start, end
     return [

@@ -1,7 +1,8 @@
-"""OpenNMT-tf's checkpoints: what model they hold, and its weights under our names."""
+"""OpenNMT-tf checkpoints: model sizes, and Transformer weights under the names of this package."""
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -26,26 +27,24 @@ TABLES = {
 }
 OUTPUT = "model/decoder/output_layer"
 RELATIVE = {"key": "relative_position_keys", "value": "relative_position_values"}
-LOGIT_OFFSET = (
-    30.0  # by how much the logit of a piece that they lack lies below that of the unknown
-)
+LOGIT_OFFSET = 30.0  # subtracted from the unknown token's bias for tokens without a row
 
 
 class Checkpoint:
-    """The model's variables in a checkpoint; remembers which were read.
+    """The model variables of a checkpoint; records which have been read.
 
     Args:
-        path: a model directory, whose latest checkpoint it is, or one's prefix (`DIR/ckpt-100`).
+        path: a model directory, whose latest checkpoint is read, or a prefix (`DIR/ckpt-100`).
 
     Attributes:
-        shapes: of each variable, by its name from `model/` on.
-        step: updates of the training that wrote it.
+        shapes: the shape of each variable, by its name starting with `model/`.
+        step: number of training updates, from the name of the checkpoint.
 
     Raises:
-        UserError: there is none, or one of OpenNMT-tf 1.
+        UserError: there is no checkpoint, or it is of OpenNMT-tf 1.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path | str):
         prefix = tf.train.latest_checkpoint(path) if Path(path).is_dir() else str(path)
         try:
             self._reader = tf.train.load_checkpoint(prefix or str(path))
@@ -69,26 +68,26 @@ class Checkpoint:
         number = re.search(r"-(\d+)$", prefix)
         self.step = int(number[1]) if number else 0
 
-    def __call__(self, name):
-        """The float32 array of a variable.
+    def __call__(self, name: str) -> np.ndarray:
+        """Reads a variable as a float32 array.
 
         Raises:
-            UserError: there is no such variable.
+            UserError: the checkpoint does not have the variable.
         """
         if name not in self.shapes:
             raise UserError(f"{self.path}: expected a variable {name}, got none")
         self.read.add(name)
         return np.asarray(self._reader.get_tensor(name + SUFFIX), np.float32)
 
-    def get(self, name, default):
-        """The array of a variable, or `otherwise` where there is none."""
+    def get(self, name: str, default: Any) -> Any:
+        """Reads a variable; `default` if the checkpoint does not have it."""
         return self(name) if name in self.shapes else default
 
     def check_all_read(self) -> None:
-        """Refuses a model that has more to it than was read.
+        """Checks that every variable has been read.
 
         Raises:
-            UserError: naming the first variable that nobody asked for.
+            UserError: naming the first variable that has not been read.
         """
         unread = sorted(self.shapes.keys() - self.read)
         if unread:
@@ -102,14 +101,16 @@ class Checkpoint:
 def infer_transformer(
     checkpoint: Checkpoint, *, heads: int, dropout=0.1, activation="relu"
 ) -> Transformer:
-    """The Transformer that a checkpoint holds.
+    """Infers the sizes of a Transformer from the shapes in a checkpoint.
 
     Args:
-        checkpoint: where the sizes are read.
-        heads, dropout, activation: what the weights do not tell.
+        checkpoint: the checkpoint.
+        heads: number of attention heads, which shapes do not determine.
+        dropout: dropout rate.
+        activation: of the feed-forward layer.
 
     Raises:
-        UserError: it holds another kind of model, or heads that do not divide the width.
+        UserError: the model is not a Transformer, or `heads` does not divide the width.
     """
     shapes = checkpoint.shapes
     layers = tuple(
@@ -148,14 +149,19 @@ def infer_transformer(
     )
 
 
-def transformer_weights(checkpoint, model: Transformer, rows: dict) -> dict[str, np.ndarray]:
-    """The weights of a `Seq2Seq` by the names of `checkpoints.named_weights`.
+def transformer_weights(
+    checkpoint: Checkpoint, model: Transformer, rows: dict
+) -> dict[str, np.ndarray]:
+    """Converts the weights of a Transformer.
 
     Args:
-        checkpoint: a `Checkpoint`, or another function of names with `get`.
+        checkpoint: a `Checkpoint`.
         model: its sizes.
-        rows: for `source` and `target` their row of each of our ids, -1 for a piece that they do
-            not have.
+        rows: for `source` and `target` the embedding row of each id, -1 for a token that
+            OpenNMT-tf does not have.
+
+    Returns:
+        Arrays by the names of `checkpoints.named_weights`.
 
     Raises:
         UserError: a variable is missing.
@@ -169,7 +175,7 @@ def transformer_weights(checkpoint, model: Transformer, rows: dict) -> dict[str,
             weights |= _norm(checkpoint, f"{part}/final_norm", f"model/{part}/layer_norm")
     source = checkpoint(TABLES["source"])
     target = checkpoint.get(TABLES["target"], source)
-    weights["source/table"] = source[rows["source"]]  # -1 is their last row, the unknown token
+    weights["source/table"] = source[rows["source"]]  # -1 is the last row, the unknown token
     if model.sharing != "all":
         weights["target/table"] = target[rows["target"]]
     return weights | head_weights(
@@ -224,7 +230,7 @@ def _pair(checkpoint, name):
 
 
 def _dense(name, layers):
-    """Several dense layers side by side as one."""
+    """Concatenates dense layers into one."""
     kernels, biases = zip(*layers, strict=True)
     return {f"{name}/kernel": np.concatenate(kernels, 1), f"{name}/bias": np.concatenate(biases)}
 
@@ -235,8 +241,20 @@ def _norm(checkpoint, prefix, variable_prefix):
     }
 
 
-def head_weights(checkpoint, size, sharing, rows):
-    """Those of the output layer: `size` tokens of theirs, of which our ids are `rows`."""
+def head_weights(
+    checkpoint: Checkpoint, size: int, sharing: str, rows: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Converts the weights of the output layer.
+
+    Args:
+        checkpoint: a `Checkpoint`.
+        size: size of the target vocabulary of OpenNMT-tf.
+        sharing: how embeddings are shared, one of `SHARINGS`.
+        rows: the row of each target id, -1 for a token that OpenNMT-tf does not have.
+
+    Returns:
+        Arrays by the names of `checkpoints.named_weights`.
+    """
     bias = checkpoint.get(f"{OUTPUT}/bias", np.zeros(size, np.float32))[rows]
     bias = np.where(rows < 0, bias - LOGIT_OFFSET, bias)
     if sharing in ("target", "all"):
