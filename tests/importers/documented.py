@@ -1,4 +1,4 @@
-"""Every key that an OpenNMT-tf configuration may have, and the way from one to ours."""
+"""All documented keys of an OpenNMT-tf configuration, and helpers that translate one."""
 
 from keras_s2s.config import Config
 from keras_s2s.importers.opennmt import model_types, translate
@@ -134,5 +134,5 @@ def given(raw, model=BASE, **options):
 
 
 def of(section, model=BASE, **values):
-    """Our configuration of one section of theirs, and the report."""
+    """The translated configuration of one section, and the report."""
     return given({section: values}, model)

@@ -1,4 +1,4 @@
-"""Marian's models: the same numbers, ids and texts after the import, and every mistake named."""
+"""Import of Marian models: log-probabilities, ids, texts and errors."""
 
 import json
 
@@ -33,7 +33,7 @@ TARGETS = ["Hund", "", "die Katze mag Äpfel!", "ein Weg"]
 
 
 class Imported:
-    """A directory, the run made of it, and the twin of its formulas."""
+    """A model directory, the imported run, and the NumPy reference."""
 
     def __init__(self, root, **options):
         self.directory, self.run = root / "marian", root / "run"
@@ -70,7 +70,7 @@ def shared(tmp_path_factory):
     return Imported(tmp_path_factory.mktemp("one"))
 
 
-def test_log_probabilities_are_those_of_the_formulas(imported):
+def test_log_probabilities_match_numpy(imported):
     source, target = (getattr(imported.translator, f"{s}_tokenizer") for s in ("source", "target"))
     pieces = source.pieces(tf.constant(TEXTS)), target.pieces(tf.constant(TARGETS))
     x, _, weights = make_example(*pieces, source, target)
@@ -90,7 +90,7 @@ def test_log_probabilities_are_those_of_the_formulas(imported):
     assert found[..., 2].max() < -15  # the start's own column
 
 
-def test_texts_are_those_of_the_formulas(imported):
+def test_translations_match_numpy(imported):
     names = {number: piece for piece, number in imported.vocabularies[1].items()}
     expected = []
     for text in TEXTS:
@@ -101,7 +101,7 @@ def test_texts_are_those_of_the_formulas(imported):
     assert imported.translator.translate(TEXTS, beam_size=1) == expected
 
 
-def test_padding_keeps_its_share_where_it_is_only_never_chosen(shared, tmp_path):
+def test_excluded_padding_keeps_its_probability(shared, tmp_path):
     import_marian(shared.directory, tmp_path / "left-out")
     generation = {"bad_words_ids": [[shared.config["pad_token_id"]]]}
     (shared.directory / "generation_config.json").rename(tmp_path / "before")
@@ -117,7 +117,7 @@ def test_padding_keeps_its_share_where_it_is_only_never_chosen(shared, tmp_path)
     np.testing.assert_allclose(kept - left, [LOGIT_OFFSET] + [0.0] * (len(kept) - 1), atol=1e-6)
 
 
-def test_the_search_is_that_of_the_generation_config(shared):
+def test_decoding_options_of_generation_config(shared):
     config = Config.of_run(shared.run)
     decoding = config.decoding
     assert (decoding.beam_size, decoding.max_length) == (3, 12)
@@ -126,14 +126,14 @@ def test_the_search_is_that_of_the_generation_config(shared):
     assert config.model.tie == "all"
 
 
-def test_scores_are_divided_by_a_power_of_the_length(shared):
+def test_length_penalty(shared):
     for found in shared.translator.decode(TEXTS, num_hypotheses=3):
         for one in found:
             expected = one.log_prob / (len(one.tokens) + 1) ** 0.8
             np.testing.assert_allclose(one.score, expected, rtol=1e-5)
 
 
-def test_what_a_generation_config_leaves_out_is_ours(tmp_path):
+def test_missing_generation_options_keep_defaults(tmp_path):
     found = Imported(tmp_path, search={"num_beams": 20, "max_length": 512, "length_penalty": None})
     config = Config.of_run(found.run)
     assert (config.decoding.beam_size, config.export.max_beam_size) == (20, 20)
@@ -141,7 +141,7 @@ def test_what_a_generation_config_leaves_out_is_ours(tmp_path):
     assert config.decoding.length_penalty == 1.0
 
 
-def test_training_begins_with_the_imported_weights_and_goes_on(shared, tmp_path):
+def test_training_starts_from_imported_weights(shared, tmp_path):
     run, pairs, kept = tmp_path / "run", tmp_path / "pairs.tsv", checkpoints.IMPORTED
     import_marian(shared.directory, run)
     pairs.write_text("".join(f"{a}\t{b}\n" for a, b in zip(twin.SOURCE, twin.TARGET)))
@@ -164,7 +164,7 @@ def test_training_begins_with_the_imported_weights_and_goes_on(shared, tmp_path)
 
 
 @pytest.mark.slow
-def test_an_export_gives_what_the_run_gives(shared, tmp_path):
+def test_export_matches_run(shared, tmp_path):
     path = export_translator(shared.translator, tmp_path / "served")
     served = tf.saved_model.load(str(path))
     found = served.signatures["serving_default"](text=tf.constant(TEXTS))
@@ -293,7 +293,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_are_named_and_nothing_is_left(tmp_path, mistake):
+def test_errors_name_the_cause_and_leave_no_run(tmp_path, mistake):
     change, message = MISTAKES[mistake]
     twin.write(tmp_path / "marian")
     change(tmp_path / "marian")
@@ -302,14 +302,14 @@ def test_mistakes_are_named_and_nothing_is_left(tmp_path, mistake):
     assert [path.name for path in tmp_path.iterdir()] == ["marian"]
 
 
-def test_a_run_that_is_there_stays(tmp_path):
+def test_existing_run_is_kept(tmp_path):
     twin.write(tmp_path / "marian")
     (tmp_path / "run").mkdir()
     with pytest.raises(UserError, match="run: expected a directory that does not exist yet"):
         import_marian(tmp_path / "marian", tmp_path / "run")
 
 
-def test_positions_that_are_computed_may_be_stored_and_a_vocabulary_rounded(tmp_path):
+def test_stored_sinusoids_and_rounded_vocabulary(tmp_path):
     directory = tmp_path / "marian"
     config, _ = twin.write(directory)
     size = config["vocab_size"] + 3
@@ -321,7 +321,7 @@ def test_positions_that_are_computed_may_be_stored_and_a_vocabulary_rounded(tmp_
     assert translator.model.vocabulary_size == size + 1
 
 
-def test_half_precision_is_read(tmp_path):
+def test_half_precision(tmp_path):
     directory = tmp_path / "marian"
     _, arrays = twin.write(directory)
     names = {"final_logits_bias": "F16", "model.shared.weight": "BF16"}
@@ -333,7 +333,7 @@ def test_half_precision_is_read(tmp_path):
     np.testing.assert_array_equal(model.source.table.numpy()[3], expected[0])
 
 
-def test_ids_in_our_order():
+def test_reorder_vocabulary():
     names = ["</s>", "<unk>", "a", "<s>", None, "", "b", "<pad>"]
     made = reorder_vocabulary(names, SpecialIds(7, 1, 7, 0))
     assert made.rows == [7, 1, 7, 0, 2, 3, 4, 5, 6]
@@ -342,7 +342,7 @@ def test_ids_in_our_order():
     assert reorder_vocabulary(names, SpecialIds(7, 1, 3, 0)).rows == [7, 1, 3, 0, 2, 3, 4, 5, 6]
 
 
-def test_what_else_must_not_be_written_is_said(tmp_path, caplog):
+def test_other_bad_words_are_logged(tmp_path, caplog):
     twin.write(tmp_path / "marian", search={"bad_words_ids": [[5], [6, 7]]})
     import_marian(tmp_path / "marian", tmp_path / "run")
     assert "bad_words_ids: only the padding is left out, the others are not" in caplog.text

@@ -1,4 +1,4 @@
-"""OpenNMT-tf configurations as ours: every key is spoken of, and its value comes through."""
+"""Translation of OpenNMT-tf configurations: every key is reported and its value translated."""
 
 import json
 
@@ -22,7 +22,7 @@ def spoken_of(report):
     return {key.removesuffix(" (auto_config)") for key in report.reported_keys()}
 
 
-def test_every_documented_key_is_spoken_of():
+def test_every_documented_key_is_reported():
     _, report = given(DOCUMENTED)
     assert not report.unknown
     missing = [key for key in leaf_keys(DOCUMENTED) if not covered(key, spoken_of(report))]
@@ -47,7 +47,7 @@ BESIDE = {
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("null", [False, True], ids=["value", "null"])
-def test_a_key_is_spoken_of_once_also_when_it_stands_alone_or_is_null(key, null):
+def test_single_or_null_key_is_reported_once(key, null):
     section, _, last = key.rpartition(".")
     value = DOCUMENTED[section][last] if section else DOCUMENTED[last]
     raw = {"data": dict(FILES)}
@@ -67,14 +67,14 @@ def test_a_key_is_spoken_of_once_also_when_it_stands_alone_or_is_null(key, null)
     assert not report.unknown
 
 
-def test_tables_are_of_documented_keys_and_do_not_overlap():
+def test_tables_hold_documented_keys_and_do_not_overlap():
     tables = [set(SAME), set(INACTIVE), set(REFUSED)]
     known = set(leaf_keys(DOCUMENTED)) | {key.rpartition(".")[0] for key in leaf_keys(DOCUMENTED)}
     assert set().union(*tables) <= known
     assert sum(map(len, tables)) == len(set().union(*tables))
 
 
-def test_what_asks_for_something_else_is_refused_and_nothing_of_it_is_silent():
+def test_unsupported_values_are_refused():
     _, report = given(DOCUMENTED)
     refused = {row.key for row in report.refused}
     assert set(REFUSED) <= refused
@@ -82,7 +82,7 @@ def test_what_asks_for_something_else_is_refused_and_nothing_of_it_is_silent():
     assert {row.key for row in report.same} >= set(SAME)
 
 
-def test_values_come_through():
+def test_translated_values():
     config, report = given(DOCUMENTED)
     data, training, decoding = config.data, config.training, config.decoding
     assert (data.train.source, data.train.target, data.train.weights) == (
@@ -119,7 +119,7 @@ def test_values_come_through():
     assert "model.encoder.source_end" in {k for row in report.translated for k in row.ours}
 
 
-def test_what_they_leave_out_has_their_defaults():
+def test_missing_keys_get_opennmt_defaults():
     config, report = given({})
     training, decoding = config.training, config.decoding
     assert (training.label_smoothing, training.clip_norm, training.schedule) == (0, 0, "constant")
@@ -131,7 +131,7 @@ def test_what_they_leave_out_has_their_defaults():
     assert not report.reported_keys()
 
 
-def test_automatic_values_stand_under_the_users():
+def test_user_values_override_automatic_ones():
     raw = {"params": {"beam_width": 8, "optimizer_params": {"beta_1": 0.7}}}
     config, report = given({**raw, "auto_config": True})
     assert given(raw, auto=True)[0] == config
@@ -147,7 +147,7 @@ def test_automatic_values_stand_under_the_users():
         given(raw, None, auto=True)
 
 
-def test_unknown_keys_have_their_full_path():
+def test_unknown_keys_are_reported_with_full_path():
     raw = {"params": {"foo": 1}, "eval": {"early_stopping": {"steps": 1, "bar": 2}}, "baz": 3}
     _, report = given(raw)
     assert {row.key for row in report.unknown} == {"params.foo", "eval.early_stopping.bar", "baz"}
@@ -155,7 +155,7 @@ def test_unknown_keys_have_their_full_path():
     assert "# params.foo: unknown:" in text
 
 
-def test_files_merge_as_theirs_do(tmp_path):
+def test_files_are_merged_as_in_opennmt(tmp_path):
     one, two = tmp_path / "one.yml", tmp_path / "two.yml"
     one.write_text("params: {beam_width: 2, length_penalty: 0.1, optimizer_params: {beta_1: 0.1}}")
     two.write_text("params: {beam_width: 3, optimizer_params: {beta_2: 0.2}}\ntrain:")
@@ -186,7 +186,7 @@ def test_files_merge_as_theirs_do(tmp_path):
         ("data: {source_embedding: {trainable: false}}", "source_embedding.path: expected a file"),
     ],
 )
-def test_mistakes_name_file_key_and_value(tmp_path, text, problem):
+def test_errors_name_file_key_and_value(tmp_path, text, problem):
     path = tmp_path / "theirs.yml"
     path.write_text(text)
     with pytest.raises(UserError) as caught:

@@ -1,4 +1,4 @@
-"""OpenNMT-tf's checkpoints as runs: what they compute stays what it was."""
+"""Import of OpenNMT-tf checkpoints: outputs match the formulas."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ OURS = [0, SIZE - 1, 1, 2, *range(3, SIZE - 1)]  # their ids in the order of our
 
 @pytest.fixture
 def made(tmp_path):
-    """A function that writes a model directory and imports it: (weights, run)."""
+    """Function that writes a model directory and imports it; returns (weights, run)."""
 
     def make(name="model", **options):
         directory, run = tmp_path / name, tmp_path / f"run-{name}"
@@ -52,7 +52,7 @@ def our_logits(translator, sources, targets):
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("sharing", ["none", "target", "all", "source_target_input"])
-def test_logits_are_those_of_the_formulas(made, norm, sharing):
+def test_logits_match_numpy(made, norm, sharing):
     weights, run = made(norm=norm, sharing=sharing, bias=sharing != "target")
     translator = Translator.load(run)
     tie = {"target": "output", "all": "all"}.get(sharing, "none")
@@ -65,7 +65,7 @@ def test_logits_are_those_of_the_formulas(made, norm, sharing):
 
 
 @pytest.mark.parametrize("relative", [1, 2, 9])
-def test_relative_positions_are_those_of_the_formulas(made, relative):
+def test_relative_positions_match_numpy(made, relative):
     weights, run = made(relative=relative)
     translator = Translator.load(run)
     logits = our_logits(translator, SOURCES, TARGETS).numpy()
@@ -83,7 +83,7 @@ def test_relative_positions_are_those_of_the_formulas(made, relative):
     assert config.model.decoder["positions"] == {"kind": "relative", "max_distance": relative}
 
 
-def test_a_run_translates_and_is_complete(made):
+def test_run_is_complete_and_translates(made):
     _, run = made()
     translator = Translator.load(run)
     assert len(translator.translate(SOURCES, max_length=5)) == 2
@@ -99,7 +99,7 @@ def test_a_run_translates_and_is_complete(made):
     assert tokenizers.train(config.data.tokenizer, []).vocabulary[4:] == tuple(WORDS)
 
 
-def test_characters_and_their_space(tmp_path):
+def test_character_vocabulary_with_space(tmp_path):
     weights = random_weights(shapes())
     save(tmp_path, weights)
     letters = ["▁", *"abcdef"]
@@ -115,7 +115,7 @@ def test_characters_and_their_space(tmp_path):
     np.testing.assert_allclose(logits, expected[:, OURS], atol=2e-5)
 
 
-def test_a_sentencepiece_model_has_an_order_of_its_own(tmp_path):
+def test_sentencepiece_model_with_other_order(tmp_path):
     (tmp_path / "text").write_text("ab abc bca\n" * 9)
     sentencepiece.SentencePieceTrainer.train(
         input=str(tmp_path / "text"),
@@ -207,7 +207,7 @@ def test_command(tmp_path, capsys):
         ),
     ],
 )
-def test_mistakes_are_named_and_nothing_is_left(tmp_path, change, problem):
+def test_errors_name_the_cause_and_leave_no_run(tmp_path, change, problem):
     directory, run = tmp_path / "model", tmp_path / "runs" / "run"
     directory.mkdir()
     save(directory, random_weights(shapes()))
@@ -231,14 +231,14 @@ def test_mistakes_are_named_and_nothing_is_left(tmp_path, change, problem):
         ({}, "examples_inputter/", "expected a model of OpenNMT-tf 2"),
     ],
 )
-def test_other_variables_are_named(tmp_path, more, less, problem):
+def test_unexpected_variables_are_named(tmp_path, more, less, problem):
     kept = {n: s for n, s in shapes().items() if not less or not n.startswith(less)}
     save(tmp_path, random_weights(kept | more))
     with pytest.raises(UserError, match=problem):
         import_run(tmp_path, tmp_path / "run", read([tmp_path / "config.yml"]))
 
 
-def test_what_is_no_checkpoint(tmp_path):
+def test_missing_checkpoint(tmp_path):
     (tmp_path / "config.yml").write_text("data: {}")
     for path in (tmp_path, tmp_path / "ckpt-3"):
         with pytest.raises(UserError, match="expected an OpenNMT-tf checkpoint"):
