@@ -7,8 +7,8 @@ interpreter of a virtual environment with `OpenNMT-tf==2.32.0 tensorflow-cpu==2.
 
 Both train tools/recipes/multi30k_transformer.yml's model (4+4 layers, 128 wide, feed-forward 256,
 4 heads, one tied table) with 4,096-token batches over the same subwords: OpenNMT-tf reads files
-that the SentencePiece model of the run has segmented. Results are target tokens per second, with end
-tokens and without padding, excluding the first window of updates, which includes compilation.
+that the SentencePiece model of the run has segmented. Results are target tokens per second, with
+end tokens and without padding, excluding the first window of updates, which includes compilation.
 """
 
 import argparse
