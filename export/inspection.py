@@ -6,11 +6,11 @@ from pathlib import Path
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from keras_s2s.config import UserError
-from keras_s2s.export.model_card import read_card, run_facts
-from keras_s2s.export.saved_model.compiled_search import ATTRIBUTE, FLAG
+from keras_s2s.errors import UserError
+from keras_s2s.export.model_card import describe_training_run, read_card
+from keras_s2s.export.saved_model.compiled_search import XLA_ATTRIBUTE, XLA_SERVER_FLAG
 from keras_s2s.export.saved_model.graph_file import read_graph
-from keras_s2s.export.saved_model.graph_scan import TEXT_OPERATIONS, operations
+from keras_s2s.export.saved_model.serving_compatibility import TEXT_OPERATIONS, iterate_nodes
 from keras_s2s.tokenizers import load_pair
 
 __all__ = ["describe_export", "describe_run"]
@@ -51,7 +51,7 @@ def describe_run(path, checkpoint="best") -> dict:
         UserError: this is no run directory, or a part of it is missing.
     """
     path = Path(path)
-    card = run_facts(path, checkpoint)
+    card = describe_training_run(path, checkpoint)
     sides = zip(("source", "target"), load_pair(path / "tokenizers"), strict=True)
     card["vocabularies"] = {
         side: {"kind": tokenizer.kind, "size": tokenizer.size} for side, tokenizer in sides
@@ -97,8 +97,8 @@ def _default(defaults, name):
 def _operations(graph):
     functions = graph.graph_def.library.function
     own = {function.signature.name for function in functions}
-    compiled = sum(function.attr[ATTRIBUTE].b for function in functions)
-    count = Counter(node.op for node, _ in operations(graph) if node.op not in own)
+    compiled = sum(function.attr[XLA_ATTRIBUTE].b for function in functions)
+    count = Counter(node.op for node, _ in iterate_nodes(graph) if node.op not in own)
     return {
         "nodes": sum(count.values()),
         "kinds": len(count),
@@ -106,6 +106,6 @@ def _operations(graph):
         "loops": sum(count[name] for name in ("While", "StatelessWhile")),
         "of_tensorflow_text": sorted(set(count) & TEXT_OPERATIONS),
         "compiled_by_xla": compiled,
-        "server_flag": FLAG if compiled else None,
+        "server_flag": XLA_SERVER_FLAG if compiled else None,
         "common": dict(count.most_common(COMMON)),
     }

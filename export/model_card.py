@@ -9,16 +9,16 @@ from pathlib import Path
 
 from keras_s2s import __version__, checkpoints
 from keras_s2s.config import Config
-from keras_s2s.export.verification.request_corpus import first_run
-from keras_s2s.tokenizers import SPECIAL_PIECES
+from keras_s2s.export.verification.request_corpus import first_run_directory
+from keras_s2s.tokenizers import RESERVED_TOKENS
 
 __all__ = [
     "CARD",
-    "as_rows",
-    "make_card",
-    "put_card",
+    "build_card",
+    "describe_training_run",
+    "flatten_values",
     "read_card",
-    "run_facts",
+    "save_card",
     "write_card",
 ]
 
@@ -40,14 +40,14 @@ SHOWN = 8  # tokens of a vocabulary
 PACKAGES = ("tensorflow", "keras", "tensorflow-text", "numpy")
 
 
-def run_facts(run, checkpoint: str) -> dict:
+def describe_training_run(run, checkpoint: str) -> dict:
     """What a run directory tells of its checkpoint, as JSON values.
 
     Raises:
         UserError: no run directory, or no such checkpoint in it.
     """
-    run = first_run(run)
-    config, (_, state) = Config.of_run(run).to_dict(), checkpoints.load(run / checkpoint)
+    run = first_run_directory(run)
+    config, (_, state) = Config.from_run(run).to_dict(), checkpoints.load(run / checkpoint)
     training = {
         "checkpoint": checkpoint,
         "updates": state["step"],
@@ -71,10 +71,10 @@ def write_card(path, translator, about: dict) -> None:
     """Writes the card of the export in the directory `path`: JSON, and Markdown for people."""
     path = Path(path)
     files = [one for one in path.rglob("*") if one.is_file()]
-    put_card(path, make_card(translator, about, sum(one.stat().st_size for one in files)))
+    save_card(path, build_card(translator, about, sum(one.stat().st_size for one in files)))
 
 
-def make_card(translator, about: dict, size: int) -> dict:
+def build_card(translator, about: dict, size: int) -> dict:
     """The card of an export of so many bytes, as JSON values."""
     parameters = sum(int(weight.value.shape.num_elements()) for weight in translator.model.weights)
     return about | {
@@ -96,7 +96,7 @@ def make_card(translator, about: dict, size: int) -> dict:
     }
 
 
-def put_card(path, card: dict) -> None:
+def save_card(path, card: dict) -> None:
     """Writes a card that is made into the directory `path`."""
     path = Path(path)
     (path / CARD).parent.mkdir(exist_ok=True)
@@ -116,7 +116,7 @@ def read_card(path) -> dict | None:
 def _vocabulary(tokenizer):
     """Kind and size of a tokenizer, the digest of its tokens, and some of them."""
     digest = hashlib.sha256("\n".join(tokenizer.vocabulary).encode()).hexdigest()
-    first = list(tokenizer.vocabulary[len(SPECIAL_PIECES) :][:SHOWN])
+    first = list(tokenizer.vocabulary[len(RESERVED_TOKENS) :][:SHOWN])
     return {"kind": tokenizer.kind, "size": tokenizer.size, "sha256": digest, "tokens": first}
 
 
@@ -130,15 +130,15 @@ def _markdown(card):
 
 
 def _table(values):
-    rows = [f"| {name} | {_cell(value)} |" for name, value in as_rows(values)]
+    rows = [f"| {name} | {_cell(value)} |" for name, value in flatten_values(values)]
     return "\n".join(["| | |", "| --- | --- |", *rows]) + "\n"
 
 
-def as_rows(values: dict, before: str = ""):
+def flatten_values(values: dict, before: str = ""):
     """(name with dots between, text) of what is in a nested dict, without what is empty."""
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from as_rows(value, f"{before}{name}.")
+            yield from flatten_values(value, f"{before}{name}.")
         elif value not in (None, "", [], {}):
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             yield before + name, text

@@ -13,9 +13,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
-__all__ = ["check_version", "keep_newest", "publish", "versions"]
+__all__ = ["check_version", "keep_newest", "list_versions", "publish"]
 
 MAX_VERSION = 2**63 - 1  # TensorFlow Serving does not see a directory of a greater number
 PREFIX = ".export-"
@@ -61,11 +61,11 @@ def check_version(directory, version) -> None:
         raise UserError(f"version: expected a positive integer, came {version!r}")
     if version > MAX_VERSION:
         raise UserError(f"version: expected at most {MAX_VERSION}, came {version}")
-    if version in versions(directory):
+    if version in list_versions(directory):
         raise UserError(f"version: expected one that is free, came {version}: {directory} has it")
 
 
-def versions(directory) -> dict[int, Path]:
+def list_versions(directory) -> dict[int, Path]:
     """The versions that a server would see, by number: 007 is 7."""
     directory = Path(directory)
     paths = directory.iterdir() if directory.is_dir() else []
@@ -76,7 +76,7 @@ def versions(directory) -> dict[int, Path]:
 def keep_newest(directory, count) -> None:
     """Removes all but the `count` versions of the highest numbers, each of them at once."""
     directory = Path(directory)
-    for path in list(versions(directory).values())[:-count]:
+    for path in list(list_versions(directory).values())[:-count]:
         with _workplace(directory) as place, contextlib.suppress(FileNotFoundError):
             os.rename(path, place / "version")
 
@@ -142,7 +142,7 @@ def _flush(path):
 def _move(made, directory, version):
     """Renames the finished version into place, under the next number when none was asked for."""
     while True:
-        number = version or max(versions(directory), default=0) + 1
+        number = version or max(list_versions(directory), default=0) + 1
         path = directory / str(number)
         try:
             os.rename(made, path)

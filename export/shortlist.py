@@ -6,16 +6,17 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import read_lines, read_side
-from keras_s2s.tokenizers import SPECIAL_PIECES, Shortlist, load_pair
+from keras_s2s.errors import UserError
+from keras_s2s.tokenizers import RESERVED_TOKENS, Shortlist, load_pair
 
-__all__ = ["frequent", "shortlist_of"]
+__all__ = ["load_shortlist", "most_frequent_tokens"]
 
 BLOCK = 1024  # lines that are cut at once
 
 
-def shortlist_of(run, given: str) -> list[str]:
+def load_shortlist(run, given: str) -> list[str]:
     """The tokens that `given` names, checked against the target's vocabulary of a run.
 
     Args:
@@ -40,18 +41,18 @@ def shortlist_of(run, given: str) -> list[str]:
 def _counted(run, target, count):
     if count < 1:
         raise UserError(f"shortlist: expected a file or at least 1 token, came {count}")
-    corpora = Config.of_run(run).data.train
+    corpora = Config.from_run(run).data.train
     if corpora is None:
         expected = f"expected a file, for {run} names no training data to count tokens in"
         raise UserError(f"shortlist: {expected}; came {count}")
     try:
-        return frequent(read_side(corpora, "target"), target, count)
+        return most_frequent_tokens(read_side(corpora, "target"), target, count)
     except UserError as error:
         why = f"the training data of {run} cannot be read: {error}"
         raise UserError(f"shortlist: expected a file, for {why}; came {count}") from None
 
 
-def frequent(lines, tokenizer, count: int) -> list[str]:
+def most_frequent_tokens(lines, tokenizer, count: int) -> list[str]:
     """The tokens that occur most often in lines of text.
 
     Args:
@@ -64,9 +65,9 @@ def frequent(lines, tokenizer, count: int) -> list[str]:
     """
     lines, seen = iter(lines), np.zeros(tokenizer.size, np.int64)
     while block := list(itertools.islice(lines, BLOCK)):
-        ids = tokenizer.ids(tokenizer.pieces(tf.constant(block))).values
+        ids = tokenizer.ids(tokenizer.tokenize(tf.constant(block))).values
         seen += np.bincount(ids, minlength=tokenizer.size)
-    seen[: len(SPECIAL_PIECES)] = 0
+    seen[: len(RESERVED_TOKENS)] = 0
     order = np.argsort(-seen, kind="stable")[:count]
     if not seen.any():
         raise UserError("no token of the vocabulary occurs in it")

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
-__all__ = ["QUANTIZATIONS", "WEIGHTS", "Variant"]
+__all__ = ["QUANTIZATIONS", "WEIGHT_TYPES", "Variant"]
 
 QUANTIZATIONS = ("none", "float16", "dynamic_int8", "weight_int8", "int4")  # of a LiteRT file
 
 # How matrices may be stored, and how far the mean log-probability of a target token may then
 # move, in nats: some four times the most that small trained and random models did,
 # 0.00045, 0.003 and 0.013.
-WEIGHTS = {"float16": 0.002, "bfloat16": 0.012, "int8": 0.05}
+WEIGHT_TYPES = {"float16": 0.002, "bfloat16": 0.012, "int8": 0.05}
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Variant:
     gpu: bool = False
 
     def __post_init__(self):
-        if self.weights not in (None, *WEIGHTS):
-            expected = f"weights: expected one of {', '.join(WEIGHTS)}"
+        if self.weights not in (None, *WEIGHT_TYPES):
+            expected = f"weights: expected one of {', '.join(WEIGHT_TYPES)}"
             raise UserError(f"{expected}, came {self.weights!r}")
         if self.frozen and self.weights:
             expected = "expected float32, for what is unpacked is no constant"

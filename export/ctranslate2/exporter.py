@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from keras_s2s import tokenizers
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.ctranslate2 import model_spec, verification
 from keras_s2s.translator import Translator
 
@@ -52,7 +52,7 @@ def export_ctranslate2(run, directory, *, checkpoint="best", quantization=None) 
     _check(directory, quantization)
     translator = Translator.load(run, checkpoint)
     model_spec.check_parts(translator.model)
-    if translator.target_tokenizer.opening:
+    if translator.target_tokenizer.prefix_tokens:
         expected, came = "expected one that forces no piece", translator.target_tokenizer.kind
         raise UserError(f"target_tokenizer: {expected}, as CTranslate2 does not, came {came}")
     try:
@@ -90,11 +90,11 @@ def _check_free(directory):
 
 def _write_and_prove(translator, beside, quantization):
     """The path of the model, which lies in the directory `beside`."""
-    expected = verification.expect(translator)
+    expected = verification.compute_expected(translator)
     for kind in dict.fromkeys((EXACT, quantization)):
         path = beside / kind
         _write(translator, path, kind)
-        verification.prove(expected, path, kind)
+        verification.verify_model(expected, path, kind)
     return path
 
 

@@ -4,13 +4,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import SpecialIds, UserError
+from keras_s2s.config import SpecialIds
 from keras_s2s.decoders import TransformerDecoder
 from keras_s2s.encoders import TransformerEncoder
+from keras_s2s.errors import UserError
 from keras_s2s.heads import SoftmaxHead
-from keras_s2s.layers.embeddings import POSITIONS as SINUSOIDS
-from keras_s2s.layers.embeddings import TokenEmbedding, sinusoidal
-from keras_s2s.tokenizers import SPECIAL_PIECES
+from keras_s2s.layers.positions import SINUSOIDAL_KINDS as SINUSOIDS
+from keras_s2s.layers.positions import sinusoidal_positions
+from keras_s2s.layers.token_embedding import TokenEmbedding
+from keras_s2s.tokenizers import RESERVED_TOKENS
 
 __all__ = ["check_parts", "make_spec", "optimize"]
 
@@ -87,7 +89,7 @@ def make_spec(translator):
         (spec.decoder, model.target, model.decoder),
     ):
         places = tf.range(positions) + stack.first_position
-        signal = sinusoidal(places, stack.units, stack.positions)
+        signal = sinusoidal_positions(places, stack.units, stack.positions)
         own.position_encodings.encodings = signal.numpy()
         own.scale_embeddings = stack.scaled
         _set_stack(own, stack)
@@ -157,11 +159,11 @@ def _activation(part, stack):
 def _describe(spec, translator):
     """Vocabularies and config.json."""
     pieces = [
-        list(tokenizer.vocabulary[len(SPECIAL_PIECES) :])
+        list(tokenizer.vocabulary[len(RESERVED_TOKENS) :])
         for tokenizer in (translator.source_tokenizer, translator.target_tokenizer)
     ]
     taken, special = {*pieces[0], *pieces[1]}, SpecialIds()
-    names = [_free(name, taken) for name in SPECIAL_PIECES]
+    names = [_free(name, taken) for name in RESERVED_TOKENS]
     spec.register_source_vocabulary(names + pieces[0])
     spec.register_target_vocabulary(names + pieces[1])
     config = spec.config

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import UserError
-from keras_s2s.tokenizers import SPECIAL_PIECES
+from keras_s2s.errors import UserError
+from keras_s2s.tokenizers import RESERVED_TOKENS
 from keras_s2s.translator import END_MARK, Translator
 
-__all__ = ["Expected", "expect", "prove"]
+__all__ = ["ExpectedResults", "compute_expected", "verify_model"]
 
 PROBES = 16
 LONGEST = 64  # target tokens of a probe
@@ -29,7 +29,7 @@ TIE = 1e-4  # by how much the run may prefer its own tokens to those of CTransla
 ROUNDED = {"float16": 0.01, "bfloat16": 0.05, "int16": 0.05, "int8": 0.3}
 
 
-class Expected(NamedTuple):
+class ExpectedResults(NamedTuple):
     """What a run gives for some probes.
 
     Attributes:
@@ -49,8 +49,8 @@ class Expected(NamedTuple):
     scores: list
 
 
-def expect(translator):
-    """What a `Translator` gives for probes drawn from its vocabularies, as an `Expected`."""
+def compute_expected(translator):
+    """What a `Translator` gives for probes drawn from its vocabularies, as an `ExpectedResults`."""
     pair = translator.source_tokenizer, translator.target_tokenizer
     plain = Translator(translator.model, *pair)  # not under the options of the run
     random = np.random.default_rng(1)
@@ -60,15 +60,15 @@ def expect(translator):
     for size, penalty in SEARCHES:
         given = plain.decode(texts, beam_size=size, length_penalty=penalty, **options)
         found[size, penalty] = [best for best, *_ in given]
-    pieces = np.array(pair[1].vocabulary[len(SPECIAL_PIECES) :], object)
+    pieces = np.array(pair[1].vocabulary[len(RESERVED_TOKENS) :], object)
     targets = [hypothesis.tokens for hypothesis in found[SEARCHES[1]]]
     targets += [random.choice(pieces, 1 + number).tolist() for number in range(PROBES)]
     sources = [hypothesis.source_tokens[:-1] for hypothesis in found[SEARCHES[0]]]
     scores = plain.score(texts * 2, target_tokens=targets)
-    return Expected(plain, texts, sources, found, targets, scores)
+    return ExpectedResults(plain, texts, sources, found, targets, scores)
 
 
-def prove(expected, directory, quantization):
+def verify_model(expected, directory, quantization):
     """Compares a written model with the run.
 
     In float32 every log-probability has to be that of the run, and so do the tokens, found
@@ -76,7 +76,7 @@ def prove(expected, directory, quantization):
     weights have to give log-probabilities near by.
 
     Args:
-        expected: from `expect`.
+        expected: from `compute_expected`.
         directory: a CTranslate2 model.
         quantization: its type.
 
@@ -104,7 +104,7 @@ def prove(expected, directory, quantization):
 
 def _text(tokenizer, random, size):
     """A text of about so many tokens, mostly of those that stand first, the frequent ones."""
-    pieces = tokenizer.vocabulary[len(SPECIAL_PIECES) :]
+    pieces = tokenizer.vocabulary[len(RESERVED_TOKENS) :]
     drawn = ((len(pieces) + 1) ** random.random(size)).astype(int) - 1
     text = tokenizer.detokenize(tf.constant([[pieces[i] for i in drawn]]))
     return text.numpy()[0].decode("utf-8", "replace") + OUTSIDER

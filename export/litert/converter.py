@@ -9,12 +9,15 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_s2s.config import UserError
-from keras_s2s.export.litert.buffer_sharing import packed, unpacked
-from keras_s2s.export.litert.embedding_tables import narrow_tables, share_tables
+from keras_s2s.errors import UserError
+from keras_s2s.export.litert.embedding_quantization import (
+    quantize_embeddings,
+    share_tied_embeddings,
+)
+from keras_s2s.export.litert.model_serialization import parse_model, serialize_model
 from keras_s2s.export.variant import QUANTIZATIONS
 
-__all__ = ["BUILT_IN_ONLY", "check_built_in", "convert", "with_metadata"]
+__all__ = ["BUILT_IN_ONLY", "add_metadata", "check_operations", "convert"]
 
 BUILT_IN_ONLY = [tf.lite.OpsSet.TFLITE_BUILTINS]
 _RECIPES = {"weight_int8": "weight_only_wi8_afp32", "int4": "dynamic_wi4_afp32"}
@@ -27,7 +30,7 @@ def convert(functions, variables, quantization="none", custom=False) -> bytes:
         functions: concrete functions by the names of their signatures.
         variables: every `tf.Variable` that they read.
         quantization: of `QUANTIZATIONS`.
-        custom: whether it may have others beside; see `check_built_in` for which.
+        custom: whether it may have others beside; see `check_operations` for which.
 
     Raises:
         UserError: naming the quantisation that needs a package which is not there, or the
@@ -51,12 +54,14 @@ def convert(functions, variables, quantization="none", custom=False) -> bytes:
             if type(error).__name__ != "ConverterError":
                 raise
             raise UserError(f"format: LiteRT cannot run this model: {_complaint(error)}") from None
-        made = unpacked(recipe(content))  # the quantizer wants the names that `packed` drops
+        made = parse_model(
+            recipe(content)
+        )  # the quantizer wants the names that `serialize_model` drops
         if quantization == "dynamic_int8":
-            share_tables(made)
+            share_tied_embeddings(made)
         elif quantization in _RECIPES:
-            narrow_tables(made)
-        return packed(made)
+            quantize_embeddings(made)
+        return serialize_model(made)
 
 
 def _recipe(quantization):
@@ -86,7 +91,7 @@ def _complaint(error):
     return lines[0][-300:] if lines else str(error)[-300:]
 
 
-def check_built_in(content, allowed=()) -> dict:
+def check_operations(content, allowed=()) -> dict:
     """How often a LiteRT file has each operation, by its built-in code, `CUSTOM` of any other.
 
     Args:
@@ -112,14 +117,14 @@ def check_built_in(content, allowed=()) -> dict:
     return counts
 
 
-def with_metadata(content, entries: dict) -> bytes:
+def add_metadata(content, entries: dict) -> bytes:
     """A LiteRT file with further entries of metadata.
 
     Args:
         content: the file.
         entries: by name, bytes, or what is written as JSON.
     """
-    model = unpacked(content)
+    model = parse_model(content)
     model.metadata = model.metadata or []
     for name, value in entries.items():
         entry, buffer = schema.MetadataT(), schema.BufferT()
@@ -129,4 +134,4 @@ def with_metadata(content, entries: dict) -> bytes:
         entry.name, entry.buffer = name, len(model.buffers)
         model.buffers.append(buffer)
         model.metadata.append(entry)
-    return packed(model)
+    return serialize_model(model)

@@ -7,14 +7,19 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import Config, SpecialIds, UserError
+from keras_s2s.config import Config, SpecialIds
 from keras_s2s.data import read_pairs
-from keras_s2s.export.model_card import make_card, put_card, run_facts
+from keras_s2s.errors import UserError
+from keras_s2s.export.model_card import build_card, describe_training_run, save_card
 from keras_s2s.export.publishing import check_version, publish
-from keras_s2s.export.verification.request_corpus import first_run, material_of, run_pairs
+from keras_s2s.export.verification.request_corpus import (
+    build_corpus,
+    first_run_directory,
+    load_validation_pairs,
+)
 from keras_s2s.tokenizers import (
     Factors,
-    Frames,
+    Features,
     Multilingual,
     Pointers,
     Sources,
@@ -73,7 +78,10 @@ def export_litert(
     """
     _check_package()
     check_version(directory, version)
-    about, translator = run_facts(run, checkpoint), load_run(run, checkpoint, prepare=False)
+    about, translator = (
+        describe_training_run(run, checkpoint),
+        load_run(run, checkpoint, prepare=False),
+    )
     _check_texts(translator)
     translator = _capped(translator, beam, max_length)
     return export_litert_translator(
@@ -82,7 +90,7 @@ def export_litert(
         version=version,
         quantization=quantization,
         about=about,
-        pairs=run_pairs(run),
+        pairs=load_validation_pairs(run),
         lines=_lines(run),
         metric=_metric(about),
         text_operations=text_operations,
@@ -112,87 +120,85 @@ def export_litert_translator(
     """
     _check_package()
     _check_texts(translator)
-    from keras_s2s.export.litert import converter, serving_signatures, verification
+    from keras_s2s.export.litert import converter, default_search, verification
 
     custom = _custom(translator) if text_operations else {}
     graphs = _graphs(translator, custom)
     content = converter.convert(graphs, translator.variables(), quantization, bool(custom))
-    operations = converter.check_built_in(content, sum(custom.values(), ()))
-    entries = _entries(translator, graphs, custom)
-    if serving_signatures.NAME in graphs:
-        content, entries[serving_signatures.ENTRY] = serving_signatures.put_first(content)
+    operations = converter.check_operations(content, sum(custom.values(), ()))
+    entries = build_metadata(translator, graphs, custom)
+    if default_search.NAME in graphs:
+        content, entries[default_search.ENTRY] = default_search.put_first(content)
     material = _material(translator, pairs, custom)
 
     def write(path, beside):
         plain = beside / FILE
-        plain.write_bytes(converter.with_metadata(content, entries))
+        plain.write_bytes(converter.add_metadata(content, entries))
         _check_whole(translator, plain, beside, graphs, custom, material.texts)
         figures = {"quantization": quantization, "operations": sum(operations.values())}
         figures |= {"custom_operations": custom} if custom else {}
         if quantization == "none":
-            figures["proved_by"] = verification.prove_exact(translator, plain, beside, material)
+            figures["proved_by"] = verification.verify_float32(translator, plain, beside, material)
         else:
             known = list(lines) or list(zip(material.texts, material.targets))
             known = [tuple(map(_text, pair)) for pair in known]
-            figures |= verification.measure(
+            figures |= verification.measure_quantization(
                 translator, plain, beside, known, metric if lines else None, quantization
             )
-        card = make_card(translator, (about or {}) | {"litert": figures}, len(content))
-        made = converter.with_metadata(content, entries | {"keras_s2s.card": card})
+        card = build_card(translator, (about or {}) | {"litert": figures}, len(content))
+        made = converter.add_metadata(content, entries | {"keras_s2s.card": card})
         (path / FILE).write_bytes(made)
         path.chmod(0o755)
-        put_card(path, card)
+        save_card(path, card)
 
     return publish(directory, version, write)
 
 
 def _custom(translator):
     """The operations that are none of LiteRT's own, by signature."""
-    from keras_s2s.export.litert import sentencepiece_support, string_signatures
+    from keras_s2s.export.litert import sentencepiece_support, string_signature
 
     sentencepiece_support.require(translator)
-    return {"translate": string_signatures.OPERATIONS}
+    return {"translate": string_signature.OPERATIONS}
 
 
 def _graphs(translator, custom):
     """The concrete function of each signature, by name."""
     from keras_s2s.export.litert import (
-        serving_signatures,
+        default_search,
         signature_functions,
-        string_signatures,
-        text_signatures,
+        string_signature,
+        text_signature,
     )
 
-    model = signature_functions.Graphs(translator.model, translator.caps)
+    model = signature_functions.LiteRTSignatures(translator.model, translator.caps)
     graphs = model.concrete()
     if custom:
-        graphs["translate"] = string_signatures.PieceGraph(model, translator).concrete()
-    elif text_signatures.is_offered(translator):
-        graphs["translate"] = text_signatures.TextGraph(model, translator).concrete()
-    if serving_signatures.is_plain(translator):
-        graphs[serving_signatures.NAME] = serving_signatures.ServingGraph(
-            model, translator
-        ).concrete()
+        graphs["translate"] = string_signature.StringSignature(model, translator).concrete()
+    elif text_signature.supports_text_signature(translator):
+        graphs["translate"] = text_signature.TextSignature(model, translator).concrete()
+    if default_search.has_plain_search(translator):
+        graphs[default_search.NAME] = default_search.ServingGraph(model, translator).concrete()
     return graphs
 
 
 def _material(translator, pairs, custom):
-    from keras_s2s.export.litert.string_signatures import ODD_TEXTS
+    from keras_s2s.export.litert.string_signature import ODD_TEXTS
 
-    made = material_of(translator, pairs)
+    made = build_corpus(translator, pairs)
     return dataclasses.replace(made, texts=(*made.texts, *ODD_TEXTS)) if custom else made
 
 
 def _check_whole(translator, path, place, graphs, custom, texts):
     """Compares signatures that are a whole search with what they are made of."""
-    from keras_s2s.export.litert import serving_signatures, string_signatures, text_signatures
+    from keras_s2s.export.litert import default_search, string_signature, text_signature
 
     if custom:
-        string_signatures.check_pieces(path, place, texts)
+        string_signature.verify_string_signature(path, place, texts)
     elif "translate" in graphs:
-        text_signatures.check_texts(translator, path, place, texts)
-    if serving_signatures.NAME in graphs:
-        serving_signatures.check_serving(translator, path, place)
+        text_signature.verify_text_signature(translator, path, place, texts)
+    if default_search.NAME in graphs:
+        default_search.check_serving(translator, path, place)
 
 
 def _check_package():
@@ -209,7 +215,7 @@ def _check_texts(translator):
         if kind in (Factors.kind, Sources.kind):
             no = "whose ids a device has no code to make of a text"
             raise UserError(f"format: litert expected a {side} of one text, came {kind}, {no}")
-        if kind in (Frames.kind, Pointers.kind, Multilingual.kind):
+        if kind in (Features.kind, Pointers.kind, Multilingual.kind):
             raise UserError(f"format: litert needs a {side} of texts, came {kind}")
 
 
@@ -238,7 +244,7 @@ def _capped(translator, beam, max_length):
 
 def _lines(run):
     """The first pairs of a run's validation data; none where they are gone."""
-    corpus = Config.of_run(first_run(run)).data.valid
+    corpus = Config.from_run(first_run_directory(run)).data.valid
     try:
         return list(itertools.islice(read_pairs(corpus), LINES)) if corpus else []
     except UserError:
@@ -258,13 +264,13 @@ def _text(value):
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _entries(translator, graphs, custom):
+def build_metadata(translator, graphs, custom):
     """What the file's metadata holds, by name."""
     pair = translator.source_tokenizer, translator.target_tokenizer
     special = SpecialIds()
     about = {
         "format": FORMAT,
-        "copies": translator.model.copies,
+        "copies": translator.model.supports_copy,
         "caps": translator.caps,
         "defaults": translator.defaults(),
         "dictionary": translator.dictionary,
@@ -278,7 +284,7 @@ def _entries(translator, graphs, custom):
         if side == "target" and pair[0] is pair[1]:
             about[side] = {"same_as": "source"}
             continue
-        about[side], files = _tokenizer(side, tokenizer)
+        about[side], files = describe_tokenizer(side, tokenizer)
         entries |= files
     return {"keras_s2s": about} | entries
 
@@ -294,7 +300,7 @@ def _described(graph):
     }
 
 
-def _tokenizer(side, tokenizer):
+def describe_tokenizer(side, tokenizer):
     suffix, content = tokenizer.model_file() or ("", b"")
     described = {
         "kind": tokenizer.kind,
@@ -305,7 +311,7 @@ def _tokenizer(side, tokenizer):
     files = {f"keras_s2s.{side}.vocabulary": list(tokenizer.vocabulary)}
     if described["model"]:
         described["leading_spaces"] = sentencepiece_model.leading_spaces(
-            sentencepiece_model.read(content)
+            sentencepiece_model.parse_model(content)
         )
         files[f"keras_s2s.{side}.model"] = content
     return described, files

@@ -8,10 +8,11 @@ import importlib.util
 
 import tensorflow as tf
 
-from keras_s2s.config import UserError
-from keras_s2s.export.litert.serving_signatures import is_plain
-from keras_s2s.export.litert.string_signatures import FIRST, ODD_TEXTS, SPACE, Reader
-from keras_s2s.tokenizers import SPECIAL_PIECES, SentencePiece, sentencepiece_model
+from keras_s2s.errors import UserError
+from keras_s2s.export.litert.default_search import has_plain_search
+from keras_s2s.export.litert.sentencepiece_kernels import FIRST, SPACE, KernelTokenizer
+from keras_s2s.export.litert.string_signature import ODD_TEXTS
+from keras_s2s.tokenizers import RESERVED_TOKENS, SentencePiece, sentencepiece_model
 
 __all__ = ["require"]
 
@@ -29,9 +30,9 @@ def require(translator) -> None:
     """
     if importlib.util.find_spec("tensorflow_text") is None:
         raise _refused("the package tensorflow-text", "none")
-    if translator.model.copies:
+    if translator.model.supports_copy:
         raise _refused("a model that does not copy", "one that does")
-    if not is_plain(translator):
+    if not has_plain_search(translator):
         raise _refused("default options of a plain search", "others in the run's decoding")
     for side in ("source", "target"):
         tokenizer = getattr(translator, f"{side}_tokenizer")
@@ -56,7 +57,7 @@ def _refused(expected, came):
 
 def _differences(tokenizer):
     """Pairs of what is expected of a model and what came."""
-    proto = sentencepiece_model.read(tokenizer.model_file()[1])
+    proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
     kind, rules = sentencepiece_model.model_type(proto), proto.normalizer_spec
     if kind != "unigram":
         yield "of type unigram", kind
@@ -80,24 +81,24 @@ def _odd_pieces(pieces, vocabulary):
     if SPACE not in pieces:
         yield f"with the piece {SPACE}", "one without"
     for piece in sorted(pieces):
-        if "\0" in piece or piece in SPECIAL_PIECES:
+        if "\0" in piece or piece in RESERVED_TOKENS:
             yield "without NUL or special names in a piece", repr(piece)
         if piece.endswith(SPACE) and piece.strip(SPACE):
             yield f"without {SPACE} at the end of a word", repr(piece)
 
 
 def _cut_otherwise(tokenizer):
-    """A text that a tokenizer and its `Reader` cut otherwise; None if no odd text is one.
+    """A text that a tokenizer and its `KernelTokenizer` cut otherwise; None if no odd text is one.
 
     Every character of `CODES` stands in some, first, last, doubled and beside a space.
     """
-    reader = Reader(tokenizer)
+    reader = KernelTokenizer(tokenizer)
     cut = tf.function(lambda texts: tokenizer.ids(tokenizer.pieces(texts)), autograph=False)
     texts = [form.format(chr(code)) for form in FORMS for codes in CODES for code in codes]
     texts = [*ODD_TEXTS, *texts]
     for first in range(0, len(texts), BATCH):
         batch = texts[first : first + BATCH]
-        rows = cut(tf.constant(batch)).to_list(), reader.many(batch).to_list()
+        rows = cut(tf.constant(batch)).to_list(), reader.tokenize_batch(batch).to_list()
         for text, one, other in zip(batch, *rows, strict=True):
             if one != other:
                 return text

@@ -19,7 +19,7 @@ from keras_s2s.config import SpecialIds
 from keras_s2s.layers import loop_backend
 from keras_s2s.search import backtrace, beam_state, loop, strategies
 
-__all__ = ["Graphs", "handed"]
+__all__ = ["LiteRTSignatures", "copy_output"]
 
 SPECIAL = SpecialIds()
 WHOLE, REAL = tf.int32, tf.float32
@@ -59,7 +59,7 @@ MEMORY = {
 TRACE = {"beam_ended": BEAM["beam_ended"], "steps": (REAL, "NBK4"), "looks": (REAL, "NBKS")}
 
 
-class Graphs:
+class LiteRTSignatures:
     """The signatures of one model.
 
     Args:
@@ -69,7 +69,7 @@ class Graphs:
 
     def __init__(self, model, caps):
         self.model, self.caps = model, caps
-        names = ["ids", "copy_ids"] if model.copies else ["ids"]
+        names = ["ids", "copy_ids"] if model.supports_copy else ["ids"]
         self.source = _specs(dict.fromkeys(names, (WHOLE, "BS")) | {"lengths": (WHOLE, "B")})
 
     def concrete(self, names=None) -> dict:
@@ -110,7 +110,7 @@ class Graphs:
         """Source ids [B, S] -> the K best targets of each row, as `search.Hypotheses` has them."""
         source = self._source(ids, lengths, copy_ids)
         found = search.search(self.model.begin, self.model.next, source, self._options(options))
-        return _filled(found)
+        return as_outputs(found)
 
     def score(self, ids, lengths, targets, target_lengths, copy_ids=None):
         """Target ids [B, T] without an end -> log-probabilities [B, T + 1], the end's the last."""
@@ -126,7 +126,7 @@ class Graphs:
         real = place <= length
         return {
             "log_prob": tf.reduce_sum(tf.where(real, each, 0.0), 1),
-            "token_log_probs": tf.where(real, each, search.LOWEST),
+            "token_log_probs": tf.where(real, each, search.NEG_INF),
         }
 
     def encode(self, ids, lengths, beam_size, copy_ids=None):
@@ -165,7 +165,7 @@ class Graphs:
     def advance(self, logits, alignment, position, **given):
         """The beam after a step, and what to keep of it: `packed` [B, K, 4], `parents` [B, K]."""
         options = self._options(_taken(given, OPTIONS))
-        way = strategies.Plain(beam_state.limits(options, tf.shape(logits)[1]), SPECIAL)
+        way = strategies.BeamSearch(beam_state.limits(options, tf.shape(logits)[1]), SPECIAL)
         return _update(way, given, logits, alignment, position, {})
 
     def wish(self, logits, alignment, lengths, **given):
@@ -189,15 +189,15 @@ class Graphs:
         zeros = tf.zeros(tf.shape(num_hypotheses))
         whole = tf.cast(zeros, WHOLE)
         options = search.Options(whole, num_hypotheses, zeros, zeros, whole, whole)
-        return _filled(backtrace.trace(beam_ended, steps, looks, options))
+        return as_outputs(backtrace.trace(beam_ended, steps, looks, options))
 
     def _wishes(self, logits, alignment, lengths, given):
         options = self._options(_taken(given, OPTIONS))
         limits = beam_state.limits(options, tf.shape(logits)[1])
-        extras = search.Extras(**_taken(given, EXTRAS))
+        extras = search.ConstraintOptions(**_taken(given, EXTRAS))
         places = tf.expand_dims(tf.range(tf.shape(alignment)[2]), 0)
         mask = places < tf.expand_dims(lengths, 1)
-        return strategies.Wishes(limits, SPECIAL, options, extras), {"mask": mask}
+        return strategies.ConstrainedBeamSearch(limits, SPECIAL, options, extras), {"mask": mask}
 
     def _source(self, ids, lengths, copy_ids):
         """The model's source dict; an id that there is not becomes `unknown`."""
@@ -212,7 +212,7 @@ class Graphs:
 
     def _columns(self, source):
         """Number of ids that a target may hold."""
-        copies = tf.shape(source["mask"])[1] if self.model.copies else 0
+        copies = tf.shape(source["mask"])[1] if self.model.supports_copy else 0
         return self.model.vocabulary_size + copies
 
     def _options(self, given):
@@ -289,17 +289,17 @@ def _remembered(given):
     return given | {"history": _with_first(given["history"], 2)}
 
 
-def _filled(found):
+def as_outputs(found):
     """`Hypotheses` as a dict, with one column of tokens at least."""
     missing = tf.maximum(1 - tf.shape(found.ids)[2], 0)
     more = [[0, 0], [0, 0], [0, missing]]
     made = {"ids": tf.pad(found.ids, more)}
     if found.alignment is not None:
         made["alignment"] = tf.pad(found.alignment, [*more, [0, 0]])
-    return {name: handed(x) for name, x in (found._asdict() | made).items() if x is not None}
+    return {name: copy_output(x) for name, x in (found._asdict() | made).items() if x is not None}
 
 
-def handed(x):
+def copy_output(x):
     """The same tensor, from an operation that writes into the buffer of a compiled model's host.
 
     Those whose size depends on values write into memory of their own.

@@ -10,20 +10,26 @@ import numpy as np
 
 import keras_s2s
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.export_check import PATIENCE, in_process
-from keras_s2s.export.verification.probe_requests import ask, probes
-from keras_s2s.export.verification.rounding_ties import difference
+from keras_s2s.export.verification.probe_requests import build_probe_requests, build_request
+from keras_s2s.export.verification.request_runner import TIMEOUT, run_request
+from keras_s2s.export.verification.rounding_ties import find_difference
 from keras_s2s.metrics import higher_is_better, score
 from keras_s2s.metrics.evaluation import evaluate
 
-__all__ = ["FALLS", "SIGNATURES", "ask_file", "measure", "prove_exact"]
+__all__ = [
+    "QUANTIZATION_LIMITS",
+    "SIGNATURES",
+    "measure_quantization",
+    "run_file",
+    "verify_float32",
+]
 
 SIGNATURES = ("serving_default", "translate", "score")
 PROCESS = "keras_s2s.serving.edge.worker"
 NAMES = "this process", "the LiteRT file"
 # How many points of its metric a quantised model may lose on the validation data, and how far
 # the mean log-probability of its targets' tokens may move, in nats.
-FALLS = {
+QUANTIZATION_LIMITS = {
     "float16": (0.5, 0.005),
     "dynamic_int8": (1.0, 0.1),
     "weight_int8": (1.0, 0.1),
@@ -31,13 +37,13 @@ FALLS = {
 }
 
 
-def ask_file(path, place, asked, process=PROCESS) -> list[dict]:
+def run_file(path, place, asked, process=PROCESS) -> list[dict]:
     """What a LiteRT file answers in a process of its own, in which TensorFlow cannot be imported.
 
     Args:
         path: the file.
         place: a directory for what the two processes tell each other.
-        asked: list of `probes.Probe`.
+        asked: list of `build_probe_requests.Probe`.
         process: the module that it runs.
 
     Returns:
@@ -60,10 +66,10 @@ def ask_file(path, place, asked, process=PROCESS) -> list[dict]:
             text=True,
             errors="replace",
             stdin=subprocess.DEVNULL,
-            timeout=10 * PATIENCE,
+            timeout=10 * TIMEOUT,
         )
     except subprocess.TimeoutExpired:
-        raise NotProven(f"{NAMES[1]} did not answer within {10 * PATIENCE} s") from None
+        raise NotProven(f"{NAMES[1]} did not answer within {10 * TIMEOUT} s") from None
     if not outcome.exists():
         last = " ".join(done.stderr.strip().splitlines()[-1:])
         raise NotProven(f"the process of {NAMES[1]} ended by {done.returncode}: {last}")
@@ -78,11 +84,11 @@ def ask_file(path, place, asked, process=PROCESS) -> list[dict]:
     ]
 
 
-def prove_exact(translator, path, place, material) -> int:
+def verify_float32(translator, path, place, material) -> int:
     """Compares a float32 file with the translator that it was made from.
 
     Strings, ids and lengths have to be equal (see `ties`), float values to 1e-4, over the
-    `probes` of all signatures that both have.
+    `build_probe_requests` of all signatures that both have.
 
     Returns:
         The number of requests.
@@ -92,18 +98,18 @@ def prove_exact(translator, path, place, material) -> int:
     """
 
     def answers(probes):
-        return [in_process(translator, probe) for probe in probes]
+        return [run_request(translator, probe) for probe in probes]
 
-    asked = [probe for probe in probes(material) if probe.signature in SIGNATURES]
-    theirs = ask_file(path, place, asked)
+    asked = [probe for probe in build_probe_requests(material) if probe.signature in SIGNATURES]
+    theirs = run_file(path, place, asked)
     for probe, one, two in zip(asked, answers(asked), theirs, strict=True):
-        found = difference(probe, one, two, answers)
+        found = find_difference(probe, one, two, answers)
         if found:
             raise NotProven(found.between(*NAMES))
     return len(asked)
 
 
-def measure(translator, path, place, pairs, metric, quantization) -> dict:
+def measure_quantization(translator, path, place, pairs, metric, quantization) -> dict:
     """How far a quantised file is from the translator that it was made from.
 
     Args:
@@ -115,19 +121,19 @@ def measure(translator, path, place, pairs, metric, quantization) -> dict:
         Figures for the model card.
 
     Raises:
-        NotProven: the file falls by more than `FALLS` allows.
+        NotProven: the file falls by more than `QUANTIZATION_LIMITS` allows.
     """
     sources, references = map(list, zip(*pairs, strict=True))
     targets = [{"target": reference} for reference in references]
-    asked = [ask("serving_default", sources), ask("score", sources, targets)]
-    texts, scores = ask_file(path, place, asked)
+    asked = [build_request("serving_default", sources), build_request("score", sources, targets)]
+    texts, scores = run_file(path, place, asked)
     theirs = [text.decode("utf-8", "replace") for text in texts["text"]]
     ours = evaluate(translator, pairs, [metric or "exact"])
-    fall, drift = FALLS[quantization]
+    fall, drift = QUANTIZATION_LIMITS[quantization]
     figures = {
         "lines": len(pairs),
         "equal": float(np.mean([one == two for one, two in zip(ours.hypotheses, theirs)])),
-        "drift": _drift(scores, in_process(translator, asked[1])),
+        "drift": _drift(scores, run_request(translator, asked[1])),
         "drift_limit": drift,
     }
     if not figures["drift"] <= drift:

@@ -4,13 +4,13 @@ import os
 
 import tensorflow as tf
 
-__all__ = ["MOST_ROWS", "batched"]
+__all__ = ["MOST_ROWS", "batch_requests"]
 
 MOST_ROWS = 32  # of a batch; a request of more is answered alone
 WAITING = 1000  # batches that may wait; beyond, a server says that it is overloaded
 
 
-def batched(function):
+def batch_requests(function):
     """A signature's function that shares its batches with requests of other callers.
 
     Nothing waits for company: a batch is what has come in while the threads were busy. A server

@@ -6,29 +6,33 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_s2s.config import UserError
-from keras_s2s.data.line_files import complaint
-from keras_s2s.export.model_card import put_card, read_card, run_facts, write_card
+from keras_s2s.data.line_files import tensorflow_message
+from keras_s2s.errors import UserError
+from keras_s2s.export.model_card import describe_training_run, read_card, save_card, write_card
 from keras_s2s.export.publishing import check_version, publish
-from keras_s2s.export.saved_model.batching import batched
+from keras_s2s.export.saved_model.batching import batch_requests
 from keras_s2s.export.saved_model.compiled_search import (
-    FLAG,
     SEARCHES,
-    compiled_search,
-    sized_requests,
+    XLA_SERVER_FLAG,
+    build_compiled_search,
+    compilation_requests,
 )
 from keras_s2s.export.saved_model.freezing import check_size, freeze
-from keras_s2s.export.saved_model.graph_file import editing
-from keras_s2s.export.saved_model.loop_rewriting import settle_loops
-from keras_s2s.export.saved_model.quantized_storage import store
+from keras_s2s.export.saved_model.graph_file import edit_graph
+from keras_s2s.export.saved_model.loop_rewriting import rewrite_loops
+from keras_s2s.export.saved_model.quantized_storage import store_quantized_weights
+from keras_s2s.export.saved_model.verification import verify_export
 from keras_s2s.export.saved_model.warmup import WARMUP, warmup_requests, write_requests
-from keras_s2s.export.saved_model.weight_quantization import check_drift, drift, packed
-from keras_s2s.export.shortlist import shortlist_of
-from keras_s2s.export.variant import WEIGHTS, Variant
-from keras_s2s.export.verification.export_check import prove
-from keras_s2s.export.verification.request_corpus import material_of, run_pairs
-from keras_s2s.tokenizers import Frames
-from keras_s2s.translator import load_run, traced
+from keras_s2s.export.saved_model.weight_quantization import (
+    check_drift,
+    measure_drift,
+    quantized_weights,
+)
+from keras_s2s.export.shortlist import load_shortlist
+from keras_s2s.export.variant import WEIGHT_TYPES, Variant
+from keras_s2s.export.verification.request_corpus import build_corpus, load_validation_pairs
+from keras_s2s.tokenizers import Features
+from keras_s2s.translator import load_run, trace_function
 
 __all__ = ["export_saved_model", "export_translator"]
 
@@ -58,8 +62,8 @@ def export_saved_model(
     check_version(directory, version)
     if shortlist is not None and isinstance(run, list | tuple):
         raise UserError("shortlist: expected none for an ensemble, whose mean needs all columns")
-    pairs, about = run_pairs(run), run_facts(run, checkpoint)
-    tokens = None if shortlist is None else shortlist_of(run, shortlist)
+    pairs, about = load_validation_pairs(run), describe_training_run(run, checkpoint)
+    tokens = None if shortlist is None else load_shortlist(run, shortlist)
     translator = load_run(run, checkpoint, tokens)
     return export_translator(
         translator, directory, version=version, pairs=pairs, about=about, **variant
@@ -80,13 +84,13 @@ def export_translator(
     """
     variant, about = Variant(**variant), about or {}
     _check_variant(variant, translator)
-    material = material_of(translator, pairs)
+    material = build_corpus(translator, pairs)
     if variant.frozen:
         translator.prepare()
         check_size(translator.variables())
 
-    search = compiled_search(translator) if variant.xla else None
-    sized = sized_requests(translator, search) if variant.xla else []
+    search = build_compiled_search(translator) if variant.xla else None
+    sized = compilation_requests(translator, search) if variant.xla else []
 
     def write(path, beside):
         with _packed(translator, variant, material) as (stored, figures):
@@ -95,9 +99,11 @@ def export_translator(
                 write_requests(path / WARMUP, [*sized, *warmup_requests(material)])
                 write_card(path, translator, about | {"variant": figures})
             except tf.errors.OpError as error:
-                came = complaint(error).rpartition("; ")[2]  # before it stands a path that is gone
+                came = tensorflow_message(error).rpartition("; ")[
+                    2
+                ]  # before it stands a path that is gone
                 raise OSError(0, came) from None
-            seconds = prove(translator, path, beside, material, variant.xla)
+            seconds = verify_export(translator, path, beside, material, variant.xla)
             if variant.xla:
                 _add_to_card(path, search, sum(seconds[: len(sized)]))
 
@@ -105,13 +111,13 @@ def export_translator(
 
 
 def _check_variant(variant, translator):
-    if variant.batching and isinstance(translator.source_tokenizer, Frames):
+    if variant.batching and isinstance(translator.source_tokenizer, Features):
         expected = "expected none for a source of frames, whose requests differ in width"
         raise UserError(f"batching: {expected}")
-    if variant.weights and translator.of_vectors:
+    if variant.weights and translator.has_feature_targets:
         expected = "expected none for forecasts, whose drift has no log-probabilities"
         raise UserError(f"weights: {expected}, came {variant.weights}")
-    if variant.xla and translator.of_vectors:
+    if variant.xla and translator.has_feature_targets:
         raise UserError("xla: expected none for forecasts, which search nothing")
 
 
@@ -124,9 +130,13 @@ def _packed(translator, variant, material):
     if variant.weights is None:
         yield {}, figures
         return
-    moved = drift(translator, list(zip(material.texts, material.targets)))
-    with packed(translator, variant.weights) as stored:
-        limits = {"weights": variant.weights, "drift": moved(), "limit": WEIGHTS[variant.weights]}
+    moved = measure_drift(translator, list(zip(material.texts, material.targets)))
+    with quantized_weights(translator, variant.weights) as stored:
+        limits = {
+            "weights": variant.weights,
+            "drift": moved(),
+            "limit": WEIGHT_TYPES[variant.weights],
+        }
         check_drift(**limits)
         yield stored, figures | limits
 
@@ -135,13 +145,13 @@ def _add_to_card(path, search, seconds):
     """Tells what is compiled, what the server must be told, and how long it then takes to load."""
     card = read_card(path)
     card["variant"]["xla"] = {
-        "server_flag": FLAG,
+        "server_flag": XLA_SERVER_FLAG,
         "rows": 1,
         "source_lengths": search.sizes,
         "beam_sizes": search.widths,
         "seconds_to_compile": round(seconds, 1),
     }
-    put_card(path, card)
+    save_card(path, card)
 
 
 def _write(translator, path, variant, stored, search):
@@ -150,25 +160,25 @@ def _write(translator, path, variant, stored, search):
     # The tables alone: tracking the model too would store every weight twice.
     archive.track(translator.tables)
     made = {}
-    with translator.searching(search):
-        for name, function in translator.graphs().items():
-            specs = translator.specs(translator.signatures[name])
-            function = batched(function) if variant.batching else function
-            made[name] = traced(function, specs, loops_as_calls=not variant.gpu)
+    with translator.use_search(search):
+        for name, function in translator.functions().items():
+            specs = translator.input_specs(translator.signatures[name])
+            function = batch_requests(function) if variant.batching else function
+            made[name] = trace_function(function, specs, loops_as_calls=not variant.gpu)
             # traced once: the archive and the writer would each trace the function itself
             archive.add_endpoint(name, made[name].__call__, input_signature=specs)
         archive.write_out(str(path), verbose=False)
-    with editing(path) as graph:
+    with edit_graph(path) as graph:
         _set_defaults(graph, translator)
         if not variant.gpu:
-            settle_loops(graph)
-        store(path, graph, stored)
+            rewrite_loops(graph)
+        store_quantized_weights(path, graph, stored)
         if variant.frozen:
             freeze(path, graph)
     path.chmod(0o755)
     if not variant.batching:  # tracing takes longer than all else; a proof asks the same functions
         for name in made.keys() - (SEARCHES if search else ()):
-            translator.adopt(translator.signatures[name], made[name])
+            translator.set_function(translator.signatures[name], made[name])
 
 
 def _set_defaults(graph, translator):

@@ -4,7 +4,7 @@ import shutil
 
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.saved_model.loop_rewriting import replace_reads
 
 __all__ = ["check_size", "freeze"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tensorflow.core.protobuf import saved_model_pb2
 
-__all__ = ["editing", "read_graph"]
+__all__ = ["edit_graph", "read_graph"]
 
 NAME = "saved_model.pb"
 
@@ -16,7 +16,7 @@ def read_graph(path):
 
 
 @contextlib.contextmanager
-def editing(path):
+def edit_graph(path):
     """The only MetaGraphDef of a SavedModel's directory, which is written anew afterwards."""
     model = _read(path)
     yield model.meta_graphs[0]

@@ -11,7 +11,7 @@ from collections import Counter
 
 from tensorflow.core.framework import types_pb2
 
-__all__ = ["replace_reads", "settle_loops"]
+__all__ = ["replace_reads", "rewrite_loops"]
 
 # Their functions, by the attributes that name them.
 LOOPS = dict.fromkeys(("While", "StatelessWhile"), ("cond", "body"))
@@ -30,7 +30,7 @@ CPU = "/device:CPU:0"
 EXECUTOR, SINGLE = "_executor", b"SINGLE_THREADED_EXECUTOR"
 
 
-def settle_loops(graph):
+def rewrite_loops(graph):
     """Lets loops and branches of a served graph be calls, and reads weights before a loop.
 
     Values stay what they are: a served graph assigns to no weight. A call's operations all run

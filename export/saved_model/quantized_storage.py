@@ -4,15 +4,15 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import node_def_pb2
 
-from keras_s2s.export.saved_model.weight_quantization import Packed
-from keras_s2s.export.verification.session_worker import stamp
+from keras_s2s.export.saved_model.weight_quantization import QuantizedWeight
+from keras_s2s.export.verification.session_worker import fingerprint
 
-__all__ = ["store"]
+__all__ = ["store_quantized_weights"]
 
 SCALE, LAST = "/.PACKED/SCALE", "/.PACKED/LAST"
 
 
-def store(path, graph, packed: dict | None) -> None:
+def store_quantized_weights(path, graph, packed: dict | None) -> None:
     """Rewrites the variables of the SavedModel in the directory `path`, and changes its graph.
 
     The restore function of the graph, which TensorFlow Serving and a Session run, casts, scales
@@ -31,7 +31,7 @@ def store(path, graph, packed: dict | None) -> None:
     tensors, recipes = {}, {}
     for name in reader.get_variable_to_shape_map():
         value = reader.get_tensor(name)
-        one = packed.get(stamp(value)) if isinstance(value, np.ndarray) else None
+        one = packed.get(fingerprint(value)) if isinstance(value, np.ndarray) else None
         tensors[name] = value
         if one is not None:
             recipes[name] = one
@@ -40,7 +40,7 @@ def store(path, graph, packed: dict | None) -> None:
     _unpack_in(_restore_function(graph), recipes)
 
 
-def _parts(name, one: Packed):
+def _parts(name, one: QuantizedWeight):
     parts = {name: one.values, name + SCALE: one.scale, name + LAST: one.last}
     return {key: value for key, value in parts.items() if value is not None}
 

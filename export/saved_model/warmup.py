@@ -5,15 +5,15 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from keras_s2s.export.verification.probe_requests import Material, Probe, ask
-from keras_s2s.signatures.fields import FORECAST, fields_of
+from keras_s2s.export.verification.probe_requests import ProbeRequest, RequestCorpus, build_request
+from keras_s2s.signatures.fields import FORECAST, signature_fields
 
 __all__ = ["WARMUP", "read_requests", "warmup_requests", "write_requests"]
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 
 
-def warmup_requests(material: Material) -> list[Probe]:
+def warmup_requests(material: RequestCorpus) -> list[ProbeRequest]:
     """A request for each signature and each way in which clients use it.
 
     A server prepares itself anew for every set of outputs that is asked for, and most clients of
@@ -21,15 +21,19 @@ def warmup_requests(material: Material) -> list[Probe]:
     """
     text = [material.texts[0]]
     several = [material.texts[i % len(material.texts)] for i in range(4)]
-    found = [ask("serving_default", text), ask("serving_default", several)]
+    found = [build_request("serving_default", text), build_request("serving_default", several)]
     if material.forecasts:
-        return [*found, ask(FORECAST.name, text), ask(FORECAST.name, several, [{"steps": 2}])]
+        return [
+            *found,
+            build_request(FORECAST.name, text),
+            build_request(FORECAST.name, several, [{"steps": 2}]),
+        ]
     target = [{"target": material.targets[0]}]
     for name in ("translate", "sample"):
-        brief = [field for field in fields_of(name)[1] if field != "alignment"]
-        found += [ask(name, text), ask(name, text, outputs=tuple(brief))]
-    found.append(ask("translate", several, [{"beam_size": 1}, {"beam_size": 4}]))
-    return [*found, ask("score", text, target), ask("attention", text, target)]
+        brief = [field for field in signature_fields(name)[1] if field != "alignment"]
+        found += [build_request(name, text), build_request(name, text, outputs=tuple(brief))]
+    found.append(build_request("translate", several, [{"beam_size": 1}, {"beam_size": 4}]))
+    return [*found, build_request("score", text, target), build_request("attention", text, target)]
 
 
 def write_requests(path, probes) -> None:
@@ -42,7 +46,7 @@ def write_requests(path, probes) -> None:
             file.write(log.SerializeToString(deterministic=True))
 
 
-def read_requests(path) -> list[Probe]:
+def read_requests(path) -> list[ProbeRequest]:
     """The inverse of `write_requests`."""
     records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
     logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
@@ -52,7 +56,7 @@ def read_requests(path) -> list[Probe]:
 def _fill(request: predict_pb2.PredictRequest, probe):
     request.model_spec.signature_name = probe.signature
     request.output_filter.extend(probe.outputs or ())
-    fields, _ = fields_of(probe.signature)
+    fields, _ = signature_fields(probe.signature)
     for name, column in probe.inputs.items():
         proto = tf.make_tensor_proto(column, fields[name].dtype, column.shape)
         request.inputs[name].CopyFrom(proto)
@@ -60,4 +64,6 @@ def _fill(request: predict_pb2.PredictRequest, probe):
 
 def _probe(request):
     inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
-    return Probe(request.model_spec.signature_name, inputs, tuple(request.output_filter) or None)
+    return ProbeRequest(
+        request.model_spec.signature_name, inputs, tuple(request.output_filter) or None
+    )

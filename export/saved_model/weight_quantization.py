@@ -12,17 +12,24 @@ import ml_dtypes
 import numpy as np
 
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import ask
-from keras_s2s.export.verification.session_worker import stamp
+from keras_s2s.export.verification.probe_requests import build_request
+from keras_s2s.export.verification.session_worker import fingerprint
 from keras_s2s.signatures.fields import MISSING_SCORE
 
-__all__ = ["Packed", "check_drift", "drift", "pack", "packed", "unpack"]
+__all__ = [
+    "QuantizedWeight",
+    "check_drift",
+    "dequantize",
+    "measure_drift",
+    "quantize",
+    "quantized_weights",
+]
 
 HALVES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 LEVELS = 127.0
 
 
-class Packed(NamedTuple):
+class QuantizedWeight(NamedTuple):
     """What is stored of a float32 matrix.
 
     Attributes:
@@ -36,7 +43,7 @@ class Packed(NamedTuple):
     last: np.ndarray | None = None
 
 
-def pack(array, kind, keep_last=False) -> Packed:
+def quantize(array, kind, keep_last=False) -> QuantizedWeight:
     """Packs a float32 array of two or more dimensions.
 
     int8 has a scale for each of the last axis's places or for each row, whichever is closer:
@@ -49,14 +56,14 @@ def pack(array, kind, keep_last=False) -> Packed:
     """
     array, last = (array[:-1], array[-1:]) if keep_last else (array, None)
     if kind in HALVES:
-        with np.errstate(over="ignore"):  # `packed` refuses what is not finite
-            return Packed(array.astype(HALVES[kind]), None, last)
+        with np.errstate(over="ignore"):  # `quantized_weights` refuses what is not finite
+            return QuantizedWeight(array.astype(HALVES[kind]), None, last)
     axes = tuple(range(array.ndim - 1)), tuple(range(1, array.ndim))
-    choices = [Packed(*_quantised(array, axis), last) for axis in axes]
-    return min(choices, key=lambda one: np.square(unpack(one)[: len(array)] - array).sum())
+    choices = [QuantizedWeight(*_quantised(array, axis), last) for axis in axes]
+    return min(choices, key=lambda one: np.square(dequantize(one)[: len(array)] - array).sum())
 
 
-def unpack(packed: Packed) -> np.ndarray:
+def dequantize(packed: QuantizedWeight) -> np.ndarray:
     """The float32 array that a server has of it, to the bit."""
     array = packed.values.astype(np.float32)
     if packed.scale is not None:
@@ -71,11 +78,11 @@ def _quantised(array, axis):
 
 
 @contextlib.contextmanager
-def packed(translator, kind):
+def quantized_weights(translator, kind):
     """Gives a `Translator` the weights of its packed export, and its own again afterwards.
 
     Yields:
-        {`replay.stamp` of a weight: its `Packed`}.
+        {`replay.stamp` of a weight: its `QuantizedWeight`}.
 
     Raises:
         NotProven: a weight is not finite once it is packed.
@@ -86,10 +93,10 @@ def packed(translator, kind):
     found = {}
     try:
         for weight, value in zip(weights, before, strict=True):
-            _give(weight, pack(value, kind), found)
+            _give(weight, quantize(value, kind), found)
         translator.prepare()
         for table in translator.tables.search:
-            _give(table, pack(table.numpy(), kind, keep_last=True), found)
+            _give(table, quantize(table.numpy(), kind, keep_last=True), found)
         yield found
     finally:
         for weight, value in zip(weights, before, strict=True):
@@ -97,7 +104,7 @@ def packed(translator, kind):
         translator.prepare()
 
 
-def drift(translator, pairs):
+def measure_drift(translator, pairs):
     """A function that tells how far log-probabilities have moved since this call.
 
     Args:
@@ -108,7 +115,7 @@ def drift(translator, pairs):
         function without arguments: the mean over the tokens of all targets, in nats.
     """
     sources, targets = zip(*pairs)
-    probe = ask("score", sources, [{"target": target} for target in targets])
+    probe = build_request("score", sources, [{"target": target} for target in targets])
 
     def look():
         log_probs = translator.predict("score", probe.inputs)["token_log_probs"]
@@ -132,8 +139,8 @@ def _is_matrix(weight):
 
 
 def _give(weight, one, found):
-    value = unpack(one)
+    value = dequantize(one)
     if not np.isfinite(value).all():
         raise NotProven(f"weight {weight.name}: not finite as {one.values.dtype.name}")
     weight.assign(value)
-    found[stamp(value)] = one
+    found[fingerprint(value)] = one

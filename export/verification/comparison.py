@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_s2s.config import UserError
-from keras_s2s.signatures.fields import fields_of
+from keras_s2s.errors import UserError
+from keras_s2s.signatures.fields import signature_fields
 
 __all__ = ["Difference", "NotProven", "first_difference"]
 
@@ -55,7 +55,7 @@ def first_difference(probe, one: dict, other: dict):
         probe: the `probes.Probe` that both answered.
         one, other: arrays by the outputs' names, the batch as the first dimension.
     """
-    names = [n for n in fields_of(probe.signature)[1] if n in one or n in other]
+    names = [n for n in signature_fields(probe.signature)[1] if n in one or n in other]
     names += sorted({*one, *other} - {*names})
     found = []
     for name in names:

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-__all__ = ["columns", "odd", "random_frames"]
+__all__ = ["columns", "odd", "random_features"]
 
 ROWS = (5, 1, 9, 3)  # lengths of the sources asked
 SEED = 1
 
 
-def random_frames(width: int, count: int | None = None) -> tuple:
+def random_features(width: int, count: int | None = None) -> tuple:
     """Some sources, arrays [S, F] of normal numbers, the same at every call."""
     random = np.random.default_rng(SEED)
     sizes = ROWS if count is None else ROWS[:count]

@@ -3,25 +3,29 @@
 import tempfile
 from pathlib import Path
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export.saved_model.warmup import WARMUP, read_requests
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.export_check import PATIENCE
-from keras_s2s.export.verification.probe_requests import Material, ask, probes
-from keras_s2s.export.verification.rounding_ties import difference
-from keras_s2s.export.verification.worker_process import Replay
+from keras_s2s.export.verification.probe_requests import (
+    RequestCorpus,
+    build_probe_requests,
+    build_request,
+)
+from keras_s2s.export.verification.request_runner import TIMEOUT
+from keras_s2s.export.verification.rounding_ties import find_difference
+from keras_s2s.export.verification.session_process import SessionProcess
 from keras_s2s.signatures.fields import FORECAST
 
-__all__ = ["export_material", "through_session", "verify"]
+__all__ = ["load_export_corpus", "session_runner", "verify_models"]
 
 TOKENS = 2
 
 
-def verify(models: dict, material: Material, signatures=None) -> int:
+def verify_models(models: dict, material: RequestCorpus, signatures=None) -> int:
     """Asks every model the requests of a proof, and compares the answers with the first's.
 
     Args:
-        models: by name, functions of a list of `probes.Probe` that give a dict of arrays for each.
+        models: by name, functions of a list of `build_probe_requests.Probe` that give a dict of arrays for each.
         material: what the requests are made of; without tokens, those of the first model's
             answers are taken.
         signatures: names of those to ask; all of them when None.
@@ -36,32 +40,34 @@ def verify(models: dict, material: Material, signatures=None) -> int:
     if not (material.tokens or material.forecasts):
         material = _with_tokens(material, models[first])
     asked = [
-        probe for probe in probes(material) if signatures is None or probe.signature in signatures
+        probe
+        for probe in build_probe_requests(material)
+        if signatures is None or probe.signature in signatures
     ]
     expected = [_readable(answer) for answer in models[first](asked)]
     for other in others:
         answers = map(_readable, models[other](asked))
         for probe, one, two in zip(asked, expected, answers, strict=True):
-            found = difference(probe, one, two, models[first])
+            found = find_difference(probe, one, two, models[first])
             if found:
                 raise NotProven(found.between(first, other))
     return len(asked)
 
 
-def through_session(path):
-    """The function for `verify` of a SavedModel's directory, run by a fresh process."""
+def session_runner(path):
+    """The function for `verify_models` of a SavedModel's directory, run by a fresh process."""
 
     def answers(asked):
         with (
             tempfile.TemporaryDirectory() as place,
-            Replay(path, place, asked) as process,
+            SessionProcess(path, place, asked) as process,
         ):
-            return process.answers(10 * PATIENCE)
+            return process.answers(10 * TIMEOUT)
 
     return answers
 
 
-def export_material(path) -> Material:
+def load_export_corpus(path) -> RequestCorpus:
     """The texts and targets of an export's warm-up requests.
 
     Raises:
@@ -80,13 +86,13 @@ def export_material(path) -> Material:
         texts, unique = most.inputs["text"], dict.fromkeys
     targets = [x for probe in asked for x in probe.inputs.get("target", ())]
     targets = tuple(dict.fromkeys(targets)) or ("a",)
-    return Material(tuple(unique(texts)), targets, (), forecasts)
+    return RequestCorpus(tuple(unique(texts)), targets, (), forecasts)
 
 
 def _with_tokens(material, answers):
-    (found,) = answers([ask("translate", material.texts, outputs=("tokens",))])
+    (found,) = answers([build_request("translate", material.texts, outputs=("tokens",))])
     tokens = [token for token in dict.fromkeys(_readable(found)["tokens"].ravel()) if token]
-    return Material(material.texts, material.targets, tuple(tokens[:TOKENS]) or ("a",))
+    return RequestCorpus(material.texts, material.targets, tuple(tokens[:TOKENS]) or ("a",))
 
 
 def _readable(answer):

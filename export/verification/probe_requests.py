@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_s2s.export.verification import feature_requests
-from keras_s2s.signatures.fields import FORECAST, fields_of
+from keras_s2s.signatures.fields import FORECAST, signature_fields
 
-__all__ = ["Material", "Probe", "ask", "probes"]
+__all__ = ["ProbeRequest", "RequestCorpus", "build_probe_requests", "build_request"]
 
-ODD = (
+UNUSUAL = (
     "",
     "a",
     " \t b ",
@@ -23,7 +23,7 @@ SHORT = 12  # tokens of a target: enough to show every option
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProbeRequest:
     """One request.
 
     Attributes:
@@ -48,7 +48,7 @@ class Probe:
         """The inputs of a row but for those that are as the signature's table has them."""
         if not self.rows:
             return "an empty batch"
-        fields, _ = fields_of(self.signature)
+        fields, _ = signature_fields(self.signature)
         values = {name: _plain(column[row]) for name, column in self.inputs.items()}
         return ", ".join(
             f"{name} {value!r}" for name, value in values.items() if value != fields[name].default
@@ -56,7 +56,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Material:
+class RequestCorpus:
     """What requests are made of: texts with their targets, and tokens of targets.
 
     Sources of frames are arrays [S, F] in place of texts. `forecasts` is whether targets are
@@ -69,14 +69,14 @@ class Material:
     forecasts: bool = False
 
     @property
-    def framed(self) -> bool:
+    def has_features(self) -> bool:
         """Whether sources are frames."""
         return isinstance(self.texts[0], np.ndarray)
 
 
-def ask(signature, texts, rows=({},), outputs=None) -> Probe:
+def build_request(signature, texts, rows=({},), outputs=None) -> ProbeRequest:
     """A request of texts [B] or frames, whose rows take turns at having the options `rows`."""
-    fields, _ = fields_of(signature)
+    fields, _ = signature_fields(signature)
     rows = [rows[i % len(rows)] for i in range(len(texts))]
     if len(texts) and isinstance(texts[0], np.ndarray):
         inputs = feature_requests.columns(texts, texts[0].shape[1])
@@ -85,34 +85,34 @@ def ask(signature, texts, rows=({},), outputs=None) -> Probe:
     for name in dict.fromkeys(name for row in rows for name in row):
         column = [row.get(name, fields[name].default) for row in rows]
         inputs[name] = _column(column, fields[name].dtype)
-    return Probe(signature, inputs, outputs)
+    return ProbeRequest(signature, inputs, outputs)
 
 
-def probes(material: Material) -> list[Probe]:
+def build_probe_requests(material: RequestCorpus) -> list[ProbeRequest]:
     """What a proof asks: all signatures, every kind of text, every option, rows with errors.
 
     An over-long text is asked of all but `attention`, whose maps grow with its square.
     """
-    if material.framed:
+    if material.has_features:
         return _of_frames(material)
     if material.forecasts:
-        texts = [*material.texts, *ODD]
-        return [ask("serving_default", texts), *_forecasts(texts)]
-    texts = [*material.texts, *ODD]
+        texts = [*material.texts, *UNUSUAL]
+        return [build_request("serving_default", texts), *_forecasts(texts)]
+    texts = [*material.texts, *UNUSUAL]
     searched, sampled = _searches(material), _draws(material)
     given = _pairs(material)
     return [
-        ask("serving_default", texts),
-        ask("serving_default", [texts[0], *LONG]),
-        ask("serving_default", []),
-        ask("translate", texts[:2]),
-        ask("translate", _cycled(texts, searched), searched),
-        ask("translate", [texts[0], *LONG], [{"beam_size": 2, "max_length": SHORT}]),
-        ask("sample", _cycled(texts, sampled), sampled),
-        ask("sample", [texts[0], *LONG], [{"max_length": SHORT, "seed": 7}]),
-        ask("score", _cycled(texts, given), given),
-        ask("score", [texts[0], *LONG], [{"target": material.targets[0]}]),
-        ask("attention", _cycled(texts, given), given),
+        build_request("serving_default", texts),
+        build_request("serving_default", [texts[0], *LONG]),
+        build_request("serving_default", []),
+        build_request("translate", texts[:2]),
+        build_request("translate", _cycled(texts, searched), searched),
+        build_request("translate", [texts[0], *LONG], [{"beam_size": 2, "max_length": SHORT}]),
+        build_request("sample", _cycled(texts, sampled), sampled),
+        build_request("sample", [texts[0], *LONG], [{"max_length": SHORT, "seed": 7}]),
+        build_request("score", _cycled(texts, given), given),
+        build_request("score", [texts[0], *LONG], [{"target": material.targets[0]}]),
+        build_request("attention", _cycled(texts, given), given),
     ]
 
 
@@ -120,27 +120,32 @@ def _of_frames(material):
     """The same of frames; some of them, beside every other row, such as cannot be read."""
     frames = list(material.texts)
     blank = [frames[0][:0], *frames]
-    found = [ask("serving_default", blank)]
+    found = [build_request("serving_default", blank)]
     if material.forecasts:
         found += _forecasts(blank)
     else:
         searched, sampled, given = _searches(material), _draws(material), _pairs(material)
         searched = [{k: v for k, v in row.items() if k != "replace_unknown"} for row in searched]
         found += [
-            ask("translate", frames[:2]),
-            ask("translate", _cycled(blank, searched), searched),
-            ask("sample", _cycled(blank, sampled), sampled),
-            ask("score", _cycled(blank, given), given),
-            ask("attention", _cycled(frames, given), given),
+            build_request("translate", frames[:2]),
+            build_request("translate", _cycled(blank, searched), searched),
+            build_request("sample", _cycled(blank, sampled), sampled),
+            build_request("score", _cycled(blank, given), given),
+            build_request("attention", _cycled(frames, given), given),
         ]
     none = {name: column[:0] for name, column in found[0].inputs.items()}
-    broken = [Probe(p.signature, p.inputs | feature_requests.odd(p.source())) for p in found[1:]]
-    return [*found, *broken, Probe("serving_default", none)]
+    broken = [
+        ProbeRequest(p.signature, p.inputs | feature_requests.odd(p.source())) for p in found[1:]
+    ]
+    return [*found, *broken, ProbeRequest("serving_default", none)]
 
 
 def _forecasts(sources):
     name = FORECAST.name
-    return [ask(name, sources), ask(name, sources, [{"steps": n} for n in (1, 4, 2, 0, 9999)])]
+    return [
+        build_request(name, sources),
+        build_request(name, sources, [{"steps": n} for n in (1, 4, 2, 0, 9999)]),
+    ]
 
 
 def _cycled(texts, rows):
@@ -185,7 +190,7 @@ def _draws(material):
 
 
 def _pairs(material):
-    rows = [{"target": target} for target in (*material.targets, *ODD)]
+    rows = [{"target": target} for target in (*material.targets, *UNUSUAL)]
     tokens = "\n".join(material.tokens)
     return [*rows, {"target_tokens": tokens}, {"target": "a", "target_tokens": "a"}]
 

@@ -5,26 +5,27 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import read_pairs
-from keras_s2s.export.verification.feature_requests import random_frames
-from keras_s2s.export.verification.probe_requests import Material
-from keras_s2s.tokenizers import SPECIAL_PIECES, Frames
+from keras_s2s.errors import UserError
+from keras_s2s.export.verification.feature_requests import random_features
+from keras_s2s.export.verification.probe_requests import RequestCorpus
+from keras_s2s.tokenizers import RESERVED_TOKENS, Features
 
-__all__ = ["material_of", "run_pairs"]
+__all__ = ["build_corpus", "load_validation_pairs"]
 
 PAIRS = 4
 CHARACTERS = 200
 PIECES = 24  # of a vocabulary, from all of its parts
 
 
-def run_pairs(run) -> list[tuple[str, str]]:
+def load_validation_pairs(run) -> list[tuple[str, str]]:
     """Some (source, target) pairs of a run's validation data; none where they are gone.
 
     Raises:
         UserError: this is no run directory.
     """
-    corpus = Config.of_run(first_run(run)).data.valid
+    corpus = Config.from_run(first_run_directory(run)).data.valid
     if corpus is None:
         return []
     try:
@@ -34,32 +35,32 @@ def run_pairs(run) -> list[tuple[str, str]]:
         return []
 
 
-def first_run(run) -> Path:
+def first_run_directory(run) -> Path:
     """The run itself, or the first of those of an ensemble."""
     return Path(run[0] if isinstance(run, list | tuple) else run)
 
 
-def material_of(translator, pairs=()) -> Material:
+def build_corpus(translator, pairs=()) -> RequestCorpus:
     """What to ask a translator: the pairs, texts of its vocabularies, and tokens of targets."""
     sides = translator.source_tokenizer, translator.target_tokenizer
     texts, targets = (_texts(tokenizer) for tokenizer in sides)
     sources, references = zip(*pairs) if pairs else ((), ())
-    if translator.of_vectors:
-        return Material((*sources, *texts), (), (), forecasts=True)
+    if translator.has_feature_targets:
+        return RequestCorpus((*sources, *texts), (), (), forecasts=True)
     tokens = _spread(translator.target_tokenizer)[:2] or ["a"]
-    return Material((*sources, *texts), (*references, *targets), tuple(tokens))
+    return RequestCorpus((*sources, *texts), (*references, *targets), tuple(tokens))
 
 
 def _texts(tokenizer):
     """Two texts of pieces from all parts of the vocabulary; `a` for an empty one; or frames."""
-    if isinstance(tokenizer, Frames):
-        return random_frames(tokenizer.size)
+    if isinstance(tokenizer, Features):
+        return random_features(tokenizer.size)
     pieces = _spread(tokenizer)
     halves = [half for half in (pieces[0::2], pieces[1::2]) if half]
     return tuple(tokenizer.detokenize(tf.constant([half])).numpy()[0] for half in halves) or ("a",)
 
 
 def _spread(tokenizer):
-    own = tokenizer.vocabulary[len(SPECIAL_PIECES) :]
+    own = tokenizer.vocabulary[len(RESERVED_TOKENS) :]
     step = max(1, len(own) // PIECES)
     return list(own[::step][:PIECES])

@@ -8,17 +8,17 @@ What was found then still has the log-probability that it claims, under either m
 import numpy as np
 
 from keras_s2s.export.verification.comparison import TOLERANCE, first_difference
-from keras_s2s.export.verification.probe_requests import Probe
+from keras_s2s.export.verification.probe_requests import ProbeRequest
 from keras_s2s.signatures.fields import MISSING_SCORE
 
-__all__ = ["difference"]
+__all__ = ["find_difference"]
 
 MOST = 2  # rows of a request
 SEARCHES = ("translate", "sample")
 PADS = dict.fromkeys(("token_log_probs", "score", "log_prob"), MISSING_SCORE)
 
 
-def difference(probe, one: dict, other: dict, answers):
+def find_difference(probe, one: dict, other: dict, answers):
     """As `comparing.first_difference`, but for rows in which rounding may have decided.
 
     Args:
@@ -52,7 +52,7 @@ def _chosen_otherwise(probe, row, found, answers):
     }
     targets = np.empty(len(lists), np.object_)
     targets[:] = lists
-    (scored,) = answers([Probe("score", sources | {"target_tokens": targets})])
+    (scored,) = answers([ProbeRequest("score", sources | {"target_tokens": targets})])
     return np.allclose(scored["log_prob"], found["log_prob"][row][real], rtol=1e-6, atol=TOLERANCE)
 
 
@@ -63,7 +63,7 @@ def _without(row, probe, one, other):
     for name in one.keys() & other.keys():
         shape = np.minimum(one[name].shape, other[name].shape)
         one[name], other[name] = (_cut(name, each[name], shape) for each in (one, other))
-    return Probe(probe.signature, inputs, probe.outputs), one, other
+    return ProbeRequest(probe.signature, inputs, probe.outputs), one, other
 
 
 def _cut(name, array, shape):

@@ -16,13 +16,13 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-__all__ = ["ODD", "OUTCOME", "REPLIES", "REQUESTS", "WEIGHTS", "main", "stamp"]
+__all__ = ["ODD", "OUTCOME", "REPLIES", "REQUESTS", "WEIGHTS", "fingerprint", "main"]
 
 REQUESTS, REPLIES, WEIGHTS = "requests", "replies", "weights.json"
 OUTCOME, ODD = "outcome.json", "odd.npz"
 
 
-def stamp(array) -> str:
+def fingerprint(array) -> str:
     """A word for the type, the shape and every bit of an array."""
     array = np.ascontiguousarray(array)
     about = f"{array.dtype.name} {list(array.shape)} ".encode()
@@ -87,7 +87,9 @@ def _check_weights(session, place, known):
         ]
     names = [node.get_attr("shared_name").decode() for node in nodes]
     values = zip(names, session.run(readings), strict=True)
-    np.savez(place / ODD, **{name: value for name, value in values if stamp(value) not in known})
+    np.savez(
+        place / ODD, **{name: value for name, value in values if fingerprint(value) not in known}
+    )
 
 
 if __name__ == "__main__":

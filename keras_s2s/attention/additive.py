@@ -4,8 +4,10 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.attention import functions
-from keras_s2s.attention.memory_attention import MemoryAttention, build_all, places
-from keras_s2s.layers.dense import Linear, check_sizes, shape_of
+from keras_s2s.attention.memory_attention import MemoryAttention, build_layers, zero_weights
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.shapes import leading_shape
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -32,14 +34,14 @@ class AdditiveAttention(MemoryAttention):
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
-        check_sizes(units=units)
+        check_positive_integers(units=units)
         self.units = units
         self.query_projection = Linear(units, use_bias=False, dtype=self.dtype_policy)
         self.key_projection = Linear(units, dtype=self.dtype_policy)
         self.score = Linear(1, use_bias=False, dtype=self.dtype_policy)
 
     def build(self, query_shape, keys_shape=None, values_shape=None):
-        build_all(
+        build_layers(
             (self.query_projection, query_shape[-1]),
             (self.key_projection, values_shape[-1]),
             (self.score, self.units),
@@ -70,7 +72,7 @@ class _Looking(AdditiveAttention):
     stateful, state_name = True, "weights"
 
     def initial_state(self, memory, num_hypotheses):
-        return {self.state_name: places(memory, num_hypotheses)}
+        return {self.state_name: zero_weights(memory, num_hypotheses)}
 
     def attend(self, query, sizes, memory, state, training=False):
         seen = state[self.state_name]  # [B * K, M]
@@ -111,7 +113,7 @@ class CoverageAttention(_Looking):
 
     def build(self, query_shape, keys_shape=None, values_shape=None):
         super().build(query_shape, keys_shape, values_shape)
-        build_all((self.feature, 1))
+        build_layers((self.feature, 1))
 
     def _features(self, seen):
         return self.feature(tf.cast(seen, self.compute_dtype))  # [B * K, M, A]
@@ -148,7 +150,7 @@ class LocationAttention(_Looking):
 
     def __init__(self, units, filters=10, kernel_size=201, cumulative=False, **kwargs):
         super().__init__(units, **kwargs)
-        check_sizes(filters=filters, kernel_size=kernel_size)
+        check_positive_integers(filters=filters, kernel_size=kernel_size)
         self.filters, self.kernel_size, self.cumulative = filters, kernel_size, cumulative
         self.convolution = keras.layers.Conv1D(
             filters, kernel_size, padding="same", use_bias=False, dtype="float32"
@@ -159,11 +161,11 @@ class LocationAttention(_Looking):
         super().build(query_shape, keys_shape, values_shape)
         if not self.convolution.built:
             self.convolution.build((None, None, 1))
-        build_all((self.feature, self.filters))
+        build_layers((self.feature, self.filters))
 
     def _features(self, seen):
         # The reshape is for batches of no rows, of which oneDNN gives the input's shape.
-        found = tf.reshape(self.convolution(seen), [*shape_of(seen, 2), self.filters])
+        found = tf.reshape(self.convolution(seen), [*leading_shape(seen, 2), self.filters])
         return self.feature(tf.cast(found, self.compute_dtype))  # [B * K, M, A]
 
     def _remember(self, seen, weights):

@@ -17,7 +17,7 @@ class Attention(keras.layers.Layer):
     def compute_mask(self, *args, **kwargs):
         return None
 
-    def _heads_of(self, units, num_heads):
+    def _head_scale(self, units, num_heads):
         if num_heads < 1 or units % num_heads:
             raise ValueError(f"num_heads: expected a divisor of units ({units}), came {num_heads}")
         return (units // num_heads) ** -0.5

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.attention.memory_attention import MemoryAttention, build_all
+from keras_s2s.attention.memory_attention import MemoryAttention, build_layers
 from keras_s2s.layers.dense import Linear
 
 
@@ -43,7 +43,7 @@ class DotAttention(MemoryAttention):
         width, memory = query_shape[-1], values_shape[-1]
         if self.form == "general":
             self.key_projection = Linear(width, use_bias=False, dtype=self.dtype_policy)
-            build_all((self.key_projection, memory))
+            build_layers((self.key_projection, memory))
         elif memory != width:
             raise ValueError(
                 f"attention: '{self.form}' expected a memory of the query's width {width}, came"

@@ -6,11 +6,14 @@ import inspect
 import keras
 import tensorflow as tf
 
-from keras_s2s.attention.additive import AdditiveAttention, CoverageAttention, LocationAttention
+from keras_s2s.attention.additive import AdditiveAttention
+from keras_s2s.attention.coverage import CoverageAttention
 from keras_s2s.attention.dot import DotAttention
-from keras_s2s.attention.gated import GatedAttention, LinearAttention
+from keras_s2s.attention.gated import GatedAttention
+from keras_s2s.attention.linear import LinearAttention
 from keras_s2s.attention.local import LocalAttention
-from keras_s2s.attention.memory_attention import MemoryAttention, places
+from keras_s2s.attention.location import LocationAttention
+from keras_s2s.attention.memory_attention import MemoryAttention, zero_weights
 from keras_s2s.attention.monotonic import MonotonicAttention
 from keras_s2s.attention.multi_head import CrossAttention
 
@@ -50,7 +53,7 @@ class MultiHeadAttention(MemoryAttention):
         if not self.cross.built:
             self.cross.build(query_shape, values_shape)
 
-    def width_of(self, memory_width):
+    def context_width(self, memory_width):
         return self.units
 
     def prepare(self, memory):
@@ -95,7 +98,7 @@ class NoAttention(MemoryAttention):
 
     def attend(self, query, sizes, memory, state, training=False):
         seen = tf.repeat(memory["summary"], sizes[1], 0)  # [B * K, D_m]
-        return seen, tf.expand_dims(places(memory, sizes[1]), 1), state
+        return seen, tf.expand_dims(zero_weights(memory, sizes[1]), 1), state
 
     def call(self, query, values, mask=None, training=None):
         mask = tf.ones(tf.shape(values)[:2], tf.bool) if mask is None else mask
@@ -103,7 +106,7 @@ class NoAttention(MemoryAttention):
         mean = tf.reduce_sum(values * real, 1) / tf.maximum(tf.reduce_sum(real, 1), 1)
         length = tf.shape(query)[1]
         seen = tf.repeat(tf.expand_dims(mean, 1), length, 1)
-        return seen, places({"mask": mask}, length)
+        return seen, zero_weights({"mask": mask}, length)
 
 
 ATTENTIONS = {

@@ -11,7 +11,7 @@ def masked_softmax(scores, mask=None):
     Args:
         scores: float tensor [..., N].
         mask: bool tensor that broadcasts to `scores`, True = may be picked; None = all; or what
-            `places` gives of one.
+            `additive_mask` gives of one.
 
     Returns:
         float32 tensor [..., N]; rows sum to 1, or to 0 where the mask leaves no place.
@@ -20,11 +20,11 @@ def masked_softmax(scores, mask=None):
     if mask is None:
         return tf.nn.softmax(scores)
     # The mask is smaller than the scores: adding it is cheaper than selecting by it.
-    mask = mask if isinstance(mask, dict) else places(mask)
+    mask = mask if isinstance(mask, dict) else additive_mask(mask)
     return tf.nn.softmax(scores + mask["bias"]) * mask["real"]
 
 
-def places(mask):
+def additive_mask(mask):
     """A mask as `masked_softmax` applies it, for masks that many steps share.
 
     Args:

@@ -3,8 +3,9 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.attention.memory_attention import MemoryAttention, build_all
-from keras_s2s.layers.dense import Linear, check_sizes
+from keras_s2s.attention.memory_attention import MemoryAttention, build_layers
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
 
 
 class _Halves(MemoryAttention):
@@ -13,10 +14,10 @@ class _Halves(MemoryAttention):
     def __init__(self, source_units=None, **kwargs):
         super().__init__(**kwargs)
         if source_units is not None:
-            check_sizes(source_units=source_units)
+            check_positive_integers(source_units=source_units)
         self.source_units = source_units
 
-    def width_of(self, memory_width):
+    def context_width(self, memory_width):
         if self.source_units is not None and self.source_units >= memory_width:
             raise ValueError(
                 f"source_units: expected fewer than the memory's width {memory_width},"
@@ -25,7 +26,7 @@ class _Halves(MemoryAttention):
         return memory_width - (self.source_units or 0)
 
     def _hidden(self, values):
-        return values[..., : self.width_of(values.shape[-1])]
+        return values[..., : self.context_width(values.shape[-1])]
 
     def _source(self, values):
         return values if self.source_units is None else values[..., -self.source_units :]
@@ -67,7 +68,7 @@ class GatedAttention(_Halves):
 
     def __init__(self, units, source_units=None, **kwargs):
         super().__init__(source_units, **kwargs)
-        check_sizes(units=units)
+        check_positive_integers(units=units)
         self.units = units
         policy = self.dtype_policy
         self.context_projection = Linear(units, use_bias=False, dtype=policy)
@@ -78,8 +79,8 @@ class GatedAttention(_Halves):
 
     def build(self, query_shape, keys_shape=None, values_shape=None):
         memory = values_shape[-1]
-        build_all(
-            (self.context_projection, self.width_of(memory)),
+        build_layers(
+            (self.context_projection, self.context_width(memory)),
             (self.source_projection, self.source_units or memory),
             (self.mixing, self.units),
             (self.query_gate, query_shape[-1]),
@@ -92,7 +93,7 @@ class GatedAttention(_Halves):
 
     def initial_state(self, memory, num_hypotheses):
         values = memory["values"]
-        shape = [tf.shape(values)[0], num_hypotheses, self.width_of(values.shape[-1])]
+        shape = [tf.shape(values)[0], num_hypotheses, self.context_width(values.shape[-1])]
         return {"context": tf.zeros(shape, values.dtype)}
 
     def attend(self, query, sizes, memory, state, training=False):
@@ -141,9 +142,9 @@ class LinearAttention(_Halves):
         self.key_projection = Linear(1, use_bias=False, dtype=self.dtype_policy)
 
     def build(self, query_shape, keys_shape=None, values_shape=None):
-        build_all(
+        build_layers(
             (self.query_projection, query_shape[-1]),
-            (self.key_projection, self.width_of(values_shape[-1])),
+            (self.key_projection, self.context_width(values_shape[-1])),
         )
 
     def project(self, values):

@@ -5,8 +5,9 @@ import tensorflow as tf
 
 from keras_s2s.attention.dot import DotAttention
 from keras_s2s.attention.functions import masked_softmax
-from keras_s2s.attention.memory_attention import build_all
-from keras_s2s.layers.dense import Linear, check_sizes
+from keras_s2s.attention.memory_attention import build_layers
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -40,7 +41,7 @@ class LocalAttention(DotAttention):
 
     def __init__(self, units, window=10, predictive=True, form="general", **kwargs):
         super().__init__(form, **kwargs)
-        check_sizes(units=units, window=window)
+        check_positive_integers(units=units, window=window)
         self.units, self.window, self.predictive = units, window, predictive
         self.stateful = not predictive
         if predictive:
@@ -51,7 +52,7 @@ class LocalAttention(DotAttention):
     def build(self, query_shape, keys_shape=None, values_shape=None):
         super().build(query_shape, keys_shape, values_shape)
         if self.predictive:
-            build_all((self.place_projection, query_shape[-1]), (self.place_score, self.units))
+            build_layers((self.place_projection, query_shape[-1]), (self.place_score, self.units))
 
     def initial_state(self, memory, num_hypotheses):
         if self.predictive:

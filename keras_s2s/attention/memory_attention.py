@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from keras_s2s.attention import functions
 from keras_s2s.attention.base import Attention
-from keras_s2s.layers.dense import shape_of
+from keras_s2s.layers.shapes import leading_shape
 
 
 class MemoryAttention(Attention):
@@ -29,7 +29,7 @@ class MemoryAttention(Attention):
 
     attends, stateful, map_names = True, False, ("attention",)
 
-    def width_of(self, memory_width):
+    def context_width(self, memory_width):
         """Width of the context over a memory of that width."""
         return memory_width
 
@@ -39,7 +39,7 @@ class MemoryAttention(Attention):
 
     def prepare(self, memory):
         """What a `Memory` fixes: dict of leaves [B, ...]."""
-        return {"keys": self.project(memory.compared)}
+        return {"keys": self.project(memory.attention_keys)}
 
     def initial_state(self, memory, num_hypotheses):
         """State before the first position: dict of leaves [B, K, ...].
@@ -68,13 +68,13 @@ class MemoryAttention(Attention):
         return self._gather(weights, memory["values"]), tf.expand_dims(weights, 1), state
 
     def call(self, query, keys, values, mask=None, training=None):
-        sizes = shape_of(query, 2)
+        sizes = leading_shape(query, 2)
         if mask is None:
             mask = tf.ones(tf.shape(values)[:2], tf.bool)
         memory = {"keys": keys, "values": values, "mask": mask}
         state = self.initial_state(memory, sizes[1])
         state = {
-            name: tf.reshape(leaf, [sizes[0] * sizes[1], shape_of(leaf, 3)[2]])
+            name: tf.reshape(leaf, [sizes[0] * sizes[1], leading_shape(leaf, 3)[2]])
             for name, leaf in state.items()
         }
         flat = tf.reshape(query, [-1, query.shape[-1]])
@@ -96,13 +96,13 @@ class MemoryAttention(Attention):
         return tf.reshape(seen, [-1, values.shape[-1]])
 
 
-def places(memory, num_hypotheses):
+def zero_weights(memory, num_hypotheses):
     """float32 zeros [B, K, M], a number for each place of a memory."""
-    batch, length = shape_of(memory["mask"], 2)
+    batch, length = leading_shape(memory["mask"], 2)
     return tf.zeros([batch, num_hypotheses, length])
 
 
-def build_all(*parts):
+def build_layers(*parts):
     """Builds each (layer, width of its input) that is not built."""
     for layer, width in parts:
         if not layer.built:

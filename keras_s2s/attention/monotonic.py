@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.attention.additive import AdditiveAttention
-from keras_s2s.attention.memory_attention import places
-from keras_s2s.layers.dense import shape_of
+from keras_s2s.attention.memory_attention import zero_weights
+from keras_s2s.layers.shapes import leading_shape
 
 SMALLEST = 1e-10
 
@@ -51,8 +51,8 @@ class MonotonicAttention(AdditiveAttention):
         self.bias = self.add_weight((), start(self.offset), "float32", name="offset")
 
     def initial_state(self, memory, num_hypotheses):
-        zeros = places(memory, num_hypotheses)
-        first = tf.equal(tf.range(shape_of(zeros, 3)[2]), 0)  # [M]
+        zeros = zero_weights(memory, num_hypotheses)
+        first = tf.equal(tf.range(leading_shape(zeros, 3)[2]), 0)  # [M]
         return {"weights": zeros + tf.cast(first, tf.float32)}
 
     def attend(self, query, sizes, memory, state, training=False):

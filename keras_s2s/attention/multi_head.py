@@ -6,7 +6,8 @@ import tensorflow as tf
 from keras_s2s.attention import functions
 from keras_s2s.attention.base import Attention
 from keras_s2s.layers import loop_backend
-from keras_s2s.layers.dense import Dropout, Linear
+from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.dropout import Dropout
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -38,7 +39,7 @@ class CrossAttention(Attention):
     def __init__(self, units, num_heads, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.units, self.num_heads, self.dropout = units, num_heads, dropout
-        self._scale = self._heads_of(units, num_heads)
+        self._scale = self._head_scale(units, num_heads)
         self.query_projection = Linear(units, dtype=self.dtype_policy)
         self.memory_projection = Linear(2 * units, dtype=self.dtype_policy)
         self.output_projection = Linear(units, dtype=self.dtype_policy)
@@ -128,7 +129,7 @@ class SelfAttention(Attention):
         super().__init__(**kwargs)
         self.units, self.num_heads, self.dropout = units, num_heads, dropout
         self.position = position
-        self._scale = self._heads_of(units, num_heads)
+        self._scale = self._head_scale(units, num_heads)
         self.input_projection = Linear(3 * units, dtype=self.dtype_policy)
         self.output_projection = Linear(units, dtype=self.dtype_policy)
         self.weight_dropout = Dropout(dropout, dtype="float32")
@@ -154,7 +155,7 @@ class SelfAttention(Attention):
             outputs, weights = _attend(query, keys, values, mask, self.weight_dropout, training)
         else:
             places = tf.range(tf.shape(query)[2])
-            keys = self.position.turn(keys, places)
+            keys = self.position.rotate(keys, places)
             outputs, weights = self._attend_by_place(
                 query, keys, values, mask, (places, places), training
             )
@@ -162,7 +163,7 @@ class SelfAttention(Attention):
 
     def _attend_by_place(self, query, keys, values, mask, places, training=False):
         """Attention with positions: the keys are turned already, `places` are [Q] and [N]."""
-        query = self.position.turn(query, places[0])
+        query = self.position.rotate(query, places[0])
         scores = tf.matmul(query, keys, transpose_b=True)
         bias = self.position.bias(query, *places)
         if bias is not None:
@@ -203,7 +204,7 @@ class SelfAttention(Attention):
         query, keys, values = tf.unstack(projected, num=3, axis=2)  # [B, K, H, 1, d]
         here = tf.reshape(position, [1])
         if self.position is not None:
-            keys = self.position.turn(keys, here)
+            keys = self.position.rotate(keys, here)
         cache = _write(cache, keys, values, None if mask is None else position)
         query, seen = query * self._scale, (cache["keys"], cache["values"], mask)
         if self.position is None:

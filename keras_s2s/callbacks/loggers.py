@@ -7,12 +7,12 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_s2s.config import replace_file
+from keras_s2s.io import write_atomically
 
-__all__ = ["Journal", "Summaries"]
+__all__ = ["JSONLLogger", "TensorBoardLogger"]
 
 
-class Journal(keras.callbacks.Callback):
+class JSONLLogger(keras.callbacks.Callback):
     """Appends every epoch's logs to a file, one JSON object a line.
 
     A session begins by making the file what the checkpoint says: lines of updates that were lost
@@ -36,17 +36,17 @@ class Journal(keras.callbacks.Callback):
         if figures and all(line["step"] != figures["step"] for line in kept):
             kept.append(figures)
         if text or kept:
-            replace_file(self.path, "".join(map(_line, kept)))
+            write_atomically(self.path, "".join(map(_line, kept)))
 
     def on_epoch_end(self, epoch, logs=None):
         with self.path.open("a", encoding="utf-8") as file:
             file.write(_line(logs))
 
 
-class Summaries(keras.callbacks.Callback):
+class TensorBoardLogger(keras.callbacks.Callback):
     """TensorBoard scalars: `directory`/train and `directory`/valid, by updates.
 
-    `Summaries("logs")` is all that the `fit` of a model of one's own needs. The norm is there of
+    `TensorBoardLogger("logs")` is all that the `fit` of a model of one's own needs. The norm is there of
     a model with `vitals`: one of ours on one replica gets them here, and its updates are then
     made as `configure_updates` says; one that runs eagerly is left alone.
 
@@ -70,7 +70,7 @@ class Summaries(keras.callbacks.Callback):
         super().set_model(model)
         replicas = model.distribute_strategy.num_replicas_in_sync
         able = hasattr(model, "configure_updates") and replicas == 1 and not model.run_eagerly
-        if able and model.vitals is None and model.optimizer is not None:
+        if able and model.update_stats is None and model.optimizer is not None:
             model.configure_updates()
 
     def on_train_batch_end(self, batch, logs=None):

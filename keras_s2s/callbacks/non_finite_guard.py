@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import keras
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
-__all__ = ["Guard", "Rescue"]
+__all__ = ["NonFiniteGuard", "NonFinitePolicy"]
 
 SKIPS = 10  # in a row: then it is no single batch
 ROLL_BACKS = 3  # without a validation in between
@@ -15,8 +15,8 @@ SLOW = 0.98  # share of the old in the running mean of the loss
 ADVICE = "lower training.learning_rate, or set training.clip_norm or a longer warmup"
 
 
-class Rescue(NamedTuple):
-    """What `Guard` does about a bad update.
+class NonFinitePolicy(NamedTuple):
+    """What `NonFiniteGuard` does about a bad update.
 
     Attributes:
         how: `stop`, `skip` or `roll_back`.
@@ -29,7 +29,7 @@ class Rescue(NamedTuple):
     roll_back: callable
 
 
-class Guard(keras.callbacks.Callback):
+class NonFiniteGuard(keras.callbacks.Callback):
     """Watches every update of a model with `vitals` (see `keras_s2s.updates`).
 
     A bad update is one whose loss or gradients are not finite; it was left out, and nothing but
@@ -55,7 +55,7 @@ class Guard(keras.callbacks.Callback):
         self._mean, self._best = None, math.inf
 
     def on_train_batch_end(self, batch, logs=None):
-        loss, made = self.model.vitals.read()
+        loss, made = self.model.update_stats.read()
         if made:
             self._skipped = 0
             self._follow(loss)

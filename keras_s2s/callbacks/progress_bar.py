@@ -8,14 +8,14 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-__all__ = ["Progress", "TargetTokens", "duration"]
+__all__ = ["ProgressBar", "TargetTokens", "duration"]
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
 class TargetTokens(keras.metrics.Metric):
     """Counts the real target tokens since the last reset: the sum of sample_weight [B, T].
 
-    `Progress` measures speed by it; give it to `compile(weighted_metrics=...)`.
+    `ProgressBar` measures speed by it; give it to `compile(weighted_metrics=...)`.
     """
 
     def __init__(self, name="tokens", **kwargs):
@@ -30,7 +30,7 @@ class TargetTokens(keras.metrics.Metric):
         return tf.convert_to_tensor(self.total)
 
 
-class Progress(keras.callbacks.Callback):
+class ProgressBar(keras.callbacks.Callback):
     """Updates done and to do, loss, target tokens a second and the time left.
 
     A bar on a terminal, elsewhere a line every `interval` seconds. The speed is that of the

@@ -4,7 +4,7 @@ import time
 
 import keras
 
-__all__ = ["Course"]
+__all__ = ["TrainingProgress"]
 
 FRESH = {
     "step": 0,
@@ -19,7 +19,7 @@ FRESH = {
 }
 
 
-class Course(keras.callbacks.Callback):
+class TrainingProgress(keras.callbacks.Callback):
     """Counts the updates of a run over all its sessions.
 
     Args:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
-__all__ = ["Checkpoint", "Goal", "Means", "Validate"]
+__all__ = ["BestTracker", "PeriodicCheckpoint", "SwapEMAWeights", "Validation"]
 
 
 @dataclass(frozen=True)
-class Goal:
+class BestTracker:
     """What makes a checkpoint the best, and how long to wait for a better one.
 
     Attributes:
@@ -31,7 +31,7 @@ class Goal:
         return value > best if self.higher_is_better else value < best
 
 
-class Validate(keras.callbacks.Callback):
+class Validation(keras.callbacks.Callback):
     """After each validation of `fit`: decode and score, save the last and the best, stop in time.
 
     It ends an epoch whenever the run's updates are a multiple of `every`, so give `fit` more
@@ -53,7 +53,7 @@ class Validate(keras.callbacks.Callback):
     def __init__(self, course, every, save, *, goal=None, score=None, say=None):
         super().__init__()
         self.course, self.every, self.save, self.score = course, every, save, score
-        self.goal, self.say = goal or Goal(), say or (lambda text: None)
+        self.goal, self.say = goal or BestTracker(), say or (lambda text: None)
 
     def on_train_batch_end(self, batch, logs=None):
         # Keras ends an epoch here, validates, and asks again after `on_epoch_end`
@@ -102,7 +102,7 @@ class Validate(keras.callbacks.Callback):
         state |= new
 
 
-class Means(keras.callbacks.Callback):
+class SwapEMAWeights(keras.callbacks.Callback):
     """Validates with the running means of the weights (see `Updates.averaged`)."""
 
     def on_test_begin(self, logs=None):
@@ -113,7 +113,7 @@ class Means(keras.callbacks.Callback):
         self._within.__exit__(None, None, None)
 
 
-class Checkpoint(keras.callbacks.Callback):
+class PeriodicCheckpoint(keras.callbacks.Callback):
     """Saves between validations too, so that a cut-off session loses less.
 
     Args:

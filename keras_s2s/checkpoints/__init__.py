@@ -6,7 +6,7 @@ a process killed at any moment leaves either the checkpoint before or the one af
 """
 
 from keras_s2s.checkpoints.averaging import average
-from keras_s2s.checkpoints.named_weights import named_weights, pick
+from keras_s2s.checkpoints.named_weights import match_weights, named_weights
 from keras_s2s.checkpoints.storage import (
     IMPORTED,
     MANIFEST,
@@ -28,8 +28,8 @@ __all__ = [
     "exists",
     "load",
     "load_model",
+    "match_weights",
     "named_weights",
-    "pick",
     "restore",
     "save",
     "transfer",

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_s2s.checkpoints.named_weights import named_weights
 from keras_s2s.checkpoints.storage import load_model
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["average"]
 

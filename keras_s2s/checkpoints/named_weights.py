@@ -6,9 +6,9 @@ import itertools
 
 import keras
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
-__all__ = ["named_weights", "pick"]
+__all__ = ["match_weights", "named_weights"]
 
 # Where a Keras layer lists again what its own attributes hold.
 _LISTS = {"_layers", "_metrics", "_losses", "_trainable_variables", "_non_trainable_variables"}
@@ -47,7 +47,7 @@ def _join(path, name):
     return f"{path}/{name}" if path else name
 
 
-def pick(names, pattern: str) -> list[str]:
+def match_weights(names, pattern: str) -> list[str]:
     """Those of the names that a pattern means.
 
     Args:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import keras
 
-from keras_s2s.config import UserError, replace_file, replacing
+from keras_s2s.errors import UserError
+from keras_s2s.io import atomic_path, write_atomically
 
 __all__ = ["IMPORTED", "MANIFEST", "copy", "exists", "load", "load_model", "restore", "save"]
 
@@ -51,7 +52,7 @@ def save(model, directory, state: dict) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     _build_optimizer(model)
     path = _free_path(directory, state["step"])
-    with replacing(path) as beside:
+    with atomic_path(path) as beside:
         model.save(beside)
         _flush(beside)
     _commit(directory, path, {**state, "seeds": _seeds(model)})
@@ -64,7 +65,7 @@ def copy(source, directory) -> Path:
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     path = _free_path(directory, state["step"])
-    with replacing(path) as beside:
+    with atomic_path(path) as beside:
         _link(old, beside)
     _commit(directory, path, {name: v for name, v in state.items() if name != "model"})
     return path
@@ -146,7 +147,9 @@ def _committed(directory):
 
 
 def _commit(directory, path, state):
-    replace_file(directory / MANIFEST, json.dumps({**state, "model": path.name}, indent=1) + "\n")
+    write_atomically(
+        directory / MANIFEST, json.dumps({**state, "model": path.name}, indent=1) + "\n"
+    )
     for stale in directory.glob("*.keras"):
         if stale != path:
             stale.unlink()

@@ -8,7 +8,7 @@ from keras_s2s import models
 from keras_s2s.checkpoints.named_weights import named_weights
 from keras_s2s.config import FactorSizes
 
-__all__ = ["Transfer", "Vocabularies", "transfer"]
+__all__ = ["TransferResult", "Vocabularies", "transfer"]
 
 
 class Vocabularies(NamedTuple):
@@ -32,7 +32,7 @@ class Vocabularies(NamedTuple):
         return found | {"target": self.target}
 
 
-class Transfer(NamedTuple):
+class TransferResult(NamedTuple):
     """What `transfer` did.
 
     Attributes:
@@ -46,7 +46,7 @@ class Transfer(NamedTuple):
     pieces: dict[str, int]
 
 
-def transfer(donor, model, config, old: Vocabularies | None, new: Vocabularies) -> Transfer:
+def transfer(donor, model, config, old: Vocabularies | None, new: Vocabularies) -> TransferResult:
     """Puts into `model` the weights that it shares with `donor`; all others stay as they are.
 
     Where a vocabulary changed, a piece that both know keeps its row of an embedding, its column
@@ -81,7 +81,7 @@ def transfer(donor, model, config, old: Vocabularies | None, new: Vocabularies) 
             value = _mapped(value, variable.numpy(), axis, known[side])
         variable.assign(value)
         taken.append(name)
-    return Transfer(taken, left, {side: len(places) for side, (places, _) in known.items()})
+    return TransferResult(taken, left, {side: len(places) for side, (places, _) in known.items()})
 
 
 def _misfit(value, shape, axis):
@@ -110,7 +110,7 @@ def _vocabulary_axes(model, config, sides):
     # one more entry on a side moves just the shapes that depend on it
     plain, axes = dict.fromkeys(sides, 8), {}
     probes = {"target": sides} if config.tie == "all" else {side: (side,) for side in sides}
-    framed = model.source.reads == "features", model.of_vectors
+    framed = model.source.input_key == "features", model.has_feature_targets
     shapes = _shapes(config, plain, framed)
     for side, growing in probes.items():
         grown = _shapes(config, plain | dict.fromkeys(growing, 9), framed)

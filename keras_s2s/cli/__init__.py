@@ -24,9 +24,9 @@ from keras_s2s.cli import (
     vocab,
 )
 from keras_s2s.cli.argument_parser import Parser
-from keras_s2s.cli.interrupts import insist
-from keras_s2s.cli.standard_streams import reserve
-from keras_s2s.config import UserError
+from keras_s2s.cli.interrupts import redeliver_interrupts
+from keras_s2s.cli.standard_streams import reserve_standard_streams
+from keras_s2s.errors import UserError
 
 __all__ = ["main"]
 
@@ -40,10 +40,10 @@ def main(argv=None) -> int:
     Raises:
         SystemExit: for `--help`, `--version` and words that cannot be parsed (status 2).
     """
-    reserve()
+    reserve_standard_streams()
     arguments = _parser().parse(sys.argv[1:] if argv is None else argv)
     try:
-        with insist():
+        with redeliver_interrupts():
             arguments.run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()  # at exit it would be too late to say what went wrong

@@ -7,9 +7,10 @@ import unicodedata
 from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.model_sources import add_model, open_model
-from keras_s2s.cli.text_streams import Output
-from keras_s2s.config import UserError, replace_file
+from keras_s2s.cli.model_sources import add_model_arguments, open_model
+from keras_s2s.cli.text_streams import LineOutput
+from keras_s2s.errors import UserError
+from keras_s2s.io import write_atomically
 
 __all__ = ["add_commands"]
 
@@ -22,7 +23,7 @@ GRIDS = {"cross": "all", "self": "decoder", "encoder": "encoder"}
 def add_commands(commands) -> None:
     """Adds `attention` to the parser's sub-commands."""
     parser = add_command(commands, "attention", _attention, "show what a model looks at")
-    add_model(parser)
+    add_model_arguments(parser)
     parser.add_argument("--text", required=True, metavar="TEXT", help="the source")
     parser.add_argument(
         "--target", metavar="TEXT", help="the target; left out: the best that a search finds"
@@ -55,19 +56,19 @@ def _attention(arguments):
     if arguments.logdir is not None:
         _log(arguments, found, target)
     if kind == "html":
-        from keras_s2s.tensorboard.attention_records import record_of
+        from keras_s2s.tensorboard.attention_records import make_record
         from keras_s2s.tensorboard.standalone import html
 
-        replace_file(arguments.output, html([record_of(found, target)]))
+        write_atomically(arguments.output, html([make_record(found, target)]))
     elif kind in PICTURES:
         from keras_s2s.tensorboard.figures import save_attention
 
         save_attention(arguments.output, **shown)
     elif kind == "json":
-        with Output(arguments.output) as output:
+        with LineOutput(arguments.output) as output:
             output.write(json.dumps(_as_dict(arguments.text, found), ensure_ascii=False))
     elif arguments.logdir is None or arguments.map:
-        with Output() as output:
+        with LineOutput() as output:
             for line in _table(**shown):
                 output.write(line)
 
@@ -90,11 +91,11 @@ def _kind(arguments):
 
 def _log(arguments, found, target):
     """One record in an event file of its own; a tag for each text, so that pairs stay apart."""
-    from keras_s2s.tensorboard.attention_records import record_of, write
+    from keras_s2s.tensorboard.attention_records import make_record, write
 
     name = hashlib.sha256(f"{arguments.text}\n{target}".encode()).hexdigest()[:8]
     try:
-        path = write(arguments.logdir, f"attention/{name}", record_of(found, target), 0)
+        path = write(arguments.logdir, f"attention/{name}", make_record(found, target), 0)
     except OSError as error:
         raise UserError(f"--logdir {arguments.logdir}: {error.strerror}") from None
     print(f"wrote {path}", file=sys.stderr)
@@ -136,12 +137,12 @@ def _chosen(found, name, kind):
     names, grids = list(found.names), {}
     shown = {"source_tokens": found.source_tokens, "target_tokens": found.tokens}
     if kind in PICTURES:
-        from keras_s2s.tensorboard.attention_records import maps_of
-        from keras_s2s.tensorboard.figures import grid_of
+        from keras_s2s.tensorboard.attention_records import attention_maps
+        from keras_s2s.tensorboard.figures import attention_grid
 
-        grids = {GRIDS[of]: of for of in maps_of(found)}
+        grids = {GRIDS[of]: of for of in attention_maps(found)}
     if name in grids:
-        grid = grid_of(found, grids[name])
+        grid = attention_grid(found, grids[name])
         return grid | {"title": f"{name}: {len(grid['names'])} maps"}
     if name is None:
         title = names[0] if len(names) == 1 else f"mean of {len(names)} maps"

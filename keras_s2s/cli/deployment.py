@@ -5,14 +5,14 @@ import tempfile
 from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command, integer
-from keras_s2s.cli.length_windows import stream
-from keras_s2s.cli.model_sources import add_timeout, served
+from keras_s2s.cli.length_windows import process_windows
+from keras_s2s.cli.model_sources import add_timeout_option, open_served_model
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.cli.text_streams import Output, aligned
-from keras_s2s.cli.translate import Search, add_options, line_files
-from keras_s2s.config import UserError
-from keras_s2s.export.variant import QUANTIZATIONS, WEIGHTS
+from keras_s2s.cli.text_streams import LineOutput, aligned_lines
+from keras_s2s.cli.translate import TranslateJob, add_options, input_files
+from keras_s2s.errors import UserError
+from keras_s2s.export.variant import QUANTIZATIONS, WEIGHT_TYPES
 
 __all__ = ["add_commands"]
 
@@ -57,7 +57,7 @@ def _add_export(parser):
     add("--max-length", type=integer(1), metavar="N", help=most)
     texts = "of a LiteRT file: string to string, where tf.text's operations are linked in"
     add("--text-operations", action="store_true", help=texts)
-    add("--weights", choices=WEIGHTS, help="how matrices are stored (default: float32)")
+    add("--weights", choices=WEIGHT_TYPES, help="how matrices are stored (default: float32)")
     more = "answer requests that wait at the same time together, without a flag of the server"
     add("--batching", action="store_true", help=more)
     add("--frozen", action="store_true", help="weights as constants of the graph, of at most 2 GB")
@@ -91,7 +91,7 @@ def _add_predict(parser):
     add = parser.add_argument
     add("--server", required=True, metavar="HOST:PORT", help="where it listens for gRPC")
     add("--model", required=True, metavar="N", help="the model's name")
-    add_timeout(parser)
+    add_timeout_option(parser)
     text = "what to translate; - (default): the lines of the standard input"
     add("text", nargs="*", default=["-"], metavar="TEXT", help=text)
     add_options(parser)
@@ -157,7 +157,10 @@ def _serve(arguments):
 def _predict(arguments):
     piped = arguments.text == ["-"]
     arguments.input = "-" if piped else arguments.text
-    with served(arguments.server, arguments.model, arguments.timeout) as model, Output() as output:
-        work = Search(model, arguments)
-        stream(aligned(line_files(arguments)), output, arguments.input, work, MANY)
+    with (
+        open_served_model(arguments.server, arguments.model, arguments.timeout) as model,
+        LineOutput() as output,
+    ):
+        work = TranslateJob(model, arguments)
+        process_windows(aligned_lines(input_files(arguments)), output, arguments.input, work, MANY)
     work.problems.complain()

@@ -3,12 +3,13 @@
 import json
 
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.length_windows import add_batch_option, bar
+from keras_s2s.cli.length_windows import add_batch_option, progress_bar
 from keras_s2s.cli.option_flags import add_checkpoint_option, add_search_options, search_options
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.cli.text_streams import Output, one_line
-from keras_s2s.config import Config, Corpus, UserError
-from keras_s2s.config.sections import TEXT_METRICS
+from keras_s2s.cli.text_streams import LineOutput, on_one_line
+from keras_s2s.config import Config, Corpus
+from keras_s2s.config.training import TEXT_METRICS
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 
@@ -50,7 +51,7 @@ def _follow(shown):
 
 
 def _evaluate(arguments):
-    config = Config.of_run(arguments.run_dir)
+    config = Config.from_run(arguments.run_dir)
     corpus = _corpus(arguments, config)
     import_tensorflow()
     from keras_s2s.data import read_pairs
@@ -62,22 +63,22 @@ def _evaluate(arguments):
 
     translator = Translator.load(arguments.run_dir, checkpoint=arguments.checkpoint)
     options = {"batch_size": arguments.batch_size, **search_options(arguments)}
-    with Output(arguments.output) as output, bar("evaluate") as shown:
+    with LineOutput(arguments.output) as output, progress_bar("evaluate") as shown:
         found = evaluate(translator, pairs, names, progress=_follow(shown), **options)
         texts = found.hypotheses
         if arguments.output and not texts:  # no metric needed them
             texts = translator.translate([source for source, _ in pairs], **options)
         for text in texts if arguments.output else ():
-            output.write(one_line(text))
+            output.write(on_one_line(text))
     _report(found, len(pairs), arguments.json)
 
 
 def _metrics(arguments, config):
     from keras_s2s.metrics import SCORERS
-    from keras_s2s.metrics.evaluation import FORCED
+    from keras_s2s.metrics.evaluation import TEACHER_FORCED
 
-    known = [*FORCED, *SCORERS]
-    names = arguments.metrics or [*FORCED, *(config.training.scores or ["bleu"])]
+    known = [*TEACHER_FORCED, *SCORERS]
+    names = arguments.metrics or [*TEACHER_FORCED, *(config.training.scores or ["bleu"])]
     for name in names:
         if name not in known:
             raise UserError(f"--metrics: expected some of {', '.join(known)}, came {name}")
@@ -99,9 +100,9 @@ def _report(found, lines, as_json):
     if as_json:
         print(json.dumps({"lines": lines, **found.scores, "signatures": found.signatures}))
         return
-    from keras_s2s.metrics.evaluation import FORCED
+    from keras_s2s.metrics.evaluation import TEACHER_FORCED
 
     print(f"{'lines':<12} {lines:>9}")
     for name, value in found.scores.items():
-        figure = f"{value:>9.4f}  " if name in FORCED else f"{value:>9.2f} %"
+        figure = f"{value:>9.4f}  " if name in TEACHER_FORCED else f"{value:>9.2f} %"
         print(f"{name:<12} {figure}  {found.signatures[name]}")

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command, integer
-from keras_s2s.cli.length_windows import Problems, add_batch_option, bar
-from keras_s2s.cli.model_sources import add_model, open_model
-from keras_s2s.cli.text_streams import Output
-from keras_s2s.config import UserError, is_frames, replacing
+from keras_s2s.cli.length_windows import RowErrors, add_batch_option, progress_bar
+from keras_s2s.cli.model_sources import add_model_arguments, open_model
+from keras_s2s.cli.text_streams import LineOutput
+from keras_s2s.config import is_frames
+from keras_s2s.errors import UserError
+from keras_s2s.io import atomic_path
 
 __all__ = ["add_commands"]
 
@@ -15,7 +17,7 @@ __all__ = ["add_commands"]
 def add_commands(commands) -> None:
     """Adds `forecast` to the parser's sub-commands."""
     parser = add_command(commands, "forecast", _forecast, "continue sequences of vectors")
-    add_model(parser)
+    add_model_arguments(parser)
     parser.add_argument(
         "--input",
         required=True,
@@ -41,15 +43,15 @@ def _forecast(arguments):
     if arguments.output.endswith(".npz"):
         _save(arguments.output, found)
     else:
-        with Output(arguments.output) as output:
+        with LineOutput(arguments.output) as output:
             for one in found:
                 output.write(json.dumps(_as_dict(one)))
     problems.complain()
 
 
 def _ask(model, arguments):
-    rows, found, problems = list(_rows(arguments.input)), [], Problems({})
-    with bar("forecast", len(rows)) as shown:
+    rows, found, problems = list(_rows(arguments.input)), [], RowErrors({})
+    with progress_bar("forecast", len(rows)) as shown:
         for first in range(0, len(rows), arguments.batch_size):
             batch = rows[first : first + arguments.batch_size]
             results, errors = model.forecast(batch, arguments.steps)
@@ -61,9 +63,9 @@ def _ask(model, arguments):
 
 
 def _rows(path):
-    from keras_s2s.data import read_frames, read_lines
+    from keras_s2s.data import read_features, read_lines
 
-    return read_frames(path) if is_frames(path) else read_lines(path)
+    return read_features(path) if is_frames(path) else read_lines(path)
 
 
 def _save(path, found):
@@ -78,7 +80,7 @@ def _save(path, found):
         for number, one in enumerate(found):
             if one is not None:
                 arrays[f"variances_{number}"] = one.variances
-    with replacing(path) as beside, open(beside, "wb") as file:
+    with atomic_path(path) as beside, open(beside, "wb") as file:
         np.savez(file, **arrays)
 
 

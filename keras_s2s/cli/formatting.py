@@ -2,9 +2,16 @@
 
 import json
 
-from keras_s2s.cli.text_streams import one_line
+from keras_s2s.cli.text_streams import on_one_line
 
-__all__ = ["ALIGNMENTS", "FORMATS", "add_output_options", "as_dict", "figure", "render"]
+__all__ = [
+    "ALIGNMENTS",
+    "FORMATS",
+    "add_output_options",
+    "format_hypotheses",
+    "hypothesis_as_dict",
+    "shortest_float",
+]
 
 FORMATS = ("text", "tsv", "json")
 ALIGNMENTS = ("none", "soft", "hard", "pharaoh")
@@ -40,7 +47,7 @@ def add_format_options(group, columns, default="text") -> None:
     )
 
 
-def render(number, source, hypotheses, arguments, error="") -> list[str]:
+def format_hypotheses(number, source, hypotheses, arguments, error="") -> list[str]:
     """The lines for one source, as `arguments` ask.
 
     Args:
@@ -54,7 +61,7 @@ def render(number, source, hypotheses, arguments, error="") -> list[str]:
         One line as text, also without a hypothesis, and as JSON; as tsv one for each hypothesis.
     """
     if arguments.format == "json":
-        found = [as_dict(h, arguments.alignment) for h in hypotheses]
+        found = [hypothesis_as_dict(h, arguments.alignment) for h in hypotheses]
         shown = source if isinstance(source, str) else f"{len(source)} frames"
         row = {"source": shown, "hypotheses": found}
         if arguments.alignment != "none" and hypotheses:
@@ -80,7 +87,7 @@ def render(number, source, hypotheses, arguments, error="") -> list[str]:
 def _text(hypotheses, arguments):
     plain = not (arguments.scores or arguments.with_tokens or arguments.alignment != "none")
     if plain and len(hypotheses) == 1:
-        return one_line(hypotheses[0].text)  # the only cell: tabs do no harm
+        return on_one_line(hypotheses[0].text)  # the only cell: tabs do no harm
     cells = []
     for h in hypotheses:
         cells += [f"{h.score:.4f}"] if arguments.scores else []
@@ -94,17 +101,17 @@ def _cells(hypothesis, arguments):
         cells.append(" ".join(hypothesis.tokens))
     if arguments.alignment != "none":
         cells.append(_aligned(hypothesis, arguments.alignment))
-    return [one_line(cell, TABS) for cell in cells]
+    return [on_one_line(cell, TABS) for cell in cells]
 
 
-def as_dict(hypothesis, alignment="none") -> dict:
+def hypothesis_as_dict(hypothesis, alignment="none") -> dict:
     """A hypothesis as JSON has it, with its alignment if that is not `none`."""
     row = {
         "text": hypothesis.text,
-        "score": figure(hypothesis.score),
-        "log_prob": figure(hypothesis.log_prob),
+        "score": shortest_float(hypothesis.score),
+        "log_prob": shortest_float(hypothesis.log_prob),
         "tokens": list(hypothesis.tokens),
-        "token_log_probs": [figure(x) for x in hypothesis.token_log_probs],
+        "token_log_probs": [shortest_float(x) for x in hypothesis.token_log_probs],
         "finished": hypothesis.finished,
     }
     if alignment == "soft":
@@ -116,7 +123,7 @@ def as_dict(hypothesis, alignment="none") -> dict:
     return row
 
 
-def figure(value) -> float | None:
+def shortest_float(value) -> float | None:
     """A float32 as the shortest number that reads back as it; None, JSON's null, if infinite."""
     import numpy as np
 
@@ -125,18 +132,20 @@ def figure(value) -> float | None:
 
 
 def _hard(hypothesis):
-    from keras_s2s.signatures.fields import pharaoh
+    from keras_s2s.signatures.responses import hard_alignment
 
-    places = {target: source for source, target in pharaoh(hypothesis.alignment)}
+    places = {target: source for source, target in hard_alignment(hypothesis.alignment)}
     return [places.get(target, -1) for target in range(len(hypothesis.tokens))]
 
 
 def _aligned(hypothesis, kind):
     """An alignment as one cell."""
-    from keras_s2s.signatures.fields import pharaoh
+    from keras_s2s.signatures.responses import hard_alignment
 
     if kind == "pharaoh":
-        return " ".join(f"{source}-{target}" for source, target in pharaoh(hypothesis.alignment))
+        return " ".join(
+            f"{source}-{target}" for source, target in hard_alignment(hypothesis.alignment)
+        )
     if kind == "hard":
         return " ".join(map(str, _hard(hypothesis)))
     return " ".join(",".join(f"{x:.4f}" for x in line) for line in hypothesis.alignment)

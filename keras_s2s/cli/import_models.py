@@ -6,7 +6,8 @@ from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.config import UserError, replace_file
+from keras_s2s.errors import UserError
+from keras_s2s.io import write_atomically
 
 __all__ = ["add_commands"]
 
@@ -140,7 +141,7 @@ def _import_config(arguments):
     ours, report = opennmt.translate(theirs, model, auto=arguments.auto_config)
     text = opennmt.to_yaml(ours, report, ", ".join(arguments.config))
     if arguments.output:
-        replace_file(arguments.output, text)
+        write_atomically(arguments.output, text)
     if arguments.json:
         print(json.dumps(report.to_dict(), ensure_ascii=False))
     elif not arguments.output:

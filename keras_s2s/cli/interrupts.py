@@ -5,13 +5,13 @@ import contextlib
 import sys
 import threading
 
-__all__ = ["insist"]
+__all__ = ["redeliver_interrupts"]
 
 SECONDS = 0.1
 
 
 @contextlib.contextmanager
-def insist():
+def redeliver_interrupts():
     """Within it an interrupt that Python drops, for it came inside a destructor, comes again."""
     before = sys.unraisablehook
 

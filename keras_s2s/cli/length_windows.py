@@ -5,17 +5,17 @@ import itertools
 import sys
 
 from keras_s2s.cli.argument_parser import integer
-from keras_s2s.cli.text_streams import at_a_time, chunks
-from keras_s2s.config import UserError
+from keras_s2s.cli.text_streams import chunk_size, chunks
+from keras_s2s.errors import UserError
 
 __all__ = [
-    "Problems",
+    "RowErrors",
     "add_batch_option",
     "add_window_options",
-    "bar",
-    "by_length",
     "fingerprint",
-    "stream",
+    "process_windows",
+    "progress_bar",
+    "run_in_length_batches",
 ]
 
 SHOWN = 5
@@ -63,7 +63,7 @@ def _bytes(cell):
     return (cell or "").encode() if cell is None or isinstance(cell, str) else cell.tobytes()
 
 
-def stream(rows, output, path, work, window, total=None) -> None:
+def process_windows(rows, output, path, work, window, total=None) -> None:
     """Puts rows through `work`, window by window, and its lines into `output`.
 
     Args:
@@ -77,15 +77,15 @@ def stream(rows, output, path, work, window, total=None) -> None:
         total: how many rows there are; None when nobody knows.
     """
     work.state.update(output.state)
-    size = at_a_time(path, window)
-    with bar(work.name, total, output, output.done) as shown:
+    size = chunk_size(path, window)
+    with progress_bar(work.name, total, output, output.done) as shown:
         for taken in chunks(itertools.islice(rows, output.done, None), size):
             for line in work.lines(taken, output.done, shown.update):
                 output.write(line)
             output.mark(output.done + len(taken), dict(work.state))
 
 
-def by_length(ask, items, lengths, size, done) -> tuple[list, dict[int, str]]:
+def run_in_length_batches(ask, items, lengths, size, done) -> tuple[list, dict[int, str]]:
     """Asks a model about items in batches of like lengths.
 
     Args:
@@ -109,7 +109,7 @@ def by_length(ask, items, lengths, size, done) -> tuple[list, dict[int, str]]:
     return found, errors
 
 
-class Problems:
+class RowErrors:
     """What was wrong with single lines; the work goes on, and at the end it is said.
 
     Args:
@@ -136,7 +136,7 @@ class Problems:
             raise UserError("; ".join(self._state["first"]) + more)
 
 
-def bar(what, total=None, output=None, done=0):
+def progress_bar(what, total=None, output=None, done=0):
     """Progress and time left on the standard error, where a person watches it alone."""
     from tqdm import tqdm
 

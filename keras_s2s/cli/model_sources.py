@@ -7,25 +7,25 @@ from pathlib import Path
 from keras_s2s.cli.argument_parser import number
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = [
-    "EDGE",
+    "LITERT_SUFFIX",
     "SCHEME",
-    "add_model",
-    "add_timeout",
+    "add_model_arguments",
+    "add_timeout_option",
     "is_export",
-    "naming",
+    "make_client",
     "open_model",
-    "served",
-    "served_client",
+    "open_served_model",
+    "serving_errors_as_user_errors",
 ]
 
 SCHEME = "grpc://"
-EDGE = ".tflite"
+LITERT_SUFFIX = ".tflite"
 
 
-def add_model(parser) -> None:
+def add_model_arguments(parser) -> None:
     """Adds the words that `open_model` reads."""
     parser.add_argument(
         "model",
@@ -39,11 +39,11 @@ def add_model(parser) -> None:
         metavar="RUN",
         help="further runs: the mean of all, as one model",
     )
-    add_timeout(parser)
+    add_timeout_option(parser)
     add_checkpoint_option(parser)
 
 
-def add_timeout(parser) -> None:
+def add_timeout_option(parser) -> None:
     """Adds how long a server may take."""
     parser.add_argument(
         "--timeout",
@@ -55,7 +55,7 @@ def add_timeout(parser) -> None:
 
 
 def open_model(arguments):
-    """The model that `add_model`'s words name, in a `with` block; see `_Run`, `_Export`, `_Edge`,
+    """The model that `add_model_arguments`'s words name, in a `with` block; see `_Run`, `_Export`, `_Edge`,
     `_Served`.
 
     Raises:
@@ -63,8 +63,8 @@ def open_model(arguments):
     """
     name = arguments.model
     if name.startswith(SCHEME):
-        kind = served(*_address(name), arguments.timeout)
-    elif name.endswith(EDGE):
+        kind = open_served_model(*_address(name), arguments.timeout)
+    elif name.endswith(LITERT_SUFFIX):
         kind = _Edge(name)
     elif is_export(Path(name)):
         import_tensorflow()
@@ -77,22 +77,22 @@ def open_model(arguments):
     return kind
 
 
-def served(address, name, timeout):
+def open_served_model(address, name, timeout):
     """A served model, in a `with` block."""
     full = f"{SCHEME}{address}/{name}"
-    return _Served(served_client(full, timeout), full)
+    return _Served(make_client(full, timeout), full)
 
 
-def served_client(name, timeout):
+def make_client(name, timeout):
     """The `Client` of grpc://HOST:PORT/NAME."""
     from keras_s2s.serving import Client
 
-    with naming():
+    with serving_errors_as_user_errors():
         return Client(*_address(name), timeout=timeout)
 
 
 @contextlib.contextmanager
-def naming():
+def serving_errors_as_user_errors():
     """Makes what goes wrong with a served model a user's error."""
     from keras_s2s.serving import ServingError
 
@@ -165,20 +165,20 @@ class _Served:
         return self._asked(self._model.forecast, frames, steps=steps)
 
     def attention(self, texts, **targets):
-        with naming():
+        with serving_errors_as_user_errors():
             return self._model.attention(texts, **targets)
 
     def _asked(self, ask, texts, **options):
         from keras_s2s.serving import RowError
 
-        with naming():
+        with serving_errors_as_user_errors():
             try:
                 return ask(texts, **options), {}
             except RowError as error:
                 return error.results, error.errors
 
     def identity(self) -> str:
-        with naming():
+        with serving_errors_as_user_errors():
             ready = [one.version for one in self._model.status() if one.state == "AVAILABLE"]
         return f"{self._name} (version {ready[0] if ready else 'none'})"
 
@@ -193,9 +193,9 @@ class _Export(_Served):
     """A SavedModel in this process; as `_Run`."""
 
     def __init__(self, path):
-        from keras_s2s.serving.client.local import LocalModel
+        from keras_s2s.serving.server.local_model import LocalModel
 
-        with naming():
+        with serving_errors_as_user_errors():
             super().__init__(LocalModel(path), path)
 
     def identity(self) -> str:
@@ -208,18 +208,18 @@ class _Edge:
     def __init__(self, path):
         from keras_s2s.serving import EdgeTranslator
 
-        with naming():
+        with serving_errors_as_user_errors():
             self._model, self._name = EdgeTranslator(path), path
 
     def translate(self, texts, alignment=True, **options):
-        with naming():
+        with serving_errors_as_user_errors():
             return self._model.decode(texts, errors="return", **options)
 
     def sample(self, texts, alignment=True, **options):
         raise UserError(f"{self._name}: expected a model that draws, came a LiteRT file")
 
     def score(self, texts, **targets):
-        with naming():
+        with serving_errors_as_user_errors():
             return self._model.score(texts, errors="return", **targets)
 
     def attention(self, texts, **targets):

@@ -3,7 +3,7 @@
 import argparse
 
 from keras_s2s.cli.argument_parser import integer, number
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
 
 __all__ = [
@@ -72,7 +72,7 @@ def add_sampling_options(parser) -> None:
 
 
 def _add(group, field):
-    flag, meaning = _flag(field.name), field.meaning.replace("%", "%%")
+    flag, meaning = _flag(field.name), field.description.replace("%", "%%")
     if field.name in LISTS:
         flag, meaning = LISTS[field.name]
         group.add_argument(

@@ -4,13 +4,13 @@ import json
 import math
 
 from keras_s2s.cli.argument_parser import number
-from keras_s2s.cli.formatting import figure
-from keras_s2s.cli.length_windows import Problems, by_length
-from keras_s2s.cli.text_streams import one_line, source_lines
-from keras_s2s.config import UserError
+from keras_s2s.cli.formatting import shortest_float
+from keras_s2s.cli.length_windows import RowErrors, run_in_length_batches
+from keras_s2s.cli.text_streams import on_one_line, source_lines
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.fields import TRANSLATE
 
-__all__ = ["Rescoring", "add_options"]
+__all__ = ["RescoreJob", "add_options"]
 
 PENALTIES = ("length_penalty", "length_offset")
 
@@ -48,14 +48,14 @@ def add_options(group) -> None:
     )
 
 
-class Rescoring:
+class RescoreJob:
     """Lines of JSON -> the same with other scores; what `windows.stream` calls."""
 
     name = "score"
 
     def __init__(self, model, arguments):
         self.model, self.arguments, self.state = model, arguments, {}
-        self.problems = Problems(self.state)
+        self.problems = RowErrors(self.state)
 
     @staticmethod
     def source(arguments):
@@ -88,7 +88,9 @@ class Rescoring:
         items = [(row["source"], h) for row, h in every]
         lengths = [max(len(source), len(h["text"])) for source, h in items]
         done = _in_lines(done, len(items), len(rows))
-        scores, errors = by_length(self._ask, items, lengths, self.arguments.batch_size, done)
+        scores, errors = run_in_length_batches(
+            self._ask, items, lengths, self.arguments.batch_size, done
+        )
         new = {id(h): (scores[i], errors.get(i)) for i, (_, h) in enumerate(every)}
         for place, row in enumerate(found, first + 1):
             row["hypotheses"] = self._ranked(row["hypotheses"], new, place)
@@ -116,12 +118,12 @@ class Rescoring:
         penalty = ((offset + len(score.tokens)) / (offset + 1.0)) ** exponent
         weight = self.arguments.weight
         mixed = (1.0 - weight) * h["score"] + weight * score.log_prob / penalty
-        first = {"first_score": h["score"], "rescore_log_prob": figure(score.log_prob)}
-        return h | {"score": figure(mixed)} | first
+        first = {"first_score": h["score"], "rescore_log_prob": shortest_float(score.log_prob)}
+        return h | {"score": shortest_float(mixed)} | first
 
     def _render(self, row):
         if self.arguments.format == "text":
-            return one_line(row["hypotheses"][0]["text"]) if row["hypotheses"] else ""
+            return on_one_line(row["hypotheses"][0]["text"]) if row["hypotheses"] else ""
         return json.dumps(row, ensure_ascii=False)
 
     def report(self):

@@ -7,16 +7,16 @@ import os
 import sys
 from pathlib import Path
 
-from keras_s2s.cli.text_streams import Output, is_stream, naming_file
-from keras_s2s.config import UserError
+from keras_s2s.cli.text_streams import LineOutput, adding_file_name, is_stream
+from keras_s2s.errors import UserError
 
-__all__ = ["Partial", "open_output"]
+__all__ = ["ResumableOutput", "open_output"]
 
 ANEW = "without --resume it is made anew"
 
 
 def open_output(path, made_of, resume: bool):
-    """Where lines go: a `Partial`, or an `Output` where nothing could be taken up.
+    """Where lines go: a `ResumableOutput`, or an `LineOutput` where nothing could be taken up.
 
     Args:
         path: a file, a pipe or device, or `-`.
@@ -29,11 +29,11 @@ def open_output(path, made_of, resume: bool):
     if made_of is None or path in (None, "-") or is_stream(path):
         if resume:
             raise UserError("--resume: expected --input and --output, both files")
-        return Output(path)
-    return Partial(path, made_of, resume)
+        return LineOutput(path)
+    return ResumableOutput(path, made_of, resume)
 
 
-class Partial(contextlib.AbstractContextManager):
+class ResumableOutput(contextlib.AbstractContextManager):
     """The file FILE.partial, which becomes FILE at the end.
 
     FILE.partial.json says how many lines of input and bytes of output are done; it is replaced as
@@ -145,7 +145,7 @@ class Partial(contextlib.AbstractContextManager):
         self.done, self.state = done, state
 
     def _named(self):
-        return naming_file(self._beside)
+        return adding_file_name(self._beside)
 
     def __exit__(self, failed, error, trace):
         if failed is not None:

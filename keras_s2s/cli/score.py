@@ -6,13 +6,19 @@ import sys
 
 from keras_s2s.cli import rescore
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.formatting import TABS, add_format_options, figure
-from keras_s2s.cli.length_windows import Problems, by_length, fingerprint, stream
-from keras_s2s.cli.model_sources import add_model, open_model
+from keras_s2s.cli.formatting import TABS, add_format_options, shortest_float
+from keras_s2s.cli.length_windows import (
+    RowErrors,
+    fingerprint,
+    process_windows,
+    run_in_length_batches,
+)
+from keras_s2s.cli.model_sources import add_model_arguments, open_model
 from keras_s2s.cli.resumable_output import open_output
-from keras_s2s.cli.text_streams import one_line, read_once
+from keras_s2s.cli.text_streams import is_read_once, on_one_line
 from keras_s2s.cli.translate import add_files
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 
@@ -25,7 +31,7 @@ COLUMNS = (
 def add_commands(commands) -> None:
     """Adds `score` to the parser's sub-commands."""
     parser = add_command(commands, "score", _score, "score given targets, or n-best lists anew")
-    add_model(parser)
+    add_model_arguments(parser)
     group = parser.add_argument_group("input", "--source and --target, --pairs or --nbest")
     group.add_argument("--source", metavar="FILE", help="sources, one a line")
     group.add_argument("--target", metavar="FILE", help="their targets")
@@ -46,20 +52,20 @@ def add_commands(commands) -> None:
 
 def _score(arguments):
     arguments.format = arguments.format or ("json" if arguments.nbest else "text")
-    kind = rescore.Rescoring if arguments.nbest else Scoring
+    kind = rescore.RescoreJob if arguments.nbest else ScoreJob
     open_rows, paths = kind.source(arguments)
-    found = None if any(map(read_once, paths)) else fingerprint(open_rows())
+    found = None if any(map(is_read_once, paths)) else fingerprint(open_rows())
     with open_model(arguments) as model:
         work = kind(model, arguments)
         made_of = found and {"input": found, "model": model.identity(), **work.made_of()}
         with open_output(arguments.output, made_of, arguments.resume) as output:
             total = found and found["lines"]
-            stream(open_rows(), output, paths[0], work, arguments.window, total)
+            process_windows(open_rows(), output, paths[0], work, arguments.window, total)
     work.report()
     work.problems.complain()
 
 
-class Scoring:
+class ScoreJob:
     """Pairs -> lines of log-probabilities; what `windows.stream` calls."""
 
     name = "score"
@@ -67,7 +73,7 @@ class Scoring:
     def __init__(self, model, arguments):
         self.model, self.arguments = model, arguments
         self.state = {"log_prob": 0.0, "tokens": 0, "pairs": 0}
-        self.problems = Problems(self.state)
+        self.problems = RowErrors(self.state)
 
     @staticmethod
     def source(arguments):
@@ -99,7 +105,9 @@ class Scoring:
     def lines(self, rows, first, done):
         """Lines for rows of (source, target)."""
         lengths = [max(map(len, row)) for row in rows]
-        found, errors = by_length(self._ask, rows, lengths, self.arguments.batch_size, done)
+        found, errors = run_in_length_batches(
+            self._ask, rows, lengths, self.arguments.batch_size, done
+        )
         for place, (row, score) in enumerate(zip(rows, found, strict=True)):
             number, problem = first + place + 1, errors.get(place, "")
             if problem:
@@ -140,7 +148,7 @@ def _render(number, row, score, arguments, problem):
         yield tsv if arguments.format == "tsv" else f"{score.log_prob:.4f}"
     else:
         items = _items(score, arguments.level)
-        cells = [f"{log_prob:.4f}\t{one_line(item, TABS)}" for item, log_prob in items]
+        cells = [f"{log_prob:.4f}\t{on_one_line(item, TABS)}" for item, log_prob in items]
         if arguments.format == "tsv":
             yield from (f"{number}\t{place}\t{cell}" for place, cell in enumerate(cells, 1))
         else:
@@ -157,9 +165,9 @@ def _as_dict(score, problem):
     if score is None:
         return {"error": problem}
     return {
-        "log_prob": figure(score.log_prob),
+        "log_prob": shortest_float(score.log_prob),
         "tokens": list(score.tokens),
-        "token_log_probs": [figure(x) for x in score.token_log_probs],
+        "token_log_probs": [shortest_float(x) for x in score.token_log_probs],
         "words": list(score.words),
-        "word_log_probs": [figure(x) for x in score.word_log_probs],
+        "word_log_probs": [shortest_float(x) for x in score.word_log_probs],
     }

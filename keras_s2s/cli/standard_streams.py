@@ -3,12 +3,12 @@
 import os
 import sys
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
-__all__ = ["open_stream", "reserve"]
+__all__ = ["open_stream", "reserve_standard_streams"]
 
 
-def reserve() -> None:
+def reserve_standard_streams() -> None:
     """Keeps the numbers of closed streams, lest a file that is opened later stands for one.
 
     What would be said on a closed standard error goes nowhere.

@@ -7,17 +7,18 @@ from pathlib import Path
 
 from keras_s2s.cli.standard_streams import open_stream
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.config import UserError, is_frames
+from keras_s2s.config import is_frames
+from keras_s2s.errors import UserError
 
 __all__ = [
-    "Output",
-    "aligned",
-    "at_a_time",
+    "LineOutput",
+    "adding_file_name",
+    "aligned_lines",
+    "chunk_size",
     "chunks",
+    "is_read_once",
     "is_stream",
-    "naming_file",
-    "one_line",
-    "read_once",
+    "on_one_line",
     "source_lines",
 ]
 
@@ -35,9 +36,9 @@ def source_lines(path):
     if path == "-":
         return _standard_input()
     import_tensorflow()
-    from keras_s2s.data import read_frames, read_lines
+    from keras_s2s.data import read_features, read_lines
 
-    return read_frames(path) if is_frames(path) else read_lines(path)
+    return read_features(path) if is_frames(path) else read_lines(path)
 
 
 def _standard_input():
@@ -50,7 +51,7 @@ def _standard_input():
         yield text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}") if number == 1 else text
 
 
-def aligned(paths):
+def aligned_lines(paths):
     """Tuples of the lines of one number of several files; None where a path is None.
 
     Args:
@@ -89,12 +90,12 @@ def is_stream(path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def read_once(path) -> bool:
+def is_read_once(path) -> bool:
     """Whether what the path gives is gone once it was read."""
     return path == "-" or is_stream(path)
 
 
-def at_a_time(path, size: int) -> int:
+def chunk_size(path, size: int) -> int:
     """How many lines to take together: `size`, but one where a person is typing them."""
     return 1 if path == "-" and open_stream("stdin").isatty() else size
 
@@ -106,13 +107,13 @@ def chunks(lines, size):
         yield chunk
 
 
-def one_line(text: str, separators: str = "\r\n") -> str:
+def on_one_line(text: str, separators: str = "\r\n") -> str:
     """The text with blanks for `separators`, so that lines out stay as many as lines in."""
     return text.translate(dict.fromkeys(map(ord, separators), " "))
 
 
 @contextlib.contextmanager
-def naming_file(path):
+def adding_file_name(path):
     """Gives an OSError the file's name, if there is one: a full disk does not say which it was."""
     try:
         yield
@@ -122,7 +123,7 @@ def naming_file(path):
         raise
 
 
-class Output(contextlib.AbstractContextManager):
+class LineOutput(contextlib.AbstractContextManager):
     """Where a command's lines go: the standard output, or a file that appears when all is well.
 
     Attributes:
@@ -174,7 +175,7 @@ class Output(contextlib.AbstractContextManager):
         self.done, self.state = done, state
 
     def _named(self):
-        return naming_file(self.path)
+        return adding_file_name(self.path)
 
     def __exit__(self, failed, error, trace):
         if self.path is None:

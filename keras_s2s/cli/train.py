@@ -6,7 +6,8 @@ from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands", "add_config", "read_config"]
 
@@ -49,10 +50,10 @@ def read_config(arguments):
 def _train(arguments):
     config, run_dir = read_config(arguments)
     import_tensorflow()
-    from keras_s2s.training import rehearse, train
+    from keras_s2s.training import dry_run, train
 
     if arguments.dry_run:
-        figures = rehearse(config, run_dir, stream=None if arguments.json else sys.stdout)
+        figures = dry_run(config, run_dir, stream=None if arguments.json else sys.stdout)
     else:
         figures = train(config, run_dir, export=_exporter(config), profile=arguments.profile)
     if arguments.json:

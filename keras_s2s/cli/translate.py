@@ -1,15 +1,15 @@
 """The command `translate`, and the work that it and `predict` have in common."""
 
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.formatting import add_output_options, render
+from keras_s2s.cli.formatting import add_output_options, format_hypotheses
 from keras_s2s.cli.length_windows import (
-    Problems,
+    RowErrors,
     add_window_options,
-    by_length,
     fingerprint,
-    stream,
+    process_windows,
+    run_in_length_batches,
 )
-from keras_s2s.cli.model_sources import add_model, open_model
+from keras_s2s.cli.model_sources import add_model_arguments, open_model
 from keras_s2s.cli.option_flags import (
     add_line_options,
     add_sampling_options,
@@ -17,10 +17,10 @@ from keras_s2s.cli.option_flags import (
     search_options,
 )
 from keras_s2s.cli.resumable_output import open_output
-from keras_s2s.cli.text_streams import aligned, read_once
-from keras_s2s.config import UserError
+from keras_s2s.cli.text_streams import aligned_lines, is_read_once
+from keras_s2s.errors import UserError
 
-__all__ = ["Search", "add_commands", "add_files", "add_options", "line_files"]
+__all__ = ["TranslateJob", "add_commands", "add_files", "add_options", "input_files"]
 
 INT32 = 2**31
 
@@ -28,7 +28,7 @@ INT32 = 2**31
 def add_commands(commands) -> None:
     """Adds `translate` to the parser's sub-commands."""
     parser = add_command(commands, "translate", _translate, "translate lines, or draw targets")
-    add_model(parser)
+    add_model_arguments(parser)
     parser.add_argument(
         "--input",
         default="-",
@@ -60,7 +60,7 @@ def add_options(parser) -> None:
     add_sampling_options(parser)
 
 
-class Search:
+class TranslateJob:
     """Texts -> lines of hypotheses; what `windows.stream` calls.
 
     Args:
@@ -73,20 +73,24 @@ class Search:
     def __init__(self, model, arguments):
         self.model, self.arguments, self.state = model, arguments, {}
         self.options = search_options(arguments)
-        self.problems = Problems(self.state)
+        self.problems = RowErrors(self.state)
 
     def lines(self, rows, first, done):
         """Lines for rows of (text, its constraints or None, its prefix or None)."""
         items = list(enumerate(rows, first))
         lengths = [len(row[0]) for row in rows]
-        found, errors = by_length(self._ask, items, lengths, self.arguments.batch_size, done)
+        found, errors = run_in_length_batches(
+            self._ask, items, lengths, self.arguments.batch_size, done
+        )
         if not first:
             self._blame_options(errors, len(items))
         for place, (number, row) in enumerate(items):
             problem = errors.get(place, "")
             if problem:
                 self.problems.add(f"line {number + 1}", problem)
-            yield from render(number + 1, row[0], found[place] or [], self.arguments, problem)
+            yield from format_hypotheses(
+                number + 1, row[0], found[place] or [], self.arguments, problem
+            )
 
     def _ask(self, items):
         options = self.options | self._by_line(items)
@@ -119,28 +123,30 @@ class Search:
         return self.arguments.constraints_file or self.arguments.prefix_file
 
 
-def line_files(arguments) -> list:
-    """The files of the rows that `Search` takes, None for those that were not given."""
+def input_files(arguments) -> list:
+    """The files of the rows that `TranslateJob` takes, None for those that were not given."""
     return [arguments.input, arguments.constraints_file, arguments.prefix_file]
 
 
-def survey(paths):
+def fingerprint_inputs(paths):
     """What files of input hold, known before the model loads; None where one is read but once."""
-    if any(path and read_once(path) for path in paths):
+    if any(path and is_read_once(path) for path in paths):
         return None
-    return fingerprint(aligned(paths))
+    return fingerprint(aligned_lines(paths))
 
 
 def _translate(arguments):
     options = search_options(arguments)
-    paths = line_files(arguments)
-    found = survey(paths)
+    paths = input_files(arguments)
+    found = fingerprint_inputs(paths)
     with open_model(arguments) as model:
-        work = Search(model, arguments)
+        work = TranslateJob(model, arguments)
         made_of = found and _made_of(arguments, options, found, model)
         with open_output(arguments.output, made_of, arguments.resume) as output:
             total = found and found["lines"]
-            stream(aligned(paths), output, arguments.input, work, arguments.window, total)
+            process_windows(
+                aligned_lines(paths), output, arguments.input, work, arguments.window, total
+            )
     work.problems.complain()
 
 

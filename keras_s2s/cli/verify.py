@@ -1,4 +1,4 @@
-"""The commands about what a model is: `verify` and `inspect`."""
+"""The commands about what a model is: `verify_models` and `inspect`."""
 
 import contextlib
 import itertools
@@ -6,11 +6,18 @@ import json
 from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command
-from keras_s2s.cli.model_sources import EDGE, SCHEME, add_timeout, is_export, naming, served_client
+from keras_s2s.cli.model_sources import (
+    LITERT_SUFFIX,
+    SCHEME,
+    add_timeout_option,
+    is_export,
+    make_client,
+    serving_errors_as_user_errors,
+)
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
-from keras_s2s.cli.text_streams import Output
-from keras_s2s.config import UserError
+from keras_s2s.cli.text_streams import LineOutput
+from keras_s2s.errors import UserError
 
 __all__ = ["add_commands"]
 
@@ -20,13 +27,13 @@ KINDS = "a run, a SavedModel's directory or base path, FILE.tflite, or grpc://HO
 
 
 def add_commands(commands) -> None:
-    """Adds `verify` and `inspect` to the parser's sub-commands."""
+    """Adds `verify_models` and `inspect` to the parser's sub-commands."""
     parser = add_command(commands, "verify", _verify, "check that models give the same answers")
     parser.add_argument("models", nargs="+", metavar="MODEL", help=KINDS)
     parser.add_argument(
         "--input", metavar="FILE", help=f"further texts to ask, one a line (the first {MOST_LINES})"
     )
-    add_timeout(parser)
+    add_timeout_option(parser)
     add_checkpoint_option(parser)
 
     parser = add_command(commands, "inspect", _inspect, "show what a run or an export holds")
@@ -40,7 +47,7 @@ def _verify(arguments):
     if len(set(names)) < max(2, len(names)):
         raise UserError(f"MODEL: expected two or more different ones, came {' '.join(names)}")
     import_tensorflow()
-    from keras_s2s.export.verification.model_comparison import verify
+    from keras_s2s.export.verification.model_comparison import verify_models
 
     with contextlib.ExitStack() as stack:
         models, materials = {}, []
@@ -48,41 +55,42 @@ def _verify(arguments):
             answers, material = _opened(name, arguments, stack)
             models[name] = answers
             materials += [material] if material else []
-        only = EDGE_SIGNATURES if any(name.endswith(EDGE) for name in names) else None
-        count = verify(models, _material(materials, arguments.input), only)
+        only = EDGE_SIGNATURES if any(name.endswith(LITERT_SUFFIX) for name in names) else None
+        count = verify_models(models, _material(materials, arguments.input), only)
     print(f"{' = '.join(names)}: {count} requests, all answers equal")
 
 
 def _opened(name, arguments, stack):
-    """The function of requests that `verify` takes, and what the model offers to ask, or None."""
-    from keras_s2s.export.verification import export_check, model_comparison
+    """The function of requests that `verify_models` takes, and what the model offers to ask, or None."""
+    from keras_s2s.export.saved_model import verification
+    from keras_s2s.export.verification import model_comparison
     from keras_s2s.export.verification import request_corpus as materials
 
     if name.startswith(SCHEME):
-        client = stack.enter_context(served_client(name, arguments.timeout))
+        client = stack.enter_context(make_client(name, arguments.timeout))
         return _by_calls(client), None
-    if name.endswith(EDGE):
+    if name.endswith(LITERT_SUFFIX):
         from keras_s2s.serving import EdgeTranslator
 
-        with naming():
+        with serving_errors_as_user_errors():
             model = EdgeTranslator(name)
         return _by_calls(model), None
     if is_export(Path(name)):
-        from keras_s2s.serving.client.local import find_version
+        from keras_s2s.serving.server.version_directories import find_version
 
-        with naming():
+        with serving_errors_as_user_errors():
             path, _ = find_version(name)
-        return model_comparison.through_session(path), model_comparison.export_material(path)
+        return model_comparison.session_runner(path), model_comparison.load_export_corpus(path)
     from keras_s2s.translator import load_run
 
     translator = load_run(name, arguments.checkpoint)
-    material = materials.material_of(translator, materials.run_pairs(name))
-    return lambda asked: [export_check.in_process(translator, probe) for probe in asked], material
+    material = materials.build_corpus(translator, materials.load_validation_pairs(name))
+    return lambda asked: [verification.run_request(translator, probe) for probe in asked], material
 
 
 def _by_calls(client):
     def answers(asked):
-        with naming():
+        with serving_errors_as_user_errors():
             return [
                 client.predict(probe.signature, probe.inputs, outputs=probe.outputs)
                 for probe in asked
@@ -93,14 +101,14 @@ def _by_calls(client):
 
 def _material(found, path):
     """What to ask: what the first model has, and the lines of a file."""
-    from keras_s2s.export.verification.probe_requests import Material
+    from keras_s2s.export.verification.probe_requests import RequestCorpus
 
-    base = found[0] if found else Material(("a",), ("a",), ())
+    base = found[0] if found else RequestCorpus(("a",), ("a",), ())
     if path is None:
         return base
     with open(path, "rb") as file:
         lines = [line.rstrip(b"\r\n") for line in itertools.islice(file, MOST_LINES)]
-    return Material((*base.texts, *lines), base.targets, base.tokens)
+    return RequestCorpus((*base.texts, *lines), base.targets, base.tokens)
 
 
 def _inspect(arguments):
@@ -108,13 +116,13 @@ def _inspect(arguments):
     from keras_s2s.export.inspection import describe_export, describe_run
 
     if is_export(Path(arguments.path)):
-        from keras_s2s.serving.client.local import find_version
+        from keras_s2s.serving.server.version_directories import find_version
 
-        with naming():
+        with serving_errors_as_user_errors():
             found = describe_export(find_version(arguments.path)[0])
     else:
         found = describe_run(arguments.path, arguments.checkpoint)
-    with Output() as output:
+    with LineOutput() as output:
         if arguments.json:
             output.write(json.dumps(found, ensure_ascii=False))
         else:
@@ -124,7 +132,7 @@ def _inspect(arguments):
 
 def _lines(found):
     """What was found as text."""
-    from keras_s2s.export.model_card import as_rows
+    from keras_s2s.export.model_card import flatten_values
 
     yield f"{found['path']}: {found['kind']}, {sum(found['files'].values()):,} bytes"
     yield from ("", "files", *_columns([(f"{n:,}", name) for name, n in found["files"].items()]))
@@ -135,7 +143,7 @@ def _lines(found):
     for title in ("operations", *found["card"]):
         values = found["card"].get(title, found.get(title))
         if isinstance(values, dict) and values:
-            yield from ("", title, *_columns(list(as_rows(values))))
+            yield from ("", title, *_columns(list(flatten_values(values))))
         elif values not in (None, {}):
             yield from ("", f"{title}: {values}")
 

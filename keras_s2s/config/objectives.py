@@ -42,9 +42,9 @@ class Objectives(Section):
         super().__post_init__()
         if not self.cross_entropy and not self.max_margin:
             expected = "expected more than 0 where max_margin is 0"
-            self.refuse("cross_entropy", f"{expected}, came {self.cross_entropy}")
+            self.fail("cross_entropy", f"{expected}, came {self.cross_entropy}")
         if self.r_drop and not self.cross_entropy:
-            self.refuse("r_drop", f"expected 0 where cross_entropy is 0, came {self.r_drop}")
+            self.fail("r_drop", f"expected 0 where cross_entropy is 0, came {self.r_drop}")
         self._check_sampling()
 
     def _check_sampling(self):
@@ -52,7 +52,7 @@ class Objectives(Section):
         if schedule in (None, "constant"):
             if k is not None:
                 came = f"{schedule or 'no scheduled_sampling'}"
-                self.refuse("sampling_k", f"expected none for {came}, came {k}")
+                self.fail("sampling_k", f"expected none for {came}, came {k}")
             return
         bounds = {
             "linear": (0.0, "above 0"),
@@ -61,15 +61,15 @@ class Objectives(Section):
         }
         least, words = bounds[schedule]
         if k is None or k < least or (schedule == "exponential" and k >= 1.0):
-            self.refuse("sampling_k", f"expected a number {words} for {schedule}, came {k}")
+            self.fail("sampling_k", f"expected a number {words} for {schedule}, came {k}")
 
     @property
-    def plain(self) -> bool:
+    def is_cross_entropy_only(self) -> bool:
         """Whether this is the cross-entropy alone."""
         return self == Objectives()
 
     @property
-    def attends(self) -> bool:
+    def uses_attention(self) -> bool:
         """Whether an objective looks at the attention."""
         return bool(self.guided_alignment or self.coverage)
 
@@ -89,6 +89,6 @@ class Noise(Section):
     replace: float = setting(0.0, low=0.0, below=1.0)
 
     @property
-    def moves(self) -> bool:
+    def changes_word_order(self) -> bool:
         """Whether words are not where they were."""
         return bool(self.drop or self.permute)

@@ -12,12 +12,16 @@ from pathlib import Path
 import yaml
 
 from keras_s2s.config.formats import is_frames
-from keras_s2s.config.objectives import Noise, Objectives
+from keras_s2s.config.noise import Noise
+from keras_s2s.config.objectives import Objectives
+from keras_s2s.config.parsing import parse
 from keras_s2s.config.tensorboard import TensorBoard
 from keras_s2s.config.tokenizer import TokenizerConfig, check_composites
-from keras_s2s.config.validation import Section, UserError, setting
-from keras_s2s.config.yaml_files import override, parse, read, replace_file
-from keras_s2s.signatures.fields import CAPS, PENALTY
+from keras_s2s.config.validation import Section, setting
+from keras_s2s.config.yaml_files import apply_override, read_yaml
+from keras_s2s.errors import UserError
+from keras_s2s.io import write_atomically
+from keras_s2s.signatures.caps import CAPS, MAX_PENALTY
 
 __all__ = [
     "Config",
@@ -103,13 +107,13 @@ class Corpus(Section):
         if (self.pairs is None) != aligned or (self.pairs is not None and either):
             names = ("source", "target", "pairs")
             came = {k: getattr(self, k) for k in names if getattr(self, k) is not None}
-            self.refuse(
+            self.fail(
                 "",
                 f"expected source and target, or pairs alone, came {came or 'nothing'}",
             )
         for beside in ("weights", "alignments"):
             if self.pairs is not None and getattr(self, beside) is not None:
-                self.refuse(beside, "expected source and target beside it, came pairs")
+                self.fail(beside, "expected source and target beside it, came pairs")
 
     def frames(self) -> tuple[bool, bool]:
         """Whether the source and the target are frames, by the names of their files."""
@@ -147,26 +151,26 @@ class Data(Section):
         super().__post_init__()
         if self.min_length > self.max_length:
             most = f"expected at most max_length, {self.max_length}"
-            self.refuse("min_length", f"{most}, came {self.min_length}")
+            self.fail("min_length", f"{most}, came {self.min_length}")
         for side in ("source_tokenizer", "target_tokenizer"):
             own = getattr(self, side)
             if own is not None and (own.shared or (self.tokenizer and self.tokenizer.shared)):
-                self.refuse(side, "expected tokenizer alone where shared is true, came both")
+                self.fail(side, "expected tokenizer alone where shared is true, came both")
         self._check_frames()
-        if self.cache is not None and any(side.sampled for side in self.tokenizers()):
-            self.refuse("cache", "expected none beside sampling, which cuts texts anew each time")
+        if self.cache is not None and any(side.is_sampled for side in self.tokenizers()):
+            self.fail("cache", "expected none beside sampling, which cuts texts anew each time")
         self._check_noise()
         check_composites(self)
 
     def _check_noise(self):
         every = self.train if isinstance(self.train, list) else [self.train]
         aligned = any(corpus is not None and corpus.alignments for corpus in every)
-        if self.noise.moves and aligned:
+        if self.noise.changes_word_order and aligned:
             expected = "expected no drop and no permute beside alignments, which words must stay in"
-            self.refuse("noise", f"{expected}, came {self.noise}")
+            self.fail("noise", f"{expected}, came {self.noise}")
         for reason, came in (("noise", self.noise != Noise()), ("alignments", aligned)):
             if self.cache is not None and came:
-                self.refuse("cache", f"expected none beside {reason}, came {self.cache!r}")
+                self.fail("cache", f"expected none beside {reason}, came {self.cache!r}")
 
     def frames(self) -> tuple[bool, bool]:
         """Whether the source and the target are frames, as the files of `train` say."""
@@ -188,16 +192,16 @@ class Data(Section):
         for name, one in [*(("train", one) for one in more), ("valid", self.valid)]:
             if one is not None and one.frames() != frames:
                 expected = "expected the same sides to be frames (.npz, .tfrecord) as in train"
-                self.refuse(name, f"{expected}, came {one.source or one.pairs}, {one.target}")
+                self.fail(name, f"{expected}, came {one.source or one.pairs}, {one.target}")
         if not any(frames):
             return
         for name, framed in zip(("source_tokenizer", "target_tokenizer"), frames, strict=True):
             if framed and getattr(self, name) is not None:
-                self.refuse(name, "expected none for a side of frames, came one")
+                self.fail(name, "expected none for a side of frames, came one")
         if self.tokenizer is not None and self.tokenizer.shared:
-            self.refuse("tokenizer", "expected shared: false beside a side of frames, came true")
+            self.fail("tokenizer", "expected shared: false beside a side of frames, came true")
         if self.cache is not None:
-            self.refuse("cache", f"expected none beside a side of frames, came {self.cache!r}")
+            self.fail("cache", f"expected none beside a side of frames, came {self.cache!r}")
 
 
 @dataclass(frozen=True)
@@ -282,9 +286,9 @@ class Decoding(Section):
 
     beam_size: int = setting(5, low=1)
     num_hypotheses: int = setting(1, low=1)
-    length_penalty: float = setting(0.6, low=-PENALTY, high=PENALTY)
+    length_penalty: float = setting(0.6, low=-MAX_PENALTY, high=MAX_PENALTY)
     length_offset: float = setting(5.0, low=0.0, high=1000.0)
-    coverage_penalty: float = setting(0.0, low=0.0, high=PENALTY)
+    coverage_penalty: float = setting(0.0, low=0.0, high=MAX_PENALTY)
     min_length: int = setting(0, low=0)
     min_length_ratio: float = setting(0.0, low=0.0, high=100.0)
     max_length: int = setting(256, low=1)
@@ -302,14 +306,14 @@ class Decoding(Section):
         super().__post_init__()
         if self.num_hypotheses > self.beam_size:
             most = f"expected at most beam_size, {self.beam_size}"
-            self.refuse("num_hypotheses", f"{most}, came {self.num_hypotheses}")
+            self.fail("num_hypotheses", f"{most}, came {self.num_hypotheses}")
         if self.beam_size % self.beam_groups:
             expected = f"expected a divisor of beam_size, {self.beam_size}"
-            self.refuse("beam_groups", f"{expected}, came {self.beam_groups}")
+            self.fail("beam_groups", f"{expected}, came {self.beam_groups}")
         for text in self.disallowed or ():
             if not isinstance(text, str) or not text or "\n" in text:
                 expected = "expected a list of texts without line feeds"
-                self.refuse("disallowed", f"{expected}, came {text!r}")
+                self.fail("disallowed", f"{expected}, came {text!r}")
 
     def default(self, name: str, otherwise):
         """The value of an option of a served signature; `otherwise` where no run sets it."""
@@ -364,7 +368,7 @@ class Config(Section):
             if getattr(self.decoding, name) > cap:
                 came = getattr(self.decoding, name)
                 key = "max_beam_size" if name == "beam_size" else name
-                self.decoding.refuse(name, f"expected at most export.{key}, {cap}, came {came}")
+                self.decoding.fail(name, f"expected at most export.{key}, {cap}, came {came}")
 
     def _check_objectives(self):
         train = self.data.train
@@ -372,7 +376,7 @@ class Config(Section):
         aligned = any(corpus is not None and corpus.alignments for corpus in every)
         if self.training.objectives.guided_alignment and train is not None and not aligned:
             expected = "expected a corpus of data.train with alignments"
-            self.refuse("training.objectives.guided_alignment", f"{expected}, came none")
+            self.fail("training.objectives.guided_alignment", f"{expected}, came none")
 
     @classmethod
     def load(cls, path, overrides=()) -> "Config":
@@ -382,13 +386,13 @@ class Config(Section):
             UserError: naming the file and line, or the override, the key, what was expected and
                 what came; for an unknown key the nearest real one.
         """
-        raw, places = read(path)
+        raw, places = read_yaml(path)
         for text in overrides:
-            override(raw, places, text)
+            apply_override(raw, places, text)
         return parse(cls, raw, places)
 
     @classmethod
-    def of_run(cls, run) -> "Config":
+    def from_run(cls, run) -> "Config":
         """Reads the `config.yml` of a run directory.
 
         Raises:
@@ -415,4 +419,4 @@ class Config(Section):
     def save(self, path) -> None:
         """Writes every key to a YAML file; an interrupted write leaves the old file."""
         text = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
-        replace_file(path, text)
+        write_atomically(path, text)

@@ -32,6 +32,6 @@ class TensorBoard(Section):
         super().__post_init__()
         if isinstance(self.images, list) and not all(kind in KINDS for kind in self.images):
             expected = f"true, false or a list of {', '.join(KINDS)}"
-            self.refuse("images", f"expected {expected}, came {self.images!r}")
+            self.fail("images", f"expected {expected}, came {self.images!r}")
         if self.alignments is not None and not self.attention:
-            self.refuse("alignments", "expected attention above 0 beside it, came 0")
+            self.fail("alignments", "expected attention above 0 beside it, came 0")

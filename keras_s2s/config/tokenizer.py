@@ -5,7 +5,13 @@ from typing import NamedTuple
 
 from keras_s2s.config.validation import Section, setting
 
-__all__ = ["FactorSizes", "PartedSize", "Sampling", "TokenizerConfig", "check_composites"]
+__all__ = [
+    "FactorSizes",
+    "MultiSourceSize",
+    "SubwordSampling",
+    "TokenizerConfig",
+    "check_composites",
+]
 
 COMPOSITES = ("factors", "sources")
 TOKENIZERS = (
@@ -27,7 +33,7 @@ class FactorSizes(NamedTuple):
     sizes: tuple[int, ...]
 
 
-class PartedSize(NamedTuple):
+class MultiSourceSize(NamedTuple):
     """Of a side of several sources: the size of the vocabulary of all, and their number."""
 
     size: int
@@ -35,7 +41,7 @@ class PartedSize(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sampling(Section):
+class SubwordSampling(Section):
     """Subword regularisation: training texts are cut another way each time they are read.
 
     A unigram model takes `alpha`, the exponent of a cutting's probability (0: all alike), and
@@ -53,9 +59,9 @@ class Sampling(Section):
         super().__post_init__()
         if (self.alpha is None) == (self.dropout is None):
             came = "both" if self.alpha is not None else "neither"
-            self.refuse("", f"expected alpha (unigram) or dropout (bpe), came {came}")
+            self.fail("", f"expected alpha (unigram) or dropout (bpe), came {came}")
         if self.nbest in (0, 1) or self.nbest > 512:
-            self.refuse("nbest", f"expected -1 or an integer from 2 to 512, came {self.nbest}")
+            self.fail("nbest", f"expected -1 or an integer from 2 to 512, came {self.nbest}")
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class TokenizerConfig(Section):
     shared: bool = False
     file: str | None = None
     special_tokens: list = field(default_factory=list)
-    sampling: Sampling | None = None
+    sampling: SubwordSampling | None = None
     parts: "list[TokenizerConfig] | None" = None
     separator: str | None = None
     count: int | None = setting(None, low=2)
@@ -95,59 +101,59 @@ class TokenizerConfig(Section):
         self._check_file()
         subwords = self.kind in ("sentencepiece", "wordpiece")
         if subwords and self.size is None and self.file is None:
-            self.refuse("size", f"expected an integer of at least 5 for {self.kind}, came None")
+            self.fail("size", f"expected an integer of at least 5 for {self.kind}, came None")
         self._check_special_tokens()
         self._check_sampling()
 
     @property
-    def sampled(self):
+    def is_sampled(self):
         """Whether texts are cut another way each time, by itself or by one of its parts."""
-        return self.sampling is not None or any(part.sampled for part in self.parts or ())
+        return self.sampling is not None or any(part.is_sampled for part in self.parts or ())
 
     def _check_parts(self):
         if self.kind not in COMPOSITES:
             for key in ("parts", "separator", "count"):
                 if getattr(self, key) is not None:
                     only = "expected none but for factors and sources"
-                    self.refuse(key, f"{only}, came {getattr(self, key)!r}")
+                    self.fail(key, f"{only}, came {getattr(self, key)!r}")
             return
         for key in ("shared", "file", "special_tokens", "sampling"):
             if getattr(self, key):
-                self.refuse(key, f"expected none for {self.kind}, whose parts have their own")
+                self.fail(key, f"expected none for {self.kind}, whose parts have their own")
         parts = self.parts or []
         if any(part.kind in COMPOSITES for part in parts):
-            self.refuse("parts", f"expected none of {' and '.join(COMPOSITES)} in another")
+            self.fail("parts", f"expected none of {' and '.join(COMPOSITES)} in another")
         if self.separator is None:
             object.__setattr__(self, "separator", SEPARATORS[self.kind])
         if self.kind == "factors":
             self._check_factors(parts)
         elif len(parts) != 1 if self.count else len(parts) < 2:
             expected = "expected a tokenizer for each of two sources or more, or one and a count"
-            self.refuse("parts", f"{expected}, came {len(parts)}")
+            self.fail("parts", f"{expected}, came {len(parts)}")
         if not self.separator:
-            self.refuse("separator", "expected some text, came ''")
+            self.fail("separator", "expected some text, came ''")
 
     def _check_factors(self, parts):
         if len(parts) < 2 or any(part.kind not in ("whitespace", "words") for part in parts):
             came = ", ".join(part.kind for part in parts) or "none"
             expected = "expected two or more of kind whitespace or words for factors"
-            self.refuse("parts", f"{expected}, came {came}")
+            self.fail("parts", f"{expected}, came {came}")
         if self.count is not None:
-            self.refuse("count", f"expected none for factors, came {self.count}")
+            self.fail("count", f"expected none for factors, came {self.count}")
         if self.separator.split() != [self.separator]:
             came = f"came {self.separator!r}"
-            self.refuse("separator", f"expected text without white space for factors, {came}")
+            self.fail("separator", f"expected text without white space for factors, {came}")
 
     def _check_file(self):
         if self.kind == "words" and self.file is None:
-            self.refuse("file", "expected a vocabulary file for words, came none")
+            self.fail("file", "expected a vocabulary file for words, came none")
         if self.file is None:
             return
         if self.kind == "bytes":
-            self.refuse("file", f"expected none for bytes, came {self.file!r}")
+            self.fail("file", f"expected none for bytes, came {self.file!r}")
         if self.size not in (None, SIZE):
             whole = "expected none beside a file, which is taken whole"
-            self.refuse("size", f"{whole}, came {self.size}")
+            self.fail("size", f"{whole}, came {self.size}")
         object.__setattr__(self, "size", None)
 
     def _check_special_tokens(self):
@@ -155,17 +161,17 @@ class TokenizerConfig(Section):
         seen = {"<pad>", "<unk>", "<s>", "</s>"}
         for token in self.special_tokens:
             if not isinstance(token, str) or token.split() != [token] or token in seen:
-                self.refuse("special_tokens", f"{expected}, came {token!r}")
+                self.fail("special_tokens", f"{expected}, came {token!r}")
             seen.add(token)
 
     def _check_sampling(self):
         if self.sampling is None:
             return
         if self.kind != "sentencepiece":
-            self.refuse("sampling", f"expected none for {self.kind}, came {self.sampling}")
+            self.fail("sampling", f"expected none for {self.kind}, came {self.sampling}")
         wanted = "dropout" if self.model == "bpe" else "alpha"
         if self.file is None and getattr(self.sampling, wanted) is None:
-            self.refuse("sampling", f"expected {wanted} for model {self.model}, came none")
+            self.fail("sampling", f"expected {wanted} for model {self.model}, came none")
 
 
 def check_composites(data) -> None:
@@ -173,14 +179,14 @@ def check_composites(data) -> None:
     for name in ("tokenizer", "target_tokenizer"):
         own = getattr(data, name)
         if own is not None and own.kind in COMPOSITES:
-            data.refuse(name, f"expected {own.kind} for source_tokenizer alone, came it here")
+            data.fail(name, f"expected {own.kind} for source_tokenizer alone, came it here")
     own = data.source_tokenizer
     if own is None or own.kind != "sources":
         return
     if data.noise != type(data.noise)():
-        data.refuse("noise", "expected none beside several sources, which words would change")
+        data.fail("noise", "expected none beside several sources, which words would change")
     for corpus in [*(data.train if isinstance(data.train, list) else [data.train]), data.valid]:
         pairs = corpus.pairs.removesuffix(".gz") if corpus and corpus.pairs else ""
         if pairs and not pairs.endswith(".jsonl") and "\t" in own.separator:
             expected = "expected another separator than the tab beside pairs set apart by tabs"
-            data.refuse("source_tokenizer", f"{expected}, came {corpus.pairs}")
+            data.fail("source_tokenizer", f"{expected}, came {corpus.pairs}")

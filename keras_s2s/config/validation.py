@@ -55,7 +55,7 @@ class Section:
                 raise BadValue(type(self).__name__, field.name, problem)
             object.__setattr__(self, field.name, fitted)
 
-    def refuse(self, key: str, problem: str):
+    def fail(self, key: str, problem: str):
         """Raises the error that names the field `key` of this section."""
         raise BadValue(type(self).__name__, key, problem)
 

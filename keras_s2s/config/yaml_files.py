@@ -12,9 +12,10 @@ from pathlib import Path
 
 import yaml
 
-from keras_s2s.config.validation import BadValue, UserError, options
+from keras_s2s.config.validation import BadValue, options
+from keras_s2s.errors import UserError
 
-__all__ = ["making", "override", "parse", "read", "replace_file", "replacing"]
+__all__ = ["apply_override", "making", "parse", "read_yaml", "replace_file", "replacing"]
 
 
 def parse(cls, raw: dict, places: dict):
@@ -22,7 +23,7 @@ def parse(cls, raw: dict, places: dict):
 
     Args:
         cls: a subclass of `Section`, whose fields may be such classes themselves.
-        raw: what `read` gave, or the like.
+        raw: what `read_yaml` gave, or the like.
         places: for a dotted key, where it was written; errors begin with it.
 
     Raises:
@@ -109,7 +110,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read(path) -> tuple:
+def read_yaml(path) -> tuple:
     """A YAML file as (value, places): `places` gives `file:line` for every dotted key.
 
     Raises:
@@ -133,8 +134,8 @@ def _text(path) -> str:
         raise UserError(f"{path}: expected a configuration file, came: {error.strerror}") from None
 
 
-def override(raw: dict, places: dict, text: str) -> None:
-    """Sets one `section.key=value` in what `read` gave, the value read as YAML.
+def apply_override(raw: dict, places: dict, text: str) -> None:
+    """Sets one `section.key=value` in what `read_yaml` gave, the value read as YAML.
 
     Raises:
         UserError: there is no `=`, a part of the key is empty, or the value is not YAML.

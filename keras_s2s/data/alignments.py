@@ -5,10 +5,10 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Tokenizer
 
-__all__ = ["check_links", "token_alignment", "word_numbers"]
+__all__ = ["check_links", "token_alignment", "word_indices"]
 
 _LINKS = re.compile(rb"\s*(\d+-\d+(\s+\d+-\d+)*)?\s*")
 
@@ -30,10 +30,10 @@ def check_links(line: bytes, source: bytes, target: bytes, place: str) -> None:
             raise UserError(f"{place}: {expected}, came {words.max()}")
 
 
-def word_numbers(pieces, tokenizer: Tokenizer):
+def word_indices(pieces, tokenizer: Tokenizer):
     """Which word of its text each piece belongs to, from 0: strings -> int32, ragged [B, None]."""
     first = tf.equal(tf.ragged.range(pieces.row_lengths()).values, 0)
-    begins = tf.cast(tokenizer.begins(pieces.values) | first, tf.int32)
+    begins = tf.cast(tokenizer.is_word_start(pieces.values) | first, tf.int32)
     numbers = tf.cumsum(begins)  # over all texts
     before = tf.gather(numbers, tf.gather(pieces.row_starts(), pieces.value_rowids()))
     return pieces.with_values(numbers - before)
@@ -44,7 +44,7 @@ def token_alignment(links, source_words, target_words, width: int, length: int):
 
     Args:
         links: strings [B], in Pharaoh's format.
-        source_words, target_words: int32, ragged [B, None], from `word_numbers`.
+        source_words, target_words: int32, ragged [B, None], from `word_indices`.
         width: S; length: T.
 
     Returns:

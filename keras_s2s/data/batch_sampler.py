@@ -14,14 +14,14 @@ import numpy as np
 
 __all__ = [
     "DROPPED",
-    "Index",
-    "Piles",
+    "BatchPlan",
+    "CorpusIndex",
     "batch_sizes",
     "count_batches",
     "epoch_counts",
+    "epoch_of_batch",
     "length_buckets",
-    "locate",
-    "make_epoch",
+    "plan_epoch",
 ]
 
 DROPPED = 255  # the bucket of a pair that is left out
@@ -46,7 +46,7 @@ def batch_sizes(buckets: list[int], batch_tokens: int) -> np.ndarray:
     return np.maximum(batch_tokens // np.asarray(buckets, np.int64), 1)
 
 
-class Index(NamedTuple):
+class CorpusIndex(NamedTuple):
     """Where the pairs of one corpus lie and how long they are.
 
     Attributes:
@@ -68,7 +68,7 @@ class Index(NamedTuple):
         return np.bincount(self.buckets, minlength=DROPPED + 1)[:number_of_buckets]
 
 
-class Piles(NamedTuple):
+class BatchPlan(NamedTuple):
     """How batches are piled up.
 
     Attributes:
@@ -86,7 +86,7 @@ def count_batches(counts: np.ndarray, sizes: np.ndarray) -> int:
     return int(np.sum(counts // sizes)) + len(_packs(left, sizes))
 
 
-def epoch_counts(indexes: list[Index], kept: np.ndarray, epoch: int) -> np.ndarray:
+def epoch_counts(indexes: list[CorpusIndex], kept: np.ndarray, epoch: int) -> np.ndarray:
     """Pairs of each bucket in an epoch, int64 [buckets]; `kept` [corpora, buckets] is one pass's.
 
     They differ between epochs where a weight is no integer.
@@ -102,7 +102,7 @@ def _drawn(index, counts, epoch):
     return counts * epoch * index.weight.numerator // index.weight.denominator
 
 
-def locate(indexes: list[Index], kept: np.ndarray, sizes: np.ndarray, start: int):
+def epoch_of_batch(indexes: list[CorpusIndex], kept: np.ndarray, sizes: np.ndarray, start: int):
     """(epoch, batches of it to pass over) of batch number `start` of an endless training."""
     period = math.lcm(*(index.weight.denominator for index in indexes))
     ends = [0]
@@ -115,8 +115,8 @@ def locate(indexes: list[Index], kept: np.ndarray, sizes: np.ndarray, start: int
     return rounds * period + epoch, start - ends[epoch]
 
 
-def make_epoch(
-    indexes: list[Index], kept: np.ndarray, piles: Piles, epoch: int, skip: int = 0
+def plan_epoch(
+    indexes: list[CorpusIndex], kept: np.ndarray, piles: BatchPlan, epoch: int, skip: int = 0
 ) -> Iterator[tuple]:
     """The batches of an epoch from number `skip` on, piled up while ids are read.
 

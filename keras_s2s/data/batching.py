@@ -8,22 +8,29 @@ from fractions import Fraction
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, Noise, UserError
-from keras_s2s.data.alignments import token_alignment, word_numbers
+from keras_s2s.config import Corpus, Noise
+from keras_s2s.data.alignments import token_alignment, word_indices
 from keras_s2s.data.batch_sampler import (
     DROPPED,
-    Piles,
+    BatchPlan,
     batch_sizes,
+    epoch_of_batch,
     length_buckets,
-    locate,
-    make_epoch,
+    plan_epoch,
 )
-from keras_s2s.data.corpus_readers import as_list, name
-from keras_s2s.data.corpus_scan import survey
-from keras_s2s.data.corpus_statistics import Survey
-from keras_s2s.data.example_stores import Records, Texts, check_unchanged, join, take
+from keras_s2s.data.corpus_readers import as_list, corpus_name
+from keras_s2s.data.corpus_scan import scan_corpora
+from keras_s2s.data.corpus_statistics import CorpusStatistics
+from keras_s2s.data.example_stores import (
+    CachedExamples,
+    TextExamples,
+    check_unchanged,
+    concat_rows,
+    select_rows,
+)
 from keras_s2s.data.examples import assemble, make_example
 from keras_s2s.data.noise import add_noise
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Tokenizer
 
 __all__ = ["batches", "longest_batch", "require_pairs"]
@@ -39,7 +46,7 @@ def batches(
     copy: bool = False,
     seed: int = 1,
     training: bool = True,
-    surveyed: Survey | None = None,
+    statistics: CorpusStatistics | None = None,
     start: int = 0,
     noise: Noise | None = None,
 ) -> tf.data.Dataset:
@@ -71,22 +78,24 @@ def batches(
         noise: what is done to the sources in training.
 
     Raises:
-        UserError: as `survey`, no pair is left, or a file was changed since it was surveyed.
+        UserError: as `scan_corpora`, no pair is left, or a file was changed since it was surveyed.
         ValueError: `batch_tokens` or `max_length` below 1, `start` below 0 or without `training`,
             or a survey of another `max_length` or, with a cache, another `copy`.
     """
     corpora = as_list(corpora)
     _check(batch_tokens, max_length, start, training)
-    surveyed = surveyed or survey(corpora, source, target, max_length)
-    _check_survey(surveyed, max_length, copy)
-    require_pairs(corpora, surveyed)
-    check_unchanged(corpora, surveyed.stamps)
-    rows = _Stream(corpora, surveyed, batch_tokens, seed if training else None, start)
+    statistics = statistics or scan_corpora(corpora, source, target, max_length)
+    _check_survey(statistics, max_length, copy)
+    require_pairs(corpora, statistics)
+    check_unchanged(corpora, statistics.stamps)
+    rows = _Stream(corpora, statistics, batch_tokens, seed if training else None, start)
     made = tf.data.Dataset.from_generator(rows, output_signature=rows.signature())
     noise = (noise, seed) if training and noise not in (None, Noise()) else None
-    make = _decode if surveyed.examples else _maker(source, target, copy, training, noise)
+    make = _decode if statistics.examples else _maker(source, target, copy, training, noise)
     made = made.map(make, tf.data.AUTOTUNE, deterministic=True)
-    count = tf.data.INFINITE_CARDINALITY if training else surveyed.count_batches(batch_tokens, None)
+    count = (
+        tf.data.INFINITE_CARDINALITY if training else statistics.count_batches(batch_tokens, None)
+    )
     made = made.apply(tf.data.experimental.assert_cardinality(count))
     return made.prefetch(tf.data.AUTOTUNE)
 
@@ -96,7 +105,7 @@ def longest_batch(
     source: Tokenizer,
     target: Tokenizer,
     *,
-    surveyed: Survey,
+    statistics: CorpusStatistics,
     batch_tokens: int,
     copy: bool = False,
 ) -> tuple:
@@ -111,10 +120,10 @@ def longest_batch(
         UserError: as `batches`.
     """
     corpora = as_list(corpora)
-    require_pairs(corpora, surveyed)
-    check_unchanged(corpora, surveyed.stamps)
-    rows = _Stream(corpora, surveyed, batch_tokens, None, 0)
-    buckets, found = np.concatenate([index.buckets for index in surveyed.indexes]), []
+    require_pairs(corpora, statistics)
+    check_unchanged(corpora, statistics.stamps)
+    rows = _Stream(corpora, statistics, batch_tokens, None, 0)
+    buckets, found = np.concatenate([index.buckets for index in statistics.indexes]), []
     longest = int(buckets[buckets != DROPPED].max())
     for bucket in range(longest, -1, -1):
         missing = int(rows.piles.sizes[longest]) - len(found)
@@ -124,7 +133,7 @@ def longest_batch(
         loaded = store.load(np.array(found))
     finally:
         store.close()
-    make = _decode if surveyed.examples else _maker(source, target, copy, True)
+    make = _decode if statistics.examples else _maker(source, target, copy, True)
     return make({key: tf.constant(values) for key, values in loaded.items()})
 
 
@@ -136,24 +145,24 @@ def _check(batch_tokens, max_length, start, training):
         raise ValueError(f"start: expected 0, or more in training, came {start}")
 
 
-def _check_survey(surveyed, max_length, copy):
-    if surveyed.max_length != max_length:
+def _check_survey(statistics, max_length, copy):
+    if statistics.max_length != max_length:
         expected = f"expected one made with max_length {max_length}"
         raise ValueError(f"surveyed: {expected}, came {surveyed.max_length}")
-    if surveyed.examples and surveyed.examples[0].copy != copy:
+    if statistics.examples and statistics.examples[0].copy != copy:
         raise ValueError(f"surveyed: expected a cache made with copy={copy}, came the other")
 
 
-def require_pairs(corpora: Corpus | Sequence[Corpus], surveyed: Survey) -> None:
+def require_pairs(corpora: Corpus | Sequence[Corpus], statistics: CorpusStatistics) -> None:
     """Refuses corpora of which no pair is left to train on.
 
     Raises:
         UserError: naming the files and why each pair was skipped.
     """
-    if not surveyed.kept:
-        reasons = " and ".join(surveyed.reasons())
+    if not statistics.kept:
+        reasons = " and ".join(statistics.reasons())
         expected = f"expected a pair of 1 to {surveyed.max_length} pieces a side"
-        raise UserError(f"{name(corpora)}: {expected}, came {reasons}")
+        raise UserError(f"{corpus_name(corpora)}: {expected}, came {reasons}")
 
 
 @dataclasses.dataclass
@@ -161,7 +170,7 @@ class _Stream:
     """Calling it gives the rows of one batch after the other, as their store has them."""
 
     corpora: list[Corpus]
-    surveyed: Survey
+    statistics: CorpusStatistics
     batch_tokens: int
     seed: int | None
     start: int
@@ -181,12 +190,12 @@ class _Stream:
 
     def open(self):
         if self.surveyed.examples:
-            return Records(self.surveyed.examples, self.indexes)
-        return Texts(self.corpora, self.indexes)
+            return CachedExamples(self.surveyed.examples, self.indexes)
+        return TextExamples(self.corpora, self.indexes)
 
     def __post_init__(self):
         buckets = length_buckets(self.surveyed.max_length)
-        self.piles = Piles(batch_sizes(buckets, self.batch_tokens), self.seed)
+        self.piles = BatchPlan(batch_sizes(buckets, self.batch_tokens), self.seed)
         self.indexes = list(self.surveyed.indexes)
         if self.seed is None:
             self.indexes = [index._replace(weight=Fraction(1)) for index in self.indexes]
@@ -195,19 +204,19 @@ class _Stream:
     def _epochs(self):
         if self.seed is None:
             return [(0, 0)]
-        first, skip = locate(self.indexes, self.kept, self.piles.sizes, self.start)
+        first, skip = epoch_of_batch(self.indexes, self.kept, self.piles.sizes, self.start)
         return itertools.chain(
             [(first, skip)], zip(itertools.count(first + 1), itertools.repeat(0))
         )
 
     def _epoch(self, store, epoch, skip):
         rows = None
-        for new, batches, left in make_epoch(self.indexes, self.kept, self.piles, epoch, skip):
+        for new, batches, left in plan_epoch(self.indexes, self.kept, self.piles, epoch, skip):
             fresh = store.load(new)
-            rows = fresh if rows is None else join(rows, fresh)
+            rows = fresh if rows is None else concat_rows(rows, fresh)
             for places in batches:
-                yield take(rows, places)
-            rows = take(rows, left)
+                yield select_rows(rows, places)
+            rows = select_rows(rows, left)
 
 
 def _maker(source, target, copy, training, noise=None):
@@ -218,7 +227,7 @@ def _maker(source, target, copy, training, noise=None):
             left = add_noise(left, source, *noise)
         x, y, weights = make_example(left, right, source, target, copy, rows["weight"])
         if training and "alignment" in rows:
-            words = word_numbers(left, source), word_numbers(right, target)
+            words = word_indices(left, source), word_indices(right, target)
             sizes = tf.shape(x["source"]["ids"])[1], tf.shape(y)[1]
             x["alignment"] = token_alignment(rows["alignment"], *words, *sizes)
         return x, y, weights

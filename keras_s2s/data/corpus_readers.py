@@ -8,28 +8,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data.alignments import check_links
-from keras_s2s.data.feature_files import is_frames, open_frames, read_frames, width_of
-from keras_s2s.data.line_files import Lines, is_zipped
-from keras_s2s.tokenizers import Frames
+from keras_s2s.data.feature_files import feature_size, is_frames, open_features, read_features
+from keras_s2s.data.line_files import LineReader, is_gzipped
+from keras_s2s.errors import UserError
+from keras_s2s.tokenizers import Features
 
 __all__ = [
-    "BLOCK",
-    "Rows",
+    "BLOCK_SIZE",
+    "PairBlock",
     "as_list",
     "check_sides",
-    "name",
-    "open_rows",
+    "corpus_name",
+    "open_corpus",
     "read_lines",
     "read_pairs",
     "read_side",
 ]
 
-BLOCK = 1024  # pairs that are read, found again and tokenised at once
+BLOCK_SIZE = 1024  # pairs that are read, found again and tokenised at once
 
 
-class Rows(NamedTuple):
+class PairBlock(NamedTuple):
     """Pairs that stand one after the other in a corpus; frames as bytes of float32."""
 
     sources: list[bytes]
@@ -43,7 +44,7 @@ def as_list(corpora: Corpus | Sequence[Corpus]) -> list[Corpus]:
     return [corpora] if isinstance(corpora, Corpus) else list(corpora)
 
 
-def name(corpora: Corpus | Sequence[Corpus]) -> str:
+def corpus_name(corpora: Corpus | Sequence[Corpus]) -> str:
     """The files of one corpus or several, for a message."""
     return "; ".join(one.pairs or f"{one.source}, {one.target}" for one in as_list(corpora))
 
@@ -54,9 +55,9 @@ def read_lines(path) -> Iterator[str]:
     Raises:
         UserError: the file cannot be read, is a damaged `.gz`, or a line of it is not UTF-8.
     """
-    lines = Lines(path)
+    lines = LineReader(path)
     try:
-        while block := lines.take(BLOCK):
+        while block := lines.take(BLOCK_SIZE):
             yield from map(bytes.decode, block)
     finally:
         lines.close()
@@ -87,13 +88,13 @@ def _side(corpus, side):
     if corpus.pairs:
         return (pair[side == "target"] for pair in _pairs(corpus))
     path = getattr(corpus, side)
-    return read_frames(path) if is_frames(path) else read_lines(path)
+    return read_features(path) if is_frames(path) else read_lines(path)
 
 
 def _pairs(corpus):
-    rows = open_rows(corpus)
+    rows = open_corpus(corpus)
     try:
-        while block := rows.take(BLOCK):
+        while block := rows.take(BLOCK_SIZE):
             for source, target in zip(block.sources, block.targets, strict=True):
                 yield rows.values[0](source), rows.values[1](target)
     finally:
@@ -101,20 +102,20 @@ def _pairs(corpus):
 
 
 def check_sides(corpus: Corpus, source, target) -> None:
-    """Refuses a corpus whose sides are not what the two tokenizers (or `Frames`) read.
+    """Refuses a corpus whose sides are not what the two tokenizers (or `Features`) read.
 
     Raises:
         UserError: naming the file.
     """
     for path, reader in ((corpus.source, source), (corpus.target, target)):
-        wanted = reader.size if isinstance(reader, Frames) else None
-        came = width_of(path) if path is not None and is_frames(path) else None
+        wanted = reader.size if isinstance(reader, Features) else None
+        came = feature_size(path) if path is not None and is_frames(path) else None
         if came != wanted:
             kinds = [f"frames of {size} numbers" if size else "text" for size in (wanted, came)]
             raise UserError(f"{path or corpus.pairs}: expected {kinds[0]}, came {kinds[1]}")
 
 
-def open_rows(corpus: Corpus) -> "_Reader":
+def open_corpus(corpus: Corpus) -> "_Reader":
     """A corpus from its first pair on; see `_Reader`."""
     if not corpus.pairs:
         return _Aligned(corpus)
@@ -133,8 +134,8 @@ class _Reader:
 
     def __init__(self, corpus, *paths):
         self.corpus, self.paths = corpus, paths
-        self.files = [open_frames(p) if is_frames(p) else Lines(p) for p in paths]
-        self.sequential = any(map(is_zipped, paths))
+        self.files = [open_features(p) if is_frames(p) else LineReader(p) for p in paths]
+        self.sequential = any(map(is_gzipped, paths))
         self.values = bytes.decode, bytes.decode  # of each side, what a row's bytes stand for
 
     @property
@@ -155,19 +156,19 @@ class _Reader:
             self.close()
         for file in self.files:
             while file.number < number:
-                file.take(min(BLOCK, number - file.number))
+                file.take(min(BLOCK_SIZE, number - file.number))
 
-    def take(self, count: int) -> Rows | None:
+    def take(self, count: int) -> PairBlock | None:
         """The next pairs, `count` of them but at the end of the corpus; None after it."""
         before = self.number
         rows = self.parse(count, before)
         if not rows.sources and not before:
             raise UserError(
-                f"{name(self.corpus)}: expected at least one pair, came an empty corpus"
+                f"{corpus_name(self.corpus)}: expected at least one pair, came an empty corpus"
             )
         return rows if rows.sources else None
 
-    def parse(self, count, before) -> Rows:
+    def parse(self, count, before) -> PairBlock:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -198,7 +199,7 @@ class _Aligned(_Reader):
         for place, line in enumerate(alignments or ()):
             where = f"{self.files[-1].path}:{before + place + 1}"
             check_links(line, sources[place], targets[place], where)
-        return Rows(sources, targets, weights, alignments)
+        return PairBlock(sources, targets, weights, alignments)
 
     def _complain(self):
         *paths, last = [file.path for file in self.files]
@@ -224,7 +225,7 @@ class _Table(_Reader):
         for place, row in enumerate(rows):
             if len(row) != 2:
                 weights[place] = self._third(row, before + place + 1)
-        return Rows([row[0] for row in rows], [row[1] for row in rows], weights)
+        return PairBlock([row[0] for row in rows], [row[1] for row in rows], weights)
 
     def _third(self, row, number):
         place = f"{self.files[0].path}:{number}"
@@ -244,7 +245,7 @@ class _Objects(_Reader):
         lines = self.files[0].take(count)
         rows = [self._row(line, n) for n, line in enumerate(lines, before + 1)]
         weights = np.array([row[2] for row in rows], np.float32)
-        return Rows([row[0] for row in rows], [row[1] for row in rows], weights)
+        return PairBlock([row[0] for row in rows], [row[1] for row in rows], weights)
 
     def _row(self, line, number):
         place = f"{self.files[0].path}:{number}"

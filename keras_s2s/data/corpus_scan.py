@@ -8,23 +8,30 @@ from fractions import Fraction
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data import example_cache
-from keras_s2s.data.batch_sampler import DROPPED, Index, length_buckets
-from keras_s2s.data.corpus_readers import BLOCK, as_list, check_sides, name, open_rows
-from keras_s2s.data.corpus_statistics import PARTS, REASONS, Counts, Limits, Survey
-from keras_s2s.data.duplicates import find_repeated
+from keras_s2s.data.batch_sampler import DROPPED, CorpusIndex, length_buckets
+from keras_s2s.data.corpus_readers import BLOCK_SIZE, as_list, check_sides, corpus_name, open_corpus
+from keras_s2s.data.corpus_statistics import (
+    SKIP_REASONS,
+    WEIGHT_DENOMINATOR,
+    CorpusCounts,
+    CorpusStatistics,
+    PairLimits,
+)
+from keras_s2s.data.duplicates import find_duplicates
 from keras_s2s.data.examples import encode
-from keras_s2s.data.line_files import stamp
+from keras_s2s.data.line_files import file_stamp
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Tokenizer
 
-__all__ = ["survey"]
+__all__ = ["scan_corpora"]
 
 _SUMS = ("source_tokens", "target_tokens")
 _LONGEST = ("longest_source", "longest_target")
 
 
-def survey(
+def scan_corpora(
     corpora: Corpus | Sequence[Corpus],
     source: Tokenizer,
     target: Tokenizer,
@@ -37,7 +44,7 @@ def survey(
     cache: str | None = None,
     copy: bool = False,
     keep: str | None = None,
-) -> Survey:
+) -> CorpusStatistics:
     """Reads corpora once, tokenises them as training does, and counts.
 
     With `cache` the tokenised examples are written too, and `batches` reads those. They are found
@@ -49,10 +56,10 @@ def survey(
         source, target: tokenizers of the two sides.
         max_length: most pieces of a side in training, the end not counted.
         progress: called now and then with the number of pairs read.
-        min_length, max_ratio, unique: see `Limits`.
+        min_length, max_ratio, unique: see `PairLimits`.
         cache: a directory on any file system that TensorFlow writes.
         copy: whether the examples in the cache hold copy ids.
-        keep: a directory for `survey.npz`, the counts alone, where there is no `cache`; read again,
+        keep: a directory for `scan_corpora.npz`, the counts alone, where there is no `cache`; read again,
             or replaced, as the cache is.
 
     Raises:
@@ -65,26 +72,26 @@ def survey(
         check_sides(one, source, target)
     if cache and any(getattr(side, "sampling", None) for side in (source, target)):
         raise ValueError(f"cache: expected none for a tokenizer with sampling, came {cache!r}")
-    limits = Limits(max_length, min_length, max_ratio, unique)
-    stamps = tuple(stamp(path) for one in corpora for path in open_rows(one).paths)
+    limits = PairLimits(max_length, min_length, max_ratio, unique)
+    stamps = tuple(file_stamp(path) for one in corpora for path in open_corpus(one).paths)
     key, directory = None, keep
     if cache or keep:
-        key = example_cache.key_of(corpora, source, target, limits, stamps, copy and bool(cache))
-        directory = example_cache.find(f"{cache.rstrip('/')}/{key}") if cache else keep
-        if found := example_cache.load(directory, corpora, key):
+        key = example_cache.cache_key(corpora, source, target, limits, stamps, copy and bool(cache))
+        directory = example_cache.prepare_directory(f"{cache.rstrip('/')}/{key}") if cache else keep
+        if found := example_cache.load_statistics(directory, corpora, key):
             return found
-    repeated = find_repeated(corpora) if unique else [None] * len(corpora)
+    repeated = find_duplicates(corpora) if unique else [None] * len(corpora)
     tallies = [_Tally(*one, limits) for one in zip(corpora, repeated, strict=True)]
     with contextlib.ExitStack() as after:
         if cache:
             for number, tally in enumerate(tallies):
-                tally.writer = example_cache.Writer(directory, number, copy)
+                tally.writer = example_cache.ExampleWriter(directory, number, copy)
                 after.callback(tally.writer.abandon)
         _measure(tallies, _maker(source, target, max_length, cache, copy), progress)
         after.pop_all()
     made = _surveyed(tallies, limits, stamps)
     if directory:
-        example_cache.save(example_cache.find(directory), made, key)
+        example_cache.save_statistics(example_cache.prepare_directory(directory), made, key)
     return made
 
 
@@ -140,7 +147,7 @@ class _Tally:
 
     def __init__(self, corpus, repeated, limits):
         self.corpus, self.repeated, self.limits = corpus, repeated, limits
-        self.rows, self.writer = open_rows(corpus), None
+        self.rows, self.writer = open_corpus(corpus), None
         self.bounds = np.asarray(length_buckets(limits.max_length))
         self.places, self.buckets = [self.rows.place()], bytearray()
         self.totals, self.lengths = Counter(), Counter()
@@ -149,7 +156,7 @@ class _Tally:
     def read(self):
         """Blocks of pairs; notes where each ends."""
         try:
-            while block := self.rows.take(BLOCK):
+            while block := self.rows.take(BLOCK_SIZE):
                 self.places.append(self.rows.place())
                 yield block
         finally:
@@ -177,16 +184,16 @@ class _Tally:
         self.totals.update({reason: int(found.sum()) for reason, found in reasons.items()})
         return ~np.any(list(reasons.values()), axis=0)
 
-    def counts(self) -> Counts:
-        totals = {key: self.totals[key] for key in ("pairs", *REASONS, *_SUMS)}
+    def counts(self) -> CorpusCounts:
+        totals = {key: self.totals[key] for key in ("pairs", *SKIP_REASONS, *_SUMS)}
         longest = dict(zip(_LONGEST, self.longest.tolist(), strict=True))
         lengths = dict(sorted(self.lengths.items()))
-        return Counts(name=name(self.corpus), **totals, **longest, lengths=lengths)
+        return CorpusCounts(name=corpus_name(self.corpus), **totals, **longest, lengths=lengths)
 
-    def index(self) -> Index:
-        weight = Fraction(self.corpus.weight).limit_denominator(PARTS)
+    def index(self) -> CorpusIndex:
+        weight = Fraction(self.corpus.weight).limit_denominator(WEIGHT_DENOMINATOR)
         buckets = np.frombuffer(self.buckets, np.uint8)
-        return Index(buckets, np.array(self.places), BLOCK, weight, self.rows.sequential)
+        return CorpusIndex(buckets, np.array(self.places), BLOCK_SIZE, weight, self.rows.sequential)
 
 
 def _sort_out(sources, targets, limits, repeated):
@@ -208,11 +215,13 @@ def _sort_out(sources, targets, limits, repeated):
 
 def _surveyed(tallies, limits, stamps):
     parts = tuple(tally.counts() for tally in tallies)
-    summed = {key: sum(getattr(part, key) for part in parts) for key in ("pairs", *REASONS, *_SUMS)}
+    summed = {
+        key: sum(getattr(part, key) for part in parts) for key in ("pairs", *SKIP_REASONS, *_SUMS)
+    }
     longest = {key: max(getattr(part, key) for part in parts) for key in _LONGEST}
     lengths = sum((Counter(part.lengths) for part in parts), Counter())
-    return Survey(
-        name=name([tally.corpus for tally in tallies]),
+    return CorpusStatistics(
+        name=corpus_name([tally.corpus for tally in tallies]),
         **summed,
         **longest,
         lengths=dict(sorted(lengths.items())),

@@ -7,17 +7,24 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_s2s.data.batch_sampler import (
-    Index,
+    CorpusIndex,
     batch_sizes,
     count_batches,
     epoch_counts,
     length_buckets,
 )
 
-__all__ = ["PARTS", "REASONS", "Counts", "Examples", "Limits", "Survey"]
+__all__ = [
+    "SKIP_REASONS",
+    "WEIGHT_DENOMINATOR",
+    "CachedCorpus",
+    "CorpusCounts",
+    "CorpusStatistics",
+    "PairLimits",
+]
 
-PARTS = 1000  # a corpus' weight is a fraction of at most so many parts
-REASONS = {
+WEIGHT_DENOMINATOR = 1000  # a corpus' weight is a fraction of at most so many parts
+SKIP_REASONS = {
     "empty": "with an empty side",
     "too_short": "below {min_length} tokens",
     "too_long": "beyond {max_length} tokens",
@@ -27,7 +34,7 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class Limits:
+class PairLimits:
     """What a pair must be like to be trained on; lengths count pieces without the end.
 
     Attributes:
@@ -43,7 +50,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Counts:
+class CorpusCounts:
     """What a corpus holds; lengths count pieces, and the end of a sequence only in `lengths`.
 
     A pair is skipped for the first reason that holds, in the order of the attributes.
@@ -76,10 +83,10 @@ class Counts:
     @property
     def kept(self) -> int:
         """Pairs that are trained on."""
-        return self.pairs - sum(getattr(self, reason) for reason in REASONS)
+        return self.pairs - sum(getattr(self, reason) for reason in SKIP_REASONS)
 
 
-class Examples(NamedTuple):
+class CachedCorpus(NamedTuple):
     """One corpus' tokenised pairs in the cache.
 
     Attributes:
@@ -96,7 +103,7 @@ class Examples(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Survey(Counts):
+class CorpusStatistics(CorpusCounts):
     """All corpora together: their counts, and where each pair lies.
 
     Attributes:
@@ -107,11 +114,11 @@ class Survey(Counts):
         examples: of each corpus, where the cache holds it.
     """
 
-    corpora: tuple[Counts, ...]
-    limits: Limits
-    indexes: tuple[Index, ...] = field(repr=False, compare=False)
+    corpora: tuple[CorpusCounts, ...]
+    limits: PairLimits
+    indexes: tuple[CorpusIndex, ...] = field(repr=False, compare=False)
     stamps: tuple = field(repr=False, compare=False)
-    examples: tuple[Examples, ...] | None = field(default=None, repr=False, compare=False)
+    examples: tuple[CachedCorpus, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
     def max_length(self) -> int:
@@ -128,11 +135,11 @@ class Survey(Counts):
         whole = kept.sum(axis=0) if epoch is None else epoch_counts(self.indexes, kept, epoch)
         return count_batches(whole, batch_sizes(buckets, batch_tokens))
 
-    def reasons(self, counts: Counts | None = None) -> list[str]:
+    def reasons(self, counts: CorpusCounts | None = None) -> list[str]:
         """Why pairs were skipped and how many for each reason, of all corpora or one of them."""
         limits, counts = dataclasses.asdict(self.limits), counts or self
-        found = {reason: getattr(counts, reason) for reason in REASONS}
-        return [f"{n:,} {REASONS[r].format(**limits)}" for r, n in found.items() if n]
+        found = {reason: getattr(counts, reason) for reason in SKIP_REASONS}
+        return [f"{n:,} {SKIP_REASONS[r].format(**limits)}" for r, n in found.items() if n]
 
     def describe(self) -> list[str]:
         """What was found: a line for each corpus by its name, and the last one for all of them."""
@@ -153,5 +160,5 @@ class Survey(Counts):
 
 
 def _plain(counts):
-    names = [one.name for one in dataclasses.fields(Counts)]
+    names = [one.name for one in dataclasses.fields(CorpusCounts)]
     return {name: getattr(counts, name) for name in names} | {"kept": counts.kept}

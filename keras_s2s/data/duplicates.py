@@ -7,14 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import Corpus
-from keras_s2s.data.corpus_readers import BLOCK, open_rows
+from keras_s2s.data.corpus_readers import BLOCK_SIZE, open_corpus
 
-__all__ = ["find_repeated"]
+__all__ = ["find_duplicates"]
 
 _PARTS = 16  # sorted one after the other: less memory at once
 
 
-def find_repeated(corpora: Sequence[Corpus]) -> Iterator[np.ndarray]:
+def find_duplicates(corpora: Sequence[Corpus]) -> Iterator[np.ndarray]:
     """For each corpus, which of its pairs stood before in any of them: bool [N].
 
     Both sides have to be equal, byte by byte. Keeps 8 bytes a pair; two different pairs of
@@ -31,9 +31,9 @@ def find_repeated(corpora: Sequence[Corpus]) -> Iterator[np.ndarray]:
 
 
 def _keys(corpus):
-    rows = open_rows(corpus)
+    rows = open_corpus(corpus)
     try:
-        while block := rows.take(BLOCK):
+        while block := rows.take(BLOCK_SIZE):
             # where one side ends is part of the key, whatever the texts hold
             length = tf.strings.as_string(tf.strings.length(block.sources))
             both = tf.strings.join([length, block.sources, block.targets], " ")

@@ -21,33 +21,40 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, UserError
-from keras_s2s.data.batch_sampler import Index
-from keras_s2s.data.corpus_readers import BLOCK, open_rows
-from keras_s2s.data.corpus_statistics import PARTS, Counts, Examples, Limits, Survey
-from keras_s2s.data.line_files import complaint, is_remote
+from keras_s2s.config import Corpus
+from keras_s2s.data.batch_sampler import CorpusIndex
+from keras_s2s.data.corpus_readers import BLOCK_SIZE, open_corpus
+from keras_s2s.data.corpus_statistics import (
+    WEIGHT_DENOMINATOR,
+    CachedCorpus,
+    CorpusCounts,
+    CorpusStatistics,
+    PairLimits,
+)
+from keras_s2s.data.line_files import is_remote, tensorflow_message
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Tokenizer
 
-__all__ = ["Writer", "find", "key_of", "load", "save"]
+__all__ = ["ExampleWriter", "cache_key", "load_statistics", "prepare_directory", "save_statistics"]
 
 _VERSION = 1  # of what is written; another one is never read
 _FRAME = 16  # bytes that TFRecord puts around a record
 _OLD = 3600.0  # seconds after which a half-written file is taken for left over
 
 
-def key_of(
+def cache_key(
     corpora: Sequence[Corpus],
     source: Tokenizer,
     target: Tokenizer,
-    limits: Limits,
+    limits: PairLimits,
     stamps: Sequence,
     copy: bool,
 ) -> str:
     """A name that changes with whatever could change the examples."""
-    paths = [path for corpus in corpora for path in open_rows(corpus).paths]
+    paths = [path for corpus in corpora for path in open_corpus(corpus).paths]
     paths = [path if is_remote(path) else os.path.abspath(path) for path in paths]
     sides = [_digest(source), _digest(target)]
-    parts = [_VERSION, BLOCK, paths, stamps, sides, dataclasses.asdict(limits), copy]
+    parts = [_VERSION, BLOCK_SIZE, paths, stamps, sides, dataclasses.asdict(limits), copy]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
@@ -61,7 +68,7 @@ def _digest(tokenizer):
     return made.hexdigest()
 
 
-def find(directory: str) -> str:
+def prepare_directory(directory: str) -> str:
     """The directory, made where it is missing; what an earlier attempt left half-written goes.
 
     Raises:
@@ -77,11 +84,11 @@ def find(directory: str) -> str:
     return directory
 
 
-class Writer:
+class ExampleWriter:
     """One corpus' examples on their way into a file; seen under its name once it is whole.
 
     Args:
-        directory: from `find`.
+        directory: from `prepare_directory`.
         number: of the corpus.
         copy: whether the examples hold copy ids.
 
@@ -104,12 +111,12 @@ class Writer:
         self._ends.append(self._ends[-1] + len(record) + _FRAME)
         self._sums.append(zlib.crc32(record))
 
-    def finish(self) -> Examples:
+    def finish(self) -> CachedCorpus:
         """Gives the file its name."""
         with _written(self.path):
             self._file.close()
             tf.io.gfile.rename(self._beside, self.path, overwrite=True)
-        return Examples(self.path, np.array(self._ends), np.array(self._sums), self.copy)
+        return CachedCorpus(self.path, np.array(self._ends), np.array(self._sums), self.copy)
 
     def abandon(self) -> None:
         """Removes what was written."""
@@ -135,7 +142,7 @@ def _pack(rows):
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
-def save(directory: str, survey: Survey, key: str) -> None:
+def save_statistics(directory: str, survey: CorpusStatistics, key: str) -> None:
     """Writes the survey beside its examples, which makes them count, or alone.
 
     Raises:
@@ -164,8 +171,8 @@ def save(directory: str, survey: Survey, key: str) -> None:
         tf.io.gfile.rename(beside, path, overwrite=True)
 
 
-def load(directory: str, corpora: Sequence[Corpus], key: str) -> Survey | None:
-    """The survey that `save` wrote, or None: there is none, another, or not all its examples."""
+def load_statistics(directory: str, corpora: Sequence[Corpus], key: str) -> CorpusStatistics | None:
+    """The survey that `save_statistics` wrote, or None: there is none, another, or not all its examples."""
     path = f"{directory}/survey.npz"
     with _written(path):
         if not tf.io.gfile.exists(path):
@@ -185,16 +192,16 @@ def _survey(directory, arrays, about, corpora):
     examples, indexes = [], []
     for number, (file, copy) in enumerate(about["examples"]):
         ends, sums = arrays[f"ends{number}"], arrays[f"sums{number}"]
-        examples.append(Examples(f"{directory}/{file}", ends, sums, copy))
+        examples.append(CachedCorpus(f"{directory}/{file}", ends, sums, copy))
     for number, (block, sequential) in enumerate(about["blocks"]):
-        weight = Fraction(corpora[number].weight).limit_denominator(PARTS)
+        weight = Fraction(corpora[number].weight).limit_denominator(WEIGHT_DENOMINATOR)
         pairs = arrays[f"buckets{number}"], arrays[f"places{number}"]
-        indexes.append(Index(*pairs, block, weight, sequential))
+        indexes.append(CorpusIndex(*pairs, block, weight, sequential))
     counts = about["counts"]
-    return Survey(
+    return CorpusStatistics(
         **vars(_counts(counts)),
         corpora=tuple(map(_counts, counts["corpora"])),
-        limits=Limits(**counts["limits"]),
+        limits=PairLimits(**counts["limits"]),
         indexes=tuple(indexes),
         stamps=tuple(map(tuple, about["stamps"])),
         examples=tuple(examples) or None,
@@ -202,9 +209,9 @@ def _survey(directory, arrays, about, corpora):
 
 
 def _counts(plain):
-    given = {field.name: plain[field.name] for field in dataclasses.fields(Counts)}
+    given = {field.name: plain[field.name] for field in dataclasses.fields(CorpusCounts)}
     lengths = {int(length): count for length, count in given["lengths"].items()}
-    return Counts(**given | {"lengths": lengths})
+    return CorpusCounts(**given | {"lengths": lengths})
 
 
 def _is_whole(examples):
@@ -220,5 +227,5 @@ def _written(path):
     try:
         yield
     except tf.errors.OpError as error:
-        came = complaint(error).rpartition("; ")[2]  # before it stands a name of our own
+        came = tensorflow_message(error).rpartition("; ")[2]  # before it stands a name of our own
         raise UserError(f"{path}: cannot be written: {came}") from None

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, UserError
-from keras_s2s.data.batch_sampler import DROPPED, Index
-from keras_s2s.data.corpus_readers import open_rows
-from keras_s2s.data.corpus_statistics import Examples
-from keras_s2s.data.line_files import open_bytes, stamp
+from keras_s2s.config import Corpus
+from keras_s2s.data.batch_sampler import DROPPED, CorpusIndex
+from keras_s2s.data.corpus_readers import open_corpus
+from keras_s2s.data.corpus_statistics import CachedCorpus
+from keras_s2s.data.line_files import file_stamp, open_binary
+from keras_s2s.errors import UserError
 
-__all__ = ["Records", "Texts", "check_unchanged", "join", "take"]
+__all__ = ["CachedExamples", "TextExamples", "check_unchanged", "concat_rows", "select_rows"]
 
 
 class _Store:
@@ -24,7 +25,7 @@ class _Store:
 
     names = ()
 
-    def __init__(self, indexes: Sequence[Index]):
+    def __init__(self, indexes: Sequence[CorpusIndex]):
         self._indexes = indexes
 
     def load(self, ids) -> dict:
@@ -55,7 +56,7 @@ class _Store:
         raise NotImplementedError
 
 
-class Texts(_Store):
+class TextExamples(_Store):
     """Text, read from where it lies; a `.gz` from where it was left, or from its start again.
 
     Where any corpus has alignments the rows do too, empty ones in the others.
@@ -67,11 +68,11 @@ class Texts(_Store):
 
     names = ("source", "target", "weight")
 
-    def __init__(self, corpora: Sequence[Corpus], indexes: Sequence[Index]):
+    def __init__(self, corpora: Sequence[Corpus], indexes: Sequence[CorpusIndex]):
         super().__init__(indexes)
-        self._readers = [open_rows(corpus) for corpus in corpora]
+        self._readers = [open_corpus(corpus) for corpus in corpora]
         if any(corpus.alignments for corpus in corpora):
-            self.names = (*Texts.names, "alignment")
+            self.names = (*TextExamples.names, "alignment")
 
     def close(self):
         for reader in self._readers:
@@ -89,7 +90,7 @@ class Texts(_Store):
         return *rows, _objects([links[place] for place in places])
 
 
-class Records(_Store):
+class CachedExamples(_Store):
     """Tokenised rows of the cache: each side's int32 ids as bytes, little-endian.
 
     Args:
@@ -100,7 +101,7 @@ class Records(_Store):
         UserError: from `load`, when a record is damaged.
     """
 
-    def __init__(self, examples: Sequence[Examples], indexes: Sequence[Index]):
+    def __init__(self, examples: Sequence[CachedCorpus], indexes: Sequence[CorpusIndex]):
         super().__init__(indexes)
         self._examples = examples
         self._files = [None] * len(examples)
@@ -126,7 +127,7 @@ class Records(_Store):
 
     def _read(self, corpus, block):
         where = self._examples[corpus]
-        self._files[corpus] = self._files[corpus] or open_bytes(where.path)
+        self._files[corpus] = self._files[corpus] or open_binary(where.path)
         begin, end = where.ends[block : block + 2].tolist()
         self._files[corpus].seek(begin + 12)  # a record's length and its check stand before it
         record = self._files[corpus].read(end - begin - 16)
@@ -147,18 +148,18 @@ def _slices(content, lengths, ranks):
 
 def check_unchanged(corpora: Sequence[Corpus], stamps: Sequence) -> None:
     """Raises a `UserError` when a file is not what it was when its `stamps` were taken."""
-    paths = [path for corpus in corpora for path in open_rows(corpus).paths]
+    paths = [path for corpus in corpora for path in open_corpus(corpus).paths]
     for path, then in zip(paths, stamps, strict=True):
-        if stamp(path) != tuple(then):
+        if file_stamp(path) != tuple(then):
             raise UserError(f"{path}: expected the file that was counted, came a changed one")
 
 
-def join(first: dict, second: dict) -> dict:
+def concat_rows(first: dict, second: dict) -> dict:
     """The rows of one dict of arrays, then those of another."""
     return {name: np.concatenate([first[name], second[name]]) for name in first}
 
 
-def take(rows: dict, places) -> dict:
+def select_rows(rows: dict, places) -> dict:
     """The rows at some places of a dict of arrays."""
     return {name: values[places] for name, values in rows.items()}
 

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
-from keras_s2s.tokenizers import UNKNOWN, Frames, Tokenizer
+from keras_s2s.tokenizers import UNKNOWN, Features, Tokenizer
 
 __all__ = [
     "assemble",
@@ -29,7 +29,7 @@ def make_source(pieces, source: Tokenizer, target: Tokenizer, copy: bool = False
 
     Args:
         pieces: strings, ragged [B, None]; or frames, float32 ragged [B, None, F].
-        source: gives `ids`; `Frames` where the pieces are frames, whose rows have no end.
+        source: gives `ids`; `Features` where the pieces are frames, whose rows have no end.
         target: gives `copy_ids`.
         copy: whether to give `copy_ids`.
 
@@ -38,11 +38,11 @@ def make_source(pieces, source: Tokenizer, target: Tokenizer, copy: bool = False
         most pieces in a row and one for the end, and padding is `pad`. Of frames it is
         `{"features": float32 [B, S, F], "mask"}`, padding 0.
     """
-    if isinstance(source, Frames):
+    if isinstance(source, Features):
         return {"features": _dense(pieces), "mask": _mask(_lengths(pieces))}
     made = {"ids": _ended(source.ids(pieces)), "mask": _mask(_lengths(pieces) + 1)}
     if copy:
-        shown = source.surface(pieces)
+        shown = source.surface_forms(pieces)
         copies = _copy_ids(shown, shown, target)
         # the end of one of several sources has no text
         ids = tf.where(tf.equal(shown.values, ""), _SPECIAL.end, copies.values)
@@ -82,15 +82,15 @@ def encode(source_pieces, target_pieces, source, target, copy: bool = False) -> 
     """
     made = make_source(source_pieces, source, target, copy)
     del made["mask"]
-    if isinstance(target, Frames):
+    if isinstance(target, Features):
         labels = _dense(target_pieces)
     else:
-        shown = source.surface(source_pieces)
+        shown = source.surface_forms(source_pieces)
         labels = _ended(target_ids(shown, target_pieces, target, copy))
     return made | {
         "labels": labels,
-        "source_length": _lengths(source_pieces) + (not isinstance(source, Frames)),
-        "target_length": _lengths(target_pieces) + (not isinstance(target, Frames)),
+        "source_length": _lengths(source_pieces) + (not isinstance(source, Features)),
+        "target_length": _lengths(target_pieces) + (not isinstance(target, Features)),
     }
 
 

@@ -12,26 +12,34 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.lib.io.tf_record import tf_record_random_reader
 
-from keras_s2s.config import UserError, is_frames
-from keras_s2s.data.line_files import complaint, open_bytes
+from keras_s2s.config import is_frames
+from keras_s2s.data.line_files import open_binary, tensorflow_message
+from keras_s2s.errors import UserError
 
-__all__ = ["Arrays", "Records", "is_frames", "open_frames", "read_frames", "width_of"]
+__all__ = [
+    "NpzFrames",
+    "TFRecordFrames",
+    "feature_size",
+    "is_frames",
+    "open_features",
+    "read_features",
+]
 
 _PACKED = ("frames", "lengths")  # the arrays of an archive that holds all examples in one
 
 
-def open_frames(path):
-    """A file of frames, `Arrays` or `Records` by its name."""
-    return Arrays(path) if str(path).endswith(".npz") else Records(path)
+def open_features(path):
+    """A file of frames, `NpzFrames` or `TFRecordFrames` by its name."""
+    return NpzFrames(path) if str(path).endswith(".npz") else TFRecordFrames(path)
 
 
-def width_of(path) -> int:
+def feature_size(path) -> int:
     """Numbers in a frame of a file, F, known from its first example.
 
     Raises:
         UserError: the file cannot be read, holds no example or its first one is none.
     """
-    file = open_frames(path)
+    file = open_features(path)
     try:
         if not file.take(1):
             raise UserError(f"{path}: expected at least one example, came none")
@@ -40,13 +48,13 @@ def width_of(path) -> int:
         file.close()
 
 
-def read_frames(path):
+def read_features(path):
     """The examples of a file, float32 arrays [S, F], one at a time.
 
     Raises:
-        UserError: as `width_of`, or naming the example that is none.
+        UserError: as `feature_size`, or naming the example that is none.
     """
-    file = open_frames(path)
+    file = open_features(path)
     try:
         while block := file.take(64):
             for row in block:
@@ -117,7 +125,7 @@ class _Frames:
             came = error.strerror or error
             raise UserError(f"{self.path}: expected {self.what}, came: {came}") from None
         except tf.errors.OpError as error:
-            came = complaint(error)
+            came = tensorflow_message(error)
             raise UserError(f"{self.path}: expected {self.what}, came: {came}") from None
         except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
             if isinstance(error, UserError):
@@ -126,7 +134,7 @@ class _Frames:
             raise UserError(f"{self.path}: expected {self.what}, came: {came}") from None
 
 
-class Arrays(_Frames):
+class NpzFrames(_Frames):
     """The examples of an `.npz` archive, in the order of the file.
 
     Either every array is an example [S, F], or there are two: `frames` [N, F], those of all
@@ -165,7 +173,7 @@ class Arrays(_Frames):
     def _open(self):
         if self._archive is not None:
             return
-        self._file = open_bytes(self.path)
+        self._file = open_binary(self.path)
         found = np.load(self._file, allow_pickle=False)
         if not isinstance(found, np.lib.npyio.NpzFile):
             raise ValueError("one array")
@@ -185,7 +193,7 @@ class Arrays(_Frames):
         return frames, np.concatenate([[0], np.cumsum(lengths)])
 
 
-class Records(_Frames):
+class TFRecordFrames(_Frames):
     """The examples of a TFRecord file.
 
     A record is a `tf.train.SequenceExample` whose one feature list (or `values`) has a float_list

@@ -10,9 +10,16 @@ import zlib
 
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
-__all__ = ["Lines", "complaint", "is_remote", "is_zipped", "open_bytes", "stamp"]
+__all__ = [
+    "LineReader",
+    "file_stamp",
+    "is_gzipped",
+    "is_remote",
+    "open_binary",
+    "tensorflow_message",
+]
 
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()  # what editors put at the start of a file
 _BUFFER = 1 << 17
@@ -24,12 +31,12 @@ def is_remote(path) -> bool:
     return "://" in str(path)
 
 
-def is_zipped(path) -> bool:
+def is_gzipped(path) -> bool:
     """Whether its name says that it is gzipped, and so can be read from its start alone."""
     return str(path).endswith(".gz")
 
 
-def stamp(path) -> tuple[int, int]:
+def file_stamp(path) -> tuple[int, int]:
     """(bytes, time of the last change in ns) of a file.
 
     Raises:
@@ -43,19 +50,19 @@ def stamp(path) -> tuple[int, int]:
         return found.st_size, found.st_mtime_ns
 
 
-def complaint(error: tf.errors.OpError) -> str:
+def tensorflow_message(error: tf.errors.OpError) -> str:
     """The first line of what TensorFlow says; some file systems say nothing."""
     first = (error.message or type(error).__name__).splitlines()[0]
     return _NODE.sub("", first)
 
 
-def open_bytes(path) -> io.BufferedReader:
+def open_binary(path) -> io.BufferedReader:
     """A file to read and seek in; what goes wrong is raised as it comes."""
     raw = _Remote(str(path)) if is_remote(path) else io.FileIO(path)
     return io.BufferedReader(raw, _BUFFER)
 
 
-class Lines:
+class LineReader:
     r"""The lines of a UTF-8 text file, gunzipped where its name ends in `.gz`.
 
     Only `\n` ends a line, and the one before the end of the file may lack it; `\r\n` is read as
@@ -110,9 +117,9 @@ class Lines:
     def _open(self):
         if self._file is not None:
             return
-        raw = open_bytes(self.path)
+        raw = open_binary(self.path)
         self._file, self._opened = raw, [raw]
-        if is_zipped(self.path):
+        if is_gzipped(self.path):
             # the buffer outside gives lines faster than GzipFile does
             self._file = io.BufferedReader(gzip.GzipFile(fileobj=raw), _BUFFER)
             self._opened = [self._file, raw]
@@ -171,4 +178,6 @@ def _read(path):
         came = error.strerror or error
         raise UserError(f"{path}: expected a text file, came: {came}") from None
     except tf.errors.OpError as error:
-        raise UserError(f"{path}: expected a text file, came: {complaint(error)}") from None
+        raise UserError(
+            f"{path}: expected a text file, came: {tensorflow_message(error)}"
+        ) from None

@@ -5,16 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_s2s.config import Corpus
-from keras_s2s.data.batch_sampler import Piles, batch_sizes, length_buckets, locate, make_epoch
-from keras_s2s.data.corpus_readers import as_list, name
-from keras_s2s.data.corpus_statistics import Survey
+from keras_s2s.data.batch_sampler import (
+    BatchPlan,
+    batch_sizes,
+    epoch_of_batch,
+    length_buckets,
+    plan_epoch,
+)
+from keras_s2s.data.corpus_readers import as_list, corpus_name
+from keras_s2s.data.corpus_statistics import CorpusStatistics
 
 __all__ = ["find_lines"]
 
 
 def find_lines(
     corpora: Corpus | Sequence[Corpus],
-    surveyed: Survey,
+    statistics: CorpusStatistics,
     number: int,
     *,
     batch_tokens: int,
@@ -24,12 +30,12 @@ def find_lines(
 
     Found from the order alone: no text is read. Arguments as for `batches`.
     """
-    buckets = length_buckets(surveyed.max_length)
-    piles, indexes = Piles(batch_sizes(buckets, batch_tokens), seed), list(surveyed.indexes)
+    buckets = length_buckets(statistics.max_length)
+    piles, indexes = BatchPlan(batch_sizes(buckets, batch_tokens), seed), list(statistics.indexes)
     kept = np.stack([index.counts(len(buckets)) for index in indexes])
-    epoch, skip = locate(indexes, kept, piles.sizes, number)
+    epoch, skip = epoch_of_batch(indexes, kept, piles.sizes, number)
     held = np.zeros(0, np.int64)
-    for new, batches, left in make_epoch(indexes, kept, piles, epoch, skip):
+    for new, batches, left in plan_epoch(indexes, kept, piles, epoch, skip):
         held = np.concatenate([held, new])
         if batches:
             return _by_corpus(as_list(corpora), indexes, held[batches[0]])
@@ -42,6 +48,6 @@ def _by_corpus(corpora, indexes, ids):
     for corpus, index in zip(corpora, indexes, strict=True):
         mine = ids[(ids >= first) & (ids < first + len(index.buckets))]
         if len(mine):
-            found[name(corpus)] = (np.sort(mine) - first + 1).tolist()
+            found[corpus_name(corpus)] = (np.sort(mine) - first + 1).tolist()
         first += len(index.buckets)
     return found

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_s2s.config import Noise
-from keras_s2s.data.alignments import word_numbers
+from keras_s2s.data.alignments import word_indices
 from keras_s2s.tokenizers import UNKNOWN, Tokenizer
 
 __all__ = ["add_noise"]
@@ -30,7 +30,7 @@ def add_noise(pieces, tokenizer: Tokenizer, noise: Noise, seed: int = 0):
     """
     text = tf.strings.reduce_join(pieces.values, separator=" ")
     seeds = tf.stack([tf.strings.to_hash_bucket_fast(text, 2**31 - 1), seed])
-    rows, numbers = pieces.value_rowids(), word_numbers(pieces, tokenizer).values  # [N]
+    rows, numbers = pieces.value_rowids(), word_indices(pieces, tokenizer).values  # [N]
     words = _words(rows, numbers)
     count = tf.reduce_max(tf.concat([words, [-1]], 0)) + 1
 

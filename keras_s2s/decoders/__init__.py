@@ -6,17 +6,16 @@ leaves are [B, K, ...] and are what a search reorders. `step` gives at every pos
 gives there.
 """
 
-from keras_s2s.decoders.average_attention import FastTransformerDecoder
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.decoders.bridges import Bridge
+from keras_s2s.decoders.conditional import ConditionalDecoder
 from keras_s2s.decoders.convolutional import ConvolutionalDecoder
-from keras_s2s.decoders.luong import LuongDecoder, PlainDecoder
+from keras_s2s.decoders.fast_transformer import FastTransformerDecoder
+from keras_s2s.decoders.gnmt import GNMTDecoder
+from keras_s2s.decoders.luong import LuongDecoder
+from keras_s2s.decoders.no_attention import NoAttentionDecoder
 from keras_s2s.decoders.noisy_states import NoisyStatesDecoder
-from keras_s2s.decoders.recurrent import (
-    ConditionalDecoder,
-    GNMTDecoder,
-    RecurrentDecoder,
-)
+from keras_s2s.decoders.recurrent import RecurrentDecoder
 from keras_s2s.decoders.transformer import TransformerDecoder
 
 __all__ = [
@@ -27,8 +26,8 @@ __all__ = [
     "FastTransformerDecoder",
     "GNMTDecoder",
     "LuongDecoder",
+    "NoAttentionDecoder",
     "NoisyStatesDecoder",
-    "PlainDecoder",
     "RecurrentDecoder",
     "TransformerDecoder",
 ]

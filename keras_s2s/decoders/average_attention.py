@@ -6,7 +6,9 @@ import tensorflow as tf
 from keras_s2s.decoders.transformer import TransformerDecoder
 from keras_s2s.layers import recurrent
 from keras_s2s.layers.dense import Linear
-from keras_s2s.layers.transformer import FeedForward, TransformerLayer, check_absolute
+from keras_s2s.layers.feed_forward import FeedForward
+from keras_s2s.layers.transformer import TransformerLayer
+from keras_s2s.layers.transformer_stack import check_absolute_positions
 
 __all__ = ["SSRU", "AverageAttention", "AverageLayer", "FastTransformerDecoder", "SSRULayer"]
 
@@ -151,7 +153,7 @@ class SSRU(_History):
 class AverageLayer(TransformerLayer):
     """A `TransformerLayer`, [B, N, D] -> [B, N, D], with average attention for self-attention."""
 
-    def _look_back(self, units, num_heads, dropout, *args, **kwargs):
+    def _make_self_attention(self, units, num_heads, dropout, *args, **kwargs):
         return AverageAttention(units, self.hidden_units, dropout, **kwargs)
 
 
@@ -159,7 +161,7 @@ class AverageLayer(TransformerLayer):
 class SSRULayer(TransformerLayer):
     """A `TransformerLayer`, [B, N, D] -> [B, N, D], with an SSRU for self-attention."""
 
-    def _look_back(self, units, *args, **kwargs):
+    def _make_self_attention(self, units, *args, **kwargs):
         return SSRU(units, **kwargs)
 
 
@@ -212,7 +214,7 @@ class FastTransformerDecoder(TransformerDecoder):
     ):
         if history not in HISTORIES:
             raise ValueError(f"history: expected 'average' or 'ssru', came {history!r}")
-        check_absolute(positions)
+        check_absolute_positions(positions)
         self.history, self.layer_class = history, HISTORIES[history]
         super().__init__(
             units,

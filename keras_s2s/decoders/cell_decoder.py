@@ -6,14 +6,16 @@ from keras_s2s.attention import make_attention
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.decoders.bridges import Bridge
 from keras_s2s.layers import recurrent
-from keras_s2s.layers.dense import Dropout, check_sizes, shape_of
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.shapes import leading_shape
 
 
 def flat(nest):
     """[B, K, D] leaves as [B * K, D]."""
 
     def one(leaf):
-        batch, count, width = shape_of(leaf, 3)
+        batch, count, width = leading_shape(leaf, 3)
         return tf.reshape(leaf, [batch * count, width])
 
     return tf.nest.map_structure(one, nest)
@@ -44,13 +46,15 @@ class CellDecoder(Decoder):
         super().__init__(**kwargs)
         inner = units if attention_units is None else attention_units
         optional = {} if residual_from is None else {"residual_from": residual_from}
-        check_sizes(units=units, num_layers=num_layers, attention_units=inner, **optional)
+        check_positive_integers(
+            units=units, num_layers=num_layers, attention_units=inner, **optional
+        )
         self.units, self.num_layers, self.cell = units, num_layers, cell
         self.bridge, self.dropout, self.residual_from = bridge, dropout, residual_from
         self.width, policy = units, self.dtype_policy
         self.attention_kind = attention if isinstance(attention, str) else dict(attention)
         self.attention = make_attention(attention, inner, dtype=policy)
-        self.attends = self.attention.attends
+        self.has_attention = self.attention.has_attention
         self.attention_names = list(self.attention.map_names)
         self.cells = [self._make_cell() for _ in range(num_layers)]
         self.gates = self.cells[0].gates * units
@@ -72,7 +76,7 @@ class CellDecoder(Decoder):
             (self.attention, (None, None, self.units), None, (None, None, memory)),
             (self.state_bridge, (None, memory)),
             *((c, (None, self.units if i else width)) for i, c in enumerate(self.cells)),
-            *self._parts(width, self.attention.width_of(memory)),
+            *self._parts(width, self.attention.context_width(memory)),
         ]
         for layer, *shapes in parts:
             if not layer.built:
@@ -83,7 +87,7 @@ class CellDecoder(Decoder):
 
     def select(self, attention, maps):
         # Without attention the alignment is zeros, and of no maps there are all.
-        if maps == "all" and not self.attends:
+        if maps == "all" and not self.has_attention:
             return attention[:, :0]
         return super().select(attention, maps)
 
@@ -105,7 +109,7 @@ class CellDecoder(Decoder):
         return state
 
     def step(self, inputs, position, context, state, training=False, maps="none"):
-        sizes, rows = shape_of(inputs, 2), flat(self._inputs(inputs))  # [B * K, D]
+        sizes, rows = leading_shape(inputs, 2), flat(self._inputs(inputs))  # [B * K, D]
         rows = self.input_dropout(rows, training=training)
         seen, weights, new = self._advance(
             self._project(rows), flat(state), self._memory(context), sizes, training
@@ -113,7 +117,7 @@ class CellDecoder(Decoder):
         outputs = self.input_dropout(self._finish(seen, rows), training=training)
 
         def unflat(x):
-            return tf.reshape(x, [*sizes, shape_of(x, 2)[1]])
+            return tf.reshape(x, [*sizes, leading_shape(x, 2)[1]])
 
         new = tf.nest.map_structure(unflat, new)
         return unflat(outputs), new, self.select(weights, maps)
@@ -153,7 +157,7 @@ class CellDecoder(Decoder):
         return {**context["memory"], **context["attention"]}
 
     def _context_width(self, context):
-        return self.attention.width_of(context["memory"]["values"].shape[-1])
+        return self.attention.context_width(context["memory"]["values"].shape[-1])
 
     def _attend(self, query, sizes, memory, state, training):
         """Context, weights, and a new state that holds the attention's own."""

@@ -5,10 +5,13 @@ import tensorflow as tf
 
 from keras_s2s.attention import dot_product_attention
 from keras_s2s.decoders.base import Decoder
-from keras_s2s.layers.convolutions import HALF, GatedConvolution
-from keras_s2s.layers.dense import Dropout, check_sizes, make_linear, shape_of
-from keras_s2s.layers.embeddings import place
-from keras_s2s.layers.transformer import check_absolute, make_table
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.convolutions import SQRT_HALF, GatedConvolution
+from keras_s2s.layers.dense import make_linear
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.positions import add_positions
+from keras_s2s.layers.shapes import leading_shape
+from keras_s2s.layers.transformer_stack import check_absolute_positions, make_position_table
 
 __all__ = ["ConvolutionalDecoder"]
 
@@ -58,11 +61,11 @@ class ConvolutionalDecoder(Decoder):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_sizes(units=units, num_layers=num_layers, kernel_size=kernel_size)
+        check_positive_integers(units=units, num_layers=num_layers, kernel_size=kernel_size)
         self.units, self.num_layers, self.kernel_size = units, num_layers, kernel_size
         self.positions, self.dropout, self.width = positions, dropout, units
         self.normalized = normalized
-        self.position_kind = check_absolute(positions)
+        self.position_kind = check_absolute_positions(positions)
         self.attention_names = [f"layer {index + 1}" for index in range(num_layers)]
         policy = self.dtype_policy
         self.position_table = self.memory_projection = None
@@ -81,7 +84,7 @@ class ConvolutionalDecoder(Decoder):
     def build(self, inputs_shape, context_shape):
         width, memory = inputs_shape[-1], context_shape["memory"]["values"][-1]
         if self.position_table is None:
-            self.position_table = make_table(width, self.positions)
+            self.position_table = make_position_table(width, self.positions)
         if self.memory_projection is None and memory != self.units:
             self.memory_projection = self._linear()
         own = (None, None, self.units)
@@ -98,7 +101,7 @@ class ConvolutionalDecoder(Decoder):
 
     def prepare(self, memory, source, training=False):
         context = super().prepare(memory, source, training)
-        seen = {"keys": memory.compared, "values": memory.values}
+        seen = {"keys": memory.attention_keys, "values": memory.values}
         if self.memory_projection is not None:
             seen = {name: self.memory_projection(x) for name, x in seen.items()}  # [B, M, U]
         count = tf.reduce_sum(tf.cast(memory.mask, tf.float32), 1)
@@ -131,7 +134,7 @@ class ConvolutionalDecoder(Decoder):
         return {f"layer_{index}": zeros for index in range(self.num_layers)}
 
     def step(self, inputs, position, context, state, training=False, maps="none"):
-        sizes, new, scales = shape_of(inputs, 2), {}, self._scales(context)
+        sizes, new, scales = leading_shape(inputs, 2), {}, self._scales(context)
         flat = tf.reshape(self._inputs(inputs), [-1, inputs.shape[-1]])  # [B * K, D]
 
         def convolve(index, x):
@@ -160,7 +163,7 @@ class ConvolutionalDecoder(Decoder):
         return outputs, None if cross is None else {"cross": cross}
 
     def _embed(self, inputs, places, training=False, **scale):
-        x = place(inputs, places, self.position_kind, False, self.position_table)
+        x = add_positions(inputs, places, self.position_kind, False, self.position_table)
         return self.input_projection(self.input_dropout(x, training=training), **scale)
 
     def _run(self, embedded, context, convolve, scales):
@@ -169,10 +172,10 @@ class ConvolutionalDecoder(Decoder):
         mask = tf.expand_dims(context["memory"]["mask"], 1)  # [B, 1, M]
         for index, (look, write) in enumerate(zip(self.queries, self.outputs, strict=True)):
             out = convolve(index, x)
-            query = (look(out, **scales[look]) + embedded) * HALF
+            query = (look(out, **scales[look]) + embedded) * SQRT_HALF
             found, map_ = dot_product_attention(query, seen["keys"], seen["values"], mask)
-            out = (write(found * seen["scale"], **scales[write]) + out) * HALF
-            x = (out + x) * HALF
+            out = (write(found * seen["scale"], **scales[write]) + out) * SQRT_HALF
+            x = (out + x) * SQRT_HALF
             weights.append(map_)
         return x, tf.stack(weights, 1)
 

@@ -4,9 +4,10 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.decoders.cell_decoder import CellDecoder, flat
-from keras_s2s.layers.dense import Linear, shape_of
+from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.shapes import leading_shape
 
-__all__ = ["LuongDecoder", "PlainDecoder"]
+__all__ = ["LuongDecoder", "NoAttentionDecoder"]
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -97,7 +98,7 @@ class LuongDecoder(CellDecoder):
         if self.input_feeding or self.attention.stateful:
             return super()._whole(inputs, context, training)
         top, _ = self._run_cells(inputs, context["initial"], training)  # [B, T, U]
-        sizes = shape_of(top, 2)
+        sizes = leading_shape(top, 2)
         seen, weights, _ = self._attend(flat(top), sizes, self._memory(context), {}, training)
         seen = tf.reshape(seen, [*sizes, seen.shape[-1]])
         return (self.readout(tf.concat([seen, top], 2)),), weights
@@ -107,7 +108,7 @@ class LuongDecoder(CellDecoder):
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
-class PlainDecoder(CellDecoder):
+class NoAttentionDecoder(CellDecoder):
     """Stacked cells that know the source from their first states alone.
 
     The output is the top layer's. Training runs one layer at a time over all positions. There is
@@ -161,7 +162,9 @@ class PlainDecoder(CellDecoder):
 
     def _whole(self, inputs, context, training):
         top, _ = self._run_cells(inputs, context["initial"], training)  # [B, T, U]
-        _, weights, _ = self._attend(flat(top), shape_of(top, 2), self._memory(context), {}, None)
+        _, weights, _ = self._attend(
+            flat(top), leading_shape(top, 2), self._memory(context), {}, None
+        )
         return (top,), weights
 
     def _finish(self, seen, inputs):

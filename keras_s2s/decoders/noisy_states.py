@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.decoders.cell_decoder import CellDecoder
-from keras_s2s.encoders.noisy_states import NoisyCell
+from keras_s2s.encoders.noisy_cell import NoisyCell
 from keras_s2s.layers.dense import Linear
 
 __all__ = ["NoisyStatesDecoder"]

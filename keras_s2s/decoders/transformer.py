@@ -6,16 +6,17 @@ import tensorflow as tf
 from keras_s2s import attention
 from keras_s2s.decoders.base import Decoder
 from keras_s2s.layers import masks
-from keras_s2s.layers.dense import Dropout, shape_of
-from keras_s2s.layers.embeddings import place
-from keras_s2s.layers.transformer import (
-    TransformerLayer,
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.normalization import make_norm
+from keras_s2s.layers.positions import add_positions
+from keras_s2s.layers.shapes import leading_shape
+from keras_s2s.layers.transformer import TransformerLayer
+from keras_s2s.layers.transformer_stack import (
     check_stack,
     head_names,
     make_layers,
-    make_norm,
-    make_table,
-    split_positions,
+    make_position_table,
+    parse_positions,
 )
 
 __all__ = ["TransformerDecoder"]
@@ -89,8 +90,8 @@ class TransformerDecoder(Decoder):
         self.first_position = first_position
         policy = self.dtype_policy
         self.layers = make_layers(self, True, self.layer_class)
-        self.position_kind, _ = split_positions(positions)
-        self.position_table = make_table(units, positions)
+        self.position_kind, _ = parse_positions(positions)
+        self.position_table = make_position_table(units, positions)
         self.final_norm = make_norm(policy, epsilon) if norm == "pre" else None
         self.input_dropout = Dropout(dropout, dtype=policy)
         self.attention_names = head_names(num_layers, num_heads)
@@ -132,7 +133,9 @@ class TransformerDecoder(Decoder):
             made = layer.project(memory.values, memory.mask, memory.keys)
             # One mask for all layers, made ready once for all steps.
             context["layers"][f"layer_{i}"] = {name: made[name] for name in ("keys", "values")}
-        context["places"] = attention.places(tf.expand_dims(tf.expand_dims(memory.mask, 1), 1))
+        context["places"] = attention.additive_mask(
+            tf.expand_dims(tf.expand_dims(memory.mask, 1), 1)
+        )
         return context
 
     def initial_state(self, context, num_hypotheses, max_length=None):
@@ -146,13 +149,13 @@ class TransformerDecoder(Decoder):
         return state
 
     def step(self, inputs, position, context, state, training=False, maps="none"):
-        sizes, new, weights = shape_of(inputs, 2), {}, []
+        sizes, new, weights = leading_shape(inputs, 2), {}, []
         flat = tf.reshape(inputs, [-1, self.units])  # [B * K, D]
         x, filled = self._embed(flat, tf.reshape(position, [1])), None
         if "filled" in state:  # of a cache of a fixed size
             here = tf.equal(tf.range(tf.shape(state["filled"])[2]), position)
             new["filled"] = tf.logical_or(state["filled"], here)  # [B, K, t]
-            filled = attention.places(tf.expand_dims(tf.expand_dims(new["filled"], 2), 2))
+            filled = attention.additive_mask(tf.expand_dims(tf.expand_dims(new["filled"], 2), 2))
         for index, layer in enumerate(self.layers):
             name = f"layer_{index}"
             memory = context["layers"][name] | {"mask": context["places"]}
@@ -181,7 +184,7 @@ class TransformerDecoder(Decoder):
 
     def _embed(self, inputs, positions):
         places = positions + self.first_position
-        return place(
+        return add_positions(
             self._inputs(inputs), places, self.position_kind, self.scaled, self.position_table
         )
 

@@ -30,7 +30,7 @@ class Memory(NamedTuple):
     keys: tf.Tensor | None = None
 
     @property
-    def compared(self):
+    def attention_keys(self):
         """What a query is compared with [B, M, D]: the keys, or the values where there are none."""
         return self.values if self.keys is None else self.keys
 

@@ -4,10 +4,12 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
-from keras_s2s.layers.convolutions import HALF, GatedConvolution
-from keras_s2s.layers.dense import Dropout, check_sizes, make_linear
-from keras_s2s.layers.embeddings import place
-from keras_s2s.layers.transformer import check_absolute, make_table
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.convolutions import SQRT_HALF, GatedConvolution
+from keras_s2s.layers.dense import make_linear
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.positions import add_positions
+from keras_s2s.layers.transformer_stack import check_absolute_positions, make_position_table
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -58,13 +60,13 @@ class ConvolutionalEncoder(Encoder):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_sizes(units=units, num_layers=num_layers, kernel_size=kernel_size)
+        check_positive_integers(units=units, num_layers=num_layers, kernel_size=kernel_size)
         if paired is not None:
-            check_sizes(paired=paired)
+            check_positive_integers(paired=paired)
         self.units, self.num_layers, self.kernel_size = units, num_layers, kernel_size
         self.positions, self.dropout, self.paired = positions, dropout, paired
         self.normalized = normalized
-        self.width, self.position_kind = units, check_absolute(positions)
+        self.width, self.position_kind = units, check_absolute_positions(positions)
         self._set_source_end(source_end)
         self.position_table = None
         self.input_dropout = Dropout(dropout, dtype=self.dtype_policy)
@@ -87,7 +89,7 @@ class ConvolutionalEncoder(Encoder):
 
     def build(self, inputs_shape):
         if self.position_table is None:
-            self.position_table = make_table(inputs_shape[-1], self.positions)
+            self.position_table = make_position_table(inputs_shape[-1], self.positions)
         if self.position_table is not None and not self.position_table.built:
             self.position_table.build()
         if not self.input_projection.built:
@@ -99,12 +101,12 @@ class ConvolutionalEncoder(Encoder):
     def call(self, inputs, mask, maps="none", training=None):
         mask, places = self._read(mask), tf.range(tf.shape(inputs)[1])
         real = tf.expand_dims(mask, 2)
-        x = place(inputs, places, self.position_kind, False, self.position_table)
+        x = add_positions(inputs, places, self.position_kind, False, self.position_table)
         embedded = self.input_projection(self.input_dropout(x, training=training))  # [B, S, U]
         embedded = tf.where(real, embedded, tf.zeros_like(embedded))
         keys = self._stack(self.layers, embedded, real, training)
         if self.paired is None:
-            values = (keys + embedded) * HALF
+            values = (keys + embedded) * SQRT_HALF
         else:
             values = self._stack(self.more_layers, embedded, real, training)
         return Memory(values, mask, masked_mean(values, mask), keys=keys)
@@ -112,7 +114,7 @@ class ConvolutionalEncoder(Encoder):
     @staticmethod
     def _stack(layers, x, real, training):
         for layer in layers:
-            x = (layer(x, training=training) + x) * HALF
+            x = (layer(x, training=training) + x) * SQRT_HALF
             x = tf.where(real, x, tf.zeros_like(x))
         return x
 

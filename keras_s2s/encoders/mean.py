@@ -4,9 +4,10 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
-from keras_s2s.layers.dense import Dropout, check_sizes
-from keras_s2s.layers.embeddings import place
-from keras_s2s.layers.transformer import check_absolute, make_table
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.positions import add_positions
+from keras_s2s.layers.transformer_stack import check_absolute_positions, make_position_table
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -40,11 +41,11 @@ class MeanEncoder(Encoder):
 
     def __init__(self, units, positions="none", dropout=0.0, source_end=True, **kwargs):
         super().__init__(**kwargs)
-        check_sizes(units=units)
+        check_positive_integers(units=units)
         self.units, self.positions, self.dropout = units, positions, dropout
-        self.width, self.position_kind = units, check_absolute(positions)
+        self.width, self.position_kind = units, check_absolute_positions(positions)
         self._set_source_end(source_end)
-        self.position_table = make_table(units, positions)
+        self.position_table = make_position_table(units, positions)
         self.input_dropout = Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, inputs_shape):
@@ -54,7 +55,7 @@ class MeanEncoder(Encoder):
 
     def call(self, inputs, mask, maps="none", training=None):
         mask, places = self._read(mask), tf.range(tf.shape(inputs)[1])
-        x = place(inputs, places, self.position_kind, False, self.position_table)
+        x = add_positions(inputs, places, self.position_kind, False, self.position_table)
         x = self.input_dropout(x, training=training)
         x = tf.where(tf.expand_dims(mask, 2), x, tf.zeros_like(x))
         return Memory(x, mask, masked_mean(x, mask))

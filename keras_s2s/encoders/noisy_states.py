@@ -5,7 +5,9 @@ import tensorflow as tf
 
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
 from keras_s2s.layers import recurrent
-from keras_s2s.layers.dense import Dropout, Linear, check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.dropout import Dropout
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -37,7 +39,7 @@ class NoisyCell(keras.layers.Layer):
 
     def __init__(self, units, activation="tanh", noise=0.1, recurrent=False, **kwargs):
         super().__init__(**kwargs)
-        check_sizes(units=units)
+        check_positive_integers(units=units)
         if isinstance(noise, bool) or not isinstance(noise, int | float) or not noise >= 0:
             raise ValueError(f"noise: expected a number of at least 0, came {noise!r}")
         if not isinstance(recurrent, bool):
@@ -128,7 +130,7 @@ class NoisyStatesEncoder(Encoder):
     ):
         super().__init__(**kwargs)
         given = {} if source_units is None else {"source_units": source_units}
-        check_sizes(units=units, num_layers=num_layers, **given)
+        check_positive_integers(units=units, num_layers=num_layers, **given)
         self.units, self.num_layers, self.activation = units, num_layers, activation
         self.noise, self.recurrent = noise, recurrent
         self.source_units, self.dropout = source_units, dropout

@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from keras_s2s.encoders.base import Encoder, Memory
 from keras_s2s.layers import recurrent
-from keras_s2s.layers.dense import Dropout, check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dropout import Dropout
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -58,7 +59,7 @@ class RecurrentEncoder(Encoder):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_sizes(units=units, num_layers=num_layers)
+        check_positive_integers(units=units, num_layers=num_layers)
         self._check_switches(
             bidirectional=bidirectional, residual=residual, variational=variational
         )
@@ -169,7 +170,7 @@ class GNMTEncoder(Encoder):
 
     def __init__(self, units, num_layers=8, cell="lstm", dropout=0.2, source_end=True, **kwargs):
         super().__init__(**kwargs)
-        check_sizes(units=units, num_layers=num_layers)
+        check_positive_integers(units=units, num_layers=num_layers)
         if num_layers < 2:
             raise ValueError(f"num_layers: expected at least 2, came {num_layers}")
         self.units, self.num_layers, self.cell = units, num_layers, cell

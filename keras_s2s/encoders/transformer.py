@@ -4,15 +4,15 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.encoders.base import Encoder, Memory, masked_mean
-from keras_s2s.layers.dense import Dropout
-from keras_s2s.layers.embeddings import place
-from keras_s2s.layers.transformer import (
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.normalization import make_norm
+from keras_s2s.layers.positions import add_positions
+from keras_s2s.layers.transformer_stack import (
     check_stack,
     head_names,
     make_layers,
-    make_norm,
-    make_table,
-    split_positions,
+    make_position_table,
+    parse_positions,
 )
 
 
@@ -82,8 +82,8 @@ class TransformerEncoder(Encoder):
         self._set_source_end(source_end)
         policy = self.dtype_policy
         self.layers = make_layers(self, False)
-        self.position_kind, _ = split_positions(positions)
-        self.position_table = make_table(units, positions)
+        self.position_kind, _ = parse_positions(positions)
+        self.position_table = make_position_table(units, positions)
         self.final_norm = make_norm(policy, epsilon) if norm == "pre" else None
         self.input_dropout = Dropout(dropout, dtype=policy)
         self.attention_names = head_names(num_layers, num_heads)
@@ -98,7 +98,7 @@ class TransformerEncoder(Encoder):
     def call(self, inputs, mask, maps="none", training=None):
         mask = self._read(mask)
         places = tf.range(tf.shape(inputs)[1]) + self.first_position
-        x = place(inputs, places, self.position_kind, self.scaled, self.position_table)
+        x = add_positions(inputs, places, self.position_kind, self.scaled, self.position_table)
         x = self.input_dropout(x, training=training)
         weights = []
         for layer in self.layers:

@@ -6,15 +6,13 @@ some three of a hundred rows.
 """
 
 from keras_s2s.heads.adaptive_softmax import AdaptiveSoftmaxHead
-from keras_s2s.heads.base import Head, log_normalizer
-from keras_s2s.heads.pointer_generator import (
-    PointerGeneratorHead,
-    copy_distribution,
-    spread_over_source,
-)
+from keras_s2s.heads.base import Head
+from keras_s2s.heads.copying import copy_distribution, spread_over_source
+from keras_s2s.heads.pointer_generator import PointerGeneratorHead
 from keras_s2s.heads.pointer_network import PointerNetworkHead
 from keras_s2s.heads.regression import LOSSES, RegressionHead
 from keras_s2s.heads.softmax import SoftmaxHead
+from keras_s2s.heads.softmax_normalizer import log_normalizer
 
 __all__ = [
     "LOSSES",

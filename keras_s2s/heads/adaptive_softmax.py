@@ -4,7 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.heads.base import Head, refuse_tokens
-from keras_s2s.layers.dense import Linear, check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -45,7 +46,7 @@ class AdaptiveSoftmaxHead(Head):
         if tied:
             raise ValueError(_NO_TIE)
         super().__init__(vocabulary_size, **kwargs)
-        check_sizes(factor=factor)
+        check_positive_integers(factor=factor)
         if cutoffs is None:
             cutoffs = sorted({max(vocabulary_size // 10, 4), max(vocabulary_size // 2, 4)})
         rising = list(cutoffs) == sorted(set(cutoffs))

@@ -4,7 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.layers import loop_backend
-from keras_s2s.layers.dense import Linear, shape_of, wide_product
+from keras_s2s.layers.dense import Linear, wide_product
+from keras_s2s.layers.shapes import leading_shape
 
 ABSENT = -1e9  # logit of a column that stands for no token
 NEAR = 60.0  # e^60 summed over a trillion tokens is still a float32, and e^-60 a normal one
@@ -55,10 +56,10 @@ class Head(keras.layers.Layer):
         skips: whether it has `target_log_probs`, which costs less than all columns.
     """
 
-    copies = False
+    supports_copy = False
     needs_attention = False
     ties = True
-    points = False
+    is_pointer = False
     smooths = True
     skips = False
 
@@ -142,7 +143,7 @@ class Head(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self._search())
         flat = tf.reshape(tf.cast(outputs, tf.float32), [-1, kernel.shape[0] - 1])  # [B * N, D]
         flat = tf.pad(flat, [[0, 0], [0, 1]], constant_values=1.0)  # for the bias
-        logits = tf.reshape(tf.matmul(flat, kernel), [*shape_of(outputs, 2), kernel.shape[1]])
+        logits = tf.reshape(tf.matmul(flat, kernel), [*leading_shape(outputs, 2), kernel.shape[1]])
         return self._finish(logits, outputs, inputs, attention, context)
 
     def check(self, context):
@@ -172,7 +173,7 @@ class Head(keras.layers.Layer):
             return columns
         count = len(self._tokens)
         ids = tf.gather([*self._tokens, self.vocabulary_size], tf.minimum(columns, count))
-        if not self.copies:
+        if not self.supports_copy:
             return ids
         copied = context["source"]["copied"]
         places = tf.clip_by_value(columns - count, 0, tf.shape(copied)[1] - 1)

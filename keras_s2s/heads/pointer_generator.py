@@ -58,7 +58,7 @@ class PointerGeneratorHead(Head):
     Reference: See et al. 2017, arXiv:1704.04368, equations 8 and 9.
     """
 
-    copies = True
+    supports_copy = True
     needs_attention = True
 
     def __init__(self, vocabulary_size, tied=False, **kwargs):

@@ -6,8 +6,10 @@ import tensorflow as tf
 from keras_s2s.attention import AdditiveAttention
 from keras_s2s.config import SpecialIds
 from keras_s2s.heads.base import Head, refuse_tokens
-from keras_s2s.heads.pointer_generator import LOG_EPSILON, copy_distribution
-from keras_s2s.layers.dense import check_sizes, shape_of
+from keras_s2s.heads.copying import copy_distribution
+from keras_s2s.heads.pointer_generator import LOG_EPSILON
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.shapes import leading_shape
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -37,9 +39,9 @@ class PointerNetworkHead(Head):
     Reference: Vinyals et al. 2015, arXiv:1506.03134, section 2.3.
     """
 
-    copies = True
+    supports_copy = True
     ties = False
-    points = True
+    is_pointer = True
     smooths = False
 
     def __init__(
@@ -52,7 +54,7 @@ class PointerNetworkHead(Head):
                 f"vocabulary_size: expected {len(SpecialIds())}, the special tokens, for a pointer"
                 f" network, came {vocabulary_size}"
             )
-        check_sizes(attention_units=1 if attention_units is None else attention_units)
+        check_positive_integers(attention_units=1 if attention_units is None else attention_units)
         super().__init__(vocabulary_size, **kwargs)
         self.attention_units = attention_units
         self.pointer = None
@@ -85,7 +87,7 @@ class PointerNetworkHead(Head):
             raise ValueError("source: expected 'copy_ids' [B, S] for a head that copies, came none")
         self.check(context)
         values = tf.cast(context["memory"]["values"], tf.float32)  # [B, S, D_m]
-        sizes, width = shape_of(outputs, 2), outputs.shape[-1]
+        sizes, width = leading_shape(outputs, 2), outputs.shape[-1]
         flat = tf.reshape(tf.cast(outputs, tf.float32), [-1, width])
         memory = {"keys": self.pointer.project(values), "values": values}
         memory["mask"] = context["source"]["mask"]

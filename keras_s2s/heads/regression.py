@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.heads.base import refuse_tokens
-from keras_s2s.layers.dense import Linear, check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
 
 __all__ = ["LOSSES", "RegressionHead"]
 
@@ -45,11 +46,11 @@ class RegressionHead(keras.layers.Layer):
     target probability distribution".
     """
 
-    copies = needs_attention = points = skips = smooths = ties = tied = False
+    supports_copy = needs_attention = is_pointer = skips = smooths = ties = tied = False
 
     def __init__(self, features, loss="l2", clip=10.0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
-        check_sizes(features=features)
+        check_positive_integers(features=features)
         if loss not in LOSSES:
             raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, came {loss!r}")
         if not clip > 0:

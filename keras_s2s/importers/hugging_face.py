@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from keras_s2s import checkpoints, models, tokenizers
-from keras_s2s.config import Config, Decoding, Export, ModelConfig, UserError, making
+from keras_s2s.config import Config, Decoding, Export, ModelConfig
+from keras_s2s.errors import UserError
 from keras_s2s.importers.transformer_weights import StackSizes, assign_weights
 from keras_s2s.importers.vocabularies import read_json
-from keras_s2s.signatures.fields import CAPS
+from keras_s2s.io import new_directory
+from keras_s2s.signatures.caps import CAPS
 
 __all__ = ["LOGIT_OFFSET", "HuggingFaceConfig", "token_id", "write_run"]
 
@@ -34,7 +36,7 @@ def write_run(run: Path | str, config: Config, pair: tuple, arrays: dict) -> Pat
     Raises:
         UserError: `run` exists, or an array is missing, unexpected, or has another shape.
     """
-    with making(run) as directory:
+    with new_directory(run) as directory:
         model = models.build(config.model, *(side.size for side in pair))
         assign_weights(checkpoints.named_weights(model), arrays)
         tokenizers.save_pair(directory / "tokenizers", *pair)

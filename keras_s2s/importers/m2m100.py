@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_s2s import tokenizers
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.importers.hugging_face import LOGIT_OFFSET, HuggingFaceConfig, token_id, write_run
 from keras_s2s.importers.transformer_weights import stack_weights
 from keras_s2s.importers.vocabularies import (
@@ -111,7 +111,9 @@ class _Settings(HuggingFaceConfig):
     def _pieces(self):
         """The pieces of the SentencePiece model without its three special pieces."""
         try:
-            return [piece.piece for piece in sentencepiece_model.read(self.content).pieces[3:]]
+            return [
+                piece.piece for piece in sentencepiece_model.parse_model(self.content).pieces[3:]
+            ]
         except ValueError as error:
             raise UserError(f"{self.model}: {error}") from None
 

@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s import tokenizers
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.importers.hugging_face import LOGIT_OFFSET, HuggingFaceConfig, token_id, write_run
 from keras_s2s.importers.transformer_weights import stack_weights
 from keras_s2s.importers.vocabularies import SpecialIds, read_vocabulary, reorder_vocabulary
 from keras_s2s.importers.weight_reader import read_weights
-from keras_s2s.layers.embeddings import sinusoidal
+from keras_s2s.layers.positions import sinusoidal_positions
 
 __all__ = ["import_marian"]
 
@@ -173,6 +173,6 @@ def _check_positions(weights, units):
             continue
         count = len(weights.arrays[name])
         stored = weights.take(name, count, units)
-        expected = sinusoidal(tf.range(count), units, "vaswani").numpy()
+        expected = sinusoidal_positions(tf.range(count), units, "vaswani").numpy()
         if not np.allclose(stored, expected, atol=POSITIONS_TOLERANCE):
             raise UserError(f"{weights.path}: {name}: expected sinusoidal positions, got others")

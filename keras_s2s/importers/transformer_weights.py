@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["StackSizes", "assign_weights", "stack_weights"]
 

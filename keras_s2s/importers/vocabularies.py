@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_s2s.config import UserError
-from keras_s2s.tokenizers import SPECIAL_PIECES
+from keras_s2s.errors import UserError
+from keras_s2s.tokenizers import RESERVED_TOKENS
 
 __all__ = [
     "ReorderedVocabulary",
@@ -95,6 +95,6 @@ def reorder_vocabulary(names: list[str | None], special: SpecialIds) -> Reordere
     """
     own = {special.pad, special.unknown, special.end}
     others = [number for number in range(len(names)) if number not in own]
-    nameless = {None, "", *SPECIAL_PIECES}
+    nameless = {None, "", *RESERVED_TOKENS}
     pieces = [f"<id {n}>" if names[n] in nameless else names[n] for n in others]
     return ReorderedVocabulary([*special, *others], pieces)

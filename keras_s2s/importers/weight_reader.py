@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.importers.pytorch_files import read_pytorch
 
 __all__ = ["Weights", "read_safetensors", "read_weights"]

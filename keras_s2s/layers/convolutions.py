@@ -5,11 +5,13 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers.dense import Dropout, check_sizes, make_linear
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import make_linear
+from keras_s2s.layers.dropout import Dropout
 
-__all__ = ["HALF", "GatedConvolution"]
+__all__ = ["SQRT_HALF", "GatedConvolution"]
 
-HALF = math.sqrt(0.5)  # keeps the variance of a sum of two
+SQRT_HALF = math.sqrt(0.5)  # keeps the variance of a sum of two
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -41,7 +43,7 @@ class GatedConvolution(keras.layers.Layer):
 
     def __init__(self, units, kernel_size=3, causal=False, dropout=0.0, normalized=False, **kwargs):
         super().__init__(**kwargs)
-        check_sizes(units=units, kernel_size=kernel_size)
+        check_positive_integers(units=units, kernel_size=kernel_size)
         self.units, self.kernel_size, self.causal = units, kernel_size, causal
         self.dropout, self.normalized, self.supports_masking = dropout, normalized, True
         start = keras.initializers.VarianceScaling(

@@ -10,15 +10,15 @@ __all__ = [
     "LayerNormalization",
     "Linear",
     "NormalizedLinear",
-    "check_sizes",
+    "check_positive_integers",
+    "leading_shape",
     "make_linear",
     "make_norm",
-    "shape_of",
     "wide_product",
 ]
 
 
-def check_sizes(**sizes):
+def check_positive_integers(**sizes):
     """Refuses what cannot be a width or a number of layers.
 
     Args:
@@ -105,7 +105,7 @@ class NormalizedLinear(Linear):
             return tf.convert_to_tensor(self._kept())
         return tf.cast(tf.convert_to_tensor(self.gain), tf.float32) / self._lengths()
 
-    def prepare_search(self):
+    def fix_scale(self):
         """Keeps `scale` as it is now, for a layer whose weights are final.
 
         A second call brings it up to date.
@@ -128,7 +128,7 @@ class NormalizedLinear(Linear):
 
     def call(self, inputs, scale=None, training=None):
         kernel, width = tf.cast(tf.convert_to_tensor(self.kernel), self.compute_dtype), self.units
-        sizes = shape_of(inputs, inputs.shape.rank - 1)
+        sizes = leading_shape(inputs, inputs.shape.rank - 1)
         outputs = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)  # [N, units]
         # The product is scaled, not V, in training too: a step then rounds as the whole call does.
         outputs *= tf.cast(self.scale() if scale is None else scale, self.compute_dtype)
@@ -210,7 +210,7 @@ def make_norm(policy, epsilon=1e-6):
     return LayerNormalization(epsilon=epsilon, dtype=policy)
 
 
-def shape_of(inputs, count):
+def leading_shape(inputs, count):
     """The first `count` sizes of a tensor, each an int where it is known and a scalar elsewhere."""
     known = list(inputs.shape)[:count]
     dynamic = tf.shape(inputs) if None in known else None

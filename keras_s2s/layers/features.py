@@ -3,9 +3,10 @@
 import keras
 import tensorflow as tf
 
-from keras_s2s.layers.dense import Linear, check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
 
-__all__ = ["FIRST", "VectorProjection", "last_frame"]
+__all__ = ["FIRST", "FeatureProjection", "last_frame"]
 
 FIRST = ("zeros", "source")  # what a decoder of vectors reads before its first step
 
@@ -26,7 +27,7 @@ def last_frame(features, mask):
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
-class VectorProjection(keras.layers.Layer):
+class FeatureProjection(keras.layers.Layer):
     """Real vectors in place of tokens: a frame x becomes W x + b, of the width that a part reads.
 
     Always float32, as the embeddings of tokens are.
@@ -53,7 +54,7 @@ class VectorProjection(keras.layers.Layer):
 
     def __init__(self, features, units, norm=False, first="zeros", **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        check_sizes(features=features, units=units)
+        check_positive_integers(features=features, units=units)
         if first not in FIRST:
             raise ValueError(f"first: expected one of {', '.join(FIRST)}, came {first!r}")
         self.features, self.units, self.norm, self.first = features, units, norm, first

@@ -9,7 +9,8 @@ import keras
 import tensorflow as tf
 
 from keras_s2s.layers import loop_backend
-from keras_s2s.layers.dense import Linear, make_norm
+from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.normalization import make_norm
 
 __all__ = [
     "GRUCell",

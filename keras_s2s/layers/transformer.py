@@ -3,21 +3,24 @@
 import keras
 
 from keras_s2s.attention import CrossAttention, SelfAttention
-from keras_s2s.attention.self_positions import RELATIVE, make_position
-from keras_s2s.layers.dense import Dropout, LayerNormalization, Linear, check_sizes, make_norm
-from keras_s2s.layers.embeddings import POSITIONS, LearnedPositions
+from keras_s2s.attention.positions import ATTENTION_POSITIONS, make_position
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
+from keras_s2s.layers.dropout import Dropout
+from keras_s2s.layers.normalization import LayerNormalization, make_norm
+from keras_s2s.layers.positions import SINUSOIDAL_KINDS, LearnedPositions
 
 __all__ = [
     "FeedForward",
     "LayerNormalization",
     "TransformerLayer",
-    "check_absolute",
+    "check_absolute_positions",
     "check_stack",
     "head_names",
     "make_layers",
     "make_norm",
-    "make_table",
-    "split_positions",
+    "make_position_table",
+    "parse_positions",
 ]
 
 
@@ -38,9 +41,9 @@ def check_stack(
             None), an odd `units`, or another argument that stands for nothing.
     """
     inner = {} if hidden_units is None else {"hidden_units": hidden_units}
-    check_sizes(units=units, num_layers=num_layers, num_heads=num_heads, **inner)
-    kind, _ = split_positions(positions)
-    if units % 2 and kind in POSITIONS:
+    check_positive_integers(units=units, num_layers=num_layers, num_heads=num_heads, **inner)
+    kind, _ = parse_positions(positions)
+    if units % 2 and kind in SINUSOIDAL_KINDS:
         raise ValueError(f"units: expected an even width for sinusoidal positions, came {units}")
     number = isinstance(epsilon, int | float) and not isinstance(epsilon, bool)
     if not number or not 0 < epsilon < 1:
@@ -52,7 +55,7 @@ def check_stack(
         raise ValueError(f"first_position: {expected}, came {first_position!r}")
 
 
-def split_positions(positions):
+def parse_positions(positions):
     """The kind of positions of a stack, and what else is said of them.
 
     Args:
@@ -69,23 +72,26 @@ def split_positions(positions):
         ValueError: for another kind.
     """
     options = dict(positions) if isinstance(positions, dict) else {"kind": positions}
-    kind, kinds = options.pop("kind", None), [*POSITIONS, "none", "learned", *RELATIVE]
+    kind, kinds = (
+        options.pop("kind", None),
+        [*SINUSOIDAL_KINDS, "none", "learned", *ATTENTION_POSITIONS],
+    )
     if kind not in kinds:
         raise ValueError(f"positions: expected one of {', '.join(kinds)}, came {kind!r}")
-    if options and kind in (*POSITIONS, "none"):
+    if options and kind in (*SINUSOIDAL_KINDS, "none"):
         raise ValueError(f"positions: {kind} has no arguments, came {', '.join(options)}")
     return kind, options
 
 
-def check_absolute(positions):
+def check_absolute_positions(positions):
     """The kind of positions of a part without self-attention, which can only add to the vectors.
 
     Raises:
         ValueError: for another kind.
     """
-    kind, _ = split_positions(positions)
-    if kind in RELATIVE:
-        kinds = ", ".join((*POSITIONS, "none", "learned"))
+    kind, _ = parse_positions(positions)
+    if kind in ATTENTION_POSITIONS:
+        kinds = ", ".join((*SINUSOIDAL_KINDS, "none", "learned"))
         raise ValueError(
             f"positions: expected one of {kinds} without self-attention, came {positions!r}"
         )
@@ -106,11 +112,11 @@ def make_layers(stack, cross, layer_class=None):
     Raises:
         ValueError: as for `TransformerLayer`, or for arguments of positions that do not do.
     """
-    kind, options = split_positions(stack.positions)
+    kind, options = parse_positions(stack.positions)
     policy, size = stack.dtype_policy, stack.units // stack.num_heads
 
     def position():
-        if kind not in RELATIVE:
+        if kind not in ATTENTION_POSITIONS:
             return None
         return make_position(kind, stack.num_heads, size, cross, policy, **options)
 
@@ -132,9 +138,9 @@ def make_layers(stack, cross, layer_class=None):
     ]
 
 
-def make_table(units, positions):
+def make_position_table(units, positions):
     """`LearnedPositions` [N] -> [N, D] of what a stack says of its positions, or None."""
-    kind, options = split_positions(positions)
+    kind, options = parse_positions(positions)
     return LearnedPositions(units, **options) if kind == "learned" else None
 
 
@@ -243,7 +249,9 @@ class TransformerLayer(keras.layers.Layer):
         self.cross, self.norm, self.activation, self.dropout = cross, norm, activation, dropout
         self.epsilon = epsilon
         policy = self.dtype_policy
-        self.self_attention = self._look_back(units, num_heads, dropout, position, dtype=policy)
+        self.self_attention = self._make_self_attention(
+            units, num_heads, dropout, position, dtype=policy
+        )
         self.self_norm = make_norm(policy, epsilon)
         self.cross_attention = self.cross_norm = None
         if cross:
@@ -254,7 +262,7 @@ class TransformerLayer(keras.layers.Layer):
         self.residual_dropout = Dropout(dropout, dtype=policy)
         self.supports_masking = True
 
-    def _look_back(self, *args, **kwargs):
+    def _make_self_attention(self, *args, **kwargs):
         """What shows a place the others; a sub-class may have something else for it."""
         return SelfAttention(*args, **kwargs)
 

@@ -5,15 +5,15 @@
 """
 
 from keras_s2s.losses.attention import coverage, guided_alignment
-from keras_s2s.losses.cross_entropy import (
+from keras_s2s.losses.contrastive import max_margin, omit_words
+from keras_s2s.losses.regularization import l2, r_drop
+from keras_s2s.losses.scheduled_sampling import mix_targets, teacher_forcing_probability
+from keras_s2s.losses.token_losses import (
     cross_entropy,
     likelihood,
     smoothed_cross_entropy,
     token_log_probs,
 )
-from keras_s2s.losses.max_margin import max_margin, omit_words
-from keras_s2s.losses.regularization import l2, r_drop
-from keras_s2s.losses.scheduled_sampling import mix_targets, read_probability
 
 __all__ = [
     "coverage",
@@ -25,7 +25,7 @@ __all__ = [
     "mix_targets",
     "omit_words",
     "r_drop",
-    "read_probability",
     "smoothed_cross_entropy",
+    "teacher_forcing_probability",
     "token_log_probs",
 ]

@@ -2,7 +2,7 @@
 
 from keras_s2s import losses
 from keras_s2s.config import Objectives
-from keras_s2s.models.training_step import token_weights
+from keras_s2s.losses.token_weights import token_weights
 
 __all__ = ["Criterion"]
 
@@ -20,7 +20,7 @@ class Criterion:
     """
 
     def __init__(self, settings: Objectives, model):
-        if settings.attends and not model.decoder.attention_names:
+        if settings.uses_attention and not model.decoder.attention_names:
             name = "guided_alignment" if settings.guided_alignment else "coverage"
             raise ValueError(f"{name}: expected a decoder with attention, came one without")
         self.settings, self._model = settings, model
@@ -37,7 +37,7 @@ class Criterion:
         settings = self.settings
         if settings.scheduled_sampling:
             x = {**x, "target": self._mixed(x)}
-        made = self._pass(x, "alignment" if settings.attends else "none")
+        made = self._pass(x, "alignment" if settings.uses_attention else "none")
         if settings.r_drop:
             made["again"] = self._pass(x)["logits"]
         if settings.max_margin:
@@ -58,7 +58,7 @@ class Criterion:
 
     def _probability(self, step):
         settings = self.settings
-        return losses.read_probability(
+        return losses.teacher_forcing_probability(
             settings.scheduled_sampling, step, settings.sampling_k, settings.sampling_probability
         )
 

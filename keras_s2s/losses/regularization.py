@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_s2s.losses.cross_entropy import cross_entropy
+from keras_s2s.losses.token_losses import cross_entropy
 
 __all__ = ["l2", "r_drop"]
 

@@ -2,12 +2,12 @@
 
 import tensorflow as tf
 
-__all__ = ["SCHEDULES", "mix_targets", "read_probability"]
+__all__ = ["SCHEDULES", "mix_targets", "teacher_forcing_probability"]
 
 SCHEDULES = ("constant", "linear", "exponential", "inverse_sigmoid")
 
 
-def read_probability(schedule, step, k, probability=0.0):
+def teacher_forcing_probability(schedule, step, k, probability=0.0):
     """The share of target tokens that a decoder reads as they are, after `step` updates.
 
     constant: `probability`; linear: max(probability, 1 - step / k); exponential: k^step, k < 1;

@@ -7,9 +7,9 @@ import tensorflow as tf
 from keras_s2s.data import make_example
 from keras_s2s.metrics import Perplexity, TokenAccuracy, score, signatures
 
-__all__ = ["FORCED", "Evaluation", "evaluate", "teacher_forcing"]
+__all__ = ["TEACHER_FORCED", "Evaluation", "evaluate", "teacher_forcing"]
 
-FORCED = {"accuracy": TokenAccuracy, "perplexity": Perplexity}
+TEACHER_FORCED = {"accuracy": TokenAccuracy, "perplexity": Perplexity}
 
 
 class Evaluation(NamedTuple):
@@ -30,7 +30,7 @@ def evaluate(translator, pairs, names, *, batch_size=32, progress=None, **option
         translator: a `Translator`.
         pairs: a list of (source text or frames [S, F], reference); empty ones count like all
             others.
-        names: of `FORCED` and of `metrics.SCORERS`.
+        names: of `TEACHER_FORCED` and of `metrics.SCORERS`.
         batch_size: sentences at a time.
         progress: called with the sentences done and the sentences to do, over both passes.
         options: for `Translator.translate`.
@@ -38,8 +38,8 @@ def evaluate(translator, pairs, names, *, batch_size=32, progress=None, **option
     Raises:
         ValueError: a name that is neither.
     """
-    searched = [name for name in names if name not in FORCED]
-    forced = [name for name in names if name in FORCED]
+    searched = [name for name in names if name not in TEACHER_FORCED]
+    forced = [name for name in names if name in TEACHER_FORCED]
     score(searched, ["-"], ["-"], ["-"])  # an unknown name is known before the long work
     total = len(pairs) * (bool(searched) + bool(forced))
     report = progress or (lambda done, total: None)
@@ -59,8 +59,8 @@ def evaluate(translator, pairs, names, *, batch_size=32, progress=None, **option
 
 
 def teacher_forcing(translator, pairs, names, batch_size=32, progress=None) -> dict:
-    """Scores of `FORCED` over all tokens of the references, ends included, by name."""
-    metrics = [FORCED[name](name=name) for name in names]
+    """Scores of `TEACHER_FORCED` over all tokens of the references, ends included, by name."""
+    metrics = [TEACHER_FORCED[name](name=name) for name in names]
     update = _updater(translator, metrics)
     # like lengths together waste less on padding; sums over tokens do not mind the order
     ordered = sorted(pairs, key=lambda pair: len(pair[1]))
@@ -83,11 +83,11 @@ def _updater(translator, metrics):
 
     def update(sources, references):
         x, y, weight = make_example(
-            source.pieces(sources),
-            target.pieces(references),
+            source.tokenize(sources),
+            target.tokenize(references),
             source,
             target,
-            copy=translator.model.copies,
+            copy=translator.model.supports_copy,
         )
         logits = translator.model(x, training=False)  # [B, T, V']
         for metric in metrics:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import Corpus
-from keras_s2s.data.corpus_readers import BLOCK, as_list, open_rows
+from keras_s2s.data.corpus_readers import BLOCK_SIZE, as_list, open_corpus
 from keras_s2s.tokenizers import UNKNOWN_ID, Tokenizer
 
 __all__ = ["Coverage", "measure"]
@@ -77,10 +77,10 @@ def measure(
     tallies = {"source": _Tally(source), "target": _Tally(target)}
     done = 0
     for corpus in as_list(corpora):
-        rows = open_rows(corpus)
+        rows = open_corpus(corpus)
         try:
-            while block := rows.take(BLOCK):
-                first = rows.number - len(block.sources) + 1
+            while block := rows.read(BLOCK_SIZE):
+                first = rows.num_read - len(block.sources) + 1
                 tallies["source"].add(block.sources, rows.paths[0], first, most)
                 tallies["target"].add(block.targets, corpus.pairs or rows.paths[1], first, most)
                 done += len(block.sources)

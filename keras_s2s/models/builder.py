@@ -6,15 +6,15 @@ import inspect
 import keras
 import tensorflow as tf
 
-from keras_s2s.config import FactorSizes, ModelConfig, PartedSize, UserError
+from keras_s2s.config import FactorSizes, ModelConfig, MultiSourceSize
 from keras_s2s.decoders import (
     ConditionalDecoder,
     ConvolutionalDecoder,
     FastTransformerDecoder,
     GNMTDecoder,
     LuongDecoder,
+    NoAttentionDecoder,
     NoisyStatesDecoder,
-    PlainDecoder,
     RecurrentDecoder,
     TransformerDecoder,
 )
@@ -29,6 +29,7 @@ from keras_s2s.encoders import (
     SequentialEncoder,
     TransformerEncoder,
 )
+from keras_s2s.errors import UserError
 from keras_s2s.heads import (
     AdaptiveSoftmaxHead,
     PointerGeneratorHead,
@@ -36,14 +37,11 @@ from keras_s2s.heads import (
     RegressionHead,
     SoftmaxHead,
 )
-from keras_s2s.layers.embeddings import (
-    FactoredEmbedding,
-    ParallelEmbedding,
-    PartedEmbedding,
-    PointerEmbedding,
-    TokenEmbedding,
-)
-from keras_s2s.layers.features import VectorProjection
+from keras_s2s.layers.factored_embedding import FactoredEmbedding
+from keras_s2s.layers.features import FeatureProjection
+from keras_s2s.layers.multi_source_embeddings import MultiSourceEmbedding, ParallelEmbedding
+from keras_s2s.layers.pointer_embedding import PointerEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models.presets import DEFAULT, PRESETS
 from keras_s2s.models.seq2seq import Seq2Seq
 
@@ -66,7 +64,7 @@ KINDS = {
         "conditional": ConditionalDecoder,
         "luong": LuongDecoder,
         "gnmt": GNMTDecoder,
-        "plain": PlainDecoder,
+        "plain": NoAttentionDecoder,
         "noisy": NoisyStatesDecoder,
         "transformer": TransformerDecoder,
         "fast_transformer": FastTransformerDecoder,
@@ -120,7 +118,7 @@ def resolve(model: ModelConfig) -> dict:
     found |= {side: _side(side, preset.get(side, {}), getattr(model, side)) for side in SIDES}
     tie = model.tie
     if tie is None:
-        ties = KINDS["head"][found["head"]["kind"]].ties
+        ties = KINDS["head"][found["head"]["kind"]].supports_tying
         tie = preset.get("tie", "none") if ties else "none"
     found["tie"] = {True: "output", False: "none"}.get(tie, tie)
     found["embedding"] = model.embedding or _embedding(model, preset, found)
@@ -141,7 +139,7 @@ def _embedding(model, preset, found):
     """Some parts read vectors of their own width; elsewhere the preset says."""
     for part in ("encoder", "decoder"):
         for first in _readers(found[part]):
-            if KINDS[part][first["kind"]].reads_own_width:
+            if KINDS[part][first["kind"]].has_fixed_input_width:
                 return first["units"]
     own = model.encoder or {}
     return own.get("units", preset["embedding"])
@@ -227,7 +225,7 @@ def _unknown(place, came, known, what="one"):
 
 def build(
     model: ModelConfig,
-    source_size: int | list[int] | FactorSizes | PartedSize,
+    source_size: int | list[int] | FactorSizes | MultiSourceSize,
     target_size: int,
     *,
     label_smoothing: float = 0.0,
@@ -240,7 +238,7 @@ def build(
         model: the configuration's `model` section.
         source_size, target_size: vocabulary sizes, the four special ids included; of a side of
             frames the numbers in one; a list of the former for a parallel encoder of several
-            sources, see `ParallelEmbedding`; `FactorSizes` for tokens with factors, `PartedSize`
+            sources, see `ParallelEmbedding`; `FactorSizes` for tokens with factors, `MultiSourceSize`
             for several sources in one row of ids.
         label_smoothing: see `keras_s2s.losses.cross_entropy`.
         policy: Keras dtype policy of the layers between embeddings and head.
@@ -274,7 +272,7 @@ def assemble(found, source_size, target_size, label_smoothing=0.0, policy="float
     """
     frames = (found["head"]["kind"] == "regression",) * 2 if frames is None else frames
     encoder, decoder = (_make(part, found[part], dtype=policy) for part in ("encoder", "decoder"))
-    if isinstance(source_size, PartedSize):
+    if isinstance(source_size, MultiSourceSize):
         _check_parts(found["encoder"], source_size.parts)
     source = _reader("source", found, source_size, frames[0])
     target, head = _target(found, encoder, target_size, frames[1])
@@ -288,14 +286,14 @@ def _reader(side, found, size, framed):
     if framed:
         for key in found[side].keys() & set(OF_FACTORS):
             raise UserError(f"model.{side}.{key}: expected none for a side of frames, came one")
-        return VectorProjection(size, found["embedding"], **found[side])
+        return FeatureProjection(size, found["embedding"], **found[side])
     if isinstance(size, FactorSizes):
         return _factored(found, size.sizes)
     if found[side]:
         key = next(iter(found[side]))
         raise UserError(f"model.{side}.{key}: expected none for a side of text, came one")
-    if isinstance(size, PartedSize):
-        return PartedEmbedding(size.size, found["embedding"])
+    if isinstance(size, MultiSourceSize):
+        return MultiSourceEmbedding(size.size, found["embedding"])
     if isinstance(size, list):
         return ParallelEmbedding([TokenEmbedding(one, found["embedding"]) for one in size])
     return TokenEmbedding(size, found["embedding"])
@@ -339,7 +337,7 @@ def _target(found, encoder, size, framed):
     A pointer network has no vocabulary but the source; a regression head's width is the frames'.
     """
     kind = found["head"]["kind"]
-    if KINDS["head"][kind].points:
+    if KINDS["head"][kind].is_pointer:
         return PointerEmbedding(found["embedding"], encoder.width), _make("head", found["head"])
     width = "features" if kind == "regression" else "vocabulary_size"
     return _reader("target", found, size, framed), _make("head", found["head"], **{width: size})
@@ -347,7 +345,7 @@ def _target(found, encoder, size, framed):
 
 def _example(source, size):
     """A source of one position; of several sources one in each."""
-    if source.reads == "features":
+    if source.input_key == "features":
         return {"features": tf.zeros([1, 1, size]), "mask": tf.ones([1, 1], tf.bool)}
     ids = tf.zeros([1, 1], tf.int32)
     if isinstance(size, list):

@@ -29,7 +29,7 @@ class Ensemble:
             for name, one, other in (
                 ("source tokens", first.source.size, model.source.size),
                 ("target tokens", first.vocabulary_size, model.vocabulary_size),
-                ("copies", first.copies, model.copies),
+                ("copies", first.supports_copy, model.supports_copy),
             ):
                 if one != other:
                     raise ValueError(
@@ -37,7 +37,7 @@ class Ensemble:
                         f" {number}"
                     )
         self.models = list(models)
-        self.source, self.copies = first.source, first.copies
+        self.source, self.supports_copy = first.source, first.supports_copy
         self.vocabulary_size = first.vocabulary_size
 
     @property

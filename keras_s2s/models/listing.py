@@ -8,11 +8,13 @@ import tensorflow as tf
 
 from keras_s2s import losses
 from keras_s2s.attention import ATTENTIONS
-from keras_s2s.attention.self_positions import RELATIVE
+from keras_s2s.attention.positions import ATTENTION_POSITIONS
 from keras_s2s.config import ModelConfig, Objectives
-from keras_s2s.layers.embeddings import LearnedPositions, sinusoidal
-from keras_s2s.models.builder import KINDS, assemble, resolve
+from keras_s2s.layers.positions import LearnedPositions, sinusoidal_positions
+from keras_s2s.models.builder import assemble
+from keras_s2s.models.kinds import KINDS
 from keras_s2s.models.presets import PAPERS, PRESETS
+from keras_s2s.models.resolution import resolve
 
 __all__ = ["count_parameters", "listing", "parts"]
 
@@ -62,7 +64,11 @@ def parts() -> list[dict]:
     The parts are encoder, decoder, head, the attention of recurrent decoders, the positions of
     Transformers and the objectives of training; `what` is a sentence.
     """
-    positions = {"sinusoidal": sinusoidal, "learned": LearnedPositions, **RELATIVE}
+    positions = {
+        "sinusoidal": sinusoidal_positions,
+        "learned": LearnedPositions,
+        **ATTENTION_POSITIONS,
+    }
     ours = {name: getattr(losses, name, None) for name in _objectives()}
     ours["scheduled_sampling"] = losses.mix_targets
     groups = {**KINDS, "attention": ATTENTIONS, "positions": positions, "objective": ours}

@@ -8,7 +8,8 @@ from keras_s2s.heads import spread_over_source
 from keras_s2s.layers.dense import NormalizedLinear
 from keras_s2s.layers.features import last_frame
 from keras_s2s.losses.criterion import Criterion
-from keras_s2s.models.training_step import Updates, token_weights
+from keras_s2s.losses.token_weights import token_weights
+from keras_s2s.models.training_step import TrainingStep
 
 __all__ = ["Seq2Seq"]
 
@@ -16,7 +17,7 @@ PARTS = ("source", "encoder", "target", "decoder", "head")
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
-class Seq2Seq(Updates):
+class Seq2Seq(TrainingStep):
     """Any encoder under any decoder under any head.
 
     `fit` runs `call`; a search runs `begin` once and `next` at every position. Both are the same
@@ -78,7 +79,7 @@ class Seq2Seq(Updates):
         self.source, self.encoder, self.target = source, encoder, target
         self.decoder, self.head = decoder, head
         self.tie, self.label_smoothing = tie, label_smoothing
-        if head.needs_attention and not decoder.attends:
+        if head.needs_attention and not decoder.has_attention:
             raise ValueError(
                 f"head: {type(head).__name__} expected a decoder with attention, came"
                 f" {type(decoder).__name__} without"
@@ -95,9 +96,9 @@ class Seq2Seq(Updates):
 
     def _check_pointers(self):
         points, came = getattr(self.target, "points", False), type(self.target).__name__
-        if self.head.points and not points:
+        if self.head.is_pointer and not points:
             raise ValueError(f"target: expected a PointerEmbedding for this head, came a {came}")
-        if points and not self.head.points:
+        if points and not self.head.is_pointer:
             expected = "expected a PointerNetworkHead over a PointerEmbedding"
             raise ValueError(f"head: {expected}, came a {type(self.head).__name__}")
         if points and self.target.memory_units != self.encoder.width:
@@ -107,14 +108,14 @@ class Seq2Seq(Updates):
             )
 
     @property
-    def copies(self):
+    def supports_copy(self):
         """Whether the source needs `copy_ids` and logits have a column for each position."""
-        return self.head.copies
+        return self.head.supports_copy
 
     @property
-    def of_vectors(self):
+    def has_feature_targets(self):
         """Whether targets are real vectors, and outputs their means."""
-        return self.target.reads == "features"
+        return self.target.input_key == "features"
 
     @property
     def vocabulary_size(self):
@@ -129,7 +130,7 @@ class Seq2Seq(Updates):
 
     def build(self, inputs_shape=None):
         # Every part, those too that only `next` uses: what is not built here is not saved.
-        frames = (None,) if self.source.reads == "features" else ()
+        frames = (None,) if self.source.input_key == "features" else ()
         source = (None, None, self.source.units)
         target = (None, None, self.target.units)
         context = {"memory": {"values": (None, None, self.encoder.width)}}
@@ -147,7 +148,7 @@ class Seq2Seq(Updates):
     def call(self, inputs, maps="none", training=None):
         memory, context = self._read(inputs["source"], maps, training)
         given = inputs["target"]
-        if self.of_vectors:
+        if self.has_feature_targets:
             given = tf.concat([self._first(context, given[:, :1]), given[:, 1:]], 1)
         embedded = self.target.embed(given, context)  # [B, T, E]
         wanted = "alignment" if maps == "none" and self.head.needs_attention else maps
@@ -178,7 +179,7 @@ class Seq2Seq(Updates):
         return tf.reshape(spread, tf.concat([shape[:3], [length]], 0))
 
     def _read(self, source, maps="none", training=False):
-        given = source[self.source.reads]
+        given = source[self.source.input_key]
         parts = {"parts": self.source.parts(given)} if hasattr(self.source, "parts") else {}
         memory = self.encoder(
             self.source(given), mask=source["mask"], maps=maps, training=training, **parts
@@ -226,7 +227,7 @@ class Seq2Seq(Updates):
             float32 log-probabilities [B, K, V'] (of frames the head's outputs [B, K, F']), the new
             state, and the alignment [B, K, S] or None.
         """
-        if self.of_vectors:
+        if self.has_feature_targets:
             ids = tf.where(tf.equal(position, 0), self._first(context, ids), ids)
         elif not normalize:
             ids = self.head.token_ids(ids, context)
@@ -270,12 +271,12 @@ class Seq2Seq(Updates):
     @property
     def smoothing(self):
         """The `label_smoothing` that holds: none for a head whose columns are positions."""
-        return self.label_smoothing if self.head.smooths else 0.0
+        return self.label_smoothing if self.head.supports_label_smoothing else 0.0
 
     def objectives(self):
         """The objectives whose sum is the loss, see `keras_s2s.losses`; in training
         `configure_objectives` puts others in their place."""
-        if self.of_vectors:
+        if self.has_feature_targets:
             return [self.head.objective()]
         return [losses.cross_entropy(self.smoothing, self.vocabulary_size)]
 
@@ -290,14 +291,18 @@ class Seq2Seq(Updates):
         Raises:
             ValueError: an objective over the attention of a decoder without any; replicas.
         """
-        criterion = None if settings.plain else Criterion(settings, self)
+        criterion = None if settings.is_cross_entropy_only else Criterion(settings, self)
         if criterion is not None or self.criterion is not None:
             self.configure_updates(self.batches_per_update)
         self.criterion = criterion
 
     def _training_outputs(self, x, y, sample_weight):
         if self.criterion is None:
-            if self.head.skips and not self.smoothing and self._compile_loss is None:
+            if (
+                self.head.supports_target_log_probs
+                and not self.smoothing
+                and self._compile_loss is None
+            ):
                 x = {**x, "labels": y}
             return super()._training_outputs(x, y, sample_weight)
         return self.criterion.outputs(x, y, sample_weight)
@@ -323,7 +328,7 @@ class Seq2Seq(Updates):
     def example(self):
         """A target of one position, [1, 1] or [1, 1, F], and outputs [1, 1, V'] for it."""
         outputs = tf.zeros([1, 1, self.vocabulary_size])
-        return (outputs if self.of_vectors else tf.zeros([1, 1], tf.int32)), outputs
+        return (outputs if self.has_feature_targets else tf.zeros([1, 1], tf.int32)), outputs
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Under a strategy Keras averages the replicas' first batches, and a mask has no mean.
@@ -358,16 +363,16 @@ class Seq2Seq(Updates):
 
 def _check_sides(source, target, head, tie):
     """Refuses tokens where frames belong, or the other way round."""
-    of_vectors = target.reads == "features"
+    of_vectors = target.input_key == "features"
     if of_vectors != hasattr(head, "objective"):
         expected = "a regression head" if of_vectors else "a head over a vocabulary"
         raise ValueError(f"head: expected {expected} for such a target, came {head.name}")
     if of_vectors and head.size != target.size:
         raise ValueError(f"head: expected frames of {target.size} numbers, came {head.size}")
-    from_vectors = source.reads == "features"
+    from_vectors = source.input_key == "features"
     if tie != "none" and (of_vectors or from_vectors and tie == "all"):
         raise ValueError(f"tie: expected 'none' beside frames, which have no table, came {tie!r}")
-    if from_vectors and head.copies:
+    if from_vectors and head.supports_copy:
         raise ValueError("head: expected one that does not copy, for a source of frames")
     if of_vectors and target.first == "source":
         size = source.size if from_vectors else "no"

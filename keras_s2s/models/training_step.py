@@ -5,7 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
-__all__ = ["Updates", "Vitals", "token_weights"]
+__all__ = ["TrainingStep", "UpdateStats", "token_weights"]
 
 
 def token_weights(y, sample_weight=None):
@@ -25,7 +25,7 @@ def token_weights(y, sample_weight=None):
     return weights * (tf.expand_dims(given, 1) if given.shape.rank == 1 else given)
 
 
-class Vitals:
+class UpdateStats:
     """The last update: its loss, whether it was made, its gradient's norm; no model variables."""
 
     def __init__(self):
@@ -45,7 +45,7 @@ class Vitals:
         return float(self.values.numpy()[2])
 
 
-class Updates(keras.Model):
+class TrainingStep(keras.Model):
     """A Keras model whose updates can take several batches and leave out what is not finite.
 
     As it is made it trains as every Keras model does. After `configure_updates` an update reads
@@ -72,7 +72,11 @@ class Updates(keras.Model):
             raise ValueError(f"batches: expected at least 1, came {batches}")
         if self.distribute_strategy.num_replicas_in_sync > 1:
             raise ValueError("batches: expected one replica, came a strategy of several")
-        self.batches_per_update, self.vitals, self.train_function = batches, Vitals(), None
+        self.batches_per_update, self.update_stats, self.train_function = (
+            batches,
+            UpdateStats(),
+            None,
+        )
         # Keras makes the metrics' variables when they are first used, and here they exist before
         self.compute_metrics(None, *self.example(), tf.ones([1, 1]))
         self.reset_metrics()
@@ -98,7 +102,7 @@ class Updates(keras.Model):
 
     def make_train_function(self, force=False):
         # Keras calls this function once an update, with the iterator
-        if self.vitals is None:
+        if self.update_stats is None:
             super().make_train_function(force)
         elif self.train_function is None or force:
             self.train_function = tf.function(self._update, autograph=False, reduce_retracing=True)
@@ -115,7 +119,7 @@ class Updates(keras.Model):
         pairs = [(g, v) for g, v in zip(gradients, variables) if g is not None]
         scale = self.optimizer.scale_loss(tf.constant(1.0))  # the update may change it
         tf.cond(made, lambda: self._apply(pairs), tf.no_op)
-        self.vitals.record(loss, made, norm / scale)
+        self.update_stats.record(loss, made, norm / scale)
         return self.get_metrics_result()
 
     def _accumulate(self, iterator, variables):
@@ -158,7 +162,7 @@ class Updates(keras.Model):
         return self(x, training=True)
 
     def test_step(self, data):
-        if self.vitals is None:
+        if self.update_stats is None:
             return super().test_step(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)

@@ -8,27 +8,34 @@ and hypotheses are traced back once at the end. `forecast` is the same loop over
 from keras_s2s.search.backtrace import Hypotheses
 from keras_s2s.search.beam_state import Beam, advance, length_penalty
 from keras_s2s.search.compiled_search import CompiledSearch
-from keras_s2s.search.constraints import forbidden, needed
+from keras_s2s.search.constraints import has_disallowed, required_tokens
 from keras_s2s.search.feature_forecast import Forecasts, forecast
 from keras_s2s.search.loop import sample, search
-from keras_s2s.search.options import LOWEST, Candidates, Extras, Options, Sampling, no_extras
+from keras_s2s.search.options import (
+    NEG_INF,
+    Candidates,
+    ConstraintOptions,
+    Options,
+    SamplingOptions,
+    no_constraints,
+)
 
 __all__ = [
-    "LOWEST",
+    "NEG_INF",
     "Beam",
     "Candidates",
     "CompiledSearch",
-    "Extras",
+    "ConstraintOptions",
     "Forecasts",
     "Hypotheses",
     "Options",
-    "Sampling",
+    "SamplingOptions",
     "advance",
-    "forbidden",
     "forecast",
+    "has_disallowed",
     "length_penalty",
-    "needed",
-    "no_extras",
+    "no_constraints",
+    "required_tokens",
     "sample",
     "search",
 ]

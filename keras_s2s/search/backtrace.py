@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_s2s.layers.recurrent import unroll
 from keras_s2s.search.beam_state import SPAN
-from keras_s2s.search.options import LOWEST
+from keras_s2s.search.options import NEG_INF
 
 __all__ = ["Hypotheses", "trace"]
 
@@ -53,7 +53,7 @@ def trace(ended, steps, looks, options, whole=False):
         wanted = tf.reduce_max(tf.concat([options.num_hypotheses, [1]], 0))
     score, log_prob, place = tf.unstack(ended[:, :wanted], num=3, axis=2)  # [B, K]
     kept = tf.expand_dims(tf.range(wanted), 0) < tf.expand_dims(options.num_hypotheses, 1)
-    kept &= score > LOWEST / 2
+    kept &= score > NEG_INF / 2
     code = tf.where(kept, tf.cast(place, tf.int32), 0)
     lengths = code // (2 * SPAN)
     longest = tf.shape(steps)[0] - 1
@@ -73,8 +73,8 @@ def trace(ended, steps, looks, options, whole=False):
     return Hypotheses(
         ids=tf.transpose(ids, [0, 2, 1]),
         lengths=lengths,
-        score=tf.where(kept, score, LOWEST),
-        log_prob=tf.where(kept, log_prob, LOWEST),
+        score=tf.where(kept, score, NEG_INF),
+        log_prob=tf.where(kept, log_prob, NEG_INF),
         token_log_probs=_differences(sums, log_prob, lengths, kept),
         finished=kept & tf.equal(code % 2, 1),
         alignment=alignment,
@@ -105,4 +105,4 @@ def _differences(sums, log_prob, lengths, kept):
     length = tf.expand_dims(lengths, 2)  # [B, K, 1]
     sums = tf.where(place < length, sums, tf.expand_dims(log_prob, 2))
     each = sums - tf.pad(sums[:, :, :-1], [[0, 0], [0, 0], [1, 0]])
-    return tf.where((place <= length) & tf.expand_dims(kept, 2), each, LOWEST)
+    return tf.where((place <= length) & tf.expand_dims(kept, 2), each, NEG_INF)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_s2s.search.options import LOWEST, SPAN
+from keras_s2s.search.options import NEG_INF, SPAN
 
 __all__ = ["Beam", "Limits", "advance", "length_penalty", "limits", "start"]
 
@@ -19,9 +19,9 @@ class Beam(NamedTuple):
     Attributes:
         ids: int32 [B, K], last token of each live hypothesis.
         totals: float32 [B, K], what they are ranked by, their summed (and adjusted)
-            log-probabilities; `LOWEST` = no hypothesis.
+            log-probabilities; `NEG_INF` = no hypothesis.
         done: bool [B], rows whose result is settled.
-        ended: float32 [B, K, 3], of each ended hypothesis, best first: the score (`LOWEST` =
+        ended: float32 [B, K, 3], of each ended hypothesis, best first: the score (`NEG_INF` =
             none), the summed log-probability, and where it ended as `advance` codes it.
     """
 
@@ -101,9 +101,9 @@ def start(alive, first, width):
     shape = tf.shape(alive)
     return Beam(
         ids=tf.fill(shape, first),
-        totals=tf.where(alive, 0.0, LOWEST),
+        totals=tf.where(alive, 0.0, NEG_INF),
         done=tf.zeros(shape[:1], tf.bool),
-        ended=tf.fill([shape[0], width, 3], LOWEST),
+        ended=tf.fill([shape[0], width, 3], NEG_INF),
     )
 
 
@@ -139,13 +139,13 @@ def advance(beam, candidates, log_probs, bonus, finished, position, limits):
     packed = tf.gather(packed, chosen, batch_dims=1)
     tokens, _, totals, _ = tf.unstack(packed, num=4, axis=2)
     # At its limit a row has nothing to live for: all but the end was barred.
-    alive = (priority > LOWEST / 2) & (totals > LOWEST / 2) & limits.own
-    totals = tf.where(alive, totals, LOWEST)
+    alive = (priority > NEG_INF / 2) & (totals > NEG_INF / 2) & limits.own
+    totals = tf.where(alive, totals, NEG_INF)
     earned = None if bonus is None else tf.gather(bonus, chosen, batch_dims=1)
     done = beam.done | _decided(ended, totals, earned, position, limits)
     beam = Beam(
         ids=tf.cast(tokens, tf.int32),
-        totals=tf.where(tf.expand_dims(done, 1), LOWEST, totals),
+        totals=tf.where(tf.expand_dims(done, 1), NEG_INF, totals),
         done=done,
         ended=tf.where(tf.reshape(beam.done, [-1, 1, 1]), beam.ended, ended),
     )
@@ -157,25 +157,25 @@ def _settle(ended, candidates, log_probs, bonus, finished, position, limits):
     scores = candidates.totals / length_penalty(position + 1, limits.exponent, limits.offset)
     if bonus is not None:
         scores += bonus
-    scores = tf.where(candidates.ending, scores, LOWEST)
+    scores = tf.where(candidates.ending, scores, NEG_INF)
     where = (position * SPAN + candidates.parents) * 2 + tf.cast(finished, tf.int32)
     new = tf.stack([scores, log_probs, tf.cast(where, tf.float32)], 2)  # [B, M, 3]
     pool = tf.concat([ended, new], 1)
     _, order = tf.math.top_k(pool[:, :, 0], tf.shape(ended)[1])
     best = tf.gather(pool, order, batch_dims=1)  # [B, K, 3]
     # Places beyond the row's own beam size stay empty, whatever its neighbours' sizes.
-    return tf.where(tf.expand_dims(limits.own, 2), best, LOWEST)
+    return tf.where(tf.expand_dims(limits.own, 2), best, NEG_INF)
 
 
 def _decided(ended, totals, bonus, position, limits):
     """bool [B]: no live hypothesis can still win, or enough have ended and none is ahead."""
     scores = ended[:, :, 0]
-    count = tf.reduce_sum(tf.cast(scores > LOWEST / 2, tf.int32), 1)
+    count = tf.reduce_sum(tf.cast(scores > NEG_INF / 2, tf.int32), 1)
     nearest = length_penalty(position + 2, limits.exponent, limits.offset)  # [B, 1]
     worst = tf.gather(scores, limits.place, batch_dims=1)  # [B, 1]
     # The most a live hypothesis can reach: no more loss, at the kindest length still open to it.
     best = tf.reduce_max(totals, 1, keepdims=True)  # [B, 1]
-    hopeless = (worst > LOWEST / 2) & (worst >= best / tf.maximum(nearest, limits.kindest))
+    hopeless = (worst > NEG_INF / 2) & (worst >= best / tf.maximum(nearest, limits.kindest))
     ahead = (totals / nearest if bonus is None else totals / nearest + bonus) > worst  # [B, K]
     enough = (count >= limits.size) & (~tf.reduce_any(ahead, 1) | tf.equal(limits.size, 1))
-    return enough | tf.squeeze(hopeless | (best <= LOWEST / 2), 1)
+    return enough | tf.squeeze(hopeless | (best <= NEG_INF / 2), 1)

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
 from keras_s2s.search.backtrace import Hypotheses
-from keras_s2s.search.loop import search, search_within
-from keras_s2s.search.options import Options, in_use
+from keras_s2s.search.loop import search, search_fixed_shapes
+from keras_s2s.search.options import Options, has_constraints
 
 __all__ = ["CompiledSearch"]
 
@@ -41,7 +41,7 @@ class CompiledSearch:
         fits = tf.equal(tf.shape(mask)[0], 1) & (tf.shape(mask)[1] <= self.sizes[-1])
         fits &= tf.reduce_all(options.beam_size <= self.widths[-1])
         if extras is not None:
-            fits &= ~in_use(extras)
+            fits &= ~has_constraints(extras)
 
         def plainly():
             found = search(
@@ -72,7 +72,9 @@ def _compile(begin, step, special):
     @tf.function(jit_compile=True, autograph=False)
     def compiled(source, options, form):
         width, most = tf.unstack(tf.shape(form))
-        return search_within(begin, step, source, Options(*options), width, most, special=special)
+        return search_fixed_shapes(
+            begin, step, source, Options(*options), width, most, special=special
+        )
 
     return compiled
 

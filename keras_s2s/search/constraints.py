@@ -11,9 +11,9 @@ References: Post and Vilar 2018, arXiv:1804.06609; Hu et al. 2019, NAACL N19-109
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
-from keras_s2s.search.options import LOWEST, Candidates
+from keras_s2s.search.options import NEG_INF, Candidates
 
-__all__ = ["constrain", "forbidden", "needed", "start"]
+__all__ = ["constrain", "has_disallowed", "required_tokens", "start"]
 
 
 def start(batch, width, constraints):
@@ -70,25 +70,25 @@ def constrain(totals, history, met, position, options, extras, special=SpecialId
     best, favourite = tf.math.top_k(free, 1)  # [B, K, 1]
     keys = _keys(free, favourite, constraints, special)
     found, tokens, parents = _sorted(totals, keys)  # [B, M]
-    grown, needed, carries = _grow(tokens, parents, met, reach, constraints)
+    grown, required_tokens, carries = _grow(tokens, parents, met, reach, constraints)
 
     is_end = tf.equal(tokens, special.end)
     complete = tf.gather(tf.reduce_all(met, 2), parents, batch_dims=1)
-    possible = (found > LOWEST / 2) & tf.where(is_end, complete, needed <= left)
+    possible = (found > NEG_INF / 2) & tf.where(is_end, complete, required_tokens <= left)
     place = tf.cumsum(tf.cast(possible, tf.int32), 1)  # from 1
     favoured = found >= tf.gather(tf.squeeze(best, 2), parents, batch_dims=1)
     possible &= (place <= 2 * size) | favoured | carries | is_end
 
     leads = (size > 1) | _is_free(totals, best, reach, special)  # [B, 1]
     banks = tf.shape(reach)[2] + 1
-    ending = is_end & _first(possible, needed, banks, size, leads)
-    living = _first(possible & ~is_end, needed, banks, size, leads)
-    found = tf.where(possible, found, LOWEST)
-    priority = tf.where(living, found, LOWEST)
+    ending = is_end & _first(possible, required_tokens, banks, size, leads)
+    living = _first(possible & ~is_end, required_tokens, banks, size, leads)
+    found = tf.where(possible, found, NEG_INF)
+    priority = tf.where(living, found, NEG_INF)
     return Candidates(found, tokens, parents, ending, priority), grown
 
 
-def needed(extras):
+def required_tokens(extras):
     """Tokens that the constraints need behind their prefix, one after the other.
 
     That is without what the prefix holds of them, or ends within.
@@ -114,7 +114,7 @@ def needed(extras):
     return tf.reduce_sum(tf.where(met[:, 0], 0, _lengths(constraints)), 1) - begun
 
 
-def forbidden(extras):
+def has_disallowed(extras):
     """bool tensor [B]: rows of `Extras` of which a constraint holds a disallowed sequence."""
     constraints, disallowed = extras.constraints, extras.disallowed
     batch, count, length = tf.unstack(tf.shape(constraints))
@@ -161,7 +161,7 @@ def _free(totals, met, left, constraints, special):
     room = tf.reduce_sum(tf.where(met, 0, lengths), 2) <= left  # [B, K]
     complete = tf.expand_dims(tf.reduce_all(met, 2), 2)
     is_end = tf.equal(tf.range(tf.shape(totals)[2]), special.end)
-    return tf.where(tf.where(is_end, complete, tf.expand_dims(room, 2)), totals, LOWEST)
+    return tf.where(tf.where(is_end, complete, tf.expand_dims(room, 2)), totals, NEG_INF)
 
 
 def _keys(free, favourite, constraints, special):
@@ -183,7 +183,7 @@ def _sorted(totals, keys):
     flat, amount = tf.reshape(totals, tf.stack([batch, width * count])), tf.shape(keys)[1]
     keys = -tf.math.top_k(-keys, amount)[0]  # in a plain beam's order: ties fall as they do there
     repeated = tf.pad(tf.equal(keys[:, 1:], keys[:, :-1]), [[0, 0], [1, 0]])
-    found = tf.where(repeated, LOWEST, tf.gather(flat, keys, batch_dims=1))
+    found = tf.where(repeated, NEG_INF, tf.gather(flat, keys, batch_dims=1))
     found, order = tf.math.top_k(found, amount)
     keys = tf.gather(keys, order, batch_dims=1)
     return found, keys % count, keys // count
@@ -201,8 +201,8 @@ def _grow(tokens, parents, met, reach, constraints):
     met = tf.gather(met, parents, batch_dims=1) | (reached >= lengths)
     # The maximum over no constraint is the smallest integer.
     begun = tf.maximum(tf.reduce_max(tf.where(met, 0, reached), 2), 0)
-    needed = tf.reduce_sum(tf.where(met, 0, lengths), 2) - begun
-    return met, needed, tf.reduce_any(reached > 0, 2)
+    required_tokens = tf.reduce_sum(tf.where(met, 0, lengths), 2) - begun
+    return met, required_tokens, tf.reduce_any(reached > 0, 2)
 
 
 def _is_free(totals, best, reach, special):
@@ -210,7 +210,7 @@ def _is_free(totals, best, reach, special):
     inside = tf.reduce_max(reach[:, :1], 2) > 1  # [B, 1]
     best = best[:, :1, 0]
     # Without room for free tokens the best is LOWEST, while a barred end may be less than that.
-    return ~inside & (best > LOWEST / 2) & (best > totals[:, :1, special.end])
+    return ~inside & (best > NEG_INF / 2) & (best > totals[:, :1, special.end])
 
 
 def _first(members, needed, banks, size, leads):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_s2s.search.options import LOWEST, Candidates
+from keras_s2s.search.options import NEG_INF, Candidates
 
 __all__ = ["arrange", "grouped"]
 
@@ -53,11 +53,11 @@ def grouped(totals, groups, position, arranged, penalty, special):
 
     def body(number, counts, found):
         member = (tf.equal(groups, number) | tf.equal(position, 0)) & (number < count)  # [B, K]
-        ranked = tf.where(tf.expand_dims(member, 2), totals, LOWEST)
+        ranked = tf.where(tf.expand_dims(member, 2), totals, NEG_INF)
         ranked -= weight * tf.expand_dims(counts, 1)
         _, index = tf.math.top_k(tf.reshape(ranked, [batch, width * words]), 2 * width)
         tokens, parents = index % words, index // words
-        own = tf.where(tf.gather(member, parents, batch_dims=1), 0.0, LOWEST)
+        own = tf.where(tf.gather(member, parents, batch_dims=1), 0.0, NEG_INF)
         own += tf.gather(flat, index, batch_dims=1)
         candidates, chosen = _of_group(own, tokens, parents, number, size, stops, special)
         rows = tf.expand_dims(tf.range(batch), 1) + tf.zeros_like(tokens)
@@ -87,7 +87,7 @@ def _of_group(totals, tokens, parents, number, size, stops, special):
 
     Where it `stops`, [B, 1], ends take the places of those that would live on.
     """
-    possible, is_end = totals > LOWEST / 2, tf.equal(tokens, special.end)
+    possible, is_end = totals > NEG_INF / 2, tf.equal(tokens, special.end)
     rank = tf.expand_dims(tf.range(tf.shape(tokens)[1]), 0)
     going = possible & ~is_end
     order = tf.cumsum(tf.cast(going, tf.int32), 1) - 1
@@ -99,6 +99,6 @@ def _of_group(totals, tokens, parents, number, size, stops, special):
         tokens,
         parents,
         ending=possible & is_end & (rank < size),
-        priority=tf.where(chosen, priority, LOWEST),
+        priority=tf.where(chosen, priority, NEG_INF),
     )
     return candidates, chosen

@@ -6,7 +6,7 @@ not depend on what its neighbours ask for.
 
 import tensorflow as tf
 
-from keras_s2s.search.options import LOWEST
+from keras_s2s.search.options import NEG_INF
 
 __all__ = ["ATTENTION_FLOOR", "adjust", "coverage"]
 
@@ -30,7 +30,7 @@ def adjust(log_probs, history, position, extras):
         extras: `Extras`.
 
     Returns:
-        float32 tensor [B, K, V'], `LOWEST` where a token is forbidden.
+        float32 tensor [B, K, V'], `NEG_INF` where a token is forbidden.
 
     Reference: Keskar et al. 2019, arXiv:1909.05858, section 4.1, the repetition penalty: there it
     divides positive scores, here it multiplies log-probabilities, which are at most 0.
@@ -72,12 +72,12 @@ def _listed(tokens, which, like):
 
 
 def _penalise(log_probs, history, penalty):
-    used = _listed(history, tf.ones_like(history), log_probs) & (log_probs > LOWEST / 2)
+    used = _listed(history, tf.ones_like(history), log_probs) & (log_probs > NEG_INF / 2)
     return tf.where(used, log_probs * tf.reshape(penalty, [-1, 1, 1]), log_probs)
 
 
 def _forbid(log_probs, tokens, which):
-    return tf.where(_listed(tokens, which, log_probs), LOWEST, log_probs)
+    return tf.where(_listed(tokens, which, log_probs), NEG_INF, log_probs)
 
 
 def _latest(history, count):
@@ -122,7 +122,7 @@ def _force(penalised, adjusted, forced, prefix, position):
     # A slice would be refused when the graph is traced, if there is no prefix to slice.
     tokens = tf.gather(prefix, position, axis=1)  # [B]
     only = tf.equal(tf.range(tf.shape(penalised)[2]), tf.expand_dims(tokens, 1))  # [B, V']
-    alone = tf.where(tf.expand_dims(only, 1), penalised, LOWEST)  # [B, K, V']
+    alone = tf.where(tf.expand_dims(only, 1), penalised, NEG_INF)  # [B, K, V']
     return tf.where(tf.reshape(forced, [-1, 1, 1]), alone, adjusted)
 
 

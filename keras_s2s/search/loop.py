@@ -8,10 +8,10 @@ from keras_s2s.config import SpecialIds
 from keras_s2s.layers import loop_backend
 from keras_s2s.search import beam_state
 from keras_s2s.search.backtrace import trace
-from keras_s2s.search.options import Options, in_use, no_extras
-from keras_s2s.search.strategies import Draws, Plain, Wishes
+from keras_s2s.search.options import Options, has_constraints, no_constraints
+from keras_s2s.search.strategies import BeamSearch, ConstrainedBeamSearch, Sampling
 
-__all__ = ["sample", "search", "search_within", "update"]
+__all__ = ["sample", "search", "search_fixed_shapes", "update"]
 
 WORTHWHILE = 8  # rows, below which done ones stay
 ROOM = 16  # steps
@@ -46,11 +46,11 @@ def search(
         return _run(way, begin, step, source, options, special, alignment, most)
 
     if extras is None:
-        return run(Plain(limits, special))
+        return run(BeamSearch(limits, special))
     return tf.cond(
-        in_use(extras),
-        lambda: run(Wishes(limits, special, options, extras)),
-        lambda: run(Plain(limits, special)),
+        has_constraints(extras),
+        lambda: run(ConstrainedBeamSearch(limits, special, options, extras)),
+        lambda: run(BeamSearch(limits, special)),
     )
 
 
@@ -75,11 +75,13 @@ def sample(
     """
     width = tf.maximum(tf.reduce_max(tf.concat([options.beam_size, [1]], 0)), 1)
     batch = tf.shape(source["mask"])[0]
-    way = Draws(beam_state.limits(options, width), special, extras or no_extras(batch), sampling)
+    way = Sampling(
+        beam_state.limits(options, width), special, extras or no_constraints(batch), sampling
+    )
     return _run(way, begin, step, source, options, special, alignment, most)
 
 
-def search_within(begin, step, source, options, width, most, *, special=SpecialIds()):
+def search_fixed_shapes(begin, step, source, options, width, most, *, special=SpecialIds()):
     """A plain beam search whose shapes depend on no value, as XLA wants it.
 
     Args:
@@ -90,7 +92,7 @@ def search_within(begin, step, source, options, width, most, *, special=SpecialI
     Returns:
         bool scalar, whether all results are settled, and `Hypotheses` of K and T = `most` - 1.
     """
-    way = Plain(beam_state.limits(options, width), special, fixed=True)
+    way = BeamSearch(beam_state.limits(options, width), special, fixed=True)
     done, ended, notes = _follow(way, begin, step, source, special, True, most)
     return tf.reduce_all(done), trace(ended, *notes, options, whole=True)
 

@@ -4,9 +4,17 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-__all__ = ["LOWEST", "Candidates", "Extras", "Options", "Sampling", "in_use", "no_extras"]
+__all__ = [
+    "NEG_INF",
+    "Candidates",
+    "ConstraintOptions",
+    "Options",
+    "SamplingOptions",
+    "has_constraints",
+    "no_constraints",
+]
 
-LOWEST = -1e9  # what is not there or must not be; finite, so that sums and comparisons stay so
+NEG_INF = -1e9  # what is not there or must not be; finite, so that sums and comparisons stay so
 SPAN = 64  # as many as the slots of the widest beam: a place of an ended hypothesis is one number
 
 
@@ -30,8 +38,8 @@ class Options(NamedTuple):
     max_length: tf.Tensor
 
 
-class Extras(NamedTuple):
-    """What only a search with special wishes looks at; `no_extras` has every one off.
+class ConstraintOptions(NamedTuple):
+    """What only a search with special wishes looks at; `no_constraints` has every one off.
 
     Attributes:
         coverage_penalty: float32 [B], weight of the coverage penalty; 0 = off.
@@ -61,7 +69,7 @@ class Extras(NamedTuple):
     alternatives_at: tf.Tensor
 
 
-class Sampling(NamedTuple):
+class SamplingOptions(NamedTuple):
     """How tokens are drawn.
 
     Attributes:
@@ -100,10 +108,10 @@ class Candidates(NamedTuple):
     priority: tf.Tensor
 
 
-def no_extras(batch):
-    """`Extras` of `batch` rows that change nothing."""
+def no_constraints(batch):
+    """`ConstraintOptions` of `batch` rows that change nothing."""
     whole, real = tf.zeros([batch], tf.int32), tf.zeros([batch])
-    return Extras(
+    return ConstraintOptions(
         coverage_penalty=real,
         no_repeat_ngram=whole,
         repetition_penalty=real + 1.0,
@@ -117,8 +125,8 @@ def no_extras(batch):
     )
 
 
-def in_use(extras):
-    """bool scalar: whether any row of `Extras` asks for anything."""
+def has_constraints(extras):
+    """bool scalar: whether any row of `ConstraintOptions` asks for anything."""
     found = [
         tf.reduce_any(extras.coverage_penalty != 0.0),
         tf.reduce_any(extras.no_repeat_ngram > 0),

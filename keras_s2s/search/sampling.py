@@ -6,7 +6,7 @@ seed, the step and the sample's number, never of the batch around it.
 
 import tensorflow as tf
 
-from keras_s2s.search.options import LOWEST
+from keras_s2s.search.options import NEG_INF
 
 __all__ = ["draw", "truncate", "uniform"]
 
@@ -62,12 +62,12 @@ def truncate(log_probs, sampling):
     likeliest always stays.
 
     Args:
-        log_probs: float32 tensor [B, K, V'], adjusted; `LOWEST` = forbidden.
+        log_probs: float32 tensor [B, K, V'], adjusted; `NEG_INF` = forbidden.
         sampling: `Sampling`.
 
     Returns:
         float32 tensor [B, K, V'], log-probabilities over the temperature, not summing to one;
-        `LOWEST` where a token was cut or forbidden.
+        `NEG_INF` where a token was cut or forbidden.
 
     Reference: Fan et al. 2018, arXiv:1805.04833 (top-k); Holtzman et al. 2019,
     arXiv:1904.09751, equations 2 and 3 (top-p); Nguyen et al. 2024, arXiv:2407.01082 (min-p).
@@ -94,12 +94,12 @@ def _per_row(values):
 
 def _divide(log_probs, temperature):
     divided = log_probs / _per_row(temperature)
-    return tf.where(log_probs > LOWEST / 2, divided, log_probs)
+    return tf.where(log_probs > NEG_INF / 2, divided, log_probs)
 
 
 def _cut(log_probs, threshold, rows):
-    """`LOWEST` below the threshold [B, K, 1], in the rows [B] that ask for it."""
-    return tf.where((log_probs < threshold) & _per_row(rows), LOWEST, log_probs)
+    """`NEG_INF` below the threshold [B, K, 1], in the rows [B] that ask for it."""
+    return tf.where((log_probs < threshold) & _per_row(rows), NEG_INF, log_probs)
 
 
 def _kth(log_probs, k):
@@ -135,15 +135,15 @@ def draw(log_probs, uniform):
 
     Args:
         log_probs: float32 tensor [B, K, V'], as `truncate` gives them; they need not sum to one,
-            and a `LOWEST` token is never drawn.
+            and a `NEG_INF` token is never drawn.
         uniform: float32 tensor [B, K] of u in [0, 1), as `uniform` gives them.
 
     Returns:
-        int32 tensor [B, K]; 0 where every token is `LOWEST`. Probabilities come about as exactly
+        int32 tensor [B, K]; 0 where every token is `NEG_INF`. Probabilities come about as exactly
         as float32 sums, some 2^-24 each.
     """
     top = tf.reduce_max(log_probs, 2, keepdims=True)
-    weights = tf.where(log_probs > LOWEST / 2, tf.exp(log_probs - top), 0.0)  # [B, K, V']
+    weights = tf.where(log_probs > NEG_INF / 2, tf.exp(log_probs - top), 0.0)  # [B, K, V']
     # First a block of tokens, then one of its tokens: a running sum over all is much slower.
     size = tf.shape(log_probs)[2]
     count = (size + _BLOCK - 1) // _BLOCK

@@ -2,7 +2,7 @@
 
 A way has `start`, which gives the slots that are alive at first and what it has to remember of
 each hypothesis (a dict, leaves [B, K, ...]), and `look`, which takes the logits of a step and
-gives a `Look`. The loop reorders what is remembered together with the state of the decoder.
+gives a `StepResult`. The loop reorders what is remembered together with the state of the decoder.
 """
 
 from typing import NamedTuple
@@ -13,13 +13,13 @@ from keras_s2s.heads import log_normalizer
 from keras_s2s.layers import loop_backend
 from keras_s2s.search import constraints, logits_processors, sampling
 from keras_s2s.search.diverse_beam import arrange, grouped
-from keras_s2s.search.options import LOWEST, Candidates
+from keras_s2s.search.options import NEG_INF, Candidates
 from keras_s2s.search.top_k import barred, best_of_all, best_of_blocks, block_size, plain
 
-__all__ = ["Draws", "Look", "Plain", "Wishes"]
+__all__ = ["BeamSearch", "ConstrainedBeamSearch", "Sampling", "StepResult"]
 
 
-class Look(NamedTuple):
+class StepResult(NamedTuple):
     """What a way sees in a step's logits.
 
     Attributes:
@@ -69,21 +69,21 @@ class _Way:
         return tf.gather(likeliest, parents, batch_dims=1) | ~self.bounds(position)[1]
 
 
-class Plain(_Way):
+class BeamSearch(_Way):
     """Beam search, and greedy search as a beam of one."""
 
     def rows(self):
         return self.limits
 
     def with_rows(self, rows):
-        return Plain(rows, self.special, self.fixed)
+        return BeamSearch(rows, self.special, self.fixed)
 
     def start(self, source, alignment):
         """The slots alive at first, bool [B, 1], and the dict to remember."""
         return self.limits.own[:, :1], {}  # the first step is for one hypothesis of each row
 
     def look(self, beam, logits, attention, position, memory):
-        """A `Look` at logits [B, K, V'] and, where there is one, attention [B, K, S]."""
+        """A `StepResult` at logits [B, K, V'] and, where there is one, attention [B, K, S]."""
         width = tf.shape(self.limits.own)[1]
         # LiteRT's gather refuses the blocks' shapes, and its top_k is one pass over everything.
         size = None if loop_backend.are_growing() else block_size(logits.shape[2])
@@ -101,10 +101,10 @@ class Plain(_Way):
             found = best_of_blocks(logits, peaks, shift, self.special, *bounds, width)
         candidates = plain(found, tf.expand_dims(self.limits.size, 1), self.special)
         finished = self.finished(logits, highest, candidates.parents, position)
-        return Look(candidates, candidates.totals, None, finished, lambda chosen: {})
+        return StepResult(candidates, candidates.totals, None, finished, lambda chosen: {})
 
 
-class Wishes(_Way):
+class ConstrainedBeamSearch(_Way):
     """Beam search with `Extras`: whatever looks at what a hypothesis holds already."""
 
     def __init__(self, limits, special, options, extras, mask=None):
@@ -118,7 +118,7 @@ class Wishes(_Way):
 
     def with_rows(self, rows):
         limits, *others = rows
-        return Wishes(limits, self.special, *others)
+        return ConstrainedBeamSearch(limits, self.special, *others)
 
     def start(self, source, alignment):
         """The slots alive at first, bool [B, K], and the dict to remember."""
@@ -126,7 +126,7 @@ class Wishes(_Way):
         shape, width = tf.shape(alive), tf.shape(alive)[1]
         memory = {
             "history": tf.zeros(tf.concat([shape, [0]], 0), tf.int32),
-            "log_probs": tf.where(alive, 0.0, LOWEST),
+            "log_probs": tf.where(alive, 0.0, NEG_INF),
             "met": constraints.start(shape[0], width, self.extras.constraints),
             "group": tf.zeros(shape, tf.int32),
         }
@@ -136,11 +136,11 @@ class Wishes(_Way):
         return alive, memory
 
     def look(self, beam, logits, attention, position, memory):
-        """A `Look` at logits [B, K, V'] and, where there is one, attention [B, K, S]."""
+        """A `StepResult` at logits [B, K, V'] and, where there is one, attention [B, K, S]."""
         log_probs, highest = normalized(logits)
         adjusted = logits_processors.adjust(log_probs, memory["history"], position, self.extras)
         bars = self.bars(logits, position)
-        totals = tf.expand_dims(beam.totals, 2) + tf.maximum(adjusted + bars, LOWEST)
+        totals = tf.expand_dims(beam.totals, 2) + tf.maximum(adjusted + bars, NEG_INF)
         candidates, met, group = self._choose(totals, position, memory)
         parents, tokens = candidates.parents, candidates.tokens
         own = tf.gather_nd(log_probs, tf.stack([parents, tokens], 2), batch_dims=1)  # [B, M]
@@ -164,7 +164,7 @@ class Wishes(_Way):
                 kept["coverage"] = tf.gather(covered, before, batch_dims=1)
             return kept
 
-        return Look(candidates, own, self._bonus(covered, parents), finished, remember)
+        return StepResult(candidates, own, self._bonus(covered, parents), finished, remember)
 
     def _choose(self, totals, position, memory):
         """Candidates [B, M], the constraints that each meets, and the group of each."""
@@ -202,7 +202,7 @@ class Wishes(_Way):
             missing = [[0, 0], [0, most - tf.shape(x)[1]], *[[0, 0]] * (x.shape.rank - 2)]
             return tf.pad(x, missing, constant_values=fill)
 
-        fills = (LOWEST, 0, 0, False, LOWEST)
+        fills = (NEG_INF, 0, 0, False, NEG_INF)
         apart = tf.expand_dims(self.apart, 1)
         merged = [
             tf.where(apart, widen(a, f), widen(b, f)) for a, b, f in zip(others, candidates, fills)
@@ -222,7 +222,7 @@ class Wishes(_Way):
         return tf.gather(value, parents, batch_dims=1)
 
 
-class Draws(_Way):
+class Sampling(_Way):
     """Sampling: every slot goes its own way, and a draw is a function of seed and position."""
 
     def __init__(self, limits, special, extras, sampling):
@@ -234,7 +234,7 @@ class Draws(_Way):
 
     def with_rows(self, rows):
         limits, *others = rows
-        return Draws(limits, self.special, *others)
+        return Sampling(limits, self.special, *others)
 
     def start(self, source, alignment):
         """The slots alive at first, bool [B, K], and the dict to remember."""
@@ -244,19 +244,19 @@ class Draws(_Way):
         return self.limits.own, {"number": number, "history": history}
 
     def look(self, beam, logits, attention, position, memory):
-        """A `Look` at logits [B, K, V']; each slot has one candidate."""
+        """A `StepResult` at logits [B, K, V']; each slot has one candidate."""
         log_probs, highest = normalized(logits)
         bars = self.bars(logits, position)
         adjusted = logits_processors.adjust(log_probs, memory["history"], position, self.extras)
-        shares = sampling.truncate(tf.maximum(adjusted + bars, LOWEST), self.sampling)
+        shares = sampling.truncate(tf.maximum(adjusted + bars, NEG_INF), self.sampling)
         shape = tf.shape(beam.ids)
         chances = sampling.uniform(self.sampling.seed, position, shape[1])  # [B, K]
         chances = tf.gather(chances, memory["number"], batch_dims=1)
         tokens = sampling.draw(shares, chances)
         slots = tf.broadcast_to(tf.range(shape[1]), shape)
         totals = beam.totals + tf.gather(log_probs, tokens, batch_dims=2)
-        alive, is_end = beam.totals > LOWEST / 2, tf.equal(tokens, self.special.end)
-        priority = tf.where(alive & ~is_end, -tf.cast(slots, tf.float32), LOWEST)
+        alive, is_end = beam.totals > NEG_INF / 2, tf.equal(tokens, self.special.end)
+        priority = tf.where(alive & ~is_end, -tf.cast(slots, tf.float32), NEG_INF)
         candidates = Candidates(totals, tokens, slots, alive & is_end, priority)
 
         def remember(chosen):
@@ -265,7 +265,7 @@ class Draws(_Way):
             return {name: tf.gather(x, chosen, batch_dims=1) for name, x in kept.items()}
 
         finished = self.finished(logits, highest, slots, position)
-        return Look(candidates, totals, None, finished, remember)
+        return StepResult(candidates, totals, None, finished, remember)
 
 
 def normalized(logits, fixed=False):

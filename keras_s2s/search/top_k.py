@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.search.options import LOWEST, SPAN, Candidates
+from keras_s2s.search.options import NEG_INF, SPAN, Candidates
 
 __all__ = ["Continuations", "best_of_all", "best_of_blocks", "block_size", "plain"]
 
@@ -44,15 +44,15 @@ def barred(count, special, too_short, at_limit, first=0):
     """float32 [B, 1, count]: LOWEST for the ids from `first` on that must not follow.
 
     Padding and the start never do, the end does not where a row is `too_short` and alone does
-    where it is `at_limit` (bool [B, 1]). What is barred twice has twice `LOWEST`.
+    where it is `at_limit` (bool [B, 1]). What is barred twice has twice `NEG_INF`.
     """
     ids = np.arange(first, first + count) if isinstance(count, int) else tf.range(count)
     ids = tf.constant(ids, tf.int32) if isinstance(count, int) else ids
     never = tf.equal(ids, special.pad) | tf.equal(ids, special.start)
-    never = tf.where(never, LOWEST, 0.0)  # [V']
+    never = tf.where(never, NEG_INF, 0.0)  # [V']
     is_end = tf.cast(tf.equal(ids, special.end), tf.float32)
     # Sums over the vocabulary: LiteRT's logical operations take twenty times as long.
-    short, limit = (tf.where(rows, LOWEST, 0.0) for rows in (too_short, at_limit))  # [B, 1]
+    short, limit = (tf.where(rows, NEG_INF, 0.0) for rows in (too_short, at_limit))  # [B, 1]
     return tf.expand_dims((never + limit) + is_end * (short - limit), 1)
 
 
@@ -69,7 +69,7 @@ def best_of_all(totals, width=None):
     wanted = 2 * (slots if width is None else width)
     if width is not None and (known is None or known < 2 * SPAN):  # a single slot has too few
         missing = tf.maximum(wanted - slots * count, 0)
-        flat = tf.pad(flat, [[0, 0], [0, missing]], constant_values=LOWEST)
+        flat = tf.pad(flat, [[0, 0], [0, missing]], constant_values=NEG_INF)
     best, index = tf.math.top_k(flat, wanted)  # [B, 2 K]
     return Continuations(best, index % count, tf.minimum(index // count, slots - 1))
 
@@ -94,7 +94,7 @@ def best_of_blocks(logits, peaks, shift, special, too_short, at_limit, width):
     parents, block = places // blocks, places % blocks
     totals = tf.gather(table, places, batch_dims=1)  # [B, M, V' / N]
     totals += tf.expand_dims(tf.gather(shift, parents, batch_dims=1), 2)
-    bar = tf.expand_dims(tf.where(at_limit, LOWEST, 0.0), 2)  # [B, 1, 1]
+    bar = tf.expand_dims(tf.where(at_limit, NEG_INF, 0.0), 2)  # [B, 1, 1]
     for number, own in bars.items():
         bar = tf.where(tf.expand_dims(tf.equal(block, number), 2), own, bar)
     flat = tf.reshape(totals + bar, [-1, tf.shape(places)[1] * size])
@@ -108,7 +108,7 @@ def _bar_peaks(logits, peaks, special, too_short, at_limit):
     blocks = peaks.shape[2]
     size = logits.shape[2] // blocks
     bars, columns = {}, []
-    rest = peaks + tf.expand_dims(tf.where(at_limit, LOWEST, 0.0), 2)
+    rest = peaks + tf.expand_dims(tf.where(at_limit, NEG_INF, 0.0), 2)
     last = 0
     for number in sorted({i // size for i in (special.pad, special.start, special.end)}):
         bars[number] = barred(size, special, too_short, at_limit, number * size)
@@ -121,10 +121,10 @@ def _bar_peaks(logits, peaks, special, too_short, at_limit):
 def plain(found, size, special):
     """`Candidates` of `Continuations`: ends among the first `size` ([B, 1]) end, others live."""
     is_end = tf.equal(found.tokens, special.end)
-    possible = found.totals > LOWEST / 2
+    possible = found.totals > NEG_INF / 2
     rank = tf.expand_dims(tf.range(tf.shape(found.totals)[1]), 0)
     return Candidates(
         *found,
         ending=is_end & possible & (rank < size),
-        priority=tf.where(is_end | ~possible, LOWEST, found.totals),
+        priority=tf.where(is_end | ~possible, NEG_INF, found.totals),
     )

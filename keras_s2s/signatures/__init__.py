@@ -1,33 +1,28 @@
 """The contract of served models: signatures, their fields, and the values they return."""
 
+from keras_s2s.signatures.caps import CAPS, MAX_PENALTY
 from keras_s2s.signatures.fields import (
     ATTENTION,
-    CAPS,
     FORECAST,
     MISSING_SCORE,
-    PENALTY,
     SAMPLE,
     SCORE,
     SERVING_DEFAULT,
     SIGNATURES,
     TRANSLATE,
-    Attention,
     Field,
-    Forecast,
-    Hypothesis,
-    Score,
     Signature,
-    fields_of,
-    pharaoh,
-    signatures_of,
+    signature_fields,
+    signatures_for,
 )
+from keras_s2s.signatures.responses import Attention, Forecast, Hypothesis, Score, hard_alignment
 
 __all__ = [
     "ATTENTION",
     "CAPS",
     "FORECAST",
+    "MAX_PENALTY",
     "MISSING_SCORE",
-    "PENALTY",
     "SAMPLE",
     "SCORE",
     "SERVING_DEFAULT",
@@ -39,7 +34,7 @@ __all__ = [
     "Hypothesis",
     "Score",
     "Signature",
-    "fields_of",
-    "pharaoh",
-    "signatures_of",
+    "hard_alignment",
+    "signature_fields",
+    "signatures_for",
 ]

@@ -18,8 +18,8 @@ __all__ = [
     "ATTENTION",
     "CAPS",
     "FORECAST",
+    "MAX_PENALTY",
     "MISSING_SCORE",
-    "PENALTY",
     "SAMPLE",
     "SCORE",
     "SERVING_DEFAULT",
@@ -31,9 +31,9 @@ __all__ = [
     "Hypothesis",
     "Score",
     "Signature",
-    "fields_of",
-    "pharaoh",
-    "signatures_of",
+    "hard_alignment",
+    "signature_fields",
+    "signatures_for",
 ]
 
 MISSING_SCORE = -1e9  # pads `score` and `log_prob` where a row has fewer hypotheses than K
@@ -50,7 +50,7 @@ CAPS = {
     "no_repeat_ngram": 16,
     "constraints": 64,  # tokens of all constraints of a row
 }
-PENALTY = 10.0  # beyond it lies a mistaken request; its powers stay within float32
+MAX_PENALTY = 10.0  # beyond it lies a mistaken request; its powers stay within float32
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,8 @@ TRANSLATE = Signature(
             "float32",
             0.6,
             "exponent of the length penalty; above 0 favours long targets",
-            -PENALTY,
-            PENALTY,
+            -MAX_PENALTY,
+            MAX_PENALTY,
         ),
         _input(
             "length_offset",
@@ -174,7 +174,7 @@ TRANSLATE = Signature(
             0.0,
             "weight of source tokens that got no attention",
             0,
-            PENALTY,
+            MAX_PENALTY,
         ),
         _input("min_length", "int32", 0, "fewest target tokens", 0, "max_length"),
         _input("min_length_ratio", "float32", 0.0, "fewest, for each source token", 0, 100),
@@ -333,7 +333,7 @@ SIGNATURES = {
 }
 
 
-def signatures_of(frames_in: bool, frames_out: bool) -> dict[str, Signature]:
+def signatures_for(frames_in: bool, frames_out: bool) -> dict[str, Signature]:
     """The signatures of a model by name, as its sides are texts or sequences of vectors."""
     if frames_out:
         plain = Signature("serving_default", _FEATURES, _FORECAST)
@@ -344,9 +344,9 @@ def signatures_of(frames_in: bool, frames_out: bool) -> dict[str, Signature]:
     return {name: _reading(one, _FEATURES) for name, one in SIGNATURES.items()}
 
 
-def fields_of(name: str) -> tuple[dict[str, Field], list[str]]:
+def signature_fields(name: str) -> tuple[dict[str, Field], list[str]]:
     """Every input, by name, and every output's name that a signature of that name can have."""
-    kinds = [signatures_of(i, o) for i in (False, True) for o in (False, True)]
+    kinds = [signatures_for(i, o) for i in (False, True) for o in (False, True)]
     found = [kind[name] for kind in kinds if name in kind]
     inputs = {field.name: field for one in found for field in one.inputs}
     return inputs, list(dict.fromkeys(n for one in found for n in one.output_names()))
@@ -438,7 +438,7 @@ class Forecast:
     variances: object = None
 
 
-def pharaoh(alignment) -> list[tuple[int, int]]:
+def hard_alignment(alignment) -> list[tuple[int, int]]:
     """The hard alignment of a hypothesis, as (source, target) places in the order of the target.
 
     Each target token is aligned to the source token that it looks at most; the end's mark, the

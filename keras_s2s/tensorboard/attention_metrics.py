@@ -4,11 +4,11 @@ import re
 
 import numpy as np
 
-from keras_s2s.config import UserError
-from keras_s2s.signatures.fields import pharaoh
-from keras_s2s.tensorboard.attention_records import maps_of
+from keras_s2s.errors import UserError
+from keras_s2s.signatures.responses import hard_alignment
+from keras_s2s.tensorboard.attention_records import attention_maps
 
-__all__ = ["alignment_error_rate", "entropy", "of_heads", "read_alignments", "sharpness"]
+__all__ = ["alignment_error_rate", "entropy", "head_metrics", "read_alignments", "sharpness"]
 
 
 def entropy(weights):
@@ -57,13 +57,13 @@ def alignment_error_rate(maps, references) -> float:
     """
     common = total = 0
     for weights, reference in zip(maps, references, strict=True):
-        found, reference = set(pharaoh(np.asarray(weights)[:-1])), set(reference)
+        found, reference = set(hard_alignment(np.asarray(weights)[:-1])), set(reference)
         common += len(found & reference)
         total += len(found) + len(reference)
     return 1 - 2 * common / total if total else float("nan")
 
 
-def of_heads(looked, references=None) -> dict:
+def head_metrics(looked, references=None) -> dict:
     """The three measures of every head, over some sentences, by the tags they have in TensorBoard.
 
     Args:
@@ -75,7 +75,7 @@ def of_heads(looked, references=None) -> dict:
         sharpness of cross maps does not look at the end of the source. A mean is over the tokens
         of all sentences.
     """
-    found, seen = {}, [maps_of(one) for one in looked]
+    found, seen = {}, [attention_maps(one) for one in looked]
     for kind, (names, _) in seen[0].items() if seen else ():
         maps = [one[kind][1] for one in seen]
         rows = [one.shape[1] for one in maps]

@@ -23,11 +23,11 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 __all__ = [
     "PLUGIN",
     "AttentionRecord",
+    "attention_maps",
     "label",
-    "maps_of",
+    "make_record",
     "metadata",
     "pack",
-    "record_of",
     "summary_value",
     "unpack",
     "write",
@@ -84,7 +84,7 @@ class AttentionRecord:
         put(self, "maps", {kind: _checked(kind, *self.maps[kind], lengths) for kind in self.maps})
 
 
-def maps_of(attention) -> dict:
+def attention_maps(attention) -> dict:
     """Of an `Attention` {kind: (names, weights)} as a record has them, only what there is."""
     found = {
         "cross": (attention.names, attention.attention),
@@ -94,7 +94,7 @@ def maps_of(attention) -> dict:
     return {kind: one for kind, one in found.items() if one[1] is not None}
 
 
-def record_of(attention, target=None, reference=None, score=None) -> AttentionRecord:
+def make_record(attention, target=None, reference=None, score=None) -> AttentionRecord:
     """An `Attention` as what the tab "Attention", and its page in one file, show.
 
     Args:
@@ -109,7 +109,7 @@ def record_of(attention, target=None, reference=None, score=None) -> AttentionRe
     return AttentionRecord(
         attention.source_tokens,
         attention.tokens,
-        maps_of(attention),
+        attention_maps(attention),
         reference=reference,
         text=target,
         score=score,

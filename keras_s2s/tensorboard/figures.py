@@ -14,11 +14,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from keras_s2s.config import replacing
-from keras_s2s.tensorboard.attention_records import maps_of
-from keras_s2s.tensorboard.labels import families, is_right_to_left, visible
+from keras_s2s.io import atomic_path
+from keras_s2s.tensorboard.attention_records import attention_maps
+from keras_s2s.tensorboard.labels import font_families, is_right_to_left, printable_label
 
-__all__ = ["FORMATS", "AttentionFigure", "grid_of", "plot_attention", "save_attention"]
+__all__ = ["FORMATS", "AttentionFigure", "attention_grid", "plot_attention", "save_attention"]
 
 FORMATS = ("png", "svg")
 DPI = 120
@@ -101,18 +101,21 @@ def plot_attention(
     """
     maps = _trimmed(weights, len(target_tokens), len(source_tokens))  # [A, T, S]
     names = _checked(names, len(maps), np.ndim(weights))
-    labels = [visible(token) for token in source_tokens], [visible(t) for t in target_tokens]
-    title = visible(title, 200)
+    labels = (
+        [printable_label(token) for token in source_tokens],
+        [printable_label(t) for t in target_tokens],
+    )
+    title = printable_label(title, 200)
     grid = _Grid(maps.shape, (1, 1) if np.ndim(weights) == 2 else _rows_and_columns(names))
     figure = AttentionFigure(figsize=grid.size(), layout="constrained")
     axes = figure.add_subplot()
     backwards = is_right_to_left(source_tokens)
     for number, (name, one) in enumerate(zip(names, maps)):
-        _draw(axes, grid.corners(number), visible(name, 60), one, backwards)
+        _draw(axes, grid.corners(number), printable_label(name, 60), one, backwards)
     across, down = grid.places()
     if backwards:
         across = across[:, ::-1]
-    fonts = families([*labels[0], *labels[1], title])
+    fonts = font_families([*labels[0], *labels[1], title])
     _ticks(axes.xaxis, across, labels[0], grid.inches[0], fonts)
     _ticks(axes.yaxis, down, labels[1], grid.inches[1], fonts)
     axes.set(xlim=grid.limits(0), ylim=grid.limits(1)[::-1], xlabel=sides[0], ylabel=sides[1])
@@ -124,7 +127,7 @@ def plot_attention(
     return figure
 
 
-def grid_of(attention, kind="cross") -> dict:
+def attention_grid(attention, kind="cross") -> dict:
     """What `plot_attention` takes for all maps of an `Attention` that are of one kind.
 
     Args:
@@ -134,7 +137,7 @@ def grid_of(attention, kind="cross") -> dict:
     Raises:
         ValueError: the model has no such maps.
     """
-    maps = maps_of(attention)
+    maps = attention_maps(attention)
     if kind not in maps:
         raise ValueError(f"kind: expected one of {', '.join(maps)}, came {kind!r}")
     names, weights = maps[kind]
@@ -167,7 +170,7 @@ def save_attention(path, *args, **kwargs) -> Path:
     if kind not in FORMATS:
         raise ValueError(f"path: expected a name that ends in .png or .svg, came {path.name!r}")
     figure = plot_attention(*args, **kwargs)
-    with replacing(path) as beside:
+    with atomic_path(path) as beside:
         figure.savefig(beside, format=kind, dpi=DPI)
     return path
 

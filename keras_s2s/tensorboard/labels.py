@@ -5,7 +5,7 @@ import unicodedata
 
 from matplotlib import font_manager
 
-__all__ = ["families", "is_right_to_left", "visible"]
+__all__ = ["font_families", "is_right_to_left", "printable_label"]
 
 LONGEST = 24  # signs of a label
 JOINERS = "\u200c\u200d"  # they shape the letters beside them
@@ -39,7 +39,7 @@ CANDIDATES = (
 DEFAULT = "DejaVu Sans"  # matplotlib brings it: Latin, Greek, Cyrillic, Arabic, Hebrew, phonetics
 
 
-def families(texts) -> list[str]:
+def font_families(texts) -> list[str]:
     """Names of installed fonts that together have the signs of texts, the default one first.
 
     Signs that no font has are drawn as boxes. From its version 3.11 on matplotlib joins the letters
@@ -85,7 +85,7 @@ def is_right_to_left(tokens) -> bool:
     return kinds.count("R") + kinds.count("AL") > kinds.count("L")
 
 
-def visible(token, longest=LONGEST) -> str:
+def printable_label(token, longest=LONGEST) -> str:
     r"""A token as a label: what could not be seen, or would turn its neighbours round, as `\u202e`.
 
     A token longer than `longest` signs is cut.

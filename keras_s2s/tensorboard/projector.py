@@ -5,10 +5,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_s2s.config import replace_file
-from keras_s2s.tensorboard.labels import visible
+from keras_s2s.io import write_atomically
+from keras_s2s.tensorboard.labels import printable_label
 
-__all__ = ["Projector", "write_projector"]
+__all__ = ["EmbeddingProjector", "write_projector"]
 
 MOST = 10_000  # the projector draws no more points
 LABEL = 100  # signs
@@ -37,20 +37,20 @@ def write_projector(directory, tables) -> Path:
         vectors = np.asarray(vectors, "<f4")
         if len(tokens) != len(vectors):
             raise ValueError(f"tables: {name}: expected {len(vectors)} tokens, came {len(tokens)}")
-        labels = [visible(token, LABEL) or '""' for token in tokens[:MOST]]
+        labels = [printable_label(token, LABEL) or '""' for token in tokens[:MOST]]
         content, kind = _encoded(vectors[:MOST])
         info = config.embeddings.add(
             tensor_name=name, tensor_path=f"{name}.{kind}", metadata_path=f"{name}.labels.tsv"
         )
         info.tensor_shape.extend(vectors[:MOST].shape)
-        replace_file(directory / info.tensor_path, content)
-        replace_file(directory / info.metadata_path, "".join(f"{label}\n" for label in labels))
+        write_atomically(directory / info.tensor_path, content)
+        write_atomically(directory / info.metadata_path, "".join(f"{label}\n" for label in labels))
     path = directory / "projector_config.pbtxt"
-    replace_file(path, text_format.MessageToString(config, as_utf8=True))
+    write_atomically(path, text_format.MessageToString(config, as_utf8=True))
     return path
 
 
-class Projector(keras.callbacks.Callback):
+class EmbeddingProjector(keras.callbacks.Callback):
     """Writes the embeddings of a model for TensorBoard's projector.
 
     Keras' own callback writes a configuration that names no labels and a checkpoint that has no

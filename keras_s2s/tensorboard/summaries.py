@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.tensorboard.attention_metrics import of_heads
-from keras_s2s.tensorboard.attention_records import maps_of, metadata, pack, record_of
-from keras_s2s.tensorboard.figures import grid_of, plot_attention
+from keras_s2s.tensorboard.attention_metrics import head_metrics
+from keras_s2s.tensorboard.attention_records import attention_maps, make_record, metadata, pack
+from keras_s2s.tensorboard.figures import attention_grid, plot_attention
 
-__all__ = ["AttentionSummary", "Description"]
+__all__ = ["AttentionSummary", "RunDescription"]
 
 log = logging.getLogger(__name__)
 
@@ -93,24 +93,26 @@ class AttentionSummary(_Writing):
             for number in good:
                 self._write(number + 1, seen[number], self.pairs[number][1])
             links = None if self.alignments is None else [self.alignments[n] for n in good]
-            for tag, value in of_heads([seen[n] for n in good], links).items():
+            for tag, value in head_metrics([seen[n] for n in good], links).items():
                 if math.isfinite(value):
                     tf.summary.scalar(tag, value)
         writer.flush()
 
     def _write(self, number, one, target):
-        record = record_of(one, target)
+        record = make_record(one, target)
         try:
             tf.summary.write(f"attention/{number}", pack(record), metadata=metadata(record))
         except ValueError as error:  # it is larger than a page could show
             log.warning("attention/%d: left out: %s", number, error)
         for kind in self.images:
-            if kind in maps_of(one) and number <= max(1, DRAWN // len(maps_of(one)[kind][0])):
-                picture = plot_attention(**grid_of(one, kind)).pixels(PICTURE_DPI)
+            if kind in attention_maps(one) and number <= max(
+                1, DRAWN // len(attention_maps(one)[kind][0])
+            ):
+                picture = plot_attention(**attention_grid(one, kind)).pixels(PICTURE_DPI)
                 tf.summary.image(f"{TAGS[kind]}/{number}", picture[np.newaxis])
 
 
-class Description(_Writing):
+class RunDescription(_Writing):
     """What the run is: its settings for the tab "HParams", its graph for the tab "Graphs".
 
     Args:
@@ -158,5 +160,5 @@ def _kinds(images):
 
 def _is_whole(one):
     """Whether there is anything to show: a pair with an error has no tokens."""
-    finite = all(np.isfinite(weights).all() for _, weights in maps_of(one).values())
+    finite = all(np.isfinite(weights).all() for _, weights in attention_maps(one).values())
     return bool(one.source_tokens) and bool(one.tokens) and finite

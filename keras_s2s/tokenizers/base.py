@@ -6,13 +6,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import SpecialIds, replace_file
-from keras_s2s.tokenizers.special_tokens import cut_around
+from keras_s2s.config import SpecialIds
+from keras_s2s.io import write_atomically
+from keras_s2s.tokenizers.special_tokens import split_around
 
-__all__ = ["SPECIAL_PIECES", "UNKNOWN", "UNKNOWN_ID", "Tokenizer"]
+__all__ = ["RESERVED_TOKENS", "UNKNOWN", "UNKNOWN_ID", "Tokenizer"]
 
 UNKNOWN = "<unk>"
-SPECIAL_PIECES = ("<pad>", UNKNOWN, "<s>", "</s>")  # in the order of their ids
+RESERVED_TOKENS = ("<pad>", UNKNOWN, "<s>", "</s>")  # in the order of their ids
 UNKNOWN_ID = SpecialIds().unknown
 
 
@@ -42,14 +43,14 @@ class Tokenizer(tf.Module):
     """
 
     kind = ""
-    first = len(SPECIAL_PIECES)
+    first = len(RESERVED_TOKENS)
     opening = ()
 
     def __init__(self, vocabulary: Sequence[str], special_tokens: Sequence[str] = ()):
         super().__init__()
         _check(vocabulary, special_tokens)
         self.special_tokens = tuple(special_tokens)
-        self.vocabulary = (*SPECIAL_PIECES, *vocabulary)
+        self.vocabulary = (*RESERVED_TOKENS, *vocabulary)
         self.size = len(self.vocabulary)
         ids = tf.range(self.first, self.size, dtype=tf.int32)
         known = tf.constant(list(vocabulary), tf.string, shape=[len(vocabulary)])
@@ -65,27 +66,27 @@ class Tokenizer(tf.Module):
         text, another at each call; all others cut it as ever. Training examples alone ask for it.
         """
         if not self.special_tokens:
-            return self.cut(text)
-        return cut_around(self.special_tokens, self.cut, text)
+            return self.split_text(text)
+        return split_around(self.special_tokens, self.split_text, text)
 
-    def cut(self, text):
+    def split_text(self, text):
         """As `pieces`, for text without special tokens; none for ""."""
         raise NotImplementedError(f"{type(self).__name__} has to define cut")
 
     @property
-    def layout(self):
+    def input_size(self):
         """What `catalog.build` makes the side's embedding for: V, or how ids are composed."""
         return self.size
 
-    def surface(self, pieces):
+    def surface_forms(self, pieces):
         """Pieces, dense or ragged, as they are shown and copied: without what marks them."""
         return pieces
 
-    def problems(self, text):
+    def input_errors(self, text):
         """Checks of texts [B]: pairs of rows bool [B] and a function of their messages [B]."""
         return ()
 
-    def phrases(self, text):
+    def tokenize_phrases(self, text):
         """As `pieces`, of texts that stand within others: without the opening."""
         return self.pieces(text)
 
@@ -93,7 +94,7 @@ class Tokenizer(tf.Module):
         """Strings of pieces [..., T], padded with "" -> text [...]."""
         raise NotImplementedError(f"{type(self).__name__} has to define detokenize")
 
-    def begins(self, pieces):
+    def is_word_start(self, pieces):
         """Strings of pieces of any shape -> bool, whether a word begins with each.
 
         What stands first in a text begins one in any case.
@@ -127,9 +128,9 @@ class Tokenizer(tf.Module):
         described, made = {"kind": self.kind, "size": self.size}, self.model_file()
         if made:
             described["file"] = f"{name}.{made[0]}"
-            replace_file(directory / described["file"], made[1])
+            write_atomically(directory / described["file"], made[1])
         described |= self.settings()
-        replace_file(directory / f"{name}.json", json.dumps(described, indent=2) + "\n")
+        write_atomically(directory / f"{name}.json", json.dumps(described, indent=2) + "\n")
 
 
 def _check(vocabulary, special_tokens):

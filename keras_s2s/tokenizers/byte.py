@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN_ID, Tokenizer
+from keras_s2s.tokenizers.base import RESERVED_TOKENS, UNKNOWN_ID, Tokenizer
 
 __all__ = ["BYTE_NAMES", "Bytes"]
 
@@ -30,17 +30,17 @@ class Bytes(Tokenizer):
     def __init__(self, special_tokens=()):
         super().__init__([*special_tokens, *_NAMES], special_tokens)
         self._names = tf.constant(_NAMES)
-        whole = [text.encode() for text in (*SPECIAL_PIECES, *special_tokens)]
+        whole = [text.encode() for text in (*RESERVED_TOKENS, *special_tokens)]
         self._raw = tf.constant([*whole, *_BYTES], tf.string)
 
-    def cut(self, text):
+    def split_text(self, text):
         text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
         single = tf.strings.bytes_split(text)  # [B, None]
         numbers = tf.io.decode_raw(single.values, tf.uint8, fixed_length=1)  # [N, 1]
         numbers = tf.cast(tf.reshape(numbers, [-1]), tf.int32)
         return single.with_values(tf.gather(self._names, numbers))
 
-    def begins(self, pieces):
+    def is_word_start(self, pieces):
         return tf.equal(pieces, " ")
 
     def detokenize(self, pieces):

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterable
 
-from keras_s2s.config import TokenizerConfig, UserError
+from keras_s2s.config import TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers.factors import Factors
 from keras_s2s.tokenizers.multi_source import Sources
 
-__all__ = ["COMPOSED", "compose"]
+__all__ = ["COMPOSITE_KINDS", "train_composite"]
 
-COMPOSED = (Factors.kind, Sources.kind)
+COMPOSITE_KINDS = (Factors.kind, Sources.kind)
 
 
-def compose(config: TokenizerConfig, lines: Iterable[str], train: Callable):
+def train_composite(config: TokenizerConfig, lines: Iterable[str], train: Callable):
     """The tokenizer of a kind that is made of parts.
 
     Args:

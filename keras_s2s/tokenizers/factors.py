@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_s2s.config import FactorSizes
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
+from keras_s2s.tokenizers.base import RESERVED_TOKENS, UNKNOWN, UNKNOWN_ID, Tokenizer
 from keras_s2s.tokenizers.parts import save_parts
 from keras_s2s.tokenizers.words import Whitespace
 
@@ -47,15 +47,15 @@ class Factors(Whitespace):
         if self.size > _MOST:
             shown = " x ".join(map(str, sizes))
             raise ValueError(f"size: expected at most {_MOST} ids, the product, came {shown}")
-        self.vocabulary = (*SPECIAL_PIECES, *self._written())
+        self.vocabulary = (*RESERVED_TOKENS, *self._written())
 
     def _written(self):
-        own = [part.vocabulary[len(SPECIAL_PIECES) :] for part in self.parts]
+        own = [part.vocabulary[len(RESERVED_TOKENS) :] for part in self.parts]
         for place in range(max(map(len, own))):
             yield self.separator.join(pieces[place % len(pieces)] for pieces in own)
 
     @property
-    def layout(self):
+    def input_size(self):
         return FactorSizes(tuple(part.size for part in self.parts))
 
     def _apart(self, pieces):
@@ -63,10 +63,10 @@ class Factors(Whitespace):
         rows = tf.strings.split(pieces, self.separator)
         return rows.to_tensor("", shape=[None, len(self.parts)])
 
-    def surface(self, pieces):
+    def surface_forms(self, pieces):
         """The words alone."""
         if isinstance(pieces, tf.RaggedTensor):
-            return pieces.with_flat_values(self.surface(pieces.flat_values))
+            return pieces.with_flat_values(self.surface_forms(pieces.flat_values))
         words = self._apart(tf.reshape(pieces, [-1]))[:, 0]
         return tf.reshape(words, tf.shape(pieces))
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import replace_file
+from keras_s2s.io import write_atomically
 
-__all__ = ["Frames"]
+__all__ = ["Features"]
 
 _BYTES = 4  # of a number
 
 
-class Frames(tf.Module):
+class Features(tf.Module):
     """What stands in a tokenizer's place where a side of the data is vectors.
 
     A row's "text" is the bytes of its frames, little-endian float32, one after the other, and its
@@ -38,11 +38,11 @@ class Frames(tf.Module):
         self.size = int(size)
 
     @property
-    def layout(self):
+    def input_size(self):
         """What `catalog.build` takes as the side's size: F."""
         return self.size
 
-    def surface(self, pieces):
+    def surface_forms(self, pieces):
         """The frames themselves."""
         return pieces
 
@@ -59,4 +59,4 @@ class Frames(tf.Module):
         """Writes NAME.json into `directory`; `tokenizers.load` reads it."""
         described = json.dumps({"kind": self.kind, "size": self.size}, indent=2) + "\n"
         Path(directory).mkdir(parents=True, exist_ok=True)
-        replace_file(Path(directory) / f"{name}.json", described)
+        write_atomically(Path(directory) / f"{name}.json", described)

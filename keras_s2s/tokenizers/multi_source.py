@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from keras_s2s.config import PartedSize
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, Tokenizer
+from keras_s2s.config import MultiSourceSize
+from keras_s2s.tokenizers.base import RESERVED_TOKENS, Tokenizer
 from keras_s2s.tokenizers.parts import save_parts
 
 __all__ = ["Sources"]
@@ -37,14 +37,14 @@ class Sources(Tokenizer):
         marked = [
             _MARK * number + piece
             for number, part in enumerate(parts)
-            for piece in part.vocabulary[len(SPECIAL_PIECES) :]
+            for piece in part.vocabulary[len(RESERVED_TOKENS) :]
         ]
         super().__init__([_MARK, *marked])
         self.parts, self.separator, self.count = list(parts), separator, count
 
     @property
-    def layout(self):
-        return PartedSize(self.size, self.count)
+    def input_size(self):
+        return MultiSourceSize(self.size, self.count)
 
     @property
     def _shared(self):
@@ -67,38 +67,42 @@ class Sources(Tokenizer):
             found += [cut.with_values(tf.strings.join([mark, cut.values])), end]
         return tf.concat(found[:-1], 1)
 
-    def problems(self, text):
+    def input_errors(self, text):
         count = tf.cast(self._columns(text).row_lengths(), tf.int32)
         name = "tabs" if self.separator == _MARK else repr(self.separator)
         said = f"text: expected {self.count} parts set apart by {name}, came "
         yield count != self.count, lambda: tf.strings.join([said, tf.strings.as_string(count)])
 
-    def surface(self, pieces):
+    def surface_forms(self, pieces):
         """The pieces as their own tokenizers know them; "" for the end of a source."""
         if isinstance(pieces, tf.RaggedTensor):
-            return pieces.with_flat_values(self.surface(pieces.flat_values))
+            return pieces.with_flat_values(self.surface_forms(pieces.flat_values))
         return tf.strings.regex_replace(pieces, f"^{_MARK}+", "")
 
-    def begins(self, pieces):
-        shown, level = self.surface(pieces), self._level(pieces)
+    def is_word_start(self, pieces):
+        shown, level = self.surface_forms(pieces), self._level(pieces)
         found = tf.zeros_like(pieces, tf.bool)
         for number, part in enumerate(self.parts):
             # Where spaces are pieces, a source's end stands for the space before a word.
             ends = (
-                tf.equal(shown, "") & part.begins(tf.constant(" ")) & ~part.begins(tf.constant("a"))
+                tf.equal(shown, "")
+                & part.is_word_start(tf.constant(" "))
+                & ~part.is_word_start(tf.constant("a"))
             )
-            found |= tf.equal(level, number) & (part.begins(shown) & tf.not_equal(shown, "") | ends)
+            found |= tf.equal(level, number) & (
+                part.is_word_start(shown) & tf.not_equal(shown, "") | ends
+            )
         return found
 
     def _level(self, pieces):
         """The number of the tokenizer that each piece is of."""
         if self._shared:
             return tf.zeros_like(pieces, tf.int32)
-        return tf.strings.length(pieces) - tf.strings.length(self.surface(pieces))
+        return tf.strings.length(pieces) - tf.strings.length(self.surface_forms(pieces))
 
     def detokenize(self, pieces):
         """As `Tokenizer.detokenize`, the separator between the sources."""
-        shown, part_of = self.surface(pieces), self._level(pieces)
+        shown, part_of = self.surface_forms(pieces), self._level(pieces)
         if self._shared:
             part_of = tf.cumsum(tf.cast(tf.equal(pieces, _MARK), tf.int32), axis=-1)
         texts = [

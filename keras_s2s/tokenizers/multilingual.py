@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_s2s.tokenizers.marian import Marian
-from keras_s2s.tokenizers.special_tokens import pattern
+from keras_s2s.tokenizers.special_tokens import special_token_pattern
 
 __all__ = ["Multilingual"]
 
@@ -39,27 +39,27 @@ class Multilingual(Marian):
             if name not in vocabulary or name not in languages:
                 raise ValueError(f"languages: expected pieces of the vocabulary, came {name!r}")
         super().__init__(model, vocabulary)
-        self.languages, self.opening = tuple(languages), (language,)
-        self._named = pattern(self.languages)
+        self.languages, self.prefix_tokens = tuple(languages), (language,)
+        self._named = special_token_pattern(self.languages)
 
     def pieces(self, text, sample=False):
         rest = tf.strings.regex_replace(text, f"^({self._named}) ?", "", replace_global=False)
         length = tf.strings.length(text) - tf.strings.length(rest)
         tags = tf.strings.strip(tf.strings.substr(text, tf.zeros_like(length), length))
-        tags = tf.where(length > 0, tags, self.opening[0])  # [B]
+        tags = tf.where(length > 0, tags, self.prefix_tokens[0])  # [B]
         tags = tf.RaggedTensor.from_tensor(tf.expand_dims(tags, 1))
         return tf.concat([tags, self.cut_rest(rest)], axis=1)
 
-    def phrases(self, text):
+    def tokenize_phrases(self, text):
         return self.cut_rest(text)
 
-    def begins(self, pieces):
-        return super().begins(pieces) | tf.strings.regex_full_match(pieces, self._named)
+    def is_word_start(self, pieces):
+        return super().is_word_start(pieces) | tf.strings.regex_full_match(pieces, self._named)
 
     def detokenize(self, pieces):
         named = tf.strings.regex_full_match(pieces, self._named)
         return super().detokenize(tf.where(named, "", pieces))
 
     def settings(self):
-        own = {"languages": list(self.languages), "language": self.opening[0]}
+        own = {"languages": list(self.languages), "language": self.prefix_tokens[0]}
         return super().settings() | own

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from keras_s2s.config import replace_file
+from keras_s2s.io import write_atomically
 
 __all__ = ["save_parts"]
 
@@ -13,4 +13,4 @@ def save_parts(tokenizer, directory, name: str) -> None:
     for number, part in enumerate(tokenizer.parts):
         part.save(directory, f"{name}.{number}")
     described = {"kind": tokenizer.kind, "size": tokenizer.size, **tokenizer.settings()}
-    replace_file(Path(directory) / f"{name}.json", json.dumps(described, indent=2) + "\n")
+    write_atomically(Path(directory) / f"{name}.json", json.dumps(described, indent=2) + "\n")

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
+from keras_s2s.tokenizers.base import RESERVED_TOKENS, UNKNOWN, UNKNOWN_ID, Tokenizer
 
 __all__ = ["Pointers"]
 
@@ -22,7 +22,7 @@ class Pointers(Tokenizer):
     def __init__(self, source: Tokenizer):
         tf.Module.__init__(self)
         self.source, self.special_tokens = source, source.special_tokens
-        self.vocabulary, self.size = SPECIAL_PIECES, len(SPECIAL_PIECES)
+        self.vocabulary, self.size = RESERVED_TOKENS, len(RESERVED_TOKENS)
         self._strings = tf.constant(["", UNKNOWN, "", ""])
 
     def pieces(self, text, sample=False):
@@ -31,8 +31,8 @@ class Pointers(Tokenizer):
     def detokenize(self, pieces):
         return self.source.detokenize(pieces)
 
-    def begins(self, pieces):
-        return self.source.begins(pieces)
+    def is_word_start(self, pieces):
+        return self.source.is_word_start(pieces)
 
     def ids(self, pieces):
         if isinstance(pieces, tf.RaggedTensor):

@@ -7,11 +7,11 @@ import re
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from keras_s2s.config import Sampling
+from keras_s2s.config import SubwordSampling
 from keras_s2s.tokenizers import sentencepiece_model
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, UNKNOWN, UNKNOWN_ID, Tokenizer
+from keras_s2s.tokenizers.base import RESERVED_TOKENS, UNKNOWN, UNKNOWN_ID, Tokenizer
 from keras_s2s.tokenizers.byte import BYTE_NAMES
-from keras_s2s.tokenizers.subword_sampling import Sampler
+from keras_s2s.tokenizers.subword_sampling import UnigramSampler
 
 __all__ = ["SentencePiece"]
 
@@ -36,7 +36,7 @@ class SentencePiece(Tokenizer):
     Args:
         model: the serialised model, also one that another tool trained.
         special_tokens: texts that are never cut; what the model lacks is added at its end.
-        sampling: `Sampling` with alpha for a unigram model, with dropout for a BPE model.
+        sampling: `SubwordSampling` with alpha for a unigram model, with dropout for a BPE model.
         vocabulary: the pieces of the ids 4, 5, ... in place of the model's own.
 
     Raises:
@@ -47,9 +47,13 @@ class SentencePiece(Tokenizer):
     kind = "sentencepiece"
 
     def __init__(
-        self, model: bytes, special_tokens=(), sampling: Sampling | None = None, vocabulary=None
+        self,
+        model: bytes,
+        special_tokens=(),
+        sampling: SubwordSampling | None = None,
+        vocabulary=None,
     ):
-        proto = sentencepiece_model.read(model)
+        proto = sentencepiece_model.parse_model(model)
         if special_tokens and sentencepiece_model.model_type(proto) == "word":
             raise ValueError("special_tokens: expected none for a word model, which finds none")
         sentencepiece_model.add_special_tokens(proto, special_tokens)
@@ -67,7 +71,7 @@ class SentencePiece(Tokenizer):
     def pieces(self, text, sample=False):
         return self._sample(text) if sample else self._splitter.tokenize(text)  # [B, None]
 
-    def begins(self, pieces):
+    def is_word_start(self, pieces):
         special = "|".join(re.escape(token) for token in self.special_tokens)
         either = f"{sentencepiece_model.SPACE}(?s:.*)" + (f"|{special}" if special else "")
         return tf.strings.regex_full_match(pieces, either)
@@ -77,7 +81,7 @@ class SentencePiece(Tokenizer):
         if self._has_bytes:
             ids = self.ids(pieces)
             shown = tf.where(ids == UNKNOWN_ID, pieces, tf.gather(self._raw, ids))
-        for name in SPECIAL_PIECES:
+        for name in RESERVED_TOKENS:
             shown = tf.where(pieces == name, _UNKNOWN_SURFACE if name == UNKNOWN else "", shown)
         text = tf.strings.reduce_join(shown, axis=-1)
         if self._leading_spaces:
@@ -115,7 +119,7 @@ def _sampler(splitter, proto, special_tokens, sampling):
     # a BPE model knows no n best ones; asked for them, it would not sample at all
     nbest = sampling.nbest if argument == "alpha" else -1
     if argument == "alpha" and special_tokens:
-        return Sampler(proto, special_tokens, nbest, strength)
+        return UnigramSampler(proto, special_tokens, nbest, strength)
     sampler = copy.copy(splitter)  # shares the model, which may be large
     sampler.nbest_size, sampler.alpha = nbest, strength
     return sampler.tokenize

@@ -2,14 +2,21 @@
 
 from sentencepiece import sentencepiece_model_pb2 as messages
 
-__all__ = ["add_special_tokens", "leading_spaces", "model_type", "read", "renamed", "vocabulary"]
+__all__ = [
+    "add_special_tokens",
+    "leading_spaces",
+    "model_type",
+    "parse_model",
+    "rename_pieces",
+    "vocabulary",
+]
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # how SentencePiece writes a space within a piece
 _Type = messages.ModelProto.SentencePiece
 _IN_TEXT = (_Type.NORMAL, _Type.USER_DEFINED, _Type.BYTE)
 
 
-def read(model: bytes):
+def parse_model(model: bytes):
     """The message of a serialised model.
 
     Raises:
@@ -64,7 +71,7 @@ def add_special_tokens(proto, tokens) -> None:
         piece.type = _Type.USER_DEFINED
 
 
-def renamed(proto, names: dict[str, str]) -> bytes:
+def rename_pieces(proto, names: dict[str, str]) -> bytes:
     """The serialised model with other names for some of its pieces; `proto` stays as it is."""
     changed = messages.ModelProto()
     changed.CopyFrom(proto)

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable, Iterator
 from random import Random
 
-from keras_s2s.config import SpecialIds, UserError
+from keras_s2s.config import SpecialIds
+from keras_s2s.errors import UserError
 
-__all__ = ["NO_TEXT", "learn"]
+__all__ = ["NO_TEXT", "train_sentencepiece"]
 
 NO_TEXT = "expected text to train a vocabulary on, came no line with any"
 _MOST_TEXT = 20_000_000  # characters; SentencePiece needs some 20 bytes of memory for each
@@ -15,7 +16,7 @@ _LONGEST_SENTENCE = 1 << 16  # bytes; it leaves longer ones out
 _TOO_SMALL = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
 
 
-def learn(model: str, size: int, lines: Iterable[str], **options) -> bytes:
+def train_sentencepiece(model: str, size: int, lines: Iterable[str], **options) -> bytes:
     """The serialised model, unigram or bpe, of at most `size` pieces that fits `lines`.
 
     Of more than 20 million characters it is learned from a random part, 10 million at least.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, Tokenizer
+from keras_s2s.tokenizers.base import RESERVED_TOKENS, Tokenizer
 
 __all__ = ["Shortlist"]
 
@@ -29,25 +29,25 @@ class Shortlist(Tokenizer):
         for piece in pieces:
             if piece not in known:
                 raise ValueError(f"shortlist: expected pieces of the vocabulary, came {piece!r}")
-        wanted = {known[piece] for piece in (*pieces, *whole.opening)}
+        wanted = {known[piece] for piece in (*pieces, *whole.prefix_tokens)}
         numbers = sorted(wanted - set(range(self.first)))
         if not numbers:
             raise ValueError("shortlist: expected at least one piece that is not special")
         super().__init__([whole.vocabulary[number] for number in numbers])
-        self.whole_ids = (*range(len(SPECIAL_PIECES)), *numbers)
-        self.whole, self.kind, self.opening = whole, whole.kind, whole.opening
+        self.whole_ids = (*range(len(RESERVED_TOKENS)), *numbers)
+        self.whole, self.kind, self.prefix_tokens = whole, whole.kind, whole.prefix_tokens
 
     def pieces(self, text, sample=False):
         return self.whole.pieces(text, sample)
 
-    def cut(self, text):
-        return self.whole.cut(text)
+    def split_text(self, text):
+        return self.whole.split_text(text)
 
-    def phrases(self, text):
-        return self.whole.phrases(text)
+    def tokenize_phrases(self, text):
+        return self.whole.tokenize_phrases(text)
 
     def detokenize(self, pieces):
         return self.whole.detokenize(pieces)
 
-    def begins(self, pieces):
-        return self.whole.begins(pieces)
+    def is_word_start(self, pieces):
+        return self.whole.is_word_start(pieces)

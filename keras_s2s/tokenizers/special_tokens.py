@@ -5,17 +5,17 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-__all__ = ["cut_around", "pattern"]
+__all__ = ["special_token_pattern", "split_around"]
 
 _APART = "\x1d\0\x1d"  # no text's own; where one holds it, it is no piece
 
 
-def pattern(tokens: Sequence[str]) -> str:
+def special_token_pattern(tokens: Sequence[str]) -> str:
     """A regular expression, for Python and for RE2, of any of `tokens`, the longest first."""
     return "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True))
 
 
-def cut_around(tokens: Sequence[str], cut: Callable, text):
+def split_around(tokens: Sequence[str], cut: Callable, text):
     """Pieces of texts, in which each of `tokens` is one piece wherever it stands.
 
     Args:
@@ -26,7 +26,7 @@ def cut_around(tokens: Sequence[str], cut: Callable, text):
     Returns:
         strings, ragged [B, None].
     """
-    found = pattern(tokens)
+    found = special_token_pattern(tokens)
     # The op of TensorFlow Text that splits so reads no further than a NUL.
     marked = tf.strings.regex_replace(text, f"({found})", rf"{_APART}\1{_APART}")
     segments = tf.strings.split(marked, _APART)  # [B, None]

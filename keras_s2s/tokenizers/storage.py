@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
-from keras_s2s.config import Sampling, UserError, replace_file
+from keras_s2s.config import SubwordSampling
+from keras_s2s.errors import UserError
+from keras_s2s.io import write_atomically
 from keras_s2s.tokenizers.base import Tokenizer
 from keras_s2s.tokenizers.byte import Bytes
 from keras_s2s.tokenizers.factors import Factors
-from keras_s2s.tokenizers.features import Frames
+from keras_s2s.tokenizers.features import Features
 from keras_s2s.tokenizers.marian import Marian
 from keras_s2s.tokenizers.multi_source import Sources
 from keras_s2s.tokenizers.multilingual import Multilingual
@@ -22,7 +24,7 @@ _LISTED = {kind.kind: kind for kind in (Characters, Whitespace, WordPiece, Words
 _NEEDED = {
     Bytes.kind: {"size"},
     Factors.kind: {"size", "parts", "separator"},
-    Frames.kind: {"size"},
+    Features.kind: {"size"},
     Sources.kind: {"size", "parts", "separator", "count"},
     Pointers.kind: {"size", "of"},
     Marian.kind: {"size", "file", "vocabulary"},
@@ -43,7 +45,7 @@ def load(directory, name: str) -> Tokenizer:
         return load(directory, described["same_as"])
     if described["kind"] == Pointers.kind:
         return Pointers(load(directory, described["of"]))
-    if described["kind"] == Frames.kind:
+    if described["kind"] == Features.kind:
         return _frames(directory / f"{name}.json", described["size"])
     path = directory / described.get("file", f"{name}.json")
     try:
@@ -77,7 +79,7 @@ def _composite(described, parts):
 def _frames(path, size):
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise UserError(f"{path}: expected a size of at least 1, came {size!r}")
-    return Frames(size)
+    return Features(size)
 
 
 def save_pair(directory, source: Tokenizer, target: Tokenizer) -> None:
@@ -85,7 +87,9 @@ def save_pair(directory, source: Tokenizer, target: Tokenizer) -> None:
     source.save(directory, "source")
     if target is not source:
         return target.save(directory, "target")
-    return replace_file(Path(directory) / "target.json", json.dumps({"same_as": "source"}) + "\n")
+    return write_atomically(
+        Path(directory) / "target.json", json.dumps({"same_as": "source"}) + "\n"
+    )
 
 
 def load_pair(directory) -> tuple[Tokenizer, Tokenizer]:
@@ -132,5 +136,5 @@ def _make(described, content: bytes) -> Tokenizer:
         return Multilingual(content, *(described[name] for name in names))
     if kind == SentencePiece.kind:
         sampling = described.get("sampling")
-        return SentencePiece(content, special, Sampling(**sampling) if sampling else None)
+        return SentencePiece(content, special, SubwordSampling(**sampling) if sampling else None)
     return _LISTED[kind](content.decode().split("\n")[:-1], special)

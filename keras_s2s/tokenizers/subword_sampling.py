@@ -6,15 +6,15 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from keras_s2s.tokenizers import sentencepiece_model
-from keras_s2s.tokenizers.special_tokens import pattern
+from keras_s2s.tokenizers.special_tokens import special_token_pattern
 
-__all__ = ["Sampler"]
+__all__ = ["UnigramSampler"]
 
 _FIRST, _LAST = 0x10F000, 0x10FFFD  # of the characters that Unicode leaves to private use
 _PRIVATE = f"[{chr(_FIRST)}-{chr(_LAST)}]"
 
 
-class Sampler:
+class UnigramSampler:
     """Draws pieces of texts, special tokens whole.
 
     SentencePiece prefers such tokens to their parts, but draws the parts too. So this one draws
@@ -35,13 +35,13 @@ class Sampler:
         if len(special_tokens) > most:
             raise ValueError(f"special_tokens: expected at most {most}, came {len(special_tokens)}")
         characters = list(map(chr, range(_FIRST, _FIRST + len(special_tokens))))
-        model = sentencepiece_model.renamed(
+        model = sentencepiece_model.rename_pieces(
             proto, dict(zip(special_tokens, characters, strict=True))
         )
         self._splitter = tf_text.SentencepieceTokenizer(
             model, out_type=tf.string, nbest_size=nbest, alpha=alpha
         )
-        self._tokens = pattern(special_tokens)
+        self._tokens = special_token_pattern(special_tokens)
         self._characters = _table(special_tokens, characters)
         self._names = _table(characters, special_tokens)
 

@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_s2s.config import TokenizerConfig, UserError
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, Tokenizer
+from keras_s2s.config import TokenizerConfig
+from keras_s2s.errors import UserError
+from keras_s2s.tokenizers.base import RESERVED_TOKENS, Tokenizer
 from keras_s2s.tokenizers.sentencepiece import SentencePiece
 from keras_s2s.tokenizers.wordpiece import WordPiece
 from keras_s2s.tokenizers.words import Characters, Whitespace, Words
 
-__all__ = ["from_file"]
+__all__ = ["load_vocabulary"]
 
 _LISTED = {kind.kind: kind for kind in (Characters, Whitespace, WordPiece, Words)}
 _COUNTED = re.compile(r"(.+)\t[-+.0-9eE]+")  # of a piece; SentencePiece's .vocab has its score
@@ -20,7 +21,7 @@ _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # its character for a space
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # what editors put at the start of a file
 
 
-def from_file(config: TokenizerConfig) -> Tokenizer:
+def load_vocabulary(config: TokenizerConfig) -> Tokenizer:
     """The tokenizer of the vocabulary `config.file`.
 
     Args:
@@ -78,8 +79,8 @@ def _piece(line, number, place) -> str:
 
 def _problem(piece, places, check: Callable) -> str:
     """What is wrong with a piece, or ""."""
-    if piece in SPECIAL_PIECES:
-        names = ", ".join(SPECIAL_PIECES)
+    if piece in RESERVED_TOKENS:
+        names = ", ".join(RESERVED_TOKENS)
         return f"expected no line for {names}, which have the ids 0 to 3 anyway"
     if piece in places:
         return f"expected a piece once, the first is in line {places[piece]}"

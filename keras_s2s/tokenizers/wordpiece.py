@@ -5,9 +5,9 @@ import tensorflow_text as tf_text
 
 from keras_s2s.tokenizers.words import Whitespace
 
-__all__ = ["CONTINUED", "WordPiece"]
+__all__ = ["CONTINUATION", "WordPiece"]
 
-CONTINUED = "##"  # begins a piece that does not begin a word
+CONTINUATION = "##"  # begins a piece that does not begin a word
 _INSIDE = " "  # what the op reads instead: no word begins with white space, many with ##
 _LONGEST_WORD = 1 << 20  # bytes; the op takes a longer word for unknown
 
@@ -31,7 +31,7 @@ class WordPiece(Whitespace):
     def __init__(self, vocabulary, special_tokens=()):
         super().__init__(vocabulary, special_tokens)
         keys = [
-            _INSIDE + piece.removeprefix(CONTINUED) if piece.startswith(CONTINUED) else piece
+            _INSIDE + piece.removeprefix(CONTINUATION) if piece.startswith(CONTINUATION) else piece
             for piece in vocabulary
             if piece not in self.special_tokens
         ]
@@ -49,15 +49,17 @@ class WordPiece(Whitespace):
             split_unknown_characters=True,
         )
 
-    def cut(self, text):
-        words = super().cut(text)  # [B, None]
+    def split_text(self, text):
+        words = super().split_text(text)  # [B, None]
         pieces = self._splitter.tokenize(words).merge_dims(1, 2)  # [B, None]
-        return pieces.with_values(tf.strings.regex_replace(pieces.values, f"^{_INSIDE}", CONTINUED))
+        return pieces.with_values(
+            tf.strings.regex_replace(pieces.values, f"^{_INSIDE}", CONTINUATION)
+        )
 
-    def begins(self, pieces):
-        return ~tf.strings.regex_full_match(pieces, f"{CONTINUED}(?s:.*)")
+    def is_word_start(self, pieces):
+        return ~tf.strings.regex_full_match(pieces, f"{CONTINUATION}(?s:.*)")
 
     def detokenize(self, pieces):
         pieces = tf.where(pieces == "", "", " " + pieces)
-        pieces = tf.strings.regex_replace(pieces, f"^ {CONTINUED}", "")
+        pieces = tf.strings.regex_replace(pieces, f"^ {CONTINUATION}", "")
         return tf.strings.strip(tf.strings.reduce_join(pieces, axis=-1))

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_s2s.tokenizers.base import SPECIAL_PIECES, Tokenizer
+from keras_s2s.tokenizers.base import RESERVED_TOKENS, Tokenizer
 
 __all__ = ["Characters", "Whitespace", "Words"]
 
@@ -18,7 +18,7 @@ class _Listed(Tokenizer):
         super().__init__(vocabulary, special_tokens)
 
     def model_file(self):
-        lines = "".join(f"{piece}\n" for piece in self.vocabulary[len(SPECIAL_PIECES) :])
+        lines = "".join(f"{piece}\n" for piece in self.vocabulary[len(RESERVED_TOKENS) :])
         return "vocab", lines.encode()
 
 
@@ -32,10 +32,10 @@ class Characters(_Listed):
 
     kind = "characters"
 
-    def cut(self, text):
+    def split_text(self, text):
         return tf.strings.unicode_split(text, "UTF-8", errors="replace")  # [B, None]
 
-    def begins(self, pieces):
+    def is_word_start(self, pieces):
         return tf.equal(pieces, " ")
 
     def detokenize(self, pieces):
@@ -51,7 +51,7 @@ class Whitespace(_Listed):
 
     kind = "whitespace"
 
-    def cut(self, text):
+    def split_text(self, text):
         text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
         return tf.strings.split(text)  # [B, None]
 

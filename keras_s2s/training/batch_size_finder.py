@@ -10,12 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import longest_batch
-from keras_s2s.training.compilation import compiled
-from keras_s2s.training.memory_estimate import Peak, forecast, free_memory, show
+from keras_s2s.errors import UserError
+from keras_s2s.training.compilation import build_compiled_model
+from keras_s2s.training.memory import PeakMemory, estimate_memory, format_bytes, free_memory
 
-__all__ = ["AUTO", "Prober", "Trial", "choose", "settle_batch_tokens"]
+__all__ = ["AUTO", "Measurement", "UpdateMeter", "fastest_size", "find_batch_size"]
 
 AUTO = "auto"
 SIZES = tuple(512 * 2**n for n in range(8))  # to 65,536
@@ -25,7 +26,7 @@ CLOSE = 0.97  # of the best speed: as fast, within what a clock tells
 PATIENCE = 2  # sizes without a better speed
 
 
-class Trial(NamedTuple):
+class Measurement(NamedTuple):
     """What some updates on the longest pairs did.
 
     Attributes:
@@ -47,7 +48,7 @@ class Trial(NamedTuple):
     made: bool
 
 
-class Prober:
+class UpdateMeter:
     """Makes updates of a compiled model, which is not fit for anything else afterwards.
 
     Args:
@@ -57,15 +58,15 @@ class Prober:
 
     def __init__(self, model, read):
         self.model, self.read = model, read
-        self.points = [(0, Peak().now())]
+        self.points = [(0, PeakMemory().now())]
 
     def expect(self, batch) -> int:
         """Bytes that a batch is going to take, by those before it; after two of them at best."""
-        return forecast(self.points, _padded(batch))
+        return estimate_memory(self.points, _padded(batch))
 
-    def run(self, batch_tokens, batch, steps=STEPS) -> Trial:
+    def run(self, batch_tokens, batch, steps=STEPS) -> Measurement:
         """Makes one update, then `steps` more that are measured."""
-        clock, peak = _Clock(), Peak()
+        clock, peak = _Clock(), PeakMemory()
         self.model.fit(
             _endless(batch), steps_per_epoch=steps + 1, verbose=0, shuffle=False, callbacks=[clock]
         )
@@ -73,8 +74,8 @@ class Prober:
         seconds = float(np.median(spent[1:] if steps else spent))
         self.points.append((_padded(batch), peak.most()))
         tokens = int(tf.math.count_nonzero(batch[2])) * self.model.batches_per_update
-        loss, made = self.model.vitals.read()
-        return Trial(
+        loss, made = self.model.update_stats.read()
+        return Measurement(
             batch_tokens,
             len(batch[1]),
             _length(batch),
@@ -86,7 +87,7 @@ class Prober:
         )
 
 
-def settle_batch_tokens(config: Config, pair, surveyed, copy: bool, say) -> Config:
+def find_batch_size(config: Config, pair, statistics, copy: bool, say) -> Config:
     """The configuration with a number where `data.batch_tokens` is `auto`.
 
     A model of its own makes updates on the longest pairs at rising sizes, until memory or speed
@@ -107,17 +108,17 @@ def settle_batch_tokens(config: Config, pair, surveyed, copy: bool, say) -> Conf
 
     def read(batch_tokens):
         return longest_batch(
-            config.data.train, *pair, surveyed=surveyed, batch_tokens=batch_tokens, copy=copy
+            config.data.train, *pair, statistics=statistics, batch_tokens=batch_tokens, copy=copy
         )
 
-    prober = Prober(compiled(config, pair), read)
+    prober = UpdateMeter(build_compiled_model(config, pair), read)
     trials = _climb(prober, _bound(config, prober), say)
     if not trials:
         raise UserError(
             f"data.batch_tokens: auto: out of memory at {SIZES[0]} tokens; lower data.max_length"
             f" ({config.data.max_length:,}) or the model's sizes, or raise data.memory_limit"
         )
-    chosen = choose(trials)
+    chosen = fastest_size(trials)
     say(f"data.batch_tokens: {chosen:,} chosen")
     del prober
     gc.collect()
@@ -126,7 +127,7 @@ def settle_batch_tokens(config: Config, pair, surveyed, copy: bool, say) -> Conf
     return dataclasses.replace(config, data=dataclasses.replace(config.data, batch_tokens=chosen))
 
 
-def choose(trials: list[Trial]) -> int:
+def fastest_size(trials: list[Measurement]) -> int:
     """The size of the fastest, or the smallest that is as fast within 3 %."""
     best = max(trial.speed for trial in trials)
     return min(trial.batch_tokens for trial in trials if trial.speed >= CLOSE * best)
@@ -152,7 +153,7 @@ def _climb(prober, bound, say):
         rows = len(batch[1])
         # before two batches the line would count what the first update compiles
         if bound and len(prober.points) > 2 and prober.expect(batch) > bound:
-            needs = f"would take {show(prober.expect(batch))} of {show(bound)}"
+            needs = f"would take {format_bytes(prober.expect(batch))} of {format_bytes(bound)}"
             say(f"data.batch_tokens: {size:,}: {needs}")
             break
         try:
@@ -160,7 +161,9 @@ def _climb(prober, bound, say):
         except (tf.errors.ResourceExhaustedError, MemoryError):
             say(f"data.batch_tokens: {size:,}: out of memory")
             break
-        say(f"data.batch_tokens: {size:,}: {trial.speed:,.0f} target tokens/s, {show(trial.peak)}")
+        say(
+            f"data.batch_tokens: {size:,}: {trial.speed:,.0f} target tokens/s, {format_bytes(trial.peak)}"
+        )
         if bound and trial.peak > bound:
             break
         trials.append(trial)
@@ -181,7 +184,7 @@ class _Clock(keras.callbacks.Callback):
         self.began, self.times = time.perf_counter(), []
 
     def on_train_batch_end(self, batch, logs=None):
-        self.model.vitals.read()  # waits for it
+        self.model.update_stats.read()  # waits for it
         self.times.append(time.perf_counter() - self.began)
 
 

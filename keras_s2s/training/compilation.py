@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from keras_s2s import models, schedules
 from keras_s2s.callbacks import TargetTokens
-from keras_s2s.checkpoints import named_weights, pick
-from keras_s2s.config import Config, UserError
+from keras_s2s.checkpoints import match_weights, named_weights
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.losses.criterion import Criterion
 from keras_s2s.metrics import (
     MeanAbsoluteError,
@@ -18,7 +19,7 @@ from keras_s2s.metrics import (
     TokenAccuracy,
 )
 
-__all__ = ["check_buildable", "compiled"]
+__all__ = ["build_compiled_model", "check_buildable"]
 
 # Options of Keras' optimizers that keys of their own stand for.
 OURS = {
@@ -31,7 +32,7 @@ OURS = {
 
 
 def check_buildable(config: Config) -> None:
-    """Raises what `compiled` would, before there are vocabularies: they can take hours to make.
+    """Raises what `build_compiled_model` would, before there are vocabularies: they can take hours to make.
 
     Raises:
         UserError: naming the key whose value does not do.
@@ -44,14 +45,14 @@ def check_buildable(config: Config) -> None:
     except ValueError as error:
         raise UserError(f"training.objectives.{error}") from None
     noise = config.data.noise
-    if model.head.points and (noise.drop or noise.replace):
+    if model.head.is_pointer and (noise.drop or noise.replace):
         expected = "expected no drop and no replace for a pointer network, which points at words"
         raise UserError(f"data.noise: {expected}, came {noise}")
     del model
     gc.collect()  # a model is full of cycles, and the next one may need its memory
 
 
-def compiled(config: Config, pair) -> keras.Model:
+def build_compiled_model(config: Config, pair) -> keras.Model:
     """The model that a complete configuration describes, ready for `fit`.
 
     Args:
@@ -67,13 +68,13 @@ def compiled(config: Config, pair) -> keras.Model:
         raise UserError(f"{shared}, came two vocabularies")
     model = _build(
         config,
-        pair[0].layout,
+        pair[0].input_size,
         pair[1].size,
         label_smoothing=training.label_smoothing,
         policy=training.policy,
     )
     metrics = [MeanAbsoluteError(), RootMeanSquaredError()]
-    metrics = metrics if model.of_vectors else [TokenAccuracy(), Perplexity()]
+    metrics = metrics if model.has_feature_targets else [TokenAccuracy(), Perplexity()]
     _freeze(model, training.freeze or ())
     model.compile(
         _optimizer(training, config.model.decoder["units"]),
@@ -95,7 +96,7 @@ def _freeze(model, patterns):
     weights = named_weights(model)
     for pattern in patterns:
         try:
-            names = pick(weights, str(pattern))
+            names = match_weights(weights, str(pattern))
         except UserError as error:
             raise UserError(f"training.freeze: {error}") from None
         for name in names:

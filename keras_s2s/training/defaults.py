@@ -4,8 +4,9 @@ import dataclasses
 from pathlib import Path
 
 from keras_s2s import models
-from keras_s2s.config import Config, ModelConfig, UserError
-from keras_s2s.config.sections import FRAME_METRICS
+from keras_s2s.config import Config, ModelConfig
+from keras_s2s.config.training import FEATURE_METRICS
+from keras_s2s.errors import UserError
 from keras_s2s.metrics import SCORERS
 
 __all__ = ["complete", "describe_choices"]
@@ -106,8 +107,10 @@ def _scores(config):
 def _check_metric(config, training):
     metric = config.training.metric
     framed = config.data.frames()[1]
-    if metric not in (None, "loss") and (metric in FRAME_METRICS) != framed:
-        known = ("loss", *FRAME_METRICS) if framed else ("loss", "accuracy", "perplexity", *SCORERS)
+    if metric not in (None, "loss") and (metric in FEATURE_METRICS) != framed:
+        known = (
+            ("loss", *FEATURE_METRICS) if framed else ("loss", "accuracy", "perplexity", *SCORERS)
+        )
         of = "frames" if framed else "tokens"
         raise UserError(
             f"training.metric: expected one of {', '.join(known)} for a target of {of}, came"

@@ -4,21 +4,22 @@ import math
 import shutil
 from pathlib import Path
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import longest_batch
-from keras_s2s.training.batch_size_finder import Prober
-from keras_s2s.training.failure_recovery import explained
-from keras_s2s.training.memory_estimate import free_memory, model_memory, show
-from keras_s2s.training.session import prepare
+from keras_s2s.errors import UserError
+from keras_s2s.training.failure_recovery import explain_failures
+from keras_s2s.training.memory import format_bytes, free_memory, model_memory
+from keras_s2s.training.session import build_session
+from keras_s2s.training.update_meter import UpdateMeter
 
-__all__ = ["rehearse"]
+__all__ = ["dry_run"]
 
 PARTS = (8, 4)  # the first updates are made on batches that much smaller
 SAFE = 8192  # tokens, and on parts of so many at most: the whole may not fit by far
 COPIES = 3  # best/, last/ and the one that is being written
 
 
-def rehearse(config: Config, run_dir, *, stream=None) -> dict:
+def dry_run(config: Config, run_dir, *, stream=None) -> dict:
     """Does what `train` does up to its first update, and says what it found.
 
     Corpora, configuration, the run directory and its last checkpoint are checked; tokenizers that
@@ -37,17 +38,17 @@ def rehearse(config: Config, run_dir, *, stream=None) -> dict:
     Raises:
         UserError: as `train`; the update is not finite, or memory or the disk do not suffice.
     """
-    session = prepare(config, Path(run_dir), stream, write=False)
+    session = build_session(config, Path(run_dir), stream, write=False)
     say, sizes = session.progress.say, model_memory(session.model)
-    say("memory: " + ", ".join(f"{name} {show(size)}" for name, size in sizes.items()))
+    say("memory: " + ", ".join(f"{name} {format_bytes(size)}" for name, size in sizes.items()))
     disk = _check_disk(session, sizes)
     free = free_memory()
-    with explained(session):
+    with explain_failures(session):
         trial, expected = _try(session, free)
     pairs = f"{trial.rows:,} pairs of up to {trial.length:,} tokens"
     say(f"update: {pairs}, the longest; loss {trial.loss:.4g}, {trial.seconds:.3g} s")
-    has = "" if free is None else f"; {show(free)} more were free"
-    say(f"memory: {show(trial.peak)} at the peak, estimated {show(expected)}{has}")
+    has = "" if free is None else f"; {format_bytes(free)} more were free"
+    say(f"memory: {format_bytes(trial.peak)} at the peak, estimated {format_bytes(expected)}{has}")
     state = session.course.state
     say(f"{run_dir}: nothing written; {state['step']:,} of {session.course.updates:,} updates done")
     return {
@@ -71,12 +72,12 @@ def _try(session, free):
         return longest_batch(
             data.train,
             *session.tokenizers,
-            surveyed=session.surveys["train"],
+            statistics=session.surveys["train"],
             batch_tokens=batch_tokens,
-            copy=session.model.copies,
+            copy=session.model.supports_copy,
         )
 
-    prober = Prober(session.model, read)
+    prober = UpdateMeter(session.model, read)
     held = prober.points[0][1]
     for part in PARTS:
         size = max(min(data.batch_tokens, SAFE) // part, 1)
@@ -86,7 +87,7 @@ def _try(session, free):
     if free is not None and expected - held > free:
         raise UserError(
             f"data.batch_tokens: an update of {data.batch_tokens:,} tokens would take about"
-            f" {show(expected - held)} of memory, and {show(free)} are free; lower it,"
+            f" {format_bytes(expected - held)} of memory, and {format_bytes(free)} are free; lower it,"
             f" data.max_length ({data.max_length:,}) or the model's sizes"
         )
     trial = prober.run(data.batch_tokens, batch, steps=0)
@@ -109,7 +110,9 @@ def _check_disk(session, sizes):
     free = shutil.disk_usage(place).free
     if needed > free:
         raise UserError(
-            f"{session.run_dir}: checkpoints take {show(needed)}, and {show(free)} are free"
+            f"{session.run_dir}: checkpoints take {format_bytes(needed)}, and {format_bytes(free)} are free"
         )
-    session.progress.say(f"disk: checkpoints take {show(needed)}, {show(free)} are free")
+    session.progress.say(
+        f"disk: checkpoints take {format_bytes(needed)}, {format_bytes(free)} are free"
+    )
     return needed

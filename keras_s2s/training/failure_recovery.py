@@ -8,33 +8,33 @@ import re
 import tensorflow as tf
 
 from keras_s2s import checkpoints
-from keras_s2s.callbacks import Guard, Rescue
-from keras_s2s.config import UserError
+from keras_s2s.callbacks import NonFiniteGuard, NonFinitePolicy
 from keras_s2s.data import find_lines
+from keras_s2s.errors import UserError
 
-__all__ = ["explained", "guard", "make_room"]
+__all__ = ["build_guard", "explain_build_failures", "explain_failures"]
 
 SHOWN = 5  # lines named in a message
 
 
-def guard(session) -> Guard:
+def build_guard(session) -> NonFiniteGuard:
     """The callback that does what `training.on_nan` says."""
     how = session.config.training.on_nan
     last = session.run_dir / "last"
     if how == "roll_back" and not checkpoints.exists(last):
         checkpoints.save(session.model, last, session.course.snapshot())
-    rescue = Rescue(how, lambda: _blame(session), lambda: _roll_back(session, last))
+    rescue = NonFinitePolicy(how, lambda: _blame(session), lambda: _roll_back(session, last))
     hopeless = _hopeless(session)
-    return Guard(session.course, rescue, hopeless=hopeless, say=session.progress.say)
+    return NonFiniteGuard(session.course, rescue, hopeless=hopeless, say=session.progress.say)
 
 
 def _hopeless(session):
     """A loss that only a model that went astray has; infinite where losses may be of any size."""
     model, length = session.model, session.config.data.max_length
-    if model.of_vectors or model.criterion is not None:
+    if model.has_feature_targets or model.criterion is not None:
         return math.inf
     # A guess among all V tokens costs ln V.
-    return 2 * math.log(model.vocabulary_size + length * model.head.points)
+    return 2 * math.log(model.vocabulary_size + length * model.head.is_pointer)
 
 
 def _roll_back(session, last):
@@ -72,7 +72,7 @@ def _some(numbers):
 
 
 @contextlib.contextmanager
-def explained(session):
+def explain_failures(session):
     """Says in one line what went wrong below `fit` where that is the user's to mend.
 
     Raises:
@@ -91,7 +91,7 @@ def explained(session):
 
 
 @contextlib.contextmanager
-def make_room():
+def explain_build_failures():
     """Says in one line that a model does not fit.
 
     Raises:

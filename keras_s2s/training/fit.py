@@ -3,17 +3,24 @@
 import sys
 from pathlib import Path
 
-from keras_s2s.callbacks import Checkpoint, Goal, Journal, Means, Summaries, Validate
+from keras_s2s.callbacks import (
+    BestTracker,
+    JSONLLogger,
+    PeriodicCheckpoint,
+    SwapEMAWeights,
+    TensorBoardLogger,
+    Validation,
+)
 from keras_s2s.config import Config
 from keras_s2s.data import batches
 from keras_s2s.metrics import SCORERS, higher_is_better
-from keras_s2s.training.checkpointing import keeper, saver
-from keras_s2s.training.failure_recovery import explained, guard
-from keras_s2s.training.profiler import Profile
-from keras_s2s.training.session import prepare
-from keras_s2s.training.tensorboard_callbacks import watchers
-from keras_s2s.training.validation_samples import Samples
-from keras_s2s.training.validation_scores import follower, scorer
+from keras_s2s.training.checkpoint_writer import keeper, saver
+from keras_s2s.training.failure_recovery import build_guard, explain_failures
+from keras_s2s.training.profiler import ProfilerCallback
+from keras_s2s.training.session import build_session
+from keras_s2s.training.tensorboard_callbacks import tensorboard_callbacks
+from keras_s2s.training.validation_samples import ValidationSamples
+from keras_s2s.training.validation_scores import build_scorer, current_translator
 
 __all__ = ["train"]
 
@@ -41,14 +48,14 @@ def train(config: Config, run_dir, *, export=None, stream=None, profile: bool = 
             run directory of other data, another model or tokenizers, a damaged checkpoint, an
             update that is not finite (as `training.on_nan` says), memory that does not suffice.
     """
-    session = prepare(config, Path(run_dir), stream)
+    session = build_session(config, Path(run_dir), stream)
     done = _done(session)
     if done:
         session.progress.say(f"{run_dir}: {done}")
         return _figures(session)
-    tracing = Profile(session.run_dir / "logs", session.course, session.progress.say)
+    tracing = ProfilerCallback(session.run_dir / "logs", session.course, session.progress.say)
     try:
-        with explained(session):
+        with explain_failures(session):
             _fit(session, export, [tracing] if profile else [])
     finally:
         tracing.close()
@@ -82,7 +89,7 @@ def _fit(session, export, more):
         ),
         validation_data=_examples(session, "valid", training=False),
         initial_epoch=state["validations"],
-        # `Validate` ends every epoch, and `Course` the last one
+        # `Validation` ends every epoch, and `Course` the last one
         epochs=sys.maxsize,
         steps_per_epoch=sys.maxsize,
         callbacks=[*_callbacks(session, export), *more],
@@ -100,8 +107,8 @@ def _examples(session, name, **options):
         *session.tokenizers,
         batch_tokens=data.batch_tokens,
         max_length=data.max_length,
-        copy=session.model.copies,
-        surveyed=session.surveys[name],
+        copy=session.model.supports_copy,
+        statistics=session.surveys[name],
         **options,
     )
 
@@ -110,27 +117,27 @@ def _callbacks(session, export):
     training, course, run_dir = session.config.training, session.course, session.run_dir
     metric = f"val_{training.metric}" if session.config.data.valid is not None else None
     searched = [name for name in training.scores if name in SCORERS]
-    samples = Samples(training.samples, session.progress.say, next(iter(searched), None))
+    samples = ValidationSamples(training.samples, session.progress.say, next(iter(searched), None))
     looks = training.scores or training.tensorboard.attention
-    current = follower(session) if looks else None
-    validate = Validate(
+    current = current_translator(session) if looks else None
+    validate = Validation(
         course,
         training.validate_every,
         saver(session, export),
-        goal=Goal(metric, higher_is_better(training.metric), training.patience),
-        score=scorer(session, samples, current) if training.scores else None,
+        goal=BestTracker(metric, higher_is_better(training.metric), training.patience),
+        score=build_scorer(session, samples, current) if training.scores else None,
         say=session.progress.say,
     )
-    found = [course, guard(session), session.progress, validate]
+    found = [course, build_guard(session), session.progress, validate]
     if training.ema is not None:
-        found.append(Means())
+        found.append(SwapEMAWeights())
     if training.checkpoint_every:
-        found.append(Checkpoint(course, training.checkpoint_every, keeper(session)))
-    curves = Summaries(run_dir / "logs", course, texts=samples.page)
+        found.append(PeriodicCheckpoint(course, training.checkpoint_every, keeper(session)))
+    curves = TensorBoardLogger(run_dir / "logs", course, texts=samples.page)
     return [
         *found,
-        Journal(run_dir / "metrics.jsonl", course),
-        *watchers(session, curves, current),
+        JSONLLogger(run_dir / "metrics.jsonl", course),
+        *tensorboard_callbacks(session, curves, current),
         curves,
     ]
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s.checkpoints import Vocabularies
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.training.word_vectors import find_vectors, spellings
 
-__all__ = ["begin", "say_transfer", "vocabularies"]
+__all__ = ["initialize_weights", "log_transfer", "vocabularies_of"]
 
 SHOWN = 6  # weights named in a message
 
 
-def begin(session) -> None:
+def initialize_weights(session) -> None:
     """Fills the weights of a run that has no checkpoint yet, as `training` or an import says.
 
     Raises:
@@ -38,24 +38,24 @@ def _begin_from(session, path):
     directory = path if checkpoints.exists(path) else path / "best"
     if not checkpoints.exists(directory):
         raise UserError(f"{key}: expected a run directory or a checkpoint, came neither")
-    donor, new = checkpoints.load_model(directory), vocabularies(session.tokenizers)
+    donor, new = checkpoints.load_model(directory), vocabularies_of(session.tokenizers)
     done = checkpoints.transfer(
         donor, session.model, session.config.model, _vocabularies_of(directory), new
     )
     if not done.taken:
         raise UserError(f"{key}: expected a weight that this model has too, came none")
-    say_transfer(session.progress.say, "training.init_from", directory, done, new)
+    log_transfer(session.progress.say, "training.init_from", directory, done, new)
 
 
 def _vocabularies_of(directory):
     """Those of the run that a checkpoint belongs to, or None where it stands alone."""
     for run in directory.resolve().parents[:2]:
         if (run / "tokenizers" / "target.json").is_file():
-            return vocabularies(tokenizers.load_pair(run / "tokenizers"))
+            return vocabularies_of(tokenizers.load_pair(run / "tokenizers"))
     return None
 
 
-def vocabularies(pair) -> Vocabularies:
+def vocabularies_of(pair) -> Vocabularies:
     """The pieces of two tokenizers."""
     source, target = pair
     if source.kind == "factors":
@@ -63,7 +63,7 @@ def vocabularies(pair) -> Vocabularies:
     return Vocabularies(source.vocabulary, target.vocabulary)
 
 
-def say_transfer(say, key, directory, done, new) -> None:
+def log_transfer(say, key, directory, done, new) -> None:
     """Says what a `checkpoints.Transfer` took from a checkpoint and what it left."""
     text = f"{len(done.taken)} of {len(done.taken) + len(done.left)} weights"
     pieces = {side: (count, len(new.sides[side])) for side, count in done.pieces.items()}

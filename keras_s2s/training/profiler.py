@@ -9,9 +9,9 @@ import keras
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from keras_s2s.callbacks import Course
+from keras_s2s.callbacks import TrainingProgress
 
-__all__ = ["Operation", "Profile", "read_trace", "table"]
+__all__ = ["OperationStats", "ProfilerCallback", "format_table", "read_trace"]
 
 AFTER = 10  # updates of the session that are left out: they compile and warm up
 COUNT = 5  # updates that are traced
@@ -28,7 +28,7 @@ OUTER = {
 }
 
 
-class Operation(NamedTuple):
+class OperationStats(NamedTuple):
     """One kind of operation in a trace.
 
     Attributes:
@@ -42,7 +42,7 @@ class Operation(NamedTuple):
     calls: int
 
 
-class Profile(keras.callbacks.Callback):
+class ProfilerCallback(keras.callbacks.Callback):
     """Traces some updates of this session with TensorFlow's profiler, and says the top operations.
 
     Args:
@@ -51,7 +51,7 @@ class Profile(keras.callbacks.Callback):
         say: takes a line for the user.
     """
 
-    def __init__(self, directory, course: Course, say):
+    def __init__(self, directory, course: TrainingProgress, say):
         super().__init__()
         self.directory, self.course, self.say = Path(directory), course, say
         self._made = self._traced = 0
@@ -74,7 +74,7 @@ class Profile(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self._made += 1
         if self._running:
-            self.model.vitals.read()  # waits for the update
+            self.model.update_stats.read()  # waits for the update
             self._traced += 1
             if self._traced == COUNT:
                 self.close()
@@ -91,12 +91,12 @@ class Profile(keras.callbacks.Callback):
         traces = self.directory.glob("plugins/profile/*/*.xplane.pb")
         path = max(traces, key=lambda one: one.stat().st_mtime)
         if self._traced:
-            for line in table(read_trace(path), self._traced):
+            for line in format_table(read_trace(path), self._traced):
                 self.say(line)
         self.say(f"profile: {self._traced} updates after {self._first}, {path}")
 
 
-def read_trace(path) -> list[Operation]:
+def read_trace(path) -> list[OperationStats]:
     """What a `.xplane.pb` file knows of the operations on the CPU, the longest first."""
     space = xplane_pb2.XSpace.FromString(Path(path).read_bytes())
     seconds, calls = defaultdict(float), defaultdict(int)
@@ -108,11 +108,11 @@ def read_trace(path) -> list[Operation]:
             if kind := kinds.get(event.metadata_id):
                 seconds[kind] += event.duration_ps * 1e-12
                 calls[kind] += 1
-    found = [Operation(kind, seconds[kind], calls[kind]) for kind in seconds]
+    found = [OperationStats(kind, seconds[kind], calls[kind]) for kind in seconds]
     return sorted(found, key=lambda one: -one.seconds)
 
 
-def table(operations: list[Operation], updates: int) -> list[str]:
+def format_table(operations: list[OperationStats], updates: int) -> list[str]:
     """The top operations as lines; milliseconds and calls are those of one update."""
     total = sum(one.seconds for one in operations) or 1.0
     lines = [f"{'operation':<32} {'ms':>9} {'share':>7} {'calls':>7}"]

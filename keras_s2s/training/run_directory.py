@@ -10,18 +10,20 @@ from pathlib import Path
 import yaml
 
 from keras_s2s import checkpoints, models, tokenizers
-from keras_s2s.config import Config, ModelConfig, UserError, replace_file
-from keras_s2s.data import read_pairs, read_side, width_of
+from keras_s2s.config import Config, ModelConfig
+from keras_s2s.data import feature_size, read_pairs, read_side
+from keras_s2s.errors import UserError
+from keras_s2s.io import write_atomically
 
 __all__ = [
-    "adopt",
     "check_corpora",
-    "check_same",
-    "differences",
-    "fingerprint",
-    "to_stderr",
+    "check_run_config",
+    "config_differences",
+    "corpus_fingerprint",
+    "merge_run_config",
     "train_tokenizers",
     "training_corpus",
+    "write_to_stderr",
 ]
 
 # Chosen by `defaults.complete`; a resumed run keeps its own choice when they are left out.
@@ -60,7 +62,7 @@ def train_tokenizers(config: Config, run_dir, say=None, *, write: bool = True):
     Raises:
         UserError: no training corpus, what is wrong with it, or damaged tokenizers.
     """
-    corpus, say = training_corpus(config), say or to_stderr
+    corpus, say = training_corpus(config), say or write_to_stderr
     directory = Path(run_dir) / "tokenizers"
     if _are_made(config, run_dir, directory):
         source, target = tokenizers.load_pair(directory)
@@ -87,7 +89,7 @@ def _keep(config, directory, source, target):
     }
     # target.json is written last: without it the directory is what an interruption left
     (directory / "target.json").unlink(missing_ok=True)
-    replace_file(directory / MADE_WITH, yaml.safe_dump({"data": sections}, sort_keys=False))
+    write_atomically(directory / MADE_WITH, yaml.safe_dump({"data": sections}, sort_keys=False))
     tokenizers.save_pair(directory, source, target)
 
 
@@ -98,7 +100,7 @@ def _are_made(config, run_dir, directory) -> bool:
     path = directory / MADE_WITH
     if not path.is_file():  # a run that `Translator.save` wrote
         return True
-    found = list(differences(_tokenizing(Config.load(path)), _tokenizing(config)))
+    found = list(config_differences(_tokenizing(Config.load(path)), _tokenizing(config)))
     if checkpoints.exists(Path(run_dir) / "last"):
         _refuse(path, found)
     return not found and _points(config) == _has_pointers(directory)
@@ -107,7 +109,7 @@ def _are_made(config, run_dir, directory) -> bool:
 def _points(config) -> bool:
     """Whether the model is a pointer network, whose target has no vocabulary."""
     kind = models.resolve(config.model)["head"]["kind"]
-    return models.KINDS["head"][kind].points
+    return models.KINDS["head"][kind].is_pointer
 
 
 def _has_pointers(directory) -> bool:
@@ -149,7 +151,7 @@ def _side(config, corpus, side, framed):
     """What reads one side where one of the two is frames."""
     if framed:
         first = corpus[0] if isinstance(corpus, list) else corpus
-        return tokenizers.Frames(width_of(getattr(first, side)))
+        return tokenizers.Features(feature_size(getattr(first, side)))
     name = f"{side}_tokenizer" if getattr(config.data, f"{side}_tokenizer") else "tokenizer"
     own = config.data.tokenizers()[side == "target"]
     return _trained(f"data.{name}", own, read_side(corpus, side))
@@ -166,7 +168,7 @@ def _trained(key, config, lines):
         raise UserError(f"{key}.{text}" if named else text) from None
 
 
-def to_stderr(text: str) -> None:
+def write_to_stderr(text: str) -> None:
     """Where lines for the user go unless a caller takes them."""
     sys.stderr.write(text + "\n")
 
@@ -177,7 +179,7 @@ def _describe(source, target):
     return f"source {source.kind} {source.size:,}, target {target.kind} {target.size:,}"
 
 
-def adopt(config: Config, run_dir) -> Config:
+def merge_run_config(config: Config, run_dir) -> Config:
     """The configuration with what it leaves out taken from the run's own config.yml.
 
     A run without a checkpoint lends nothing: it starts from the beginning.
@@ -195,7 +197,7 @@ def adopt(config: Config, run_dir) -> Config:
     return Config.from_dict(raw)
 
 
-def check_same(config: Config, run_dir) -> None:
+def check_run_config(config: Config, run_dir) -> None:
     """Refuses a complete configuration that is not the run's.
 
     Before the first checkpoint that means other tokenizers; after it also another model, other
@@ -213,7 +215,7 @@ def check_same(config: Config, run_dir) -> None:
     old, new = _tokenizing(stored), _tokenizing(config)
     if checkpoints.exists(Path(run_dir) / "last"):
         old, new = old | _lasting(stored), new | _lasting(config)
-    _refuse(path, differences(old, new))
+    _refuse(path, config_differences(old, new))
 
 
 def _refuse_best_alone(run_dir):
@@ -247,22 +249,22 @@ def check_corpora(config: Config, run_dir, surveys: dict) -> None:
     path = run_dir / "config.yml"
     stored = Config.load(path).to_dict()["data"]
     for name in ("train", "valid"):
-        came = fingerprint(surveys[name]) if name in surveys else None
+        came = corpus_fingerprint(surveys[name]) if name in surveys else None
         if came == held.get(name):
             continue
         given = {f"data.{name}": config.to_dict()["data"][name]}
-        _refuse(path, differences({f"data.{name}": stored[name]}, given))
+        _refuse(path, config_differences({f"data.{name}": stored[name]}, given))
         raise UserError(
             f"data.{name}: the files changed since {run_dir} began;"
             " expected the same, or another run directory"
         )
 
 
-def fingerprint(surveyed) -> int:
+def corpus_fingerprint(statistics) -> int:
     """A number that two corpora hardly share, of their tokens and the length of every pair."""
-    tokens = [surveyed.source_tokens, surveyed.target_tokens]
-    found = zlib.crc32(json.dumps([*tokens, *(str(i.weight) for i in surveyed.indexes)]).encode())
-    for index in surveyed.indexes:
+    tokens = [statistics.source_tokens, statistics.target_tokens]
+    found = zlib.crc32(json.dumps([*tokens, *(str(i.weight) for i in statistics.indexes)]).encode())
+    for index in statistics.indexes:
         found = zlib.crc32(index.buckets.tobytes(), found)
     return found
 
@@ -293,12 +295,12 @@ def _tokenizing(config):
     return {"data.source_tokenizer": asdict(source), "data.target_tokenizer": asdict(target)}
 
 
-def differences(old: dict, new: dict, path: str = ""):
+def config_differences(old: dict, new: dict, path: str = ""):
     """Yields (dotted key, old value, new value) where two nested mappings differ."""
     for key in dict.fromkeys([*old, *new]):
         was, came, dotted = _named(old.get(key)), _named(new.get(key)), f"{path}{key}"
         if isinstance(was, dict) and isinstance(came, dict):
-            yield from differences(was, came, f"{dotted}.")
+            yield from config_differences(was, came, f"{dotted}.")
         elif was != came:
             yield dotted, was, came
 

@@ -7,12 +7,16 @@ from pathlib import Path
 import keras
 
 from keras_s2s import checkpoints, models, tokenizers
-from keras_s2s.callbacks import Course
-from keras_s2s.config import Config, ModelConfig, UserError, making
-from keras_s2s.training.compilation import compiled
+from keras_s2s.callbacks import TrainingProgress
+from keras_s2s.config import Config, ModelConfig
+from keras_s2s.errors import UserError
+from keras_s2s.io import new_directory
+from keras_s2s.training.compilation import build_compiled_model
 from keras_s2s.training.defaults import complete
-from keras_s2s.training.initialization import say_transfer, vocabularies
-from keras_s2s.training.run_directory import differences, to_stderr, train_tokenizers
+from keras_s2s.training.initialization import log_transfer, vocabularies_of
+from keras_s2s.training.messages import write_to_stderr
+from keras_s2s.training.run_config import config_differences
+from keras_s2s.training.run_tokenizers import train_tokenizers
 from keras_s2s.translator import dictionary
 
 __all__ = ["average_checkpoints", "update_vocabulary"]
@@ -44,13 +48,13 @@ def average_checkpoints(
     steps = [checkpoints.load(source)[1]["step"] for source in sources]
     run = _run_of(sources[0])
     _check_vocabularies(sources, run)
-    with making(output) as made:
+    with new_directory(output) as made:
         shutil.copytree(run / "tokenizers", made / "tokenizers")
         shutil.copyfile(run / "config.yml", made / "config.yml")
         dictionary.save(made, dictionary.load(run))
         state = {"step": steps[-1], "averaged": steps}
         checkpoints.save(checkpoints.average(sources), made / "best", state)
-    (say or to_stderr)(f"{output}: the mean of updates {', '.join(f'{n:,}' for n in steps)}")
+    (say or write_to_stderr)(f"{output}: the mean of updates {', '.join(f'{n:,}' for n in steps)}")
     return Path(output)
 
 
@@ -75,10 +79,10 @@ def _run_of(checkpoint):
 
 def _check_vocabularies(sources, run):
     """A mean of weights makes sense only where the same ids mean the same pieces."""
-    expected = vocabularies(tokenizers.load_pair(run / "tokenizers"))
+    expected = vocabularies_of(tokenizers.load_pair(run / "tokenizers"))
     for source in sources[1:]:
         own = _run_of(source)
-        if own != run and vocabularies(tokenizers.load_pair(own / "tokenizers")) != expected:
+        if own != run and vocabularies_of(tokenizers.load_pair(own / "tokenizers")) != expected:
             same = f"expected a checkpoint with the vocabularies of {sources[0]}, came others"
             raise UserError(f"{source}: {same}")
 
@@ -103,20 +107,20 @@ def update_vocabulary(run, config: Config, output, *, checkpoint="best", say=Non
     Raises:
         UserError: `output` exists, `run` is damaged, or `config` describes another model.
     """
-    run, say = Path(run), say or to_stderr
+    run, say = Path(run), say or write_to_stderr
     old, config = tokenizers.load_pair(run / "tokenizers"), _with_model_of(run, config)
     donor = checkpoints.load_model(run / checkpoint)
     keras.utils.set_random_seed(config.training.seed)
-    with making(output) as made:
+    with new_directory(output) as made:
         pair = train_tokenizers(config, made, say)
-        model, new = compiled(config, pair), vocabularies(pair)
-        done = checkpoints.transfer(donor, model, config.model, vocabularies(old), new)
+        model, new = build_compiled_model(config, pair), vocabularies_of(pair)
+        done = checkpoints.transfer(donor, model, config.model, vocabularies_of(old), new)
         if done.left:
             name, why = next(iter(done.left.items()))
             problem = f"expected the model that the configuration describes, came {name} {why}"
             raise UserError(f"{run / checkpoint}: {problem}")
-        say_transfer(say, "weights", run / checkpoint, done, new)
-        course = Course(config.training.updates)
+        log_transfer(say, "weights", run / checkpoint, done, new)
+        course = TrainingProgress(config.training.updates)
         course.set_model(model)
         for name in ("best", "last"):
             checkpoints.save(model, made / name, course.snapshot())
@@ -134,7 +138,7 @@ def _with_model_of(run, config):
     old, new = ({"model": models.resolve(one.model)} for one in (stored, config))
     problems = [
         f"{key} is {was!r} in {run}, came {came!r}"
-        for key, was, came in differences(old, new)
+        for key, was, came in config_differences(old, new)
         if not key.endswith("dropout")  # no weight depends on it
     ]
     if problems:

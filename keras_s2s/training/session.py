@@ -8,26 +8,21 @@ from pathlib import Path
 import keras
 
 from keras_s2s import checkpoints, models
-from keras_s2s.callbacks import Course, Progress
+from keras_s2s.callbacks import ProgressBar, TrainingProgress
 from keras_s2s.config import Config
-from keras_s2s.data import Survey, survey
+from keras_s2s.data import CorpusStatistics, scan_corpora
 from keras_s2s.data.batching import require_pairs
 from keras_s2s.metrics import SCORERS
-from keras_s2s.training.batch_size_finder import settle_batch_tokens
-from keras_s2s.training.compilation import check_buildable, compiled
+from keras_s2s.training.batch_size_finder import find_batch_size
+from keras_s2s.training.compilation import build_compiled_model, check_buildable
 from keras_s2s.training.defaults import complete, describe_choices
-from keras_s2s.training.failure_recovery import make_room
-from keras_s2s.training.initialization import begin
-from keras_s2s.training.run_directory import (
-    adopt,
-    check_corpora,
-    check_same,
-    fingerprint,
-    train_tokenizers,
-    training_corpus,
-)
+from keras_s2s.training.failure_recovery import explain_build_failures
+from keras_s2s.training.initialization import initialize_weights
+from keras_s2s.training.run_config import check_run_config, merge_run_config
+from keras_s2s.training.run_corpora import check_corpora, corpus_fingerprint
+from keras_s2s.training.run_tokenizers import train_tokenizers, training_corpus
 
-__all__ = ["Session", "prepare"]
+__all__ = ["Session", "build_session"]
 
 
 @dataclass
@@ -37,13 +32,13 @@ class Session:
     config: Config
     run_dir: Path
     tokenizers: tuple
-    surveys: dict[str, Survey]
+    surveys: dict[str, CorpusStatistics]
     model: keras.Model
-    course: Course
-    progress: Progress
+    course: TrainingProgress
+    progress: ProgressBar
 
 
-def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) -> Session:
+def build_session(given: Config, run_dir: Path, stream=None, *, write: bool = True) -> Session:
     """Checks everything, makes what is missing, and goes on where the run was.
 
     Without `write` no file is made or changed.
@@ -51,23 +46,23 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
     Raises:
         UserError: naming the key, or the file and line, that does not do.
     """
-    config = complete(adopt(given, run_dir))
-    check_same(config, run_dir)
+    config = complete(merge_run_config(given, run_dir))
+    check_run_config(config, run_dir)
     training_corpus(config)
-    with make_room():
+    with explain_build_failures():
         check_buildable(config)
     if not write:
         config = replace(config, data=replace(config.data, cache=None))
     keras.utils.set_random_seed(config.training.seed)
-    course = Course(config.training.updates, batches=config.training.accumulate)
-    progress = Progress(course, stream=stream or sys.stderr)
+    course = TrainingProgress(config.training.updates, batches=config.training.accumulate)
+    progress = ProgressBar(course, stream=stream or sys.stderr)
     pair = train_tokenizers(config, run_dir, progress.say, write=write)
     surveys = _surveys(config, pair, str(run_dir) if write else None, progress.say)
     check_corpora(config, run_dir, surveys)
     config = _with_steps(config, surveys["train"])
-    with make_room():
-        config = settle_batch_tokens(config, pair, surveys["train"], _copies(config), progress.say)
-        model = compiled(config, pair)
+    with explain_build_failures():
+        config = find_batch_size(config, pair, surveys["train"], _copies(config), progress.say)
+        model = build_compiled_model(config, pair)
     chosen = describe_choices(given, config)
     progress.say(f"model: {model.count_params():,} weights" + (f"; {chosen}" if chosen else ""))
     _say_unsmoothed(config, model, progress.say)
@@ -76,7 +71,7 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
         course.resume(checkpoints.restore(model, run_dir / "last"))
         progress.say(f"{run_dir}: going on from update {course.step:,}")
     else:
-        begin(session)
+        initialize_weights(session)
     _order(session)
     _aim(session)
     if write:
@@ -85,16 +80,16 @@ def prepare(given: Config, run_dir: Path, stream=None, *, write: bool = True) ->
 
 
 def _say_unsmoothed(config, model, say):
-    if config.training.label_smoothing and not (model.smoothing or model.of_vectors):
+    if config.training.label_smoothing and not (model.smoothing or model.has_feature_targets):
         kind, value = config.model.head["kind"], config.training.label_smoothing
         say(f"training.label_smoothing: {value} does not apply to the head {kind}")
 
 
-def _with_steps(config, surveyed):
+def _with_steps(config, statistics):
     """As many steps of a forecast as the longest target has, where nobody said how many."""
     if not config.data.frames()[1] or config.decoding.steps is not None:
         return config
-    steps = min(surveyed.longest_target, config.data.max_length, config.export.max_length)
+    steps = min(statistics.longest_target, config.data.max_length, config.export.max_length)
     return replace(config, decoding=replace(config.decoding, steps=steps))
 
 
@@ -107,7 +102,7 @@ def _order(session):
         if state["step"]:
             session.progress.say(f"data.train: another order from here, by seed {seed}")
         state |= {"order": {"seed": seed, "terms": terms}, "position": 0}
-    state["corpora"] = {name: fingerprint(found) for name, found in session.surveys.items()}
+    state["corpora"] = {name: corpus_fingerprint(found) for name, found in session.surveys.items()}
 
 
 def _aim(session):
@@ -135,7 +130,7 @@ def _surveys(config, pair, keep, say):
         if corpus is not None:
             counting = _Counting(f"data.{name}", say)
             options = _train_options(config, keep) if name == "train" else {}
-            found[name] = survey(corpus, *pair, config.data.max_length, counting, **options)
+            found[name] = scan_corpora(corpus, *pair, config.data.max_length, counting, **options)
             for line in found[name].describe():
                 say(f"data.{name}: {line}")
             require_pairs(corpus, found[name])
@@ -151,7 +146,7 @@ def _train_options(config, keep):
 
 
 def _copies(config):
-    return models.KINDS["head"][config.model.head["kind"]].copies
+    return models.KINDS["head"][config.model.head["kind"]].supports_copy
 
 
 class _Counting:

@@ -6,13 +6,13 @@ import itertools
 from keras_s2s.config import Config
 from keras_s2s.data import read_pairs
 from keras_s2s.tensorboard.attention_metrics import read_alignments
-from keras_s2s.tensorboard.projector import Projector
-from keras_s2s.tensorboard.summaries import AttentionSummary, Description
+from keras_s2s.tensorboard.projector import EmbeddingProjector
+from keras_s2s.tensorboard.summaries import AttentionSummary, RunDescription
 
-__all__ = ["settings", "watchers"]
+__all__ = ["hyperparameters", "tensorboard_callbacks"]
 
 
-def watchers(session, curves, current) -> list:
+def tensorboard_callbacks(session, curves, current) -> list:
     """The callbacks that `training.tensorboard` asks for; none with `attention` 0.
 
     Args:
@@ -32,10 +32,10 @@ def watchers(session, curves, current) -> list:
 
     def attend(sources, targets):
         with current() as translator:
-            held["graph"] = translator.graph_of("attention")
+            held["graph"] = translator.signature_graph("attention")
             return translator.attention(sources, targets, errors="return")[0]
 
-    chosen = settings(session.config)
+    chosen = hyperparameters(session.config)
     found = [
         # a run of its own: the table of HParams has a column for each scalar of "valid"
         AttentionSummary(
@@ -47,7 +47,7 @@ def watchers(session, curves, current) -> list:
             alignments=links,
             step=lambda: session.course.step,
         ),
-        Description(
+        RunDescription(
             lambda: curves.writer("valid"),
             chosen,
             lambda: held.pop("graph", None),
@@ -56,11 +56,11 @@ def watchers(session, curves, current) -> list:
     ]
     if wanted.projector:
         directory = curves.directory / "valid"
-        found.append(Projector(directory, lambda: _tables(session), every=wanted.every))
+        found.append(EmbeddingProjector(directory, lambda: _tables(session), every=wanted.every))
     return found
 
 
-def settings(config: Config) -> dict:
+def hyperparameters(config: Config) -> dict:
     """What one run may differ in from another, as {"section.key": value} for the tab HParams."""
     raw = config.to_dict()
     chosen = {"model": raw["model"], "training": raw["training"] | {"tensorboard": None}}

@@ -2,12 +2,12 @@
 
 from keras_s2s.metrics import score
 
-__all__ = ["Samples"]
+__all__ = ["ValidationSamples"]
 
 NAMES = ("source", "reference", "hypothesis", "score")
 
 
-class Samples:
+class ValidationSamples:
     """Says some translations of a validation, and keeps them for TensorBoard.
 
     Args:

@@ -8,10 +8,10 @@ from keras_s2s.metrics import signatures
 from keras_s2s.metrics.evaluation import evaluate
 from keras_s2s.translator import Translator
 
-__all__ = ["follower", "scorer"]
+__all__ = ["build_scorer", "current_translator"]
 
 
-def follower(session):
+def current_translator(session):
     """A function that gives, in a `with` block, a `Translator` by the weights of now.
 
     They are the running means where training keeps any. All that asks shares one translator.
@@ -29,10 +29,10 @@ def follower(session):
     return current
 
 
-def scorer(session, samples, current):
+def build_scorer(session, samples, current):
     """A function that decodes the first lines of the validation corpus greedily and scores them.
 
-    `samples` (see `Samples`) gets to show them; `current` is a `follower`.
+    `samples` (see `Samples`) gets to show them; `current` is a `current_translator`.
     """
     config, found = session.config, session.surveys["valid"]
     pairs = list(itertools.islice(read_pairs(config.data.valid), config.training.validate_lines))

@@ -9,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import regex
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
-__all__ = ["Found", "find_vectors", "read_vectors", "spellings"]
+__all__ = ["WordVector", "find_vectors", "read_vectors", "spellings"]
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # before the first piece of a word, in SentencePiece
 UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 
 
-class Found(NamedTuple):
+class WordVector(NamedTuple):
     """The spelling under which a word stands in a file, and its numbers there."""
 
     spelling: str
@@ -41,7 +41,7 @@ def spellings(vocabulary: Sequence[str], kind: str) -> dict[int, tuple[str, ...]
     return found
 
 
-def find_vectors(path, words: dict[int, Sequence[str]], width: int) -> dict[int, Found]:
+def find_vectors(path, words: dict[int, Sequence[str]], width: int) -> dict[int, WordVector]:
     """As `read_vectors`; a file of words gives nothing for the middle of one, one of pieces does.
 
     Args:
@@ -59,7 +59,7 @@ def _stands_alone(piece):
     return piece.startswith(SPACE) or not any(map(str.isalnum, piece)) or UNSPACED.search(piece)
 
 
-def read_vectors(path, words: dict[int, Sequence[str]], width: int) -> dict[int, Found]:
+def read_vectors(path, words: dict[int, Sequence[str]], width: int) -> dict[int, WordVector]:
     """The vectors of some words.
 
     Args:
@@ -82,7 +82,7 @@ def read_vectors(path, words: dict[int, Sequence[str]], width: int) -> dict[int,
         word, vector = _parse(f"{path}:{number}", line, width, number == 1)
         for key, rank in wanted.get(word, ()):
             if key not in ranks or rank < ranks[key]:
-                ranks[key], found[key] = rank, Found(words[key][rank], vector())
+                ranks[key], found[key] = rank, WordVector(words[key][rank], vector())
     return found
 
 

@@ -8,21 +8,23 @@ import tensorflow as tf
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s import models as catalog
-from keras_s2s.config import Config, Decoding, UserError
+from keras_s2s.config import Config, Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
-from keras_s2s.signatures.fields import CAPS, signatures_of
-from keras_s2s.tokenizers import Frames, Shortlist
+from keras_s2s.signatures.caps import CAPS
+from keras_s2s.signatures.fields import signatures_for
+from keras_s2s.tokenizers import Features, Shortlist
 from keras_s2s.translator import dictionary as dictionaries
 from keras_s2s.translator import request_batches
-from keras_s2s.translator.signature_functions import Graphs
-from keras_s2s.translator.tracing import traced
+from keras_s2s.translator.signature_functions import SignatureFunctions
+from keras_s2s.translator.tracing import trace_function
 
-__all__ = ["Served"]
+__all__ = ["BaseTranslator"]
 
 log = logging.getLogger(__name__)
 
 
-class Served:
+class BaseTranslator:
     """A model with what reads its source and writes its target; see `Translator`, `Forecaster`.
 
     Attributes:
@@ -30,7 +32,7 @@ class Served:
         tables: `tf.Module` of what an export must track besides the model's variables.
     """
 
-    of_vectors = False  # whether targets are
+    has_feature_targets = False  # whether targets are
     main = "translate"  # the signature whose defaults are the run's
 
     def __init__(
@@ -51,11 +53,11 @@ class Served:
                 raise ValueError(
                     f"{name}: expected {size} entries, the model's, came {tokenizer.size}"
                 )
-        frames = [isinstance(side, Frames) for side in (source_tokenizer, target_tokenizer)]
-        if frames[1] != self.of_vectors:
-            which = "Translator" if self.of_vectors else "Forecaster"
+        frames = [isinstance(side, Features) for side in (source_tokenizer, target_tokenizer)]
+        if frames[1] != self.has_feature_targets:
+            which = "Translator" if self.has_feature_targets else "Forecaster"
             raise ValueError(f"target_tokenizer: such a target needs a {which}")
-        self.signatures = signatures_of(*frames)
+        self.signatures = signatures_for(*frames)
         self.model = model if isinstance(model, Ensemble) else catalog.with_policy(model)
         self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer
         self.decoding = decoding or Decoding()
@@ -66,7 +68,7 @@ class Served:
         self.shortlist = None if shortlist is None else Shortlist(target_tokenizer, shortlist)
         self.tables.shortlist = self.shortlist
         pair, table = (source_tokenizer, target_tokenizer), self.tables.dictionary
-        self._graphs = Graphs(self.model, pair, self.caps, table, self.shortlist)
+        self._graphs = SignatureFunctions(self.model, pair, self.caps, table, self.shortlist)
         self._compiled = {}
         if shortlist is not None:
             self.prepare()
@@ -87,14 +89,14 @@ class Served:
                 are not the first's.
         """
         runs = [Path(one) for one in (run if isinstance(run, list | tuple) else [run])]
-        first, config = runs[0], Config.of_run(runs[0])
+        first, config = runs[0], Config.from_run(runs[0])
         pair = tokenizers.load_pair(first / "tokenizers")
         models = [checkpoints.load_model(one / checkpoint) for one in runs]
         for other in runs[1:]:
             _check_vocabularies(first, pair, other)
-        if cls.of_vectors and len(models) > 1:
+        if cls.has_feature_targets and len(models) > 1:
             raise UserError(f"{runs[1]}: expected one run, for forecasts are no ensemble")
-        if cls.of_vectors and shortlist is not None:
+        if cls.has_feature_targets and shortlist is not None:
             raise UserError("shortlist: expected none for forecasts, which have no tokens")
         try:
             model = models[0]
@@ -172,7 +174,7 @@ class Served:
             for name, field in signature.options().items()
         }
 
-    def graph_of(self, signature: str):
+    def signature_graph(self, signature: str):
         """The `tf.Graph` of a signature by its name, as calls of it run; traced when it is not."""
         return self._traced(self.signatures[signature]).graph
 
@@ -207,7 +209,7 @@ class Served:
         """The signature's function, traced for batches of any size."""
         if signature.name not in self._compiled:
             specs = self.specs(signature)
-            self._compiled[signature.name] = traced(self._function(signature), specs)
+            self._compiled[signature.name] = trace_function(self._function(signature), specs)
         return self._compiled[signature.name]
 
     def _function(self, signature):

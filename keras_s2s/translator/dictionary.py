@@ -4,7 +4,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import UserError, replace_file
+from keras_s2s.errors import UserError
+from keras_s2s.io import write_atomically
 
 __all__ = ["load", "save", "table"]
 
@@ -44,7 +45,7 @@ def save(run, dictionary) -> None:
     """Writes it into a run directory; does nothing for None."""
     if dictionary is not None:
         text = "".join(f"{source}\t{target}\n" for source, target in dictionary.items())
-        replace_file(Path(run) / NAME, text)
+        write_atomically(Path(run) / NAME, text)
 
 
 def table(dictionary):

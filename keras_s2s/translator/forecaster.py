@@ -2,12 +2,12 @@
 
 from keras_s2s.signatures.fields import FORECAST
 from keras_s2s.translator import responses
-from keras_s2s.translator.base_translator import Served
+from keras_s2s.translator.base_translator import BaseTranslator
 
 __all__ = ["Forecaster"]
 
 
-class Forecaster(Served):
+class Forecaster(BaseTranslator):
     """A model whose target is real vectors, with what reads its source.
 
     Args:
@@ -24,7 +24,7 @@ class Forecaster(Served):
         ValueError: when a side and the model differ in size.
     """
 
-    of_vectors = True
+    has_feature_targets = True
     main = FORECAST.name
 
     def forecast(self, frames, steps=None, *, batch_size=32, errors="raise"):

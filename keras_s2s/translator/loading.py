@@ -4,7 +4,7 @@ from pathlib import Path
 
 from keras_s2s import tokenizers
 from keras_s2s.config import Config
-from keras_s2s.tokenizers import Frames
+from keras_s2s.tokenizers import Features
 from keras_s2s.translator.forecaster import Forecaster
 from keras_s2s.translator.translator import Translator
 
@@ -16,7 +16,7 @@ def load_run(
 ) -> Translator | Forecaster:
     """Loads a run by the kind of its target; arguments and errors as for `Translator.load`."""
     first = Path(run[0] if isinstance(run, list | tuple) else run)
-    Config.of_run(first)  # says so where there is no run
+    Config.from_run(first)  # says so where there is no run
     target = tokenizers.load_pair(first / "tokenizers")[1]
-    kind = Forecaster if isinstance(target, Frames) else Translator
+    kind = Forecaster if isinstance(target, Features) else Translator
     return kind.load(run, checkpoint, shortlist, prepare)

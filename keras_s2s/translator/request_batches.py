@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["run"]
 

@@ -82,16 +82,16 @@ def _prefix(text, tokens, source):
         return ids.to_tensor(0), tf.cast(ids.row_lengths(), tf.int32)
 
     def empty():
-        first = tf.reshape(target.ids(tf.constant(target.opening, tf.string)), [1, -1])
-        return tf.tile(first, [source.batch, 1]), tf.fill([source.batch], len(target.opening))
+        first = tf.reshape(target.ids(tf.constant(target.prefix_tokens, tf.string)), [1, -1])
+        return tf.tile(first, [source.batch, 1]), tf.fill([source.batch], len(target.prefix_tokens))
 
     return _when_any(tf.strings.join([text, tokens]), read, empty)
 
 
 def _either(tokenizer, text, tokens):
     """Pieces, ragged [B, None], of texts or, where there are some, the lines of `tokens`."""
-    of_text = tokenizer.pieces(text)
-    if tokenizer.opening:  # the empty text has pieces too
+    of_text = tokenizer.tokenize(text)
+    if tokenizer.prefix_tokens:  # the empty text has pieces too
         alone = tf.repeat(tf.equal(tokens, ""), of_text.row_lengths())
         of_text = tf.ragged.boolean_mask(of_text, of_text.with_values(alone))
     return tf.concat([of_text, _items(tokens)], 1)
@@ -105,7 +105,7 @@ def _within(texts, cap):
 def _phrases(texts, source):
     """Lines of strings [B], ragged [B, None], and pieces and ids of each, [B, None, None]."""
     items = _items(_within(texts, source.caps["list_bytes"]))
-    cut = items.with_values(source.tokenizers[1].phrases(items.values))
+    cut = items.with_values(source.tokenizers[1].tokenize_phrases(items.values))
     return items, cut, cut.with_flat_values(source.ids(cut.merge_dims(1, 2)).values)
 
 
@@ -202,10 +202,10 @@ def sampling_options(given, lists, source):
     )
     off = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0}
     draws = {name: tf.where(good, given[name], value) for name, value in off.items()}
-    extras = search.no_extras(source.batch)._replace(
+    extras = search.no_constraints(source.batch)._replace(
         prefix=lists.prefix, prefix_length=tf.where(good, lists.prefix_length, 0)
     )
-    return options, search.Sampling(count, **draws), extras, error
+    return options, search.SamplingOptions(count, **draws), extras, error
 
 
 def forecast_steps(given, source):
@@ -241,7 +241,7 @@ def _extras(given, lists, good):
     def kept(value, off):
         return tf.where(tf.reshape(good, [-1] + [1] * (value.shape.rank - 1)), value, off)
 
-    return search.Extras(
+    return search.ConstraintOptions(
         coverage_penalty=kept(given["coverage_penalty"], 0.0),
         no_repeat_ngram=kept(given["no_repeat_ngram"], 0),
         repetition_penalty=kept(given["repetition_penalty"], 1.0),
@@ -319,7 +319,7 @@ def _beam_checks(given, beam, apart, lists):
 def _phrase_checks(given, lists, apart, longest, caps):
     for name in ("constraints", "disallowed"):
         yield beyond(f"{name} bytes", tf.strings.length(given[name]), caps["list_bytes"])
-    extras = search.no_extras(tf.shape(apart)[0])._replace(
+    extras = search.no_constraints(tf.shape(apart)[0])._replace(
         constraints=lists.constraints,
         disallowed=lists.disallowed,
         prefix=lists.prefix,
@@ -337,7 +337,7 @@ def _phrase_checks(given, lists, apart, longest, caps):
     yield other, lambda: "constraints: expected none beside beam_groups or alternatives_at"
     needed, barred = tf.cond(
         tf.reduce_any(size > 0),
-        lambda: (search.needed(extras), search.forbidden(extras)),
+        lambda: (search.required_tokens(extras), search.has_disallowed(extras)),
         lambda: (tf.zeros_like(size), tf.zeros_like(other)),
     )
     yield (

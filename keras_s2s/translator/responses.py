@@ -1,6 +1,7 @@
 """One row of a signature's outputs as Python values."""
 
-from keras_s2s.signatures.fields import MISSING_SCORE, Attention, Forecast, Hypothesis, Score
+from keras_s2s.signatures.fields import MISSING_SCORE
+from keras_s2s.signatures.responses import Attention, Forecast, Hypothesis, Score
 
 __all__ = ["attention", "forecasts", "hypotheses", "score", "split"]
 

@@ -7,17 +7,17 @@ from keras_s2s.data import make_example, make_source, target_strings
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.tokenizers import UNKNOWN
 from keras_s2s.translator import request_options
-from keras_s2s.translator.sources import FrameSource, Source
-from keras_s2s.translator.word_scores import by_words
+from keras_s2s.translator.sources import FeatureSource, TextSource
+from keras_s2s.translator.word_scores import score_words
 
-__all__ = ["END_MARK", "Graphs"]
+__all__ = ["END_MARK", "SignatureFunctions"]
 
 NOTHING = "options: expected a target that all of them allow, found none"
 END_MARK = "</s>"  # names the end among tokens; it too can be attended to
 SOURCE_MARK = "|||"  # names the end of one of several sources, but for the last
 
 
-class Graphs:
+class SignatureFunctions:
     """The signatures of one model with its tokenizers.
 
     Every function takes the text [B], or features [B, S, F] and length [B], then options by name,
@@ -89,7 +89,7 @@ class Graphs:
         log_probs = tf.gather(tf.nn.log_softmax(logits), y, batch_dims=2)  # [B, T]
         good = (tf.cast(weights, tf.bool)) & tf.expand_dims(tf.equal(error, ""), 1)
         tokens = tf.where(good, _with_end(pieces), "")
-        words, sums = by_words(pieces, log_probs, self.tokenizers[1], END_MARK)
+        words, sums = score_words(pieces, log_probs, self.tokenizers[1], END_MARK)
         wrong = tf.expand_dims(tf.not_equal(error, ""), 1)
         return {
             "log_prob": tf.where(
@@ -124,14 +124,14 @@ class Graphs:
         return outputs
 
     def _read(self, inputs, given, tokenizers):
-        kind = FrameSource if len(inputs) > 1 else Source
-        source = kind(*inputs, tokenizers, self.model.copies, self.caps)
+        kind = FeatureSource if len(inputs) > 1 else TextSource
+        source = kind(*inputs, tokenizers, self.model.supports_copy, self.caps)
         rows = tf.expand_dims(source.batch, 0)
         return source, {name: tf.broadcast_to(value, rows) for name, value in given.items()}
 
     def _source(self, read):
-        source = make_source(read.inputs, *self.searched, copy=self.model.copies)
-        if self.model.copies and self.searched != self.tokenizers:
+        source = make_source(read.inputs, *self.searched, copy=self.model.supports_copy)
+        if self.model.supports_copy and self.searched != self.tokenizers:
             whole = make_source(read.inputs, *self.tokenizers, copy=True)
             source["copied"] = whole["copy_ids"]
         # An empty batch has no longest row: give it one place, so that every loop has one.
@@ -143,7 +143,7 @@ class Graphs:
 
     def _names(self, source):
         """Names of source places, string [B, S]: tokens and their end, or numbers of frames."""
-        if isinstance(source, Source):
+        if isinstance(source, TextSource):
             shown = source.pieces.values
             shown = tf.where(tf.equal(shown, ""), SOURCE_MARK, shown)
             return _with_end(source.pieces.with_values(shown))
@@ -151,10 +151,12 @@ class Graphs:
         return tf.pad(names, [[0, 0], [0, tf.maximum(1 - tf.shape(names)[1], 0)]])
 
     def _pair(self, inputs, given):
-        """A source and its target: `Source`, target pieces, errors, and what `fit` takes."""
+        """A source and its target: `TextSource`, target pieces, errors, and what `fit` takes."""
         source, given = self._read(inputs, given, self.tokenizers)
         pieces, error = request_options.read_target(given, source)
-        example = make_example(source.inputs, pieces, *self.tokenizers, copy=self.model.copies)
+        example = make_example(
+            source.inputs, pieces, *self.tokenizers, copy=self.model.supports_copy
+        )
         return source, pieces, error, example
 
     def _found(self, found, source, error, replace):

@@ -4,10 +4,10 @@ import tensorflow as tf
 
 from keras_s2s.data import target_ids
 
-__all__ = ["FrameSource", "Source", "beyond", "said"]
+__all__ = ["FeatureSource", "TextSource", "beyond", "said"]
 
 
-class Source:
+class TextSource:
     """The texts of a request, cut.
 
     Args:
@@ -25,30 +25,30 @@ class Source:
     """
 
     def __init__(self, text, tokenizers, copies, caps):
-        self.tokenizers, self.copies, self.caps = tokenizers, copies, caps
+        self.tokenizers, self.supports_copy, self.caps = tokenizers, copies, caps
         self.sizes = tf.strings.length(text)
         self.batch = tf.shape(text)[0]
         text = tf.strings.substr(text, 0, caps["text_bytes"])
-        self.problems = list(tokenizers[0].problems(text))
+        self.input_errors = list(tokenizers[0].input_errors(text))
         pieces = tokenizers[0].pieces(text)
         self.length = tf.cast(pieces.row_lengths(), tf.int32)
         self.inputs = pieces[:, : caps["source_length"]]
-        self.pieces = tokenizers[0].surface(self.inputs)
+        self.pieces = tokenizers[0].surface_forms(self.inputs)
 
     def errors(self):
         """bool [B] and messages [B] of texts that are too long."""
         caps, bytes_ = self.caps, self.sizes
         yield beyond("text bytes", bytes_, caps["text_bytes"])
         yield beyond("text tokens", self.length, caps["source_length"])
-        yield from self.problems
+        yield from self.input_errors
 
     def ids(self, pieces):
         """Ragged pieces [B, None] -> int32 target ids of the same shape, copies included."""
-        return target_ids(self.pieces, pieces, self.tokenizers[1], self.copies)
+        return target_ids(self.pieces, pieces, self.tokenizers[1], self.supports_copy)
 
 
-class FrameSource:
-    """The frames of a request; what `Source` is for texts.
+class FeatureSource:
+    """The frames of a request; what `TextSource` is for texts.
 
     Args:
         features: float32 tensor [B, S, F].

@@ -4,13 +4,13 @@ import contextlib
 
 import tensorflow as tf
 
-__all__ = ["traced"]
+__all__ = ["trace_function"]
 
 # TensorFlow leaves loops and branches whole when this is to run them; the functions are not.
 UNDIVIDED = "SINGLE_THREADED_EXECUTOR"
 
 
-def traced(function, specs, loops_as_calls=None):
+def trace_function(function, specs, loops_as_calls=None):
     """A function as a graph.
 
     A loop that TensorFlow takes apart has seven kinds of small operations for each tensor that it

@@ -2,12 +2,12 @@
 
 from keras_s2s.signatures.fields import ATTENTION, SAMPLE, SCORE, TRANSLATE
 from keras_s2s.translator import responses
-from keras_s2s.translator.base_translator import Served
+from keras_s2s.translator.base_translator import BaseTranslator
 
 __all__ = ["Translator"]
 
 
-class Translator(Served):
+class Translator(BaseTranslator):
     """A model with its tokenizers.
 
     Args:
@@ -114,7 +114,7 @@ class Translator(Served):
         outputs = self._graphs.translate(
             *source,
             alignment=self.decoding.needs_alignment(),
-            extras=self.decoding.needs_extras() or bool(self.target_tokenizer.opening),
+            extras=self.decoding.needs_extras() or bool(self.target_tokenizer.prefix_tokens),
             **self.constants(self.signatures["translate"]),
         )
         return {"text": outputs["text"][:, 0], "score": outputs["score"][:, 0]}

@@ -4,10 +4,10 @@ import tensorflow as tf
 
 from keras_s2s.signatures.fields import MISSING_SCORE
 
-__all__ = ["by_words"]
+__all__ = ["score_words"]
 
 
-def by_words(pieces, log_probs, tokenizer, end):
+def score_words(pieces, log_probs, tokenizer, end):
     """Words of targets, and the log-probability of each.
 
     Args:
@@ -23,7 +23,7 @@ def by_words(pieces, log_probs, tokenizer, end):
     lengths = tf.cast(pieces.row_lengths(), tf.int32)
     each = tf.RaggedTensor.from_tensor(log_probs, lengths)  # [B, None]
     place = tf.ragged.range(lengths).values
-    begins = tokenizer.begins(pieces.values) | tf.equal(place, 0)  # [N]
+    begins = tokenizer.is_word_start(pieces.values) | tf.equal(place, 0)  # [N]
     starts = tf.reshape(tf.where(begins), [-1])
     count = tf.reduce_sum(pieces.with_values(tf.cast(begins, tf.int64)), 1)  # [B]
     inner = tf.RaggedTensor.from_row_starts(pieces.values, starts)  # [words, None]

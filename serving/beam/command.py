@@ -10,9 +10,8 @@ import sys
 import numpy as np
 
 from keras_s2s.serving.beam import io, pipeline
-from keras_s2s.serving.beam.beam_import import DoFn, need_beam
-from keras_s2s.serving.client.arguments import LISTS
-from keras_s2s.signatures.fields import TRANSLATE
+from keras_s2s.serving.beam.optional_beam import DoFn, need_beam
+from keras_s2s.signatures.fields import LIST_INPUTS, TRANSLATE
 
 __all__ = ["parse", "render", "run"]
 
@@ -69,11 +68,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 def _add_option(group, field):
     flags = list(dict.fromkeys([f"--{field.name.replace('_', '-')}", f"--{field.name}"]))
-    meaning = field.meaning.replace("%", "%%")
+    meaning = field.description.replace("%", "%%")
     if field.dtype == "bool":
         action = argparse.BooleanOptionalAction
         group.add_argument(*flags, action=action, default=None, help=meaning)
-    elif field.name in LISTS:
+    elif field.name in LIST_INPUTS:
         meaning = meaning.replace("one a line", "blanks between")
         group.add_argument(*flags, nargs="+", action="extend", metavar="TEXT", help=meaning)
     else:

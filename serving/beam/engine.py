@@ -1,9 +1,10 @@
 """The signature `translate` of an export, for corpora: fixed options, an error for each row."""
 
 from keras_s2s.serving.client import arguments
-from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.serving.errors import InvalidArgument, OutOfRange, ResourceExhausted, RowError
-from keras_s2s.signatures.fields import TRANSLATE, Hypothesis
+from keras_s2s.serving.server.local_model import LocalModel
+from keras_s2s.signatures.fields import TRANSLATE
+from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["Engine"]
 
@@ -40,7 +41,7 @@ class Engine:
             came = ", ".join(name for name in signatures if not name.startswith("__"))
             raise ValueError(f"expected the signature {TRANSLATE.name}, came {came or 'none'}")
         found = signatures[TRANSLATE.name]
-        optional = {field.name for field in TRANSLATE.outputs if field.optional}
+        optional = {field.name for field in TRANSLATE.outputs if field.is_optional}
         outputs = [field.name for field in TRANSLATE.outputs if field.name not in optional]
         for kind, wanted, known in (
             ("input", ["text", *self._options], found.inputs),

@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_s2s.serving.beam.beam_import import DoFn, PTransform
+from keras_s2s.serving.beam.optional_beam import DoFn, PTransform
 from keras_s2s.serving.errors import ServingError
-from keras_s2s.serving.server.versions import find_versions
+from keras_s2s.serving.server.version_directories import find_versions
 
 __all__ = [
     "CorpusError",

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_s2s.serving.beam import io
-from keras_s2s.serving.beam.beam_import import DoFn, PTransform, need_beam
+from keras_s2s.serving.beam.optional_beam import DoFn, PTransform, need_beam
 from keras_s2s.serving.client import arguments
-from keras_s2s.signatures.fields import TRANSLATE, Hypothesis
+from keras_s2s.signatures.fields import TRANSLATE
+from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["Result", "Translate", "check_options", "main"]
 
@@ -101,7 +102,7 @@ def check_options(options: dict) -> dict:
     """
     for name, value in options.items():
         many = isinstance(value, list | tuple | np.ndarray) and np.ndim(value)
-        if many and name not in arguments.LISTS:
+        if many and name not in arguments.LIST_INPUTS:
             raise ValueError(f"{name}: expected one value for all texts, came {value!r}")
     arrays = arguments.search_inputs(TRANSLATE, [""], options)
     del arrays["text"]

@@ -13,7 +13,7 @@ from keras_s2s.serving import tensor_codec
 from keras_s2s.signatures.fields import Signature
 
 __all__ = [
-    "LISTS",
+    "LIST_INPUTS",
     "check_address",
     "check_chunk",
     "check_model",
@@ -23,7 +23,7 @@ __all__ = [
     "target_inputs",
 ]
 
-LISTS = frozenset({"constraints", "disallowed", "prefix_tokens", "target_tokens"})
+LIST_INPUTS = frozenset({"constraints", "disallowed", "prefix_tokens", "target_tokens"})
 
 
 def search_inputs(signature: Signature, texts, options: dict) -> dict[str, np.ndarray]:
@@ -33,7 +33,7 @@ def search_inputs(signature: Signature, texts, options: dict) -> dict[str, np.nd
         signature: the entry that is asked.
         texts: B strings, or B arrays of numbers [S, F] for a model of frames.
         options: other inputs of the signature by name, each one value or one for each text;
-            those of `LISTS` a string of lines or a list of strings for all texts, or one list
+            those of `LIST_INPUTS` a string of lines or a list of strings for all texts, or one list
             for each text. None is as if it were left out.
 
     Returns:
@@ -112,7 +112,7 @@ def _texts(texts):
 
 def _column(value, name, dtype, rows):
     """One value, or one for each text, as a vector [B]."""
-    if name in LISTS:
+    if name in LIST_INPUTS:
         value = _lines_of_rows(value, name)
     array = tensor_codec.to_array(value, name, dtype)
     if array.ndim > 1 or array.ndim == 1 and len(array) != rows:

@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_s2s.serving import messages, tensor_codec
 from keras_s2s.serving.client import arguments, responses, streaming
-from keras_s2s.serving.client import metadata as results
+from keras_s2s.serving.client import read_metadata as results
 from keras_s2s.serving.errors import (
     CALL_ERRORS,
     DeadlineExceeded,
@@ -23,17 +23,8 @@ from keras_s2s.serving.errors import (
     UnexpectedReply,
     UnknownError,
 )
-from keras_s2s.signatures.fields import (
-    ATTENTION,
-    FORECAST,
-    SAMPLE,
-    SCORE,
-    TRANSLATE,
-    Attention,
-    Forecast,
-    Hypothesis,
-    Score,
-)
+from keras_s2s.signatures.fields import ATTENTION, FORECAST, SAMPLE, SCORE, TRANSLATE
+from keras_s2s.signatures.responses import Attention, Forecast, Hypothesis, Score
 
 __all__ = ["Client"]
 
@@ -283,7 +274,7 @@ class Client:
     def status(self, *, timeout: float | None = None) -> list[results.VersionStatus]:
         """Gives the states of the model's versions, newest first; of `version` alone if set."""
         request = messages.GetModelStatusRequest(model_spec=self._spec())
-        return results.statuses(self._call(self._status, request, timeout))
+        return results.read_version_statuses(self._call(self._status, request, timeout))
 
     def metadata(self, *, timeout: float | None = None) -> results.Metadata:
         """Gives the signatures of the version that answers: names, types, shapes, defaults."""
@@ -292,7 +283,7 @@ class Client:
         )
         reply = self._call(self._metadata, request, timeout)
         packed = reply.metadata["signature_def"].value
-        return results.metadata(reply, messages.SignatureDefMap.FromString(packed))
+        return results.read_metadata(reply, messages.SignatureDefMap.FromString(packed))
 
     def wait_until_ready(self, timeout: float = 60.0) -> int:
         """Waits until the model (the client's `version` of it, if set) can answer.
@@ -326,16 +317,16 @@ class Client:
         inputs = arguments.search_inputs(signature, texts, options)
         return self._ask(signature, inputs, timeout, () if alignment else ("alignment",))
 
-    def _ask(self, signature, inputs, timeout, left_out=()):
+    def _ask(self, signature, inputs, timeout, omitted=()):
         count = len(next(iter(inputs.values())))
         if not count:
             return []
         # all of them are not named: some models have not those that are optional
-        names = [name for name in signature.output_names() if name not in left_out]
+        names = [name for name in signature.output_names() if name not in omitted]
         outputs = self.predict(
-            signature.name, inputs, outputs=names if left_out else None, timeout=timeout
+            signature.name, inputs, outputs=names if omitted else None, timeout=timeout
         )
-        return responses.read_rows(signature, outputs, count, left_out)
+        return responses.read_rows(signature, outputs, count, omitted)
 
     def _method(self, path, reply):
         return self._channel.unary_unary(

@@ -11,8 +11,8 @@ __all__ = [
     "SignatureInfo",
     "TensorInfo",
     "VersionStatus",
-    "metadata",
-    "statuses",
+    "read_metadata",
+    "read_version_statuses",
 ]
 
 _STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
@@ -54,7 +54,7 @@ class Metadata:
     signatures: dict[str, SignatureInfo]
 
 
-def statuses(reply) -> list[VersionStatus]:
+def read_version_statuses(reply) -> list[VersionStatus]:
     """Reads a GetModelStatusResponse, in the server's order: newest version first."""
     return [
         VersionStatus(
@@ -67,7 +67,7 @@ def statuses(reply) -> list[VersionStatus]:
     ]
 
 
-def metadata(reply, signature_map) -> Metadata:
+def read_metadata(reply, signature_map) -> Metadata:
     """Reads a GetModelMetadataResponse and the SignatureDefMap that it carries."""
     signatures = {
         name: SignatureInfo(

@@ -3,14 +3,8 @@
 import numpy as np
 
 from keras_s2s.serving.errors import RowError, UnexpectedReply
-from keras_s2s.signatures.fields import (
-    MISSING_SCORE,
-    Attention,
-    Forecast,
-    Hypothesis,
-    Score,
-    Signature,
-)
+from keras_s2s.signatures.fields import MISSING_SCORE, Signature
+from keras_s2s.signatures.responses import Attention, Forecast, Hypothesis, Score
 
 __all__ = ["read_rows"]
 
@@ -18,7 +12,7 @@ _KINDS = {"string": "O", "bool": "b", "int32": "iu", "float32": "f"}  # of array
 
 
 def read_rows(
-    signature: Signature, outputs: dict[str, np.ndarray], count: int, left_out: tuple[str, ...] = ()
+    signature: Signature, outputs: dict[str, np.ndarray], count: int, omitted: tuple[str, ...] = ()
 ) -> list:
     """Reads the outputs of `translate`, `sample`, `score`, `attention` or `forecast`.
 
@@ -36,7 +30,7 @@ def read_rows(
         RowError: if the model refused rows.
         UnexpectedReply: if an output is missing or has another type or shape.
     """
-    _check(signature, outputs, count, left_out)
+    _check(signature, outputs, count, omitted)
     read, refused = _READERS[signature.name]
     errors = {row: message for row, message in enumerate(outputs["error"]) if message}
     found = [refused() if row in errors else read(outputs, row) for row in range(count)]
@@ -45,7 +39,7 @@ def read_rows(
     return found
 
 
-def _check(signature, outputs, count, left_out):
+def _check(signature, outputs, count, omitted):
     """Holds the reply's types and shapes against the signature's letters."""
     sizes = {"B": count}
     for field in signature.outputs:
@@ -54,7 +48,7 @@ def _check(signature, outputs, count, left_out):
             _check_shape(signature, field, outputs[field.name].shape, sizes)
             if "T" in sizes:
                 sizes["U"] = sizes["T"] + 1
-        elif not field.optional and field.name not in left_out:
+        elif not field.is_optional and field.name not in omitted:
             raise UnexpectedReply(f"the reply to {signature.name} lacks the output {field.name!r}")
 
 

@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable, Iterator
 
 from keras_s2s.serving.client import arguments
-from keras_s2s.signatures.fields import Hypothesis, Signature
+from keras_s2s.signatures.fields import Signature
+from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["stream"]
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from keras_s2s.serving.errors import StartError
 
-__all__ = ["ABOUT", "CARD", "EdgeFile"]
+__all__ = ["DESCRIPTION", "MODEL_CARD", "EdgeFile"]
 
-ABOUT = "keras_s2s"  # JSON: tokenizers, special ids, defaults, caps, signatures
-CARD = "keras_s2s.card"  # JSON: the model card
-FORMAT = 1  # of `ABOUT`, the newest that is read here
+DESCRIPTION = "keras_s2s"  # JSON: tokenizers, special ids, defaults, caps, signatures
+MODEL_CARD = "keras_s2s.card"  # JSON: the model card
+FORMAT = 1  # of `DESCRIPTION`, the newest that is read here
 
 
 class EdgeFile:
@@ -48,12 +48,12 @@ class EdgeFile:
         except OSError as error:
             raise StartError(f"{path}: {error.strerror}") from None
         self._entries = _metadata(self._content, path)
-        if ABOUT not in self._entries:
+        if DESCRIPTION not in self._entries:
             raise StartError(f"{path}: expected a LiteRT file of keras_s2s, came another")
-        self.about, self.card = (
-            _json(self._entries.get(name, b"{}"), path) for name in (ABOUT, CARD)
+        self.description, self.card = (
+            _json(self._entries.get(name, b"{}"), path) for name in (DESCRIPTION, MODEL_CARD)
         )
-        if self.about["format"] > FORMAT:
+        if self.description["format"] > FORMAT:
             came = f"came one of format {self.about['format']}"
             expected = f"expected a file of format {FORMAT}"
             raise StartError(f"{path}: {expected}, {came}: update keras_s2s")
@@ -77,7 +77,7 @@ class EdgeFile:
 
     def inputs(self, signature) -> list[str]:
         """The names of a signature's inputs."""
-        return self.about["signatures"][signature]["inputs"]
+        return self.description["signatures"][signature]["inputs"]
 
     def until(self, deadline):
         """This file, with a deadline by `time.monotonic`: calls begun later raise TimeoutError."""
@@ -101,9 +101,9 @@ class EdgeFile:
 
     def run_within(self, seconds, signature, inputs) -> dict:
         """`run`, that waits for its turn so many seconds, and then raises TimeoutError."""
-        described = self.about["signatures"].get(signature)
+        described = self.description["signatures"].get(signature)
         if described is None:
-            known = ", ".join(self.about["signatures"])
+            known = ", ".join(self.description["signatures"])
             raise ValueError(f"signature: expected one of {known}, came {signature!r}")
         if "operations" in described:
             needed = f"{signature!r}, which needs {', '.join(described['operations'])}"
@@ -149,7 +149,7 @@ class _Until:
     """An `EdgeFile` with a deadline."""
 
     def __init__(self, file, deadline):
-        self._file, self.about, self.deadline = file, file.about, deadline
+        self._file, self.description, self.deadline = file, file.description, deadline
 
     def run(self, signature, **inputs):
         left = self.deadline - time.monotonic()

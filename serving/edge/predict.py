@@ -2,12 +2,17 @@
 
 import numpy as np
 
-from keras_s2s.serving.client.arguments import LISTS
-from keras_s2s.signatures.fields import MISSING_SCORE, SCORE, SERVING_DEFAULT, TRANSLATE
+from keras_s2s.signatures.fields import (
+    LIST_INPUTS,
+    MISSING_SCORE,
+    SCORE,
+    SERVING_DEFAULT,
+    TRANSLATE,
+)
 
-__all__ = ["SIGNATURES", "predict"]
+__all__ = ["EDGE_SIGNATURES", "predict"]
 
-SIGNATURES = {one.name: one for one in (SERVING_DEFAULT, TRANSLATE, SCORE)}
+EDGE_SIGNATURES = {one.name: one for one in (SERVING_DEFAULT, TRANSLATE, SCORE)}
 BATCH = 4
 
 
@@ -27,9 +32,11 @@ def predict(translator, signature, inputs, timeout=None) -> dict:
         ValueError: naming a signature or an input that there is not, or one that is missing.
         TimeoutError: the time is over.
     """
-    if signature not in SIGNATURES:
-        raise ValueError(f"signature: expected one of {', '.join(SIGNATURES)}, came {signature!r}")
-    known = SIGNATURES[signature].input_names()
+    if signature not in EDGE_SIGNATURES:
+        raise ValueError(
+            f"signature: expected one of {', '.join(EDGE_SIGNATURES)}, came {signature!r}"
+        )
+    known = EDGE_SIGNATURES[signature].input_names()
     wrong = sorted(inputs.keys() - {*known})
     if wrong or "text" not in inputs:
         raise ValueError(f"inputs: expected text and some of {known}, came {sorted(inputs)}")
@@ -37,7 +44,7 @@ def predict(translator, signature, inputs, timeout=None) -> dict:
     texts = given.pop("text")
     if signature == SCORE.name:
         return _score(translator, texts, given, timeout)
-    for name in LISTS & given.keys():
+    for name in LIST_INPUTS & given.keys():
         given[name] = [[item for item in _lines(one) if item] for one in given[name]]
     found, problems = translator.decode(
         texts, batch_size=BATCH, errors="return", timeout=timeout, **given

@@ -6,14 +6,20 @@ The rules, their order and their messages are those of a served model.
 import math
 from dataclasses import dataclass, field
 
-from keras_s2s.serving.edge.tokenizers import END, UNKNOWN, UNKNOWN_ID
+from keras_s2s.serving.edge.tokenizer import END, UNKNOWN, UNKNOWN_ID
 from keras_s2s.signatures.fields import TRANSLATE
 
-__all__ = ["Row", "Source", "in_use", "read_row", "read_source"]
+__all__ = [
+    "RequestRow",
+    "RequestSource",
+    "needs_constraints",
+    "tokenize_options",
+    "tokenize_source",
+]
 
 
 @dataclass
-class Source:
+class RequestSource:
     """A text, cut.
 
     Attributes:
@@ -31,7 +37,7 @@ class Source:
 
 
 @dataclass
-class Row:
+class RequestRow:
     """What is asked of a text: `options` by name, and its lists of ids; `strange` are the pieces of
     the constraints that no target can hold."""
 
@@ -43,7 +49,7 @@ class Row:
     disallowed: list = field(default_factory=list)
 
 
-def read_source(text, tokenizers, caps) -> Source:
+def tokenize_source(text, tokenizers, caps) -> RequestSource:
     """Cuts a text, a str or bytes."""
     raw = text if isinstance(text, bytes) else text.encode()
     pieces = tokenizers[0].pieces(raw[: caps["text_bytes"]])
@@ -52,7 +58,7 @@ def read_source(text, tokenizers, caps) -> Source:
     kept = pieces[: caps["source_length"]]
     ids = [*tokenizers[0].ids(kept), END]
     copies = [*target_ids(kept, kept, tokenizers[1], True), END]
-    return Source(kept, ids, copies, len(pieces), error)
+    return RequestSource(kept, ids, copies, len(pieces), error)
 
 
 def target_ids(source, pieces, target, copies):
@@ -68,12 +74,12 @@ def target_ids(source, pieces, target, copies):
     ]
 
 
-def read_row(given, source, target, copies, caps) -> Row:
+def tokenize_options(given, source, target, copies, caps) -> RequestRow:
     """What is asked of a text.
 
     Args:
         given: every option of `translate` but the text, by name.
-        source: `Source`.
+        source: `RequestSource`.
         target: its tokenizer.
         copies: whether the model copies.
         caps: see `keras_s2s.signatures.CAPS`.
@@ -82,7 +88,7 @@ def read_row(given, source, target, copies, caps) -> Row:
     def ids(pieces):
         return target_ids(source.pieces, pieces, target, copies)
 
-    row = Row(dict(given), "")
+    row = RequestRow(dict(given), "")
     text, tokens = given["target_prefix"], _items(given["prefix_tokens"])
     row.prefix = ids([*target.pieces(_raw(text)), *tokens])
     for one in _items(given["constraints"]):
@@ -104,7 +110,7 @@ def read_row(given, source, target, copies, caps) -> Row:
     return row
 
 
-def in_use(row) -> bool:
+def needs_constraints(row) -> bool:
     """Whether a row asks for more than the plain beam."""
     o = row.options
     return bool(

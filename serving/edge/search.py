@@ -6,7 +6,7 @@ step at a time: all that decides is in the file, the host only hands it on.
 
 import numpy as np
 
-from keras_s2s.serving.edge.requests import in_use
+from keras_s2s.serving.edge.requests import needs_constraints
 
 __all__ = ["decode_rows"]
 
@@ -48,7 +48,7 @@ def decode_rows(file, rows, follow=False):
     }
     asked = [row for _, row in rows]
     options = _columns(asked, PLAIN)
-    wishes = _wishes(asked) if any(map(in_use, asked)) else None
+    wishes = _wishes(asked) if any(map(needs_constraints, asked)) else None
     if follow:
         return _follow(file, read, options, wishes)
     if wishes is None and file.deadline is None:

@@ -39,9 +39,9 @@ class Tokenizer:
         """A text, str or bytes of it -> the strings of its pieces."""
         text = _text(text)
         if not self.special_tokens:
-            return self.cut(text)
+            return self.split_text(text)
         parts = self._special.sub(rf"{APART}\1{APART}", text).split(APART)
-        return [p for x in parts for p in ([x] if x in self.special_tokens else self.cut(x))]
+        return [p for x in parts for p in ([x] if x in self.special_tokens else self.split_text(x))]
 
     def ids(self, pieces):
         """The ids of pieces; `unknown` for one that the vocabulary lacks."""
@@ -53,7 +53,7 @@ class Tokenizer:
             return ""
         return self.vocabulary[number] if 0 <= number < len(self.vocabulary) else UNKNOWN
 
-    def begins(self, piece):
+    def is_word_start(self, piece):
         """Whether a word begins with a piece."""
         return True
 
@@ -61,20 +61,20 @@ class Tokenizer:
 class Characters(Tokenizer):
     """Unicode code points."""
 
-    def cut(self, text):
+    def split_text(self, text):
         return list(text)
 
     def detokenize(self, pieces):
         return "".join(pieces)
 
-    def begins(self, piece):
+    def is_word_start(self, piece):
         return piece == " "
 
 
 class Whitespace(Tokenizer):
     """What stands between runs of ASCII white space."""
 
-    def cut(self, text):
+    def split_text(self, text):
         return [word.decode() for word in text.encode().split()]
 
     def detokenize(self, pieces):
@@ -88,13 +88,13 @@ class Bytes(Tokenizer):
         self._raw = {name: bytes([byte]) for byte, name in enumerate(NAMES)}
         self._raw |= {token: token.encode() for token in self.special_tokens}
 
-    def cut(self, text):
+    def split_text(self, text):
         return [NAMES[byte] for byte in text.encode()]
 
     def detokenize(self, pieces):
         return b"".join(self._raw.get(p, p.encode()) for p in pieces).decode("utf-8", "replace")
 
-    def begins(self, piece):
+    def is_word_start(self, piece):
         return piece == " "
 
 
@@ -106,8 +106,8 @@ class WordPiece(Whitespace):
         self._known = known
         self._longest = max(map(len, known), default=1)
 
-    def cut(self, text):
-        return [piece for word in super().cut(text) for piece in self._cut_word(word)]
+    def split_text(self, text):
+        return [piece for word in super().split_text(text) for piece in self._cut_word(word)]
 
     def _cut_word(self, word):
         start, mark = 0, ""
@@ -122,7 +122,7 @@ class WordPiece(Whitespace):
         joined = "".join(f" {piece}" for piece in pieces if piece)
         return _stripped(joined.replace(f" {CONTINUED}", ""))
 
-    def begins(self, piece):
+    def is_word_start(self, piece):
         return not piece.startswith(CONTINUED)
 
 
@@ -154,7 +154,7 @@ class SentencePiece(Tokenizer):
             return UNKNOWN_SURFACE.encode() if piece == UNKNOWN else b""
         return piece.encode()
 
-    def begins(self, piece):
+    def is_word_start(self, piece):
         return piece.startswith(SPACE) or piece in self.special_tokens
 
 

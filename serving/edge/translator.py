@@ -14,8 +14,10 @@ from keras_s2s.serving.edge import predict as edge_predict
 from keras_s2s.serving.edge import requests
 from keras_s2s.serving.edge.edge_file import EdgeFile
 from keras_s2s.serving.edge.search import decode_rows
-from keras_s2s.serving.edge.tokenizers import UNKNOWN, UNKNOWN_ID, make_tokenizer
-from keras_s2s.signatures.fields import MISSING_SCORE, SCORE, TRANSLATE, Hypothesis, Score
+from keras_s2s.serving.edge.tokenizer import UNKNOWN, UNKNOWN_ID
+from keras_s2s.serving.edge.tokenizers import make_tokenizer
+from keras_s2s.signatures.fields import MISSING_SCORE, SCORE, TRANSLATE
+from keras_s2s.signatures.responses import Hypothesis, Score
 
 __all__ = ["EdgeTranslator"]
 
@@ -41,7 +43,7 @@ class EdgeTranslator:
 
     def __init__(self, path, threads=1, interpreters=1):
         self._file = EdgeFile(path, threads, interpreters)
-        about = self._file.about
+        about = self._file.description
         self.card, self.caps, self._copies = self._file.card, about["caps"], about["copies"]
         self.defaults = about["defaults"]
         source = self._tokenizer("source", about["source"])
@@ -150,11 +152,11 @@ class EdgeTranslator:
     def offers(self, signature) -> bool:
         """Whether the file can answer `predict` for a signature: an old one may lack `score`."""
         needed = signature if signature == SCORE.name else "translate_ids"
-        return needed in self._file.about["signatures"]
+        return needed in self._file.description["signatures"]
 
     def source_tokens(self, text) -> list[str]:
         """What the model reads of a text: its tokens and the end."""
-        return [*requests.read_source(text, self._pair, self.caps).pieces, END_MARK]
+        return [*requests.tokenize_source(text, self._pair, self.caps).pieces, END_MARK]
 
     def _within(self, timeout):
         return self._file if timeout is None else self._file.until(time.monotonic() + timeout)
@@ -163,7 +165,7 @@ class EdgeTranslator:
         """`Score`s of targets given as text or as tokens, one a line, and {row: message}."""
         file, found, problems = self._within(timeout), [], {}
         for number, (text, target, lines) in enumerate(zip(texts, targets, target_tokens)):
-            source = requests.read_source(text, self._pair, self.caps)
+            source = requests.tokenize_source(text, self._pair, self.caps)
             pieces = self._pair[1].pieces(target)
             target, lines = _text(target), _text(lines)
             pieces = [*pieces, *filter(None, lines.split("\n"))]
@@ -204,7 +206,7 @@ class EdgeTranslator:
         each = found["token_log_probs"][0, : len(ids) + 1].tolist()
         words, sums = [], []
         for place, (piece, value) in enumerate(zip(pieces, each)):
-            if place and not target.begins(piece):
+            if place and not target.is_word_start(piece):
                 words[-1], sums[-1] = [*words[-1], piece], sums[-1] + value
             else:
                 words, sums = [*words, [piece]], [*sums, value]
@@ -222,9 +224,9 @@ class EdgeTranslator:
         texts = columns.pop("text")
         rows = []
         for i, text in enumerate(texts):
-            source = requests.read_source(text, self._pair, self.caps)
+            source = requests.tokenize_source(text, self._pair, self.caps)
             given = self.defaults | {name: _plain(column[i]) for name, column in columns.items()}
-            row = requests.read_row(given, source, self._pair[1], self._copies, self.caps)
+            row = requests.tokenize_options(given, source, self._pair[1], self._copies, self.caps)
             rows.append((source, row))
         return rows
 

@@ -8,16 +8,16 @@ import os
 import numpy as np
 
 from keras_s2s.serving import messages, tensor_codec
-from keras_s2s.serving.edge.predict import SIGNATURES
+from keras_s2s.serving.edge.predict import EDGE_SIGNATURES
 from keras_s2s.serving.edge.translator import EdgeTranslator
 from keras_s2s.serving.errors import StartError
 from keras_s2s.serving.server import status
 from keras_s2s.serving.server.status import StatusError
 from keras_s2s.signatures.fields import SERVING_DEFAULT
 
-__all__ = ["FILE", "EdgeModel"]
+__all__ = ["MODEL_FILE", "EdgeModel"]
 
-FILE = "model.tflite"  # the name that TensorFlow Serving looks for
+MODEL_FILE = "model.tflite"  # the name that TensorFlow Serving looks for
 _METHOD = "tensorflow/serving/predict"
 _FAILED = "Failed to invoke TfLite interpreter"  # TensorFlow Serving's
 
@@ -37,17 +37,19 @@ class EdgeModel:
 
     def __init__(self, directory):
         try:
-            self._translator = EdgeTranslator(directory / FILE, interpreters=os.cpu_count() or 1)
+            self._translator = EdgeTranslator(
+                directory / MODEL_FILE, interpreters=os.cpu_count() or 1
+            )
         except StartError as error:
             raise _invalid(str(error)) from error
         except ImportError as error:
-            message = f"{directory / FILE} needs a package: {error}"
+            message = f"{directory / MODEL_FILE} needs a package: {error}"
             raise StatusError(status.FAILED_PRECONDITION, message) from error
         # Reading it says little of its graphs; a broken one must not replace one that works.
         self._try(directory)
         self.signatures = {
             name: _signature_def(one, self._translator.defaults)
-            for name, one in SIGNATURES.items()
+            for name, one in EDGE_SIGNATURES.items()
             if self._translator.offers(name)
         }
 
@@ -56,7 +58,7 @@ class EdgeModel:
         try:
             self._translator.predict(SERVING_DEFAULT.name, {"text": text})
         except Exception as error:  # whatever a damaged file leads to
-            raise StatusError(status.DATA_LOSS, f"{directory / FILE}: {error}") from error
+            raise StatusError(status.DATA_LOSS, f"{directory / MODEL_FILE}: {error}") from error
 
     def run(self, feeds, fetches, timeout=None) -> list[np.ndarray]:
         """Answers a request.
@@ -74,7 +76,7 @@ class EdgeModel:
             StatusError: an input has another type or shape, the time is over, the file failed.
         """
         name = fetches[0].partition("/")[0]
-        inputs = _checked(SIGNATURES[name], feeds)
+        inputs = _checked(EDGE_SIGNATURES[name], feeds)
         outputs = [fetch.removeprefix(f"{name}/") for fetch in fetches]
         try:
             found = self._translator.predict(name, inputs, outputs, timeout)

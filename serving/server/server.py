@@ -14,9 +14,10 @@ from pathlib import Path
 import grpc
 
 from keras_s2s.serving.errors import StartError
-from keras_s2s.serving.server.loading import FILE, Loader
+from keras_s2s.serving.server.model_loader import FILE, ModelLoader
 from keras_s2s.serving.server.servicer import Servicer, add_servicer
-from keras_s2s.serving.server.versions import ModelVersions, find_versions
+from keras_s2s.serving.server.version_directories import find_versions
+from keras_s2s.serving.server.versions import ModelVersions
 
 __all__ = ["Server", "serve"]
 
@@ -74,7 +75,7 @@ class Server:
         self.poll_seconds = poll_seconds
         self.drain_seconds = drain_seconds
         self.version = None
-        self._load = Loader(prefer_tflite_model, xla_cpu_compilation_enabled)
+        self._load = ModelLoader(prefer_tflite_model, xla_cpu_compilation_enabled)
         self._stopping = threading.Event()
         self._started = contextlib.ExitStack()  # what `stop` undoes
 

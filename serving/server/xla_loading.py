@@ -11,12 +11,12 @@ from keras_s2s.serving.server.predict import predict
 from keras_s2s.serving.server.session import LoadedModel
 from keras_s2s.serving.server.status import StatusError
 
-__all__ = ["load_uncompiled", "load_warm"]
+__all__ = ["load_warmed_up", "load_without_xla"]
 
 WARMUP = Path("assets.extra/tf_serving_warmup_requests")
 
 
-def load_warm(directory: Path) -> LoadedModel:
+def load_warmed_up(directory: Path) -> LoadedModel:
     """Loads a version and answers its warm-up requests, so that nothing is left to compile.
 
     Raises:
@@ -33,7 +33,7 @@ def load_warm(directory: Path) -> LoadedModel:
     return model
 
 
-def load_uncompiled(directory: Path) -> LoadedModel:
+def load_without_xla(directory: Path) -> LoadedModel:
     """Loads a version unless it needs XLA: a call would only fail later.
 
     Raises:

@@ -8,7 +8,7 @@ from keras_s2s import attention
 from keras_s2s.attention import AdditiveAttention, CrossAttention, SelfAttention
 from keras_s2s.layers import masks
 from tests import references
-from tests.references import assert_close, filled, normal, randomise, right_padded, run_both
+from tests.references import assert_close, cache_mask, normal, randomise, right_padded, run_both
 
 MASK = right_padded([5, 3, 0], 5)  # full, padded, empty
 EMPTY = 2
@@ -136,7 +136,7 @@ def test_steps_over_a_cache_equal_the_whole(max_length):
     for run in (layer.step, step):
         cache = layer.initial_cache(2, 3, max_length)
         for position in range(5):
-            flat, mask = x[:, :, position].reshape(6, 8), filled(max_length, position)
+            flat, mask = x[:, :, position].reshape(6, 8), cache_mask(max_length, position)
             outputs, cache = run(flat, (2, 3), tf.constant(position), cache, mask)
             assert_close(outputs, whole.numpy()[:, position])
         assert cache["keys"].shape == (2, 3, 2, max_length or 5, 4)

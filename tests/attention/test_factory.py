@@ -281,7 +281,7 @@ def test_none_is_the_summary_at_every_position():
     _, memory, contexts, weights = walked(layer)
     assert_close(contexts, np.broadcast_to(memory.summary[:, None], contexts.shape), 0)
     assert not weights.any()
-    assert not layer.attends
+    assert not layer.has_attention
 
 
 @pytest.mark.parametrize("kind", list(ATTENTIONS))

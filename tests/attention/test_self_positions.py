@@ -8,17 +8,17 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.attention import SelfAttention
-from keras_s2s.attention.self_positions import (
-    RELATIVE,
+from keras_s2s.attention.positions import (
+    ATTENTION_POSITIONS,
     AlibiPosition,
     BucketPosition,
     RotaryPosition,
-    bucket_table,
+    alibi_slopes,
+    distance_buckets,
     make_position,
-    slopes,
 )
 from keras_s2s.layers import masks
-from tests.references import assert_close, filled, linear, normal, randomise, run_both, softmax
+from tests.references import assert_close, cache_mask, linear, normal, randomise, run_both, softmax
 
 OPTIONS = {
     "relative": {"max_distance": 2},
@@ -108,7 +108,7 @@ def test_steps_equal_the_whole(kind, max_length):
     step = tf.function(layer.step)
     for t in range(LENGTH):
         flat = tf.constant(x[:, :, t].reshape(6, -1))
-        outputs, cache = step(flat, (3, 2), tf.constant(t), cache, filled(max_length, t))
+        outputs, cache = step(flat, (3, 2), tf.constant(t), cache, cache_mask(max_length, t))
         outputs = tf.reshape(outputs, [3, 2, -1])
         for k in range(2):
             assert_close(outputs[:, k], wholes[k][:, t])
@@ -155,7 +155,7 @@ def test_configuration_round_trip(kind):
     layer = made(kind, True)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert again.get_config() == layer.get_config()
-    assert type(again.position) is RELATIVE[kind]
+    assert type(again.position) is ATTENTION_POSITIONS[kind]
     assert again.position.causal
 
 
@@ -169,7 +169,7 @@ def test_buckets(causal):
     for i, j in [(0, 0), (9, 2), (2, 9), (200, 150), (150, 200), (299, 0), (0, 299), (40, 24)]:
         assert came[i, j] == bucket(j - i, causal, 32, 128), (i, j)
     assert came.max() == 31
-    assert bucket_table(16, 128)[[0, 7, 8, 11, 12, 15, 16, 127, 128]].tolist() == [
+    assert distance_buckets(16, 128)[[0, 7, 8, 11, 12, 15, 16, 127, 128]].tolist() == [
         0,
         7,
         8,
@@ -183,20 +183,22 @@ def test_buckets(causal):
 
 
 def test_slopes():
-    assert slopes(8).tolist() == [2.0**-i for i in range(1, 9)]
-    assert_close(slopes(3), [2**-4, 2**-8, 2**-2])
-    assert slopes(12).shape == (12,)
-    assert_close(slopes(12)[8:], [2**-0.5, 2**-1.5, 2**-2.5, 2**-3.5])
+    assert alibi_slopes(8).tolist() == [2.0**-i for i in range(1, 9)]
+    assert_close(alibi_slopes(3), [2**-4, 2**-8, 2**-2])
+    assert alibi_slopes(12).shape == (12,)
+    assert_close(alibi_slopes(12)[8:], [2**-0.5, 2**-1.5, 2**-2.5, 2**-3.5])
     assert not AlibiPosition(2, 4).weights
 
 
 def test_rotation_keeps_lengths_and_knows_only_distances():
     position, q, k = RotaryPosition(1, 8), normal(1, 1, 8), normal(1, 1, 8, seed=1)
     for place in (0, 3, 1000):
-        q_here = position.turn(q, tf.constant([place]))
-        k_there = position.turn(k, tf.constant([place + 5]))
+        q_here = position.rotate(q, tf.constant([place]))
+        k_there = position.rotate(k, tf.constant([place + 5]))
         assert_close(tf.norm(q_here), np.linalg.norm(q))
-        assert_close(np.sum(q_here * k_there), np.sum(q * position.turn(k, tf.constant([5]))), 1e-3)
+        assert_close(
+            np.sum(q_here * k_there), np.sum(q * position.rotate(k, tf.constant([5]))), 1e-3
+        )
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from keras_s2s import callbacks, schedules
-from keras_s2s.callbacks.progress_bar import duration
-from keras_s2s.config import UserError
+from keras_s2s.callbacks.duration import duration
+from keras_s2s.errors import UserError
 
 B, T, V = 4, 6, 5
 RANDOM = np.random.default_rng(0)
@@ -68,9 +68,9 @@ def test_target_tokens_counts_what_is_real():
 
 
 def test_progress_measures_the_speed_of_updates_alone():
-    course, last = callbacks.Course(20), LastLogs()
-    progress = callbacks.Progress(course, stream=io.StringIO())
-    slow = callbacks.Validate(course, 10, lambda *_: time.sleep(0.3))
+    course, last = callbacks.TrainingProgress(20), LastLogs()
+    progress = callbacks.ProgressBar(course, stream=io.StringIO())
+    slow = callbacks.Validation(course, 10, lambda *_: time.sleep(0.3))
     fit([course, progress, Pause(), slow, last])
     tokens = WEIGHTS.sum()  # of the ten batches of an epoch, paused 0.05 s each
     assert tokens / 0.5 * 0.3 < last.logs["tokens_per_second"] <= tokens / 0.5
@@ -80,8 +80,8 @@ def test_progress_measures_the_speed_of_updates_alone():
 
 def test_progress_writes_lines_where_there_is_no_terminal():
     stream = io.StringIO()
-    course = callbacks.Course(1500, state={"step": 1480})
-    fit([course, callbacks.Progress(course, stream=stream, interval=0.0)])
+    course = callbacks.TrainingProgress(1500, state={"step": 1480})
+    fit([course, callbacks.ProgressBar(course, stream=stream, interval=0.0)])
     lines = stream.getvalue().splitlines()
     assert len(lines) == 19  # the first update compiles: no pace yet
     assert lines[0].startswith("update 1,482 of 1,500 (99%): loss ")
@@ -92,22 +92,22 @@ def test_progress_writes_lines_where_there_is_no_terminal():
 
 def test_progress_is_quiet_between_two_lines():
     stream = io.StringIO()
-    course = callbacks.Course(20)
-    fit([course, callbacks.Progress(course, stream=stream, interval=60.0)])
+    course = callbacks.TrainingProgress(20)
+    fit([course, callbacks.ProgressBar(course, stream=stream, interval=60.0)])
     assert stream.getvalue() == ""
 
 
 def test_progress_is_a_bar_on_a_terminal():
     stream = Terminal()
-    course = callbacks.Course(20)
-    progress = callbacks.Progress(course, stream=stream)
-    fit([course, progress, callbacks.Validate(course, 5, lambda *_: None, say=progress.say)])
+    course = callbacks.TrainingProgress(20)
+    progress = callbacks.ProgressBar(course, stream=stream)
+    fit([course, progress, callbacks.Validation(course, 5, lambda *_: None, say=progress.say)])
     assert "20/20" in stream.getvalue()
     assert re.search(r"update 20: validation loss \d\.\d+; the best so far\n", stream.getvalue())
 
 
 def test_time_left_is_the_pace_of_the_session_with_its_validations():
-    progress = callbacks.Progress(callbacks.Course(100, state={"step": 61}))
+    progress = callbacks.ProgressBar(callbacks.TrainingProgress(100, state={"step": 61}))
     assert math.isnan(progress.seconds_left(0.0))
     progress._made, progress._steady = 11, (10.0, 1)
     assert progress.seconds_left(30.0) == pytest.approx(39 * 2.0)
@@ -131,12 +131,12 @@ def scores(*values):
 
 
 def test_the_best_is_decided_by_the_metric_and_patience_stops():
-    saved, said, course = Saved(), [], callbacks.Course(100)
-    watcher = callbacks.Validate(
+    saved, said, course = Saved(), [], callbacks.TrainingProgress(100)
+    watcher = callbacks.Validation(
         course,
         5,
         saved,
-        goal=callbacks.Goal("val_bleu", True, patience=2),
+        goal=callbacks.BestTracker("val_bleu", True, patience=2),
         say=said.append,
         score=scores(10.0, 30.0, 30.0, 20.0, 40.0),
     )
@@ -151,7 +151,7 @@ def test_the_best_is_decided_by_the_metric_and_patience_stops():
 
 
 def test_a_lower_loss_is_better_and_nothing_beats_not_a_number_by_accident():
-    goal = callbacks.Goal()
+    goal = callbacks.BestTracker()
     assert goal.better(0.9, 1.0)
     assert not goal.better(1.0, 1.0)
     assert not goal.better(math.nan, 1.0)
@@ -160,8 +160,8 @@ def test_a_lower_loss_is_better_and_nothing_beats_not_a_number_by_accident():
 
 
 def validated(updates, saved, state=None, every=5):
-    course = callbacks.Course(updates, state=state)
-    fit([course, callbacks.Validate(course, every, saved)])
+    course = callbacks.TrainingProgress(updates, state=state)
+    fit([course, callbacks.Validation(course, every, saved)])
     return course
 
 
@@ -179,12 +179,12 @@ def test_training_stops_at_its_updates_and_goes_on_where_it_was():
 
 
 def test_checkpoints_between_validations_keep_the_sums_of_the_epoch():
-    course, taken, saved = callbacks.Course(10), [], Saved()
+    course, taken, saved = callbacks.TrainingProgress(10), [], Saved()
     fit(
         [
             course,
-            callbacks.Validate(course, 5, saved),
-            callbacks.Checkpoint(course, 2, taken.append),
+            callbacks.Validation(course, 5, saved),
+            callbacks.PeriodicCheckpoint(course, 2, taken.append),
         ]
     )
     assert [(state["step"], state["validations"]) for state in taken] == [
@@ -201,37 +201,37 @@ def test_checkpoints_between_validations_keep_the_sums_of_the_epoch():
 
 
 def test_the_sums_of_an_unfinished_epoch_come_back():
-    course, last = callbacks.Course(2, state={"sums": [10.0, 4.0, 100.0]}), LastLogs()
+    course, last = callbacks.TrainingProgress(2, state={"sums": [10.0, 4.0, 100.0]}), LastLogs()
     fit([course, last])
     assert last.logs["tokens"] == 100 + WEIGHTS[:8].sum()
     assert last.logs["loss"] > 10 / 12
 
 
 def test_without_a_metric_the_latest_is_the_best():
-    saved, said, course = Saved(), [], callbacks.Course(10)
-    goal = callbacks.Goal(metric=None)
-    fit([course, callbacks.Validate(course, 5, saved, goal=goal, say=said.append)], valid=False)
+    saved, said, course = Saved(), [], callbacks.TrainingProgress(10)
+    goal = callbacks.BestTracker(metric=None)
+    fit([course, callbacks.Validation(course, 5, saved, goal=goal, say=said.append)], valid=False)
     assert saved == [(5, True, 0), (10, True, 0)]
     assert re.fullmatch(r"update 10: training loss \d\.\d+", said[-1])
 
 
 def test_a_loss_that_is_no_number_ends_training_and_saves_nothing():
-    saved, course = Saved(), callbacks.Course(10)
+    saved, course = Saved(), callbacks.TrainingProgress(10)
     message = "the loss became (nan|inf) before update 5; lower training.learning_rate, or set "
     with pytest.raises(UserError, match=message):
-        fit([course, callbacks.Validate(course, 5, saved)], learning_rate=1e38)
+        fit([course, callbacks.Validation(course, 5, saved)], learning_rate=1e38)
     assert saved == []
 
 
 def watch(tmp_path, updates, state=None):
-    saved, course = Saved(), callbacks.Course(updates, state=state)
+    saved, course = Saved(), callbacks.TrainingProgress(updates, state=state)
     fit(
         [
             course,
-            callbacks.Progress(course, stream=io.StringIO()),
-            callbacks.Validate(course, 5, saved, score=lambda: {"chrf": 12.5}),
-            callbacks.Journal(tmp_path / "metrics.jsonl", course),
-            callbacks.Summaries(tmp_path / "logs", course, every=2),
+            callbacks.ProgressBar(course, stream=io.StringIO()),
+            callbacks.Validation(course, 5, saved, score=lambda: {"chrf": 12.5}),
+            callbacks.JSONLLogger(tmp_path / "metrics.jsonl", course),
+            callbacks.TensorBoardLogger(tmp_path / "logs", course, every=2),
         ]
     )
     return saved.state
@@ -261,8 +261,8 @@ def test_the_journal_gets_the_line_that_a_cut_off_session_saved_and_did_not_writ
     state, journal = watch(tmp_path, 10), tmp_path / "metrics.jsonl"
     lines = journal.read_text().splitlines()
     journal.write_text(lines[0] + "\n")
-    course = callbacks.Course(10, state=state)
-    callbacks.Journal(journal, course).on_train_begin()
+    course = callbacks.TrainingProgress(10, state=state)
+    callbacks.JSONLLogger(journal, course).on_train_begin()
     assert list(map(json.loads, journal.read_text().splitlines())) == list(map(json.loads, lines))
 
 

@@ -1,11 +1,11 @@
-"""When `Guard` lets training go on, goes back, or gives up."""
+"""When `NonFiniteGuard` lets training go on, goes back, or gives up."""
 
 import math
 
 import pytest
 
-from keras_s2s.callbacks import Course, Guard, Rescue
-from keras_s2s.config import UserError
+from keras_s2s.callbacks import NonFiniteGuard, NonFinitePolicy, TrainingProgress
+from keras_s2s.errors import UserError
 
 
 class Patient:
@@ -14,7 +14,7 @@ class Patient:
     stop_training = True
 
     def __init__(self):
-        self.vitals, self.last = self, (1.0, True)
+        self.update_stats, self.last = self, (1.0, True)
 
     def read(self):
         return self.last
@@ -22,9 +22,9 @@ class Patient:
 
 def guarded(how, **options):
     """(feed, said, backs): `feed(loss, made)` is one update."""
-    course, said, backs, patient = Course(1000), [], [], Patient()
-    rescue = Rescue(how, lambda: "train.tsv:7", lambda: backs.append(course.step) or 40)
-    guard = Guard(course, rescue, say=said.append, **options)
+    course, said, backs, patient = TrainingProgress(1000), [], [], Patient()
+    rescue = NonFinitePolicy(how, lambda: "train.tsv:7", lambda: backs.append(course.step) or 40)
+    guard = NonFiniteGuard(course, rescue, say=said.append, **options)
     guard.set_model(patient)
 
     def feed(loss=1.0, made=True):

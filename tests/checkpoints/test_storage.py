@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import checkpoints, schedules
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(40, 4)).astype("float32")

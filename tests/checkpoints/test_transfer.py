@@ -6,8 +6,9 @@ import pytest
 
 from keras_s2s import checkpoints
 from keras_s2s import models as catalog
-from keras_s2s.checkpoints import Vocabularies, average, named_weights, pick, transfer
-from keras_s2s.config import FactorSizes, ModelConfig, UserError
+from keras_s2s.checkpoints import Vocabularies, average, match_weights, named_weights, transfer
+from keras_s2s.config import FactorSizes, ModelConfig
+from keras_s2s.errors import UserError
 
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 OLD = Vocabularies((*SPECIAL, "a", "b", "c"), (*SPECIAL, "x", "y"))
@@ -41,15 +42,15 @@ def test_every_weight_has_one_name(kind, tie):
 
 def test_patterns():
     names = ["encoder/layers/0/gamma", "encoder/layers/10/gamma", "source/table", "target/table"]
-    assert pick(names, "encoder/layers/0") == names[:1]
-    assert pick(names, "encoder/*/gamma") == pick(names, "encoder") == names[:2]
-    assert pick(names, "embeddings") == names[2:]
-    assert pick(names, "*/table") == names[2:]
-    assert pick(names, "target/table") == names[3:]
+    assert match_weights(names, "encoder/layers/0") == names[:1]
+    assert match_weights(names, "encoder/*/gamma") == match_weights(names, "encoder") == names[:2]
+    assert match_weights(names, "embeddings") == names[2:]
+    assert match_weights(names, "*/table") == names[2:]
+    assert match_weights(names, "target/table") == names[3:]
     with pytest.raises(UserError, match="came 'encodr'; the nearest is encoder$"):
-        pick(names, "encodr")
+        match_weights(names, "encodr")
     with pytest.raises(UserError, match="the nearest is encoder/layers/0$"):
-        pick(names, "encoder/layer/0")
+        match_weights(names, "encoder/layer/0")
 
 
 def test_weights_of_the_same_shape_are_taken_and_others_left():

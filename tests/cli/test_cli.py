@@ -13,7 +13,7 @@ import sacrebleu
 
 from keras_s2s import __version__
 from keras_s2s.cli import main
-from keras_s2s.cli.interrupts import insist
+from keras_s2s.cli.interrupts import redeliver_interrupts
 from tests.cli.test_translate import loaded_once
 
 CONFIG = """
@@ -381,7 +381,7 @@ def test_an_interrupt_inside_a_destructor_comes_again():
         def __del__(self):
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt), insist():
+    with pytest.raises(KeyboardInterrupt), redeliver_interrupts():
         Dying()
         time.sleep(30)
 

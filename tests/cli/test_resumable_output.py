@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from keras_s2s.cli.length_windows import Problems, by_length, stream
-from keras_s2s.cli.resumable_output import Partial, open_output
-from keras_s2s.cli.text_streams import Output
-from keras_s2s.config import UserError
+from keras_s2s.cli.length_windows import RowErrors, process_windows, run_in_length_batches
+from keras_s2s.cli.resumable_output import ResumableOutput, open_output
+from keras_s2s.cli.text_streams import LineOutput
+from keras_s2s.errors import UserError
 from tests.cli.test_translate import make_runs
 
 ROWS = [("ab" * (i % 5) + str(i),) for i in range(23)]
@@ -45,7 +45,7 @@ def expected():
 def write(path, resume, made_of=None, limit=None, window=4):
     made_of = {"window": 4} if made_of is None else made_of
     with open_output(str(path), made_of, resume) as output:
-        stream(iter(ROWS), output, "in.txt", Upper(limit), window)
+        process_windows(iter(ROWS), output, "in.txt", Upper(limit), window)
 
 
 def test_what_goes_on_is_what_would_have_been(tmp_path, capsys):
@@ -108,14 +108,14 @@ def test_what_cannot_be_taken_up_is_named(tmp_path):
     with pytest.raises(UserError, match="--resume: expected --input and --output, both files"):
         open_output(str(tmp_path / "out.txt"), None, resume=True)
     with pytest.raises(UserError, match="expected a folder that exists"):
-        Partial(tmp_path / "none" / "out.txt", {}, resume=False)
+        ResumableOutput(tmp_path / "none" / "out.txt", {}, resume=False)
 
 
 def test_two_commands_do_not_write_one_file(tmp_path):
-    with Partial(tmp_path / "out.txt", {}, resume=False) as output:
+    with ResumableOutput(tmp_path / "out.txt", {}, resume=False) as output:
         output.write("a")
         with pytest.raises(UserError, match="expected no other command that writes it, came one"):
-            Partial(tmp_path / "out.txt", {}, resume=False)
+            ResumableOutput(tmp_path / "out.txt", {}, resume=False)
     assert (tmp_path / "out.txt").read_text() == "a\n"
 
 
@@ -189,7 +189,7 @@ def test_lines_are_batched_by_length_and_come_back_in_order():
         return [item.upper() for item in items], {0: "bad"} if "bb" in items else {}
 
     items = ["ccc", "a", "bb", "dddd"]
-    found, errors = by_length(ask, items, list(map(len, items)), 2, seen.append)
+    found, errors = run_in_length_batches(ask, items, list(map(len, items)), 2, seen.append)
     assert batches == [["a", "bb"], ["ccc", "dddd"]]
     assert found == ["CCC", "A", "BB", "DDDD"]
     assert errors == {1: "bad"}
@@ -197,17 +197,17 @@ def test_lines_are_batched_by_length_and_come_back_in_order():
 
 
 def test_problems_are_counted_and_the_first_named():
-    problems = Problems(state := {})
+    problems = RowErrors(state := {})
     problems.complain()
     for number in range(8):
         problems.add(f"line {number}", "bad")
     with pytest.raises(UserError, match=r"^line 0: bad; .*line 4: bad; and 3 more$"):
-        Problems(json.loads(json.dumps(state))).complain()
+        RowErrors(json.loads(json.dumps(state))).complain()
 
 
 def test_standard_output_is_marked_too(capsys):
-    with Output() as output:
-        stream(iter(ROWS), output, "in.txt", Upper(), 4)
+    with LineOutput() as output:
+        process_windows(iter(ROWS), output, "in.txt", Upper(), 4)
     assert capsys.readouterr().out == expected()
     assert (output.done, output.state) == (23, {"seen": 23})
 

@@ -11,14 +11,15 @@ import keras
 import pytest
 
 from keras_s2s.cli import main
-from keras_s2s.cli.formatting import add_output_options, render
+from keras_s2s.cli.formatting import add_output_options, format_hypotheses
 from keras_s2s.cli.option_flags import (
     add_line_options,
     add_sampling_options,
     add_search_options,
     search_options,
 )
-from keras_s2s.signatures.fields import SAMPLE, TRANSLATE, Hypothesis
+from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
+from keras_s2s.signatures.responses import Hypothesis
 
 WORDS = ["abba", "baab", "aa", "b", "ab", "bab", "bb", "a", "abab", "bbb"]
 TEXTS = ["abba", "b", "", "ab"]
@@ -208,14 +209,16 @@ def test_alignments_agree(translate):
 
 def test_tabs_and_line_ends_of_a_text_stay_in_their_cell():
     h = Hypothesis("a\tb\nc", -1.0, -2.0, ["a\t"], [], None, True, [float("-inf")])
-    assert render(3, "x", [h], parse()) == ["a\tb c"]
-    assert render(3, "x", [h], parse("--scores")) == ["-1.0000\ta b c"]
-    assert render(3, "x", [h], parse("--format=tsv")) == ["3\t1\t-1.0000\t-2.0000\ta b c"]
-    (line,) = render(3, "x", [h], parse("--json"))
+    assert format_hypotheses(3, "x", [h], parse()) == ["a\tb c"]
+    assert format_hypotheses(3, "x", [h], parse("--scores")) == ["-1.0000\ta b c"]
+    assert format_hypotheses(3, "x", [h], parse("--format=tsv")) == [
+        "3\t1\t-1.0000\t-2.0000\ta b c"
+    ]
+    (line,) = format_hypotheses(3, "x", [h], parse("--json"))
     assert json.loads(line)["hypotheses"][0]["token_log_probs"] == [None]
-    assert render(3, "x", [], parse("--format=tsv")) == []
-    assert render(3, "x", [], parse(), "bad") == [""]
-    (line,) = render(3, "x", [], parse("--json"), "bad")
+    assert format_hypotheses(3, "x", [], parse("--format=tsv")) == []
+    assert format_hypotheses(3, "x", [], parse(), "bad") == [""]
+    (line,) = format_hypotheses(3, "x", [], parse("--json"), "bad")
     assert json.loads(line) == {"source": "x", "hypotheses": [], "error": "bad"}
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from keras_s2s import config
-from keras_s2s.config import Config, Corpus, UserError
+from keras_s2s.config import Config, Corpus
+from keras_s2s.errors import UserError
 
 GOOD = """\
 data:
@@ -258,7 +259,7 @@ def test_an_override_of_a_list_needs_a_place_in_it(tmp_path):
 
 
 def test_a_cache_and_sampling_exclude_each_other():
-    drawn = config.TokenizerConfig(sampling=config.Sampling(alpha=0.1))
+    drawn = config.TokenizerConfig(sampling=config.SubwordSampling(alpha=0.1))
     assert config.Data(target_tokenizer=drawn).tokenizers()[1].sampling.alpha == 0.1
     with pytest.raises(UserError, match="Data.cache: expected none beside sampling"):
         config.Data(target_tokenizer=drawn, cache="x")
@@ -267,7 +268,7 @@ def test_a_cache_and_sampling_exclude_each_other():
 def test_sampling_goes_through_the_file(tmp_path):
     text = "data:\n  tokenizer: {sampling: {alpha: 0.2, nbest: 64}, special_tokens: [<2de>]}\n"
     read = Config.load(written(tmp_path, text))
-    assert read.data.tokenizer.sampling == config.Sampling(alpha=0.2, nbest=64)
+    assert read.data.tokenizer.sampling == config.SubwordSampling(alpha=0.2, nbest=64)
     read.save(tmp_path / "again.yml")
     assert Config.load(tmp_path / "again.yml") == read
     came = message(written(tmp_path, "data:\n  tokenizer:\n    sampling: {alpah: 1}\n"))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.layers.embeddings import PointerEmbedding, TokenEmbedding
+from keras_s2s.layers.pointer_embedding import PointerEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models.seq2seq import Seq2Seq
 from tests.conformance.parts import (
     ALL,
@@ -71,9 +72,9 @@ def source(lengths=(SOURCE, 3, 1, 2), width=SOURCE, seed=7):
     }
 
 
-def fitted(model, x):
+def adapt_source(model, x):
     """A source for this model: a pointer network's copies are its own positions."""
-    if not model.head.points:
+    if not model.head.is_pointer:
         return x
     places = 4 + tf.range(tf.shape(x["mask"])[1])
     return {**x, "copy_ids": tf.where(x["mask"], places, 0)}
@@ -87,15 +88,15 @@ def target(batch=BATCH, length=TARGET, seed=11):
     return tf.constant(ids, tf.int32)
 
 
-def whole(model, x, ids, maps="alignment"):
+def call_model(model, x, ids, maps="alignment"):
     """Log-probabilities [B, T, V'] and attention maps of the teacher-forced call."""
-    outputs = model({"source": fitted(model, x), "target": ids}, maps=maps)
+    outputs = model({"source": adapt_source(model, x), "target": ids}, maps=maps)
     return tf.nn.log_softmax(outputs["logits"]).numpy(), outputs["attention"]
 
 
-def stepped(model, x, ids, max_length=None):
+def run_steps(model, x, ids, max_length=None):
     """The same from `begin` and `next`: ids [B, K, T] -> [B, K, T, V'], [B, K, T, S]."""
-    context, state = model.begin(fitted(model, x), ids.shape[1], max_length)
+    context, state = model.begin(adapt_source(model, x), ids.shape[1], max_length)
     rows, maps = [], []
     for position in range(ids.shape[2]):
         here = tf.constant(position)

@@ -8,8 +8,8 @@ from keras_s2s.decoders import (
     FastTransformerDecoder,
     GNMTDecoder,
     LuongDecoder,
+    NoAttentionDecoder,
     NoisyStatesDecoder,
-    PlainDecoder,
     RecurrentDecoder,
     TransformerDecoder,
 )
@@ -123,7 +123,7 @@ MORE_DECODERS = {
     "cgru": lambda **k: ConditionalDecoder(WIDTH, 2, residual_from=2, **k),
     "gnmt": lambda **k: GNMTDecoder(WIDTH, 3, bridge="dense", **k),
     "cho": lambda **k: RecurrentDecoder(WIDTH, attention="none", **k),
-    "plain": lambda **k: PlainDecoder(WIDTH, 2, **k),
+    "plain": lambda **k: NoAttentionDecoder(WIDTH, 2, **k),
     "noisy": lambda **k: NoisyStatesDecoder(WIDTH, 2, recurrent=True, read_context=True, **k),
     "written": lambda **k: NoisyStatesDecoder(WIDTH, attention="linear", **k),
     "average": lambda **k: FastTransformerDecoder(WIDTH, 2, 2, 16, "post", history="average", **k),

@@ -17,7 +17,14 @@ from keras_s2s.tokenizers import Pointers, train
 from keras_s2s.translator import Translator
 from tests.conformance import models, parts
 from tests.conformance.models import over_models
-from tests.search.mixed_requests import BAD, BAD_SAMPLES, GOOD, SAMPLES, inputs, mixed
+from tests.search.mixed_requests import (
+    INVALID_ROWS,
+    INVALID_SAMPLES,
+    VALID_ROWS,
+    VALID_SAMPLES,
+    mix_rows,
+    request_inputs,
+)
 
 TEXTS = ["a b c", "", "e a a zz", "h", "c b 😀 d e f"]
 BROKEN = "\udcff\udcfe a"  # bytes that are no UTF-8, as surrogateescape writes them
@@ -28,12 +35,12 @@ READER = Path(__file__).with_name("session_reader.py")
 def test_keras_file_round_trip(encoder, decoder, head, tmp_path):
     model = models.make(encoder, decoder, head)
     x, ids = models.source(), models.target()
-    expected, _ = models.whole(model, x, ids)
-    log_probs, _ = models.stepped(model, x, tf.expand_dims(ids, 1))
+    expected, _ = models.call_model(model, x, ids)
+    log_probs, _ = models.run_steps(model, x, tf.expand_dims(ids, 1))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(models.whole(loaded, x, ids)[0], expected, atol=1e-6)
-    again, _ = models.stepped(loaded, x, tf.expand_dims(ids, 1))
+    np.testing.assert_allclose(models.call_model(loaded, x, ids)[0], expected, atol=1e-6)
+    again, _ = models.run_steps(loaded, x, tf.expand_dims(ids, 1))
     np.testing.assert_allclose(again, log_probs, atol=1e-6)
     assert loaded.count_params() == model.count_params()
 
@@ -41,8 +48,8 @@ def test_keras_file_round_trip(encoder, decoder, head, tmp_path):
 def calls(translator):
     """For each signature the inputs of a request with every option somewhere: strings, numbers."""
     defaults = {name: translator.defaults(SIGNATURES[name]) for name in SIGNATURES}
-    rows, texts, messages = mixed(GOOD, BAD[:2], 1)
-    drawn, drawn_texts, wrong = mixed(SAMPLES, BAD_SAMPLES[1:3], 1)
+    rows, texts, messages = mix_rows(VALID_ROWS, INVALID_ROWS[:2], 1)
+    drawn, drawn_texts, wrong = mix_rows(VALID_SAMPLES, INVALID_SAMPLES[1:3], 1)
     texts[: len(TEXTS) + 1] = [*TEXTS, BROKEN]
     targets = {
         "text": [*TEXTS, BROKEN, "a b", "c d"],
@@ -52,9 +59,12 @@ def calls(translator):
     given = {
         "translate": {
             "text": texts,
-            **inputs(rows, SIGNATURES["translate"], defaults["translate"]),
+            **request_inputs(rows, SIGNATURES["translate"], defaults["translate"]),
         },
-        "sample": {"text": drawn_texts, **inputs(drawn, SIGNATURES["sample"], defaults["sample"])},
+        "sample": {
+            "text": drawn_texts,
+            **request_inputs(drawn, SIGNATURES["sample"], defaults["sample"]),
+        },
         "score": targets,
         "attention": targets,
         "serving_default": {"text": texts},
@@ -74,7 +84,7 @@ def in_this_process(translator, name, given):
     columns = [
         tf.constant(encoded(given.get(f.name, [defaults.get(f.name)])), f.dtype) for f in fields
     ]
-    outputs = translator.graphs()[name](*columns)
+    outputs = translator.functions()[name](*columns)
     return {key: value.numpy() for key, value in outputs.items()}
 
 
@@ -87,7 +97,7 @@ def exported(cases, directory):
     expected = {}
     for case in cases:
         made = models.make(*case)
-        other = Pointers(source) if made.head.points else target
+        other = Pointers(source) if made.head.is_pointer else target
         translator = Translator(made, source, other, Decoding(max_length=9))
         export_translator(translator, directory / "-".join(case))
         given, errors = calls(translator)
@@ -96,7 +106,7 @@ def exported(cases, directory):
             outputs = in_this_process(translator, name, feed)
             found |= {f"{name}/given/{key}": value for key, value in outputs.items()}
             # to a pointer network all words that a source lacks are one
-            if name in errors and not made.head.points:
+            if name in errors and not made.head.is_pointer:
                 came = {i: e.decode() for i, e in enumerate(outputs["error"]) if e}
                 assert came == errors[name]
         defaults = in_this_process(translator, "translate", {"text": given["translate"]["text"]})
@@ -155,7 +165,10 @@ def check_exports(cases, tmp_path):
         np.testing.assert_array_equal(short, whole[:, 0])
         for signature in SIGNATURES.values():
             for output in signature.outputs:
-                if output.optional and f"{name}/{signature.name}/given/{output.name}" not in found:
+                if (
+                    output.is_optional
+                    and f"{name}/{signature.name}/given/{output.name}" not in found
+                ):
                     continue
                 for kind, rows in (("empty", 0), ("blank", 1)):
                     shape = found[f"{name}/{signature.name}/{kind}/{output.name}"].shape

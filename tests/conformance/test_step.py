@@ -14,8 +14,8 @@ OUTPUTS, ATTENTION = 1e-4, 1e-5
 @over_models
 def test_steps_equal_the_whole(encoder, decoder, head):
     model, x, ids = models.make(encoder, decoder, head), models.source(), models.target()
-    expected, attention = models.whole(model, x, ids)
-    log_probs, alignment = models.stepped(model, x, tf.expand_dims(ids, 1))
+    expected, attention = models.call_model(model, x, ids)
+    log_probs, alignment = models.run_steps(model, x, tf.expand_dims(ids, 1))
     np.testing.assert_allclose(log_probs[:, 0], expected, atol=OUTPUTS)
     np.testing.assert_allclose(alignment[:, 0], attention["cross"][:, 0], atol=ATTENTION)
 
@@ -23,7 +23,7 @@ def test_steps_equal_the_whole(encoder, decoder, head):
 @over_models
 def test_three_hypotheses_reordered_after_every_step(encoder, decoder, head):
     model = models.make(encoder, decoder, head)
-    x = models.fitted(model, models.source())
+    x = models.adapt_source(model, models.source())
     random = np.random.default_rng(1)
     shape = [models.BATCH, 3, 1]
     histories, came = np.zeros([*shape[:2], 0], "int32"), []
@@ -41,7 +41,7 @@ def test_three_hypotheses_reordered_after_every_step(encoder, decoder, head):
             state,
         )
     for k in range(3):
-        expected, _ = models.whole(model, x, tf.constant(histories[:, k]))
+        expected, _ = models.call_model(model, x, tf.constant(histories[:, k]))
         np.testing.assert_allclose(np.stack(came, 2)[:, k], expected, atol=OUTPUTS)
 
 
@@ -49,8 +49,8 @@ def test_three_hypotheses_reordered_after_every_step(encoder, decoder, head):
 def test_a_state_of_fixed_size_gives_the_same(decoder):
     model, x, ids = models.make("bigru", decoder, "softmax"), models.source(), models.target()
     ids = tf.expand_dims(ids, 1)
-    grown, _ = models.stepped(model, x, ids)
-    fixed, _ = models.stepped(model, x, ids, max_length=models.TARGET + 2)
+    grown, _ = models.run_steps(model, x, ids)
+    fixed, _ = models.run_steps(model, x, ids, max_length=models.TARGET + 2)
     np.testing.assert_allclose(fixed, grown, atol=1e-5)
 
 
@@ -58,8 +58,8 @@ def test_a_state_of_fixed_size_gives_the_same(decoder):
 def test_steps_equal_the_whole_in_bfloat16(encoder, decoder, head):
     model = models.make(encoder, decoder, head, "mixed_bfloat16")
     x, ids = models.source(), models.target()
-    expected, _ = models.whole(model, x, ids)
-    log_probs, _ = models.stepped(model, x, tf.expand_dims(ids, 1))
+    expected, _ = models.call_model(model, x, ids)
+    log_probs, _ = models.run_steps(model, x, tf.expand_dims(ids, 1))
     np.testing.assert_allclose(log_probs[:, 0], expected, atol=5e-2, rtol=1e-2)
     chosen = log_probs[:, 0].argmax(-1)[..., None]
     behind = expected.max(-1) - np.take_along_axis(expected, chosen, -1)[..., 0]
@@ -89,7 +89,7 @@ class Stepper(keras.Model):
 def test_steps_inside_a_models_call(decoder, head, policy):
     model = models.make("pre", decoder, head, policy)
     x, ids = models.source(), models.target()
-    outside, _ = models.stepped(model, x, tf.expand_dims(ids, 1))
+    outside, _ = models.run_steps(model, x, tf.expand_dims(ids, 1))
     stepper = Stepper(model)
     stepper.build({"source": None})
     inside = stepper({"source": x, "target": ids})

@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import data
-from keras_s2s.config import Config, Corpus, Noise, UserError
-from keras_s2s.data.alignments import token_alignment, word_numbers
+from keras_s2s.config import Config, Corpus, Noise
+from keras_s2s.data.alignments import token_alignment, word_indices
 from keras_s2s.data.noise import add_noise
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Characters, Whitespace, WordPiece
 from tests.references import run_both
 
@@ -21,7 +22,7 @@ def write(path, text):
 
 
 def numbers(tokenizer, texts):
-    return word_numbers(tokenizer.pieces(tf.constant(texts)), tokenizer).to_list()
+    return word_indices(tokenizer.pieces(tf.constant(texts)), tokenizer).to_list()
 
 
 def test_word_numbers():
@@ -36,7 +37,7 @@ def aligned(sources, targets, links, width, length):
             SOURCE.pieces(tf.constant(sources, tf.string)),
             TARGET.pieces(tf.constant(targets, tf.string)),
         )
-        words = word_numbers(pieces[0], SOURCE), word_numbers(pieces[1], TARGET)
+        words = word_indices(pieces[0], SOURCE), word_indices(pieces[1], TARGET)
         return token_alignment(links, *words, width, length)
 
     return run_both(make, tf.constant(links))
@@ -100,7 +101,7 @@ def test_batches_hold_the_alignment_of_their_pairs(tmp_path):
 )
 def test_alignments_that_do_not_fit(tmp_path, links, message):
     with pytest.raises(UserError, match=message):
-        data.survey(corpus(tmp_path, links), SOURCE, TARGET, 9)
+        data.scan_corpora(corpus(tmp_path, links), SOURCE, TARGET, 9)
 
 
 def test_configuration():

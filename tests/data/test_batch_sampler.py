@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_s2s.data import batch_sampler
-from keras_s2s.data.batch_sampler import DROPPED, Index, Piles
+from keras_s2s.data.batch_sampler import DROPPED, BatchPlan, CorpusIndex
 
 SIZES = np.array([7, 5, 3])
 
@@ -17,7 +17,7 @@ def index(count, weight=1, sequential=False, block=16, seed=0):
     buckets = np.random.default_rng(seed).choice([0, 1, 2, DROPPED], count, p=[0.5, 0.3, 0.1, 0.1])
     blocks = -(-count // block)
     places = np.minimum(np.arange(blocks + 1) * block, count)[:, None] * 10
-    return Index(buckets.astype(np.uint8), places, block, Fraction(weight), sequential)
+    return CorpusIndex(buckets.astype(np.uint8), places, block, Fraction(weight), sequential)
 
 
 def counts(indexes):
@@ -27,8 +27,8 @@ def counts(indexes):
 def batches_of(indexes, epoch, seed=1, skip=0):
     """The ids of each batch, put together as the steps say."""
     held, made = np.zeros(0, np.int64), []
-    for new, batches, left in batch_sampler.make_epoch(
-        indexes, counts(indexes), Piles(SIZES, seed), epoch, skip
+    for new, batches, left in batch_sampler.plan_epoch(
+        indexes, counts(indexes), BatchPlan(SIZES, seed), epoch, skip
     ):
         held = np.concatenate([held, new])
         made += [held[places].tolist() for places in batches]
@@ -116,14 +116,14 @@ def test_locate_is_the_walk_over_all_epochs(weights):
         drawn = batch_sampler.epoch_counts(indexes, kept, epoch)
         walked += [(epoch, n) for n in range(batch_sampler.count_batches(drawn, SIZES))]
     for start in range(0, len(walked), 7):
-        assert batch_sampler.locate(indexes, kept, SIZES, start) == walked[start]
+        assert batch_sampler.epoch_of_batch(indexes, kept, SIZES, start) == walked[start]
 
 
 def test_a_rare_pair_may_be_in_no_batch_of_an_epoch():
     indexes = [index(1, Fraction(1, 4), seed=3)]
     assert counts(indexes).sum() == 1
     assert [len(batches_of(indexes, epoch)) for epoch in range(8)] == [0, 0, 0, 1] * 2
-    assert batch_sampler.locate(indexes, counts(indexes), SIZES, 5) == (23, 0)
+    assert batch_sampler.epoch_of_batch(indexes, counts(indexes), SIZES, 5) == (23, 0)
 
 
 def test_a_sequential_corpus_is_read_in_order_among_the_others(small_pools):

@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import data
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data import corpus_readers
+from keras_s2s.errors import UserError
 
 
 def write(path, content):
@@ -98,7 +99,7 @@ def test_readers_keep_no_file_in_memory(tmp_path):
 
 
 def weights_of(corpus):
-    rows = corpus_readers.open_rows(corpus)
+    rows = corpus_readers.open_corpus(corpus)
     try:
         return rows.take(1000).weights.tolist()
     finally:
@@ -195,7 +196,7 @@ def test_files_of_other_file_systems_and_their_damage(tmp_path, folder, name):
 def test_a_reader_goes_back_to_any_pair(tmp_path, zipped):
     content = "\ufeff".encode() + "".join(f"é{n}\t{n}\n" for n in range(100)).encode()
     path = tmp_path / ("p.gz" if zipped else "p")
-    rows = corpus_readers.open_rows(
+    rows = corpus_readers.open_corpus(
         Corpus(pairs=write(path, gzip.compress(content) if zipped else content))
     )
     places = {0: rows.place()}

@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import data
-from keras_s2s.config import Corpus, Sampling, UserError
+from keras_s2s.config import Corpus, SubwordSampling
 from keras_s2s.data import duplicates
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Whitespace
 
 WORDS = Whitespace([*"abcdefgh", *(f"{n}" for n in range(100))])
@@ -24,7 +25,7 @@ def corpus(path, rows, **options):
 
 
 def survey(corpora, max_length=6, **limits):
-    return data.survey(corpora, WORDS, WORDS, max_length, **limits)
+    return data.scan_corpora(corpora, WORDS, WORDS, max_length, **limits)
 
 
 def batches(corpora, **options):
@@ -74,7 +75,7 @@ def test_filters_leave_out_what_they_say(tmp_path, limits, expected):
     reasons = ("empty", "too_short", "too_long", "unbalanced", "duplicates")
     assert {name: getattr(found, name) for name in reasons} == dict.fromkeys(reasons, 0) | expected
     assert found.kept == len(ROWS) - sum(expected.values())
-    made = [row[:2] for row in texts_of(batches(only, surveyed=found))]
+    made = [row[:2] for row in texts_of(batches(only, statistics=found))]
     assert len(made) == found.kept
     assert found.target_tokens == sum(len(target.split()) for _, target in made)
     assert Counter(made) <= Counter((s, " ".join(t.split())) for s, t in ROWS)
@@ -102,7 +103,7 @@ def test_duplicates_are_exact(tmp_path):
     rows = [(f"{r.randint(0, 60)}", f"{r.randint(0, 60)}") for _ in range(5000)]
     rows += [("a b", "c"), ("a", "b c"), ("1", "1 2"), ("1 1", "2")]
     corpora = [corpus(tmp_path / "p", rows[:3000]), corpus(tmp_path / "q", rows[3000:])]
-    repeated = np.concatenate(list(duplicates.find_repeated(corpora)))
+    repeated = np.concatenate(list(duplicates.find_duplicates(corpora)))
     seen = set()
     for row, again in zip(rows, repeated.tolist(), strict=True):
         assert again == (row in seen)
@@ -128,13 +129,13 @@ def test_a_corpus_comes_as_often_as_its_weight_says(tmp_path):
     corpora = [corpus(tmp_path / "p", often, weight=2), corpus(tmp_path / "q", seldom, weight=0.5)]
     found = survey(corpora)
     counts = [found.count_batches(28, epoch) for epoch in range(4)]
-    stream = batches(corpora, training=True, surveyed=found).take(sum(counts))
+    stream = batches(corpora, training=True, statistics=found).take(sum(counts))
     made = list(texts_of(stream))
     assert len(made) == 4 * (2 * 40 + 30)
     assert Counter(made) == Counter(
         [(*r, 1.0) for r in often * 8] + [(*r, 1.0) for r in seldom * 2]
     )
-    rest = batches(corpora, training=True, surveyed=found, start=counts[0] + counts[1])
+    rest = batches(corpora, training=True, statistics=found, start=counts[0] + counts[1])
     half = list(texts_of(rest.take(counts[2] + counts[3])))
     assert half == made[-len(half) :]
     # a pass in order knows no weight
@@ -159,7 +160,7 @@ def test_the_lines_of_any_batch_can_be_named(tmp_path):
     corpora = [corpus(tmp_path / side, of) for side, of in zip("pq", rows, strict=True)]
     found = survey(corpora)
     options = {"batch_tokens": 28, "seed": 4}
-    made = list(batches(corpora, training=True, surveyed=found, **options).take(90))
+    made = list(batches(corpora, training=True, statistics=found, **options).take(90))
     assert found.count_batches(28) < 80
     for number in (0, 7, 60, 89):
         named = data.find_lines(corpora, found, number, **options)
@@ -173,7 +174,7 @@ def test_a_file_that_changed_since_it_was_counted_is_named(tmp_path):
     found = survey(only)
     (tmp_path / "p").write_text("a\tb\n")
     with pytest.raises(UserError, match="/p: expected the file that was counted, came a changed"):
-        batches(only, surveyed=found)
+        batches(only, statistics=found)
 
 
 def test_bad_input_of_a_later_corpus_is_named(tmp_path):
@@ -189,8 +190,10 @@ def test_bad_input_of_a_later_corpus_is_named(tmp_path):
 
 def test_no_cache_with_sampling(tmp_path):
     sampling = Whitespace(["a"])
-    sampling.sampling = Sampling(alpha=0.1)
+    sampling.sampling = SubwordSampling(alpha=0.1)
     with pytest.raises(
         ValueError, match="cache: expected none for a tokenizer with sampling, came"
     ):
-        data.survey(corpus(tmp_path / "p", ROWS), sampling, WORDS, 6, cache=f"{tmp_path}/cache")
+        data.scan_corpora(
+            corpus(tmp_path / "p", ROWS), sampling, WORDS, 6, cache=f"{tmp_path}/cache"
+        )

@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import data
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data.batch_sampler import batch_sizes
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Characters, Whitespace
 
 SOURCE = Whitespace(["a", "b", "c", "</s>"])
@@ -183,7 +184,7 @@ def lengths_of(corpus):
 
 
 def test_survey_equals_the_plain_count(corpus):
-    found = data.survey(corpus, SOURCE, TARGET, 12)
+    found = data.scan_corpora(corpus, SOURCE, TARGET, 12)
     lengths = lengths_of(corpus)
     kept = [pair for pair in lengths if min(pair) > 0 and max(pair) <= 12]
     assert (found.pairs, found.empty, found.kept) == (600, 40, len(kept))
@@ -200,7 +201,7 @@ def test_survey_equals_the_plain_count(corpus):
 def test_survey_tells_how_far_it_is(tmp_path):
     corpus = pair_file(tmp_path, [("a", "b")] * 2500)
     seen = []
-    data.survey(corpus, SOURCE, TARGET, 5, progress=seen.append)
+    data.scan_corpora(corpus, SOURCE, TARGET, 5, progress=seen.append)
     assert seen == sorted(set(seen))
     assert len(seen) > 1
     assert seen[-1] == 2500
@@ -235,7 +236,7 @@ def test_one_pass_gives_every_pair_once(corpus):
     made = list(dataset)
     assert sorted(p for batch in made for p in pairs_of(batch)) == sorted(kept_pairs(corpus))
     assert int(dataset.cardinality()) == len(made)
-    assert data.survey(corpus, SOURCE, TARGET, 12).count_batches(60) == len(made)
+    assert data.scan_corpora(corpus, SOURCE, TARGET, 12).count_batches(60) == len(made)
 
 
 def test_batches_fit_their_tokens_and_waste_none(corpus):
@@ -275,9 +276,9 @@ def rows_of(made):
 
 
 def test_every_epoch_of_training_has_every_pair_once_in_a_new_order(corpus):
-    kept, surveyed = sorted(kept_pairs(corpus)), data.survey(corpus, SOURCE, TARGET, 12)
-    each = surveyed.count_batches(60)
-    made = rows_of(training_batches(corpus, 3 * each, surveyed=surveyed))
+    kept, statistics = sorted(kept_pairs(corpus)), data.scan_corpora(corpus, SOURCE, TARGET, 12)
+    each = statistics.count_batches(60)
+    made = rows_of(training_batches(corpus, 3 * each, statistics=statistics))
     epochs = [made[first : first + each] for first in range(0, 3 * each, each)]
     for epoch in epochs:
         assert sorted(pair for batch in epoch for pair in batch) == kept
@@ -297,18 +298,18 @@ def bound(length):
 
 @pytest.mark.parametrize("start", [1, 40, 97, 103, 250])
 def test_training_goes_on_from_any_batch(corpus, start):
-    surveyed = data.survey(corpus, SOURCE, TARGET, 12)
-    whole = training_batches(corpus, start + 12, surveyed=surveyed)
-    rest = training_batches(corpus, 12, surveyed=surveyed, start=start)
+    statistics = data.scan_corpora(corpus, SOURCE, TARGET, 12)
+    whole = training_batches(corpus, start + 12, statistics=statistics)
+    rest = training_batches(corpus, 12, statistics=statistics, start=start)
     for made, wanted in zip(rest, whole[start:], strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, made, wanted)
 
 
 def test_training_depends_on_the_seed_alone(corpus):
-    surveyed = data.survey(corpus, SOURCE, TARGET, 12)
+    statistics = data.scan_corpora(corpus, SOURCE, TARGET, 12)
 
     def run(seed):
-        made = training_batches(corpus, 20, seed=seed, surveyed=surveyed)
+        made = training_batches(corpus, 20, seed=seed, statistics=statistics)
         return [list(pairs_of(batch)) for batch in made]
 
     assert run(1) == run(1)
@@ -350,6 +351,6 @@ def test_bad_input_is_reported_before_fit_begins(tmp_path, corpus):
         one_pass(corpus, max_length=0)
     with pytest.raises(ValueError, match="start: expected 0, or more in training, came 3"):
         one_pass(corpus, start=3)
-    surveyed = data.survey(corpus, SOURCE, TARGET, 10)
+    statistics = data.scan_corpora(corpus, SOURCE, TARGET, 10)
     with pytest.raises(ValueError, match="surveyed: expected one made with max_length 12, came 10"):
-        one_pass(corpus, surveyed=surveyed)
+        one_pass(corpus, statistics=statistics)

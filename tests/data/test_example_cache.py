@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import data
-from keras_s2s.config import Corpus, UserError
+from keras_s2s.config import Corpus
 from keras_s2s.data import corpus_scan
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Whitespace
 
 SOURCE = Whitespace(["a", "b", "c"])
@@ -32,8 +33,8 @@ def corpora(tmp_path):
     return [Corpus(pairs=str(tmp_path / "one.tsv")), two]
 
 
-def surveyed(corpora, cache=None, copy=False, target=TARGET, **limits):
-    return data.survey(corpora, SOURCE, target, 8, cache=cache, copy=copy, **limits)
+def statistics(corpora, cache=None, copy=False, target=TARGET, **limits):
+    return data.scan_corpora(corpora, SOURCE, target, 8, cache=cache, copy=copy, **limits)
 
 
 def made(corpora, found, count=60, copy=False, **options):
@@ -52,8 +53,8 @@ def assert_same(ours, theirs):
 @pytest.mark.parametrize("start", [0, 290])
 def test_batches_are_those_of_the_text(tmp_path, corpora, copy, start):
     limits = {"max_ratio": 4.0, "unique": True, "min_length": 2}
-    plain = surveyed(corpora, **limits)
-    cached = surveyed(corpora, f"{tmp_path}/cache", copy, **limits)
+    plain = statistics(corpora, **limits)
+    cached = statistics(corpora, f"{tmp_path}/cache", copy, **limits)
     assert cached == plain  # every count
     assert plain.examples is None
     options = {"copy": copy, "start": start}
@@ -61,54 +62,54 @@ def test_batches_are_those_of_the_text(tmp_path, corpora, copy, start):
 
 
 def test_a_pass_in_order_is_that_of_the_text(tmp_path, corpora):
-    cached = surveyed(corpora, f"{tmp_path}/cache")
-    plain = surveyed(corpora)
+    cached = statistics(corpora, f"{tmp_path}/cache")
+    plain = statistics(corpora)
     options = {"training": False, "count": -1}
     assert_same(made(corpora, cached, **options), made(corpora, plain, **options))
 
 
 def test_the_cache_is_read_again_and_nothing_else(tmp_path, corpora, monkeypatch):
     cache = f"{tmp_path}/cache"
-    first = surveyed(corpora, cache)
+    first = statistics(corpora, cache)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     monkeypatch.setattr(corpus_scan, "_Tally", None)  # no corpus is counted
-    again = surveyed(corpora, cache)
+    again = statistics(corpora, cache)
     assert again == first
     assert_same(made(corpora, again), made(corpora, first))
     heavier = [corpora[0], Corpus(source=corpora[1].source, target=corpora[1].target, weight=3)]
-    assert surveyed(heavier, cache).indexes[1].weight == 3  # a weight changes no example
+    assert statistics(heavier, cache).indexes[1].weight == 3  # a weight changes no example
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_the_cache_is_made_anew_when_something_changed(tmp_path, corpora):
     cache = tmp_path / "cache"
-    surveyed(corpora, str(cache))
+    statistics(corpora, str(cache))
     other = Whitespace(["b", "c", "x", "z"])
     for number, changed in enumerate([{"copy": True}, {"min_length": 2}, {"target": other}], 2):
-        surveyed(corpora, str(cache), **changed)
+        statistics(corpora, str(cache), **changed)
         assert len(list(cache.iterdir())) == number
     later = os.stat(corpora[0].pairs).st_mtime_ns + 10**9
     os.utime(corpora[0].pairs, ns=(later, later))
-    surveyed(corpora, str(cache))
+    statistics(corpora, str(cache))
     assert len(list(cache.iterdir())) == 5
 
 
 def test_a_survey_is_kept_alone(tmp_path, corpora, monkeypatch):
     keep = {"keep": f"{tmp_path}/kept"}
-    first = surveyed(corpora, **keep)
+    first = statistics(corpora, **keep)
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["survey.npz"]
-    other = surveyed(corpora, min_length=3, **keep)  # takes its place
+    other = statistics(corpora, min_length=3, **keep)  # takes its place
     assert other.too_short > first.too_short
     monkeypatch.setattr(corpus_scan, "_Tally", None)  # no corpus is counted
-    assert surveyed(corpora, min_length=3, copy=True, **keep) == other
-    assert_same(made(corpora, other), made(corpora, surveyed(corpora, min_length=3, **keep)))
+    assert statistics(corpora, min_length=3, copy=True, **keep) == other
+    assert_same(made(corpora, other), made(corpora, statistics(corpora, min_length=3, **keep)))
     with pytest.raises(TypeError):
-        surveyed(corpora, **keep)
+        statistics(corpora, **keep)
 
 
 def test_a_damaged_cache_is_made_anew(tmp_path, corpora):
     cache = tmp_path / "cache"
-    whole = made(corpora, surveyed(corpora, str(cache)))
+    whole = made(corpora, statistics(corpora, str(cache)))
     (survey,) = cache.glob("*/survey.npz")
     examples = sorted(cache.glob("*/examples-*.tfrecord"))
     assert len(examples) == 2
@@ -120,12 +121,12 @@ def test_a_damaged_cache_is_made_anew(tmp_path, corpora):
         (examples[1], None),
     ]:
         path.unlink() if content is None else path.write_bytes(content)
-        assert_same(made(corpora, surveyed(corpora, str(cache))), whole)
+        assert_same(made(corpora, statistics(corpora, str(cache))), whole)
 
 
 def test_a_damaged_record_is_named(tmp_path, corpora):
     cache = tmp_path / "cache"
-    found = surveyed(corpora, str(cache))
+    found = statistics(corpora, str(cache))
     path = next(cache.glob("*/examples-0.tfrecord"))
     content = bytearray(path.read_bytes())
     content[500] ^= 1
@@ -141,25 +142,25 @@ def test_bad_input_leaves_no_cache(tmp_path, corpora):
         file.write("no tab\n")
     cache = tmp_path / "cache"
     with pytest.raises(UserError, match=r"one\.tsv:2301: expected source<TAB>target"):
-        surveyed(corpora, str(cache))
+        statistics(corpora, str(cache))
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
 def test_what_an_interruption_left_is_cleared_away(tmp_path, corpora):
     cache = tmp_path / "cache"
-    surveyed(corpora, str(cache))
+    statistics(corpora, str(cache))
     folder = next(cache.iterdir())
     for name, age in (("survey.npz.1.new", 7200), ("examples-0.1.new", 60)):
         (folder / name).write_text("half")
         when = (folder / "survey.npz").stat().st_mtime - age
         os.utime(folder / name, (when, when))
-    surveyed(corpora, str(cache))
+    statistics(corpora, str(cache))
     assert sorted(path.suffix for path in folder.iterdir()) == [".new", ".npz"] + [".tfrecord"] * 2
     assert (folder / "examples-0.1.new").exists()  # another run may be writing it
 
 
 def test_examples_are_records_that_tensorflow_reads(tmp_path, corpora):
-    found = surveyed(corpora, f"{tmp_path}/cache")
+    found = statistics(corpora, f"{tmp_path}/cache")
     records = list(tf.data.TFRecordDataset(found.examples[0].path).as_numpy_iterator())
     rows = 0
     for record in records:
@@ -172,8 +173,8 @@ def test_examples_are_records_that_tensorflow_reads(tmp_path, corpora):
 def test_a_cache_that_cannot_be_written_or_does_not_fit(tmp_path, corpora):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file/.*: cannot be written: .*file is not a directory"):
-        surveyed(corpora, f"{tmp_path}/file")
-    found = surveyed(corpora, f"{tmp_path}/cache")
+        statistics(corpora, f"{tmp_path}/file")
+    found = statistics(corpora, f"{tmp_path}/cache")
     with pytest.raises(
         ValueError, match="surveyed: expected a cache made with copy=True, came the"
     ):
@@ -185,7 +186,7 @@ def test_corpora_and_cache_on_another_file_system():
     with tf.io.gfile.GFile("ram://corpus/pairs.tsv", "wb") as file:
         file.write("".join(f"{text(r)}\t{text(r)}\n" for _ in range(1500)))
     corpus = Corpus(pairs="ram://corpus/pairs.tsv")
-    plain, cached = surveyed(corpus), surveyed(corpus, "ram://corpus/cache/")
+    plain, cached = statistics(corpus), statistics(corpus, "ram://corpus/cache/")
     assert plain.pairs == 1500
     assert_same(made(corpus, cached), made(corpus, plain))
-    assert surveyed(corpus, "ram://corpus/cache/") == plain
+    assert statistics(corpus, "ram://corpus/cache/") == plain

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Corpus, TokenizerConfig, UserError
-from keras_s2s.data import batches, longest_batch, read_frames, read_pairs, survey, width_of
-from keras_s2s.tokenizers import Frames, load_pair, save_pair, train
+from keras_s2s.config import Corpus, TokenizerConfig
+from keras_s2s.data import (
+    batches,
+    feature_size,
+    longest_batch,
+    read_features,
+    read_pairs,
+    scan_corpora,
+)
+from keras_s2s.errors import UserError
+from keras_s2s.tokenizers import Features, load_pair, save_pair, train
 
 F = 3
 
@@ -71,8 +79,8 @@ def letters(*rows):
 def test_every_kind_of_file_reads_as_the_same_arrays(tmp_path, kind):
     arrays = examples()
     path = write(kind, tmp_path, arrays)
-    assert width_of(path) == F
-    for one, two in zip(read_frames(path), arrays, strict=True):
+    assert feature_size(path) == F
+    for one, two in zip(read_features(path), arrays, strict=True):
         np.testing.assert_array_equal(one, two)
     texts = lines(tmp_path / "y.txt", [f"t{i}" for i in range(9)])
     for (frames, text), (i, two) in zip(
@@ -88,8 +96,8 @@ def test_batches_of_frames_and_texts(tmp_path, kind):
     corpus = Corpus(
         source=write(kind, tmp_path, arrays), target=lines(tmp_path / "y", ["a b"] * 8 + ["b"])
     )
-    source, target = Frames(F), letters("a b")
-    found = survey(corpus, source, target, 10)
+    source, target = Features(F), letters("a b")
+    found = scan_corpora(corpus, source, target, 10)
     assert (found.pairs, found.source_tokens) == (9, sum(map(len, arrays)))
     made = list(batches(corpus, source, target, batch_tokens=8, max_length=10, training=False))
     assert len(made) == found.count_batches(8, None) > 2
@@ -109,7 +117,7 @@ def test_batches_of_frames_and_texts(tmp_path, kind):
 def test_batches_of_frames_and_frames(tmp_path):
     arrays, targets = examples(), examples(seed=1, width=2)
     corpus = Corpus(source=npz(tmp_path / "x.npz", arrays), target=npz(tmp_path / "y.npz", targets))
-    pair = Frames(F), Frames(2)
+    pair = Features(F), Features(2)
     (x, y, weights), *_ = batches(corpus, *pair, batch_tokens=40, max_length=9, training=False)
     assert y.dtype == tf.float32
     real = weights.numpy() > 0
@@ -120,21 +128,21 @@ def test_batches_of_frames_and_frames(tmp_path):
     shuffled = batches(corpus, *pair, batch_tokens=8, max_length=9, seed=3)
     one, two = (list(shuffled.take(3)) for _ in range(2))
     tf.nest.map_structure(np.testing.assert_array_equal, one, two)
-    surveyed = survey(corpus, *pair, 3)  # examples of 4 frames are skipped
-    assert surveyed.too_long == 2
-    x, y, _ = longest_batch(corpus, *pair, surveyed=surveyed, batch_tokens=80)
+    statistics = scan_corpora(corpus, *pair, 3)  # examples of 4 frames are skipped
+    assert statistics.too_long == 2
+    x, y, _ = longest_batch(corpus, *pair, statistics=statistics, batch_tokens=80)
     assert x["source"]["features"].shape[1] == 3
 
 
 def test_frames_are_kept_in_a_run(tmp_path):
-    save_pair(tmp_path, Frames(5), letters("a"))
+    save_pair(tmp_path, Features(5), letters("a"))
     source, target = load_pair(tmp_path)
     assert (source.kind, source.size, target.kind) == ("frames", 5, "whitespace")
     (tmp_path / "source.json").write_text('{"kind": "frames", "size": 0}')
     with pytest.raises(UserError, match=r"source\.json: expected a size of at least 1, came 0"):
         load_pair(tmp_path)
     with pytest.raises(ValueError, match="size: expected a positive number"):
-        Frames(0)
+        Features(0)
 
 
 def broken(path, at=20):
@@ -168,18 +176,18 @@ def _bad(folder):
 def test_what_is_wrong_is_named(tmp_path):
     for path, message in _bad(tmp_path):
         with pytest.raises(UserError, match=message):
-            list(read_frames(path))
+            list(read_features(path))
     with pytest.raises(UserError, match="expected at least one example, came none"):
-        width_of(npz(tmp_path / "x.npz", []))
+        feature_size(npz(tmp_path / "x.npz", []))
 
 
 def test_corpora_that_do_not_fit_are_refused(tmp_path):
     x, y = npz(tmp_path / "x.npz", examples(3)), lines(tmp_path / "y", ["a"] * 2)
     with pytest.raises(UserError, match="expected as many examples in both, came 3 and 2"):
-        survey(Corpus(source=x, target=y), Frames(F), letters("a"), 9)
+        scan_corpora(Corpus(source=x, target=y), Features(F), letters("a"), 9)
     with pytest.raises(UserError, match=r"x.npz: expected frames of 4 numbers, came .* of 3"):
-        survey(Corpus(source=x, target=y), Frames(4), letters("a"), 9)
+        scan_corpora(Corpus(source=x, target=y), Features(4), letters("a"), 9)
     with pytest.raises(UserError, match=r"x.npz: expected text, came frames of 3 numbers"):
-        survey(Corpus(source=x, target=y), letters("a"), letters("a"), 9)
+        scan_corpora(Corpus(source=x, target=y), letters("a"), letters("a"), 9)
     with pytest.raises(UserError, match=r"y: expected frames of 3 numbers, came text"):
-        survey(Corpus(source=x, target=y), Frames(F), Frames(F), 9)
+        scan_corpora(Corpus(source=x, target=y), Features(F), Features(F), 9)

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.decoders import FastTransformerDecoder
-from keras_s2s.decoders.average_attention import SSRU, AverageAttention
+from keras_s2s.decoders.average_attention import AverageAttention
+from keras_s2s.decoders.ssru import SSRU
 from keras_s2s.encoders import Memory
 from tests import references
 from tests.references import (
@@ -109,7 +110,7 @@ def test_decoder(norm, history, formula, monkeypatch):
 
     monkeypatch.setattr(references, "self_attention", look_back)
     for b in range(3):
-        y, cross = references.placed(layer, x[b]), []
+        y, cross = references.add_positions(layer, x[b]), []
         for part in layer.layers:
             y, _, seen = references.transformer_layer(part, y, None, values[b], MASK[b])
             cross.append(seen)

@@ -76,7 +76,7 @@ def test_transformer_decoder(norm, options):
     x = inputs_of(decoder)
     outputs, maps = run_both(lambda x: decoder(x, decoder.prepare(memory, {}), maps="all"), x)
     for b in range(3):
-        y, own, cross = references.placed(decoder, x[b]), [], []
+        y, own, cross = references.add_positions(decoder, x[b]), [], []
         for layer in decoder.layers:
             y, back, over = references.transformer_layer(
                 layer, y, np.tri(5, dtype=bool), memory.values[b].numpy(), MASK[b]

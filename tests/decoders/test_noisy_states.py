@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_s2s.decoders import NoisyStatesDecoder
 from keras_s2s.encoders import Memory, NoisyStatesEncoder
-from keras_s2s.encoders.noisy_states import NoisyCell
+from keras_s2s.encoders.noisy_cell import NoisyCell
 from tests.references import (
     assert_close,
     linear,

@@ -8,7 +8,7 @@ from keras_s2s.decoders import (
     ConditionalDecoder,
     GNMTDecoder,
     LuongDecoder,
-    PlainDecoder,
+    NoAttentionDecoder,
     RecurrentDecoder,
 )
 from keras_s2s.encoders import Memory
@@ -130,8 +130,8 @@ CASES = {
     "conditional deep": (conditional, lambda: ConditionalDecoder(UNITS, 3, residual_from=3)),
     "cho": (cho, lambda: RecurrentDecoder(UNITS, attention="none", residual_from=2)),
     "cho deep": (cho, lambda: RecurrentDecoder(UNITS, 2, "lstm", attention="none")),
-    "sutskever": (sutskever, lambda: PlainDecoder(UNITS, 4)),
-    "sutskever residual": (sutskever, lambda: PlainDecoder(UNITS, 2, "gru", residual_from=2)),
+    "sutskever": (sutskever, lambda: NoAttentionDecoder(UNITS, 4)),
+    "sutskever residual": (sutskever, lambda: NoAttentionDecoder(UNITS, 2, "gru", residual_from=2)),
 }
 over_cases = pytest.mark.parametrize("case", list(CASES))
 
@@ -193,7 +193,7 @@ def test_without_attention_there_are_no_maps(case):
     assert maps[1]["cross"].shape == (3, 1, 5, 4)
     assert not maps[1]["cross"].numpy().any()
     assert maps[2]["cross"].shape == (3, 0, 5, 4)
-    assert not decoder.attends
+    assert not decoder.has_attention
     assert decoder.attention_names == []
 
 
@@ -224,7 +224,7 @@ def loops(decoder):
 def test_what_does_not_feed_back_stays_out_of_the_loops():
     products = {
         "luong": LuongDecoder(UNITS, 2, input_feeding=False),
-        "plain": PlainDecoder(UNITS, 2),
+        "plain": NoAttentionDecoder(UNITS, 2),
     }
     for decoder in products.values():
         assert loops(made(decoder)) == [1, 1]  # a layer each: its recurrent product alone
@@ -242,7 +242,7 @@ def test_what_does_not_feed_back_stays_out_of_the_loops():
             lambda: GNMTDecoder(5, residual_from=0),
             "residual_from: expected a positive integer, came 0",
         ),
-        (lambda: PlainDecoder(5, cell="rnn"), "cell: expected one of gru, .*, came 'rnn'"),
+        (lambda: NoAttentionDecoder(5, cell="rnn"), "cell: expected one of gru, .*, came 'rnn'"),
         (
             lambda: made(LuongDecoder(5, attention="dot")),
             "attention: 'dot' expected a memory of the query's width 5, came 6",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.config import ModelConfig
 from keras_s2s.decoders import RecurrentDecoder
 from keras_s2s.encoders import (
     ConvolutionalEncoder,
@@ -17,8 +17,11 @@ from keras_s2s.encoders import (
     TransformerEncoder,
     masked_mean,
 )
+from keras_s2s.errors import UserError
 from keras_s2s.heads import PointerGeneratorHead
-from keras_s2s.layers.embeddings import FactoredEmbedding, ParallelEmbedding, TokenEmbedding
+from keras_s2s.layers.factored_embedding import FactoredEmbedding
+from keras_s2s.layers.multi_source_embeddings import ParallelEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models import build, resolve
 from keras_s2s.models.seq2seq import Seq2Seq
 from tests.references import assert_close, normal, randomise, right_padded, run_both
@@ -45,7 +48,7 @@ def test_one_after_the_other():
     np.testing.assert_array_equal(memory.source_index, [[0, 4]] * 4)
     assert_close(memory.attention, first.attention)
     assert encoder.attention_names == ["encoder 1 layer 1 head 1", "encoder 1 layer 1 head 2"]
-    assert (encoder.width, encoder.shortens) == (4, True)
+    assert (encoder.width, encoder.has_source_index) == (4, True)
 
 
 def test_maps_of_all_that_read_the_whole_length():
@@ -55,7 +58,7 @@ def test_maps_of_all_that_read_the_whole_length():
     assert memory.attention.shape == (4, 3, 5, 5)
     assert encoder.attention_names[-1] == "encoder 3 layer 1 head 1"
     assert memory.source_index is None
-    assert not encoder.shortens
+    assert not encoder.has_source_index
     assert encoder(x, mask=MASK).attention is None
 
 

@@ -30,10 +30,10 @@ def read_row(encoder, x, length):
     """One row through a stack of readers: outputs, states."""
     states = {}
     for i, forward in enumerate(encoder.forward_cells):
-        layers = [references.read(encoder.cell, forward, x, length)]
+        layers = [references.run_cell(encoder.cell, forward, x, length)]
         if encoder.bidirectional:
             backward = encoder.backward_cells[i]
-            layers.append(references.read(encoder.cell, backward, x, length, reverse=True))
+            layers.append(references.run_cell(encoder.cell, backward, x, length, reverse=True))
         x = np.concatenate([outputs for outputs, _ in layers], 1)
         names = forward.state_names
         states[f"layer_{i}"] = {n: np.concatenate([s[n] for _, s in layers]) for n in names}
@@ -43,7 +43,7 @@ def read_row(encoder, x, length):
 def transform_row(encoder, x, length):
     """One row through the layers, seen without its padding."""
     mask = np.tile(np.arange(len(x)) < length, (len(x), 1))
-    x, maps = references.placed(encoder, x), []
+    x, maps = references.add_positions(encoder, x), []
     for layer in encoder.layers:
         x, seen, _ = references.transformer_layer(layer, x, mask)
         maps.append(seen)

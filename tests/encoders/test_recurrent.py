@@ -21,10 +21,10 @@ def made(encoder, width=3):
 
 def both_ways(encoder, i, x, length):
     """A layer of a row: outputs [S, width], its states."""
-    layers = [references.read(encoder.cell, encoder.forward_cells[i], x, length)]
+    layers = [references.run_cell(encoder.cell, encoder.forward_cells[i], x, length)]
     if encoder.bidirectional:
         cell = encoder.backward_cells[i]
-        layers.append(references.read(encoder.cell, cell, x, length, reverse=True))
+        layers.append(references.run_cell(encoder.cell, cell, x, length, reverse=True))
     names = encoder.forward_cells[0].state_names
     states = {n: np.concatenate([s[n] for _, s in layers]) for n in names}
     return np.concatenate([outputs for outputs, _ in layers], 1), states
@@ -55,12 +55,12 @@ def test_factors_of_the_state_touch_the_recurrent_product_alone(kind):
     cell.build((None, 3))
     randomise(cell)
     states = {name: normal(2, 4, seed=i + 1) for i, name in enumerate(cell.state_names)}
-    kept = np.array([[2, 0, 2, 0], [0, 0, 2, 2]], "float32")
-    _, new = cell(cell.project(normal(2, 3)), states, kept=kept)
+    recurrent_scale = np.array([[2, 0, 2, 0], [0, 0, 2, 2]], "float32")
+    _, new = cell(cell.project(normal(2, 3)), states, recurrent_scale=recurrent_scale)
     kernel = cell.recurrent_projection.kernel
     for b in range(2):
         plain = kernel.numpy()
-        kernel.assign(plain * kept[b][:, None])  # U (h * k) is (U diag(k)) h
+        kernel.assign(plain * recurrent_scale[b][:, None])  # U (h * k) is (U diag(k)) h
         _, expected = cell(cell.project(normal(2, 3)), states)
         kernel.assign(plain)
         assert_close({n: x[b] for n, x in new.items()}, {n: x[b] for n, x in expected.items()})
@@ -82,19 +82,19 @@ def test_residual(bidirectional):
 
 def test_variational_dropout_draws_once_for_a_sequence():
     encoder, x = made(RecurrentEncoder(4, dropout=0.5, variational=True)), np.ones((2, 9, 3), "f4")
-    mask, seen, kept = np.ones((2, 9), bool), [], []
+    mask, seen, recurrent_scale = np.ones((2, 9), bool), [], []
     run = recurrent.run
     encoder._run = lambda cell, inputs, mask, training, reverse=False: (
         seen.append(inputs),
-        kept.append(encoder._kept(2, 4, tf.float32)),
-        run(cell, inputs, mask, reverse, kept[-1]),
+        recurrent_scale.append(encoder._kept(2, 4, tf.float32)),
+        run(cell, inputs, mask, reverse, recurrent_scale[-1]),
     )[2]
     given = encoder(x, mask=mask, training=True)
     for inputs in seen:
         assert_close(inputs, np.repeat(inputs[:, :1], 9, 1), 0)
-    assert set(np.unique(np.concatenate([*seen, *kept], None))) == {0.0, 2.0}
-    assert np.abs(kept[0] - kept[1]).max() == 2
-    forward, _ = run(encoder.forward_cells[0], seen[0], mask, False, kept[0])
+    assert set(np.unique(np.concatenate([*seen, *recurrent_scale], None))) == {0.0, 2.0}
+    assert np.abs(recurrent_scale[0] - recurrent_scale[1]).max() == 2
+    forward, _ = run(encoder.forward_cells[0], seen[0], mask, False, recurrent_scale[0])
     assert_close(given.values[..., :4], forward)
 
 
@@ -124,7 +124,7 @@ def test_pyramidal_encoder(bidirectional):
         assert_close((memory.values[b], memory.summary[b]), (values, states["h"]))
         assert memory.mask[b].sum() == length
     np.testing.assert_array_equal(memory.source_index, [[0, 4]] * 4)
-    assert (encoder.width, encoder.shortens) == (8 if bidirectional else 4, True)
+    assert (encoder.width, encoder.has_source_index) == (8 if bidirectional else 4, True)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8])

@@ -6,10 +6,10 @@ import numpy as np
 from keras_s2s import models as catalog
 from keras_s2s.config import Decoding, ModelConfig, TokenizerConfig
 from keras_s2s.heads import RegressionHead, SoftmaxHead
-from keras_s2s.layers.embeddings import TokenEmbedding
-from keras_s2s.layers.features import VectorProjection
+from keras_s2s.layers.features import FeatureProjection
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models.seq2seq import Seq2Seq
-from keras_s2s.tokenizers import Frames, train
+from keras_s2s.tokenizers import Features, train
 from keras_s2s.translator import Forecaster, Translator
 from tests.conformance import models
 
@@ -21,7 +21,7 @@ def letters(*rows):
     return train(TokenizerConfig(kind="whitespace", size=None), rows)
 
 
-def strong(model):
+def randomize(model):
     """Weights large enough that every part matters."""
     model.build()
     random = np.random.default_rng(5)
@@ -34,26 +34,30 @@ def make_translator():
     keras.utils.set_random_seed(3)
     target = letters("a b c d e f g")
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH),
+        FeatureProjection(F, models.WIDTH),
         models.ENCODERS["bigru"](),
         TokenEmbedding(target.size, models.WIDTH),
         models.DECODERS["gru"](),
         SoftmaxHead(target.size),
     )
     decoding = Decoding(beam_size=2, max_length=6)
-    return Translator(strong(model), Frames(F), target, decoding, {"max_length": 8, "frames": 12})
+    return Translator(
+        randomize(model), Features(F), target, decoding, {"max_length": 8, "frames": 12}
+    )
 
 
 def make_forecaster(loss="gaussian"):
     keras.utils.set_random_seed(3)
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH, norm=True),
+        FeatureProjection(F, models.WIDTH, norm=True),
         models.ENCODERS["pre"](),
-        VectorProjection(G, models.WIDTH),
+        FeatureProjection(G, models.WIDTH),
         models.DECODERS["pre"](),
         RegressionHead(G, loss),
     )
-    return Forecaster(strong(model), Frames(F), Frames(G), Decoding(steps=4), {"max_length": 8})
+    return Forecaster(
+        randomize(model), Features(F), Features(G), Decoding(steps=4), {"max_length": 8}
+    )
 
 
 def make_speller():
@@ -62,6 +66,6 @@ def make_speller():
     target = letters("a b c d e f g")
     sizes = {"encoder": {"units": 6}, "decoder": {"units": 8}}
     config = ModelConfig(preset="listen_attend_spell", embedding=8, **sizes)
-    model = strong(catalog.build(config, F, target.size, frames=(True, False)))
+    model = randomize(catalog.build(config, F, target.size, frames=(True, False)))
     decoding = Decoding(beam_size=2, max_length=6)
-    return Translator(model, Frames(F), target, decoding, {"max_length": 8, "frames": 40})
+    return Translator(model, Features(F), target, decoding, {"max_length": 8, "frames": 40})

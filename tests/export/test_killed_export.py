@@ -13,7 +13,7 @@ import pytest
 
 from keras_s2s.config import Decoding
 from keras_s2s.export import export_translator
-from keras_s2s.export.publishing import versions
+from keras_s2s.export.publishing import list_versions
 from keras_s2s.serving import Client
 from tests.export.tiny_models import make_translator
 
@@ -80,7 +80,7 @@ def test_a_server_answers_on_while_exports_are_killed(tmp_path):
         asking = Asking(address)
         try:
             kill_some(run, base)
-            last = max(versions(base))
+            last = max(list_versions(base))
             wait_for(address, last)
         finally:
             asking.stop()

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export import keep_newest
-from keras_s2s.export.publishing import check_version, publish, versions
+from keras_s2s.export.publishing import check_version, list_versions, publish
 
 # Publishes three files, slowly, to the directory and the version (0: the next) given.
 SLOW = """
@@ -64,7 +64,7 @@ def test_a_version_that_exists_or_is_none_is_refused(tmp_path):
     for version in (0, -3, True, "2"):
         with pytest.raises(UserError, match="version: expected a positive integer, came"):
             check_version(tmp_path, version)
-    assert versions(tmp_path).keys() == {1, 7}
+    assert list_versions(tmp_path).keys() == {1, 7}
 
 
 def test_a_version_that_appears_meanwhile_is_not_overwritten(tmp_path):
@@ -136,7 +136,7 @@ def test_kill_at_any_moment_beside_a_watcher(tmp_path):
 
     def watch():  # as a server does: what has a number has to be whole
         while not ending.is_set():
-            for path in versions(tmp_path).values():
+            for path in list_versions(tmp_path).values():
                 seen.setdefault(path.name, sorted(os.listdir(path)))
 
     watcher = threading.Thread(target=watch)

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Config, Decoding, UserError
+from keras_s2s.config import Config, Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.export import NotProven, export_translator
 from keras_s2s.export.model_card import read_card
-from keras_s2s.export.shortlist import frequent, shortlist_of
-from keras_s2s.export.verification.export_check import prove
-from keras_s2s.export.verification.request_corpus import material_of
+from keras_s2s.export.saved_model.verification import verify_export
+from keras_s2s.export.shortlist import load_shortlist, most_frequent_tokens
+from keras_s2s.export.verification.request_corpus import build_corpus
 from keras_s2s.models.ensemble import Ensemble
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.tokenizers import Shortlist
 from keras_s2s.translator import Translator
 from tests.conformance import models
@@ -33,7 +34,7 @@ def test_ids_of_a_shortlist_are_those_of_its_pieces():
     short = Shortlist(whole, KEPT)
     assert short.vocabulary == (*whole.vocabulary[:4], "b", "c", "f")
     assert [whole.vocabulary[i] for i in short.whole_ids] == list(short.vocabulary)
-    cut = short.pieces(tf.constant(["f a b zz"]))
+    cut = short.tokenize(tf.constant(["f a b zz"]))
     assert cut.to_list() == [[b"f", b"a", b"b", b"zz"]]
     assert short.ids(cut).to_list() == [[6, 1, 4, 1]]
     assert short.detokenize(cut.to_tensor()).numpy().tolist() == [b"f a b zz"]
@@ -84,7 +85,7 @@ def test_an_export_is_proved_against_the_model_with_its_shortlist(tmp_path):
     assert given and not given & {"a", "d", "e", "g"}
     (tmp_path / "beside").mkdir()
     with pytest.raises(NotProven):
-        prove(whole, path, tmp_path / "beside", material_of(whole))
+        verify_export(whole, path, tmp_path / "beside", build_corpus(whole))
 
 
 def test_an_ensemble_has_none():
@@ -96,10 +97,10 @@ def test_an_ensemble_has_none():
 def test_the_most_frequent_tokens_and_those_of_a_file(tmp_path):
     run, pair = tmp_path / "run", tokenizers()
     make("softmax").save(run)
-    assert frequent(["c c b", "b c a z z z z"], pair[1], 2) == ["c", "b"]
-    assert frequent(["g e"], pair[1], 9) == ["e", "g"]  # in the order of ids
+    assert most_frequent_tokens(["c c b", "b c a z z z z"], pair[1], 2) == ["c", "b"]
+    assert most_frequent_tokens(["g e"], pair[1], 9) == ["e", "g"]  # in the order of ids
     (tmp_path / "list").write_text("f\nb\n\n")
-    assert shortlist_of(run, str(tmp_path / "list")) == ["f", "b"]
+    assert load_shortlist(run, str(tmp_path / "list")) == ["f", "b"]
     (tmp_path / "list").write_text("f\nq\n")
     for given, problem in (
         (tmp_path / "list", "list: shortlist: expected pieces of the vocabulary, came 'q'"),
@@ -108,11 +109,11 @@ def test_the_most_frequent_tokens_and_those_of_a_file(tmp_path):
         (5, "shortlist: expected a file, for .* names no training data .*; came 5"),
     ):
         with pytest.raises(UserError, match=problem):
-            shortlist_of(run, str(given))
-    raw = Config.of_run(run).to_dict()
+            load_shortlist(run, str(given))
+    raw = Config.from_run(run).to_dict()
     raw["data"]["train"] = {"pairs": str(tmp_path / "pairs.tsv")}
     Config.from_dict(raw).save(run / "config.yml")
     with pytest.raises(UserError, match="for the training data of .* cannot be read: .*pairs.tsv"):
-        shortlist_of(run, "2")
+        load_shortlist(run, "2")
     (tmp_path / "pairs.tsv").write_text("a\tb\nb\td d\na\tb d\n")
-    assert shortlist_of(run, "1") == ["d"]
+    assert load_shortlist(run, "1") == ["d"]

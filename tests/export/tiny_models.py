@@ -22,7 +22,7 @@ def make_translator(decoding, parts=("gru", "gru", "softmax"), **more):
     return Translator(models.make(*parts), *tokenizers(), decoding, **more)
 
 
-def shrunk(preset):
+def shrink_preset(preset):
     """The preset with every size tiny, whatever its parts call it."""
     found = resolve(ModelConfig(preset=preset))
     parts = {

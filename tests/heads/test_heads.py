@@ -14,7 +14,7 @@ from keras_s2s.heads import (
     spread_over_source,
 )
 from keras_s2s.layers import loop_backend
-from keras_s2s.layers.embeddings import TokenEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from tests import references
 from tests.references import assert_close, linear, normal, randomise, right_padded, run_both
 
@@ -57,7 +57,7 @@ def test_softmax_head():
     head.build(x.shape)
     randomise(head)
     assert_close(run_both(head, x), linear(head.projection, x))
-    assert not head.copies
+    assert not head.supports_copy
     assert not head.needs_attention
 
 

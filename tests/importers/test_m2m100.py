@@ -11,8 +11,8 @@ import sentencepiece
 import tensorflow as tf
 
 from keras_s2s.cli import main
-from keras_s2s.config import UserError
 from keras_s2s.data import make_example
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_litert_translator, export_translator
 from keras_s2s.importers.hugging_face import LOGIT_OFFSET
 from keras_s2s.importers.m2m100 import import_m2m100
@@ -54,7 +54,7 @@ def imported(request, tmp_path_factory):
 
 def test_log_probabilities_match_numpy(imported):
     pair = imported.translator.source_tokenizer, imported.translator.target_tokenizer
-    pieces = (side.pieces(tf.constant(one)) for side, one in zip(pair, (TEXTS, TARGETS)))
+    pieces = (side.tokenize(tf.constant(one)) for side, one in zip(pair, (TEXTS, TARGETS)))
     x, _, weights = make_example(*pieces, *pair)
     found = log_softmax(imported.translator.model(x))
     kept = [0, 1, *range(3, pair[1].size)]
@@ -94,7 +94,7 @@ def test_translations_match_numpy(imported):
 
 def test_prefixes_and_targets_start_with_a_language(imported):
     translator = imported.translator
-    pieces = translator.target_tokenizer.pieces(tf.constant(["a dog"])).to_list()[0][1:]
+    pieces = translator.target_tokenizer.tokenize(tf.constant(["a dog"])).to_list()[0][1:]
     pieces = [piece.decode() for piece in pieces]
     given = {
         "target_prefix": ["a dog", "", "__fr__ a dog", ""],
@@ -139,7 +139,7 @@ def test_import_command(tmp_path, capsys):
         assert main([*words, *more]) == 2
         assert message in capsys.readouterr().err
     assert main([*words, "--source-language", "fr", "--target-language", "__en__"]) == 0
-    assert Translator.load(tmp_path / "run").target_tokenizer.opening == ("__en__",)
+    assert Translator.load(tmp_path / "run").target_tokenizer.prefix_tokens == ("__en__",)
 
 
 def changed(name, **changes):
@@ -223,7 +223,7 @@ def test_matches_transformers(tmp_path):
     source = translator.source_tokenizer
     vocabulary = {name: n for n, name in enumerate(names)}
     for text, expected in zip(texts, reference["source_ids"]):
-        (ids,) = source.ids(source.pieces(tf.constant([text]))).to_list()
+        (ids,) = source.ids(source.tokenize(tf.constant([text]))).to_list()
         given = [vocabulary.get(source.vocabulary[n], 3) for n in ids]
         assert given == expected[:-1]
     found = translator.decode(texts, beam_size=1, max_length=20)

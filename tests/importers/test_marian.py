@@ -7,14 +7,15 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import checkpoints
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data import make_example
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_translator
 from keras_s2s.importers.hugging_face import LOGIT_OFFSET
 from keras_s2s.importers.marian import import_marian
 from keras_s2s.importers.vocabularies import SpecialIds, reorder_vocabulary
 from keras_s2s.training import train
-from keras_s2s.training.session import prepare
+from keras_s2s.training.session import build_session
 from keras_s2s.translator import Translator
 from tests.importers import marian_checkpoints as twin
 from tests.references import log_softmax
@@ -118,7 +119,7 @@ def test_excluded_padding_keeps_its_probability(shared, tmp_path):
 
 
 def test_decoding_options_of_generation_config(shared):
-    config = Config.of_run(shared.run)
+    config = Config.from_run(shared.run)
     decoding = config.decoding
     assert (decoding.beam_size, decoding.max_length) == (3, 12)
     assert (decoding.length_penalty, decoding.length_offset) == (0.8, 0.0)
@@ -135,7 +136,7 @@ def test_length_penalty(shared):
 
 def test_missing_generation_options_keep_defaults(tmp_path):
     found = Imported(tmp_path, search={"num_beams": 20, "max_length": 512, "length_penalty": None})
-    config = Config.of_run(found.run)
+    config = Config.from_run(found.run)
     assert (config.decoding.beam_size, config.export.max_beam_size) == (20, 20)
     assert (config.decoding.max_length, config.export.max_length) == (510, 510)
     assert config.decoding.length_penalty == 1.0
@@ -145,14 +146,14 @@ def test_training_starts_from_imported_weights(shared, tmp_path):
     run, pairs, kept = tmp_path / "run", tmp_path / "pairs.tsv", checkpoints.IMPORTED
     import_marian(shared.directory, run)
     pairs.write_text("".join(f"{a}\t{b}\n" for a, b in zip(twin.SOURCE, twin.TARGET)))
-    raw = Config.of_run(run).to_dict()
+    raw = Config.from_run(run).to_dict()
     raw["data"]["train"] = {"pairs": str(pairs)}
     raw["training"] |= {"updates": 1, "learning_rate": 1e-5, "schedule": "constant", "warmup": 0}
     raw["export"]["when"] = "never"
     with (tmp_path / "said").open("w+") as said:
         train(Config.from_dict(raw), run, stream=said)
         raw["training"]["updates"] = 2
-        prepare(Config.from_dict(raw), run, said)
+        build_session(Config.from_dict(raw), run, said)
         said.seek(0)
         text = said.read()
     assert f"weights from {run / kept}\n" in text

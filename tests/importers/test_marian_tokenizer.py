@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import tokenizers
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Marian
 from tests.hard_texts import BROKEN, HARD
 from tests.importers import marian_checkpoints as twin
@@ -35,7 +35,7 @@ def made(side="source"):
 
 
 def pieces_of(tokenizer, texts):
-    rows = tf.function(tokenizer.pieces)(tf.constant(texts)).to_list()
+    rows = tf.function(tokenizer.tokenize)(tf.constant(texts)).to_list()
     return [[piece.decode() for piece in row] for row in rows]
 
 
@@ -46,7 +46,7 @@ def test_pieces_match_sentencepiece_and_ids_the_vocabulary(side):
     texts = [text for text in [*TAGGED, *twin.SOURCE, *twin.TARGET, *HARD] if "\0" not in text]
     expected = [twin.cut(side, text) for text in texts]
     assert pieces_of(tokenizer, texts) == expected
-    ids = tokenizer.ids(tokenizer.pieces(tf.constant(texts))).to_list()
+    ids = tokenizer.ids(tokenizer.tokenize(tf.constant(texts))).to_list()
     known = {name: number for number, name in enumerate(NAMES, 4)}
     assert ids == [[known.get(piece, 1) for piece in row] for row in expected]
     assert {1, known[">>fra<<"]} <= {number for row in ids for number in row}
@@ -60,7 +60,7 @@ def test_piece_missing_from_vocabulary_is_unknown():
 
 def test_text_without_unknown_pieces():
     tokenizer, target = made("target"), tf.constant(["die Katze mag", ">>fra<< ein Hund", ""])
-    assert tokenizer.detokenize(tokenizer.pieces(target).to_tensor("")).numpy().tolist() == [
+    assert tokenizer.detokenize(tokenizer.tokenize(target).to_tensor("")).numpy().tolist() == [
         b"die Katze mag",
         b">>fra<< ein Hund",
         b"",
@@ -72,10 +72,10 @@ def test_text_without_unknown_pieces():
 def test_hard_texts():
     tokenizer = made()
     texts = [*map(str.encode, HARD), *BROKEN, *(b">>fra<<" + text for text in BROKEN)]
-    pieces = tokenizer.pieces(tf.constant(texts))
+    pieces = tokenizer.tokenize(tf.constant(texts))
     assert pieces.nrows() == len(texts)
     assert pieces[-1][0] == b">>fra<<"
-    assert made().pieces(tf.constant([], tf.string)).nrows() == 0
+    assert made().tokenize(tf.constant([], tf.string)).nrows() == 0
 
 
 def test_save_and_load(tmp_path):

@@ -75,7 +75,7 @@ def test_ids(case):
     names = {number: piece for piece, number in vocabulary.items()}
     source = translator.source_tokenizer
     for (text, _), expected in zip(pairs(), reference["source_ids"]):
-        (ids,) = source.ids(source.pieces(tf.constant([text]))).to_list()
+        (ids,) = source.ids(source.tokenize(tf.constant([text]))).to_list()
         assert [source.vocabulary[i] for i in ids] == [names[i] for i in expected[:-1]]
 
 
@@ -83,7 +83,7 @@ def test_logits(case):
     translator, reference, vocabulary, _ = case
     source, target = translator.source_tokenizer, translator.target_tokenizer
     texts = list(zip(*pairs()[: len(reference["logits"])]))
-    pieces = (side.pieces(tf.constant(one)) for side, one in zip((source, target), texts))
+    pieces = (side.tokenize(tf.constant(one)) for side, one in zip((source, target), texts))
     x, _, _ = make_example(*pieces, source, target)
     logits = translator.model(x).numpy()
     # the columns of the padding and of the start are ours, see `import_marian`

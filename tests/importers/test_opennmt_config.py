@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from keras_s2s.cli import main
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt import read, to_yaml, translate
 from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig, leaf_keys, merge
 from keras_s2s.importers.opennmt.static_keys import INACTIVE, REFUSED, SAME

@@ -2,8 +2,8 @@
 
 import pytest
 
-from keras_s2s.config import UserError
 from keras_s2s.config.objectives import Objectives
+from keras_s2s.errors import UserError
 from tests.importers.documented import FILES, given, of
 
 
@@ -24,9 +24,9 @@ def test_guided_alignment_needs_type_and_files():
     objectives = given(files | more)[0].training.objectives
     assert (objectives.guided_alignment, objectives.guided_alignment_kind) == (0.3, "cross_entropy")
     config, report = given(files)  # as theirs, which reads the file and uses nothing of it
-    assert config.training.objectives.plain and config.data.train.alignments is None
+    assert config.training.objectives.is_cross_entropy_only and config.data.train.alignments is None
     assert "data.train_alignments" in {row.key for row in report.same}
-    assert given(more)[0].training.objectives.plain
+    assert given(more)[0].training.objectives.is_cross_entropy_only
     with pytest.raises(UserError, match="guided_alignment_type: expected ce or mse, got 'kl'"):
         found(guided_alignment_type="kl")
 
@@ -43,7 +43,7 @@ def test_alignments_of_every_corpus():
 def test_only_l2_regularization_is_supported():
     assert found(regularization={"type": "l2", "scale": 1e-4}) == (Objectives(l2=1e-4), {})
     objectives, refused = found(regularization={"type": "l1", "scale": 1e-4})
-    assert objectives.plain and "objectives.l2" in refused["params.regularization"]
+    assert objectives.is_cross_entropy_only and "objectives.l2" in refused["params.regularization"]
 
 
 def test_contrastive_learning_replaces_likelihood():
@@ -85,7 +85,7 @@ def test_scheduled_sampling(kind, read, k, expected):
 def test_unsupported_sampling_schedules_are_refused(kind, read, k):
     params = {"type": kind, "read_probability": read, "k": k}
     objectives, refused = found(**{f"scheduled_sampling_{n}": v for n, v in params.items()})
-    assert objectives.plain
+    assert objectives.is_cross_entropy_only
     assert kind in refused["params.scheduled_sampling_type"]
 
 

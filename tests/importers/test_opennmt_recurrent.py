@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from keras_s2s import Translator
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt import read
 from keras_s2s.importers.opennmt.model_description import read_description
 from keras_s2s.importers.opennmt.run_import import import_run

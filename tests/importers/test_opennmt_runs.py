@@ -8,8 +8,9 @@ import tensorflow as tf
 from keras_s2s import Translator, tokenizers
 from keras_s2s.checkpoints import load
 from keras_s2s.cli import main
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
 from keras_s2s.data.examples import make_source
+from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt import read
 from keras_s2s.importers.opennmt.model_description import read_description
 from keras_s2s.importers.opennmt.run_import import import_run, vocabulary_rows
@@ -43,8 +44,8 @@ def their_ids(text):
 
 def our_logits(translator, sources, targets):
     source, target = translator.source_tokenizer, translator.target_tokenizer
-    x = make_source(source.pieces(tf.constant(sources)), source, target)
-    ids = target.ids(target.pieces(tf.constant(targets))).to_tensor(0)
+    x = make_source(source.tokenize(tf.constant(sources)), source, target)
+    ids = target.ids(target.tokenize(tf.constant(targets))).to_tensor(0)
     return translator.model(
         {"source": x, "target": tf.pad(ids, [[0, 0], [1, 0]], constant_values=2)}
     )

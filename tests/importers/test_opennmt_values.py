@@ -4,7 +4,7 @@ import pytest
 
 from keras_s2s import models as catalog
 from keras_s2s import tokenizers
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt import model_types
 from tests.importers.documented import given, of
 

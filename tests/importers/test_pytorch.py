@@ -12,7 +12,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.importers.marian import import_marian
 from keras_s2s.importers.pytorch_files import MAGIC, TYPES, read_pytorch
 from keras_s2s.translator import Translator

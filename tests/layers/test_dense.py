@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.layers.dense import Dropout, Linear, NormalizedLinear, check_sizes, wide_product
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear, NormalizedLinear, wide_product
+from keras_s2s.layers.dropout import Dropout
 from tests.references import assert_close, linear, normal, randomise, run_both
 
 
@@ -60,11 +62,11 @@ def test_what_normalises_final_weights_is_kept():
     layer, x = NormalizedLinear(4), normal(3, 5)
     layer.build((None, 5))
     randomise(layer)
-    expected, kept = linear(layer, x), layer.prepare_search()
+    expected, kept = linear(layer, x), layer.fix_scale()
     assert_close(run_both(layer, x), expected)
     layer.gain.assign(2 * layer.gain)
     assert_close(layer.scale(), kept)
-    assert layer.prepare_search() is kept
+    assert layer.fix_scale() is kept
     assert_close(layer(x), linear(layer, x))
     assert len(layer.weights) == 3
 
@@ -114,11 +116,11 @@ def test_product_in_half_precision():
 @pytest.mark.parametrize("value", [0, -1, 2.0, "8", None, True])
 def test_sizes_that_are_no_positive_integers(value):
     with pytest.raises(ValueError, match=f"width: expected a positive integer, came {value!r}"):
-        check_sizes(units=3, width=value)
+        check_positive_integers(units=3, width=value)
 
 
 def test_sizes_may_be_numpy_integers():
-    check_sizes(units=np.int64(3))
+    check_positive_integers(units=np.int64(3))
 
 
 def test_unknown_width_is_refused():

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.layers.embeddings import (
-    POSITIONS,
+from keras_s2s.layers.pointer_embedding import PointerEmbedding
+from keras_s2s.layers.positions import (
+    SINUSOIDAL_KINDS,
     LearnedPositions,
-    PointerEmbedding,
-    TokenEmbedding,
-    place,
-    sinusoidal,
+    add_positions,
+    sinusoidal_positions,
 )
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from tests import references
 from tests.references import assert_close, randomise, run_both
 
@@ -22,11 +22,11 @@ def table(size=6, units=4, **options):
     return randomise(layer)
 
 
-@pytest.mark.parametrize("kind", POSITIONS)
+@pytest.mark.parametrize("kind", SINUSOIDAL_KINDS)
 @pytest.mark.parametrize("units", [2, 4, 8])
 def test_sinusoidal_positions(units, kind):
     positions = [0, 1, 2, 77, 300]
-    signal = run_both(lambda p: sinusoidal(p, units, kind), tf.constant(positions))
+    signal = run_both(lambda p: sinusoidal_positions(p, units, kind), tf.constant(positions))
     assert signal.dtype == np.float32
     assert_close(signal, references.sinusoids(positions, units, kind))
 
@@ -34,7 +34,7 @@ def test_sinusoidal_positions(units, kind):
 def test_vectors_are_placed_in_their_own_type():
     x = tf.cast(tf.ones([2, 3, 4]), tf.bfloat16)
     for scaled, scale in ((True, 2.0), (False, 1.0)):
-        placed = place(x, tf.range(3), "vaswani", scaled)
+        placed = add_positions(x, tf.range(3), "vaswani", scaled)
         assert placed.dtype == tf.bfloat16
         expected = scale + references.sinusoids(range(3), 4, "vaswani")
         np.testing.assert_allclose(tf.cast(placed[0], tf.float32), expected, atol=0.02)
@@ -42,7 +42,7 @@ def test_vectors_are_placed_in_their_own_type():
 
 def test_positions_need_an_even_width():
     with pytest.raises(ValueError, match="units: expected an even width .*, came 5"):
-        sinusoidal(tf.range(3), 5)
+        sinusoidal_positions(tf.range(3), 5)
 
 
 def test_a_vector_for_every_id():
@@ -96,10 +96,10 @@ def test_learned_positions():
     assert given.dtype == tf.float32
     assert LearnedPositions.from_config(table.get_config()).get_config() == table.get_config()
     x = np.ones((2, 3, 4), "float32")
-    np.testing.assert_allclose(place(x, tf.range(3), "learned", True, table)[1], 2 + rows)
-    np.testing.assert_allclose(place(x, tf.range(3), "learned", False, table)[1], 1 + rows)
+    np.testing.assert_allclose(add_positions(x, tf.range(3), "learned", True, table)[1], 2 + rows)
+    np.testing.assert_allclose(add_positions(x, tf.range(3), "learned", False, table)[1], 1 + rows)
     for kind in ("none", "rotary"):
-        np.testing.assert_array_equal(place(x, tf.range(3), kind, False), x)
+        np.testing.assert_array_equal(add_positions(x, tf.range(3), kind, False), x)
 
 
 # The target of a pointer network

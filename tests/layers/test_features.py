@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import search
-from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.config import ModelConfig
+from keras_s2s.errors import UserError
 from keras_s2s.heads import PointerGeneratorHead, RegressionHead, SoftmaxHead
-from keras_s2s.layers.embeddings import TokenEmbedding
-from keras_s2s.layers.features import VectorProjection, last_frame
+from keras_s2s.layers.features import FeatureProjection, last_frame
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models import build
 from keras_s2s.models.seq2seq import Seq2Seq
 from tests.conformance import models
@@ -21,9 +22,9 @@ LENGTHS = (5, 3, 1, 0)
 def make(encoder="gru", decoder="gru", loss="l2", first="zeros", norm=False, policy="float32"):
     keras.utils.set_random_seed(3)
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH, norm),
+        FeatureProjection(F, models.WIDTH, norm),
         models.ENCODERS[encoder](dtype=policy),
-        VectorProjection(F, models.WIDTH, norm, first),
+        FeatureProjection(F, models.WIDTH, norm, first),
         models.DECODERS[decoder](dtype=policy),
         RegressionHead(F, loss, clip=2.0),
         dtype=policy,
@@ -167,7 +168,7 @@ def test_forecast_in_a_graph_of_any_size():
 def test_tokens_out_of_frames():
     keras.utils.set_random_seed(1)
     model = Seq2Seq(
-        VectorProjection(F, models.WIDTH),
+        FeatureProjection(F, models.WIDTH),
         models.ENCODERS["bigru"](),
         TokenEmbedding(11, models.WIDTH),
         models.DECODERS["gru"](),
@@ -176,8 +177,8 @@ def test_tokens_out_of_frames():
     )
     model.build()
     x, ids = source(), models.target()
-    expected, attention = models.whole(model, x, ids)
-    found, alignment = models.stepped(model, x, tf.expand_dims(ids, 1))
+    expected, attention = models.call_model(model, x, ids)
+    found, alignment = models.run_steps(model, x, tf.expand_dims(ids, 1))
     np.testing.assert_allclose(found[:, 0], expected, atol=1e-4)
     np.testing.assert_allclose(alignment[:, 0], attention["cross"][:, 0], atol=1e-5)
 
@@ -208,20 +209,20 @@ def test_fit_and_a_round_trip(tmp_path, policy):
         (lambda f, t: (f, t, SoftmaxHead(11), "all"), "tie: expected 'none' beside frames"),
         (lambda f, t: (f, t, PointerGeneratorHead(11)), "head: expected one that does not copy"),
         (
-            lambda f, t: (t, VectorProjection(F, 8, first="source"), RegressionHead(F)),
+            lambda f, t: (t, FeatureProjection(F, 8, first="source"), RegressionHead(F)),
             "first: 'source' expected source frames of 3 numbers, came no",
         ),
     ],
 )
 def test_wrong_combinations_are_refused(parts, message):
-    source, target, *rest = parts(VectorProjection(F, 8), TokenEmbedding(11, 8))
+    source, target, *rest = parts(FeatureProjection(F, 8), TokenEmbedding(11, 8))
     with pytest.raises(ValueError, match=message):
         Seq2Seq(source, models.ENCODERS["gru"](), target, models.DECODERS["gru"](), *rest)
 
 
 def test_a_preset():
     model = build(ModelConfig(preset="forecaster"), F, 2)
-    assert (model.source.size, model.target.size, model.of_vectors) == (F, 2, True)
+    assert (model.source.size, model.target.size, model.has_feature_targets) == (F, 2, True)
     found = search.forecast(model.begin, model.next, source(), tf.constant([2, 1, 1, 1]), 2)
     assert found.values.shape == (4, 2, 2)
     same = build(ModelConfig(preset="forecaster", target={"first": "source"}), F, F)
@@ -234,7 +235,7 @@ def test_a_preset():
 
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="first: expected one of zeros, source, came 'end'"):
-        VectorProjection(F, 8, first="end")
+        FeatureProjection(F, 8, first="end")
     with pytest.raises(ValueError, match="loss: expected one of l1, l2, gaussian, came 'mae'"):
         RegressionHead(F, "mae")
     with pytest.raises(ValueError, match="clip: expected a positive number, came 0"):

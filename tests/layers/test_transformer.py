@@ -5,11 +5,14 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.layers import masks
-from keras_s2s.layers.transformer import FeedForward, TransformerLayer, check_stack, make_norm
+from keras_s2s.layers.feed_forward import FeedForward
+from keras_s2s.layers.normalization import make_norm
+from keras_s2s.layers.transformer import TransformerLayer
+from keras_s2s.layers.transformer_stack import check_stack
 from tests import references
 from tests.references import (
     assert_close,
-    filled,
+    cache_mask,
     linear,
     normal,
     randomise,
@@ -89,7 +92,7 @@ def test_steps_equal_the_whole(norm, max_length):
     wholes = [whole(layer, x[:, k], memory, masks.causal(5)[None]) for k in range(2)]
     for t in range(5):
         given = x[:, :, t].reshape(6, 8), (3, 2), tf.constant(t), projected, cache
-        flat, cache, weights = layer.step(*given, filled(max_length, t))
+        flat, cache, weights = layer.step(*given, cache_mask(max_length, t))
         outputs = tf.reshape(flat, [3, 2, 8])
         for k, (expected, _, cross) in enumerate(wholes):
             assert_close((outputs[:, k], weights[:, :, k]), (expected[:, t], cross[:, :, t]))

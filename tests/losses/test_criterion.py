@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import losses, models
-from keras_s2s.config import Config, ModelConfig, Objectives, UserError
+from keras_s2s.config import Config, ModelConfig, Objectives
+from keras_s2s.errors import UserError
 from keras_s2s.losses.criterion import Criterion
 from tests.references import assert_close, log_softmax, normal, right_padded, run_both
 
@@ -144,19 +145,19 @@ def test_max_margin():
 )
 def test_read_probability(schedule, k, floor, expected):
     for step in (0, 7, 90, 500):
-        came = losses.read_probability(schedule, tf.constant(step, tf.int64), k, floor)
+        came = losses.teacher_forcing_probability(schedule, tf.constant(step, tf.int64), k, floor)
         assert_close(came, np.float32(expected(step)))
-    late = losses.read_probability(schedule, 10**6, k, floor)
+    late = losses.teacher_forcing_probability(schedule, 10**6, k, floor)
     assert np.isfinite(late)
 
 
 def test_read_probability_of_bad_settings():
     with pytest.raises(ValueError, match="scheduled_sampling: expected one of .*, came 'cosine'"):
-        losses.read_probability("cosine", 0, 1.0)
+        losses.teacher_forcing_probability("cosine", 0, 1.0)
     with pytest.raises(ValueError, match="sampling_k: expected a number above 0 and below 1 for"):
-        losses.read_probability("exponential", 0, 2.0)
+        losses.teacher_forcing_probability("exponential", 0, 2.0)
     with pytest.raises(ValueError, match="sampling_probability: expected 0 to 1, came 1.5"):
-        losses.read_probability("constant", 0, None, 1.5)
+        losses.teacher_forcing_probability("constant", 0, None, 1.5)
 
 
 def test_mix_targets():
@@ -214,7 +215,7 @@ def test_an_update_of_every_objective_at_once(preset):
     data = tf.data.Dataset.from_tensors(batch()).repeat()
     before = model.get_weights()
     model.fit(data, steps_per_epoch=2, verbose=0, shuffle=False)
-    loss, updated = model.vitals.read()
+    loss, updated = model.update_stats.read()
     assert updated
     assert np.isfinite(loss)
     changed = [np.abs(a - b).max() > 0 for a, b in zip(before, model.get_weights(), strict=True)]

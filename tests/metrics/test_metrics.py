@@ -9,7 +9,7 @@ import sacrebleu
 import tensorflow as tf
 
 from keras_s2s import __version__
-from keras_s2s.config.sections import TEXT_METRICS
+from keras_s2s.config.training import TEXT_METRICS
 from keras_s2s.metrics import (
     SCORERS,
     Perplexity,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from keras_s2s import tokenizers
-from keras_s2s.config import Corpus, TokenizerConfig, UserError
+from keras_s2s.config import Corpus, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.metrics.tokenizer_coverage import measure
 from keras_s2s.tokenizers import Characters, Whitespace
 

@@ -43,7 +43,7 @@ def shared(preset):
 
 def columns(model):
     """The width V' of the logits."""
-    return model.vocabulary_size + (S if model.copies else 0)
+    return model.vocabulary_size + (S if model.supports_copy else 0)
 
 
 def batch(model=None):
@@ -51,7 +51,7 @@ def batch(model=None):
     mask = right_padded([S, 2, 1], S)
     ids = np.where(mask, rng.integers(1, V, (3, S)), 0).astype("int32")
     source = {"ids": ids, "mask": mask, "copy_ids": np.where(ids == 5, V + 1, ids)}
-    if model is not None and model.head.points:
+    if model is not None and model.head.is_pointer:
         source["copy_ids"] = np.where(mask, 4 + np.arange(S), 0).astype("int32")
     y = rng.integers(1, V, (3, T)).astype("int32")
     return {"source": source, "target": y}, y
@@ -132,7 +132,7 @@ def test_tiny_size(preset):
     logits = model(x)
     assert logits.shape == (3, T, columns(model))
     assert np.isfinite(logits).all()
-    assert model.copies == ("pointer" in preset)
+    assert model.supports_copy == ("pointer" in preset)
     assert all(layer.built for layer in model._flatten_layers())
 
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from keras_s2s.cli import main
-from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.config import ModelConfig
+from keras_s2s.errors import UserError
 from keras_s2s.models import PAPERS, PRESETS, build, count_parameters, listing
 from tests.models.test_builder import SIZES, SOURCE_SIZE, V, shrunk
 

@@ -41,7 +41,7 @@ def test_a_row_makes_what_it_says(part, paper, places, text):
         assert kind is None or type(getattr(model, side)) is KINDS[side][kind]
     if "training" in said:
         objectives = Objectives(**said["training"]["objectives"])
-        assert not objectives.plain and list(Criterion(objectives, model).terms)
+        assert not objectives.is_cross_entropy_only and list(Criterion(objectives, model).terms)
     if "data" in said:
         assert Noise(**said["data"]["noise"]) != Noise()
 

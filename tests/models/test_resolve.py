@@ -2,9 +2,10 @@
 
 import pytest
 
-from keras_s2s.config import ModelConfig, UserError
+from keras_s2s.config import ModelConfig
+from keras_s2s.errors import UserError
 from keras_s2s.models import KINDS, PRESETS, build, resolve
-from keras_s2s.models.builder import CORPUS, SIDES
+from keras_s2s.models.resolution import CORPUS_ARGUMENTS, SIDE_KEYS
 
 SOURCE_SIZE, V = 11, 9
 
@@ -27,11 +28,11 @@ def test_tie_passes_through(preset, tie, expected):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_resolve_is_complete_and_stable(preset):
     found = resolve(ModelConfig(preset=preset))
-    again = ModelConfig(**{key: found[key] for key in ("embedding", "tie", *SIDES, *KINDS)})
+    again = ModelConfig(**{key: found[key] for key in ("embedding", "tie", *SIDE_KEYS, *KINDS)})
     assert resolve(again) == found
     for part, kinds in KINDS.items():
         config = kinds[found[part]["kind"]].__init__.__code__
-        names = set(config.co_varnames[1 : config.co_argcount]) - set(CORPUS)
+        names = set(config.co_varnames[1 : config.co_argcount]) - set(CORPUS_ARGUMENTS)
         assert set(found[part]) == {"kind"} | names
 
 

@@ -19,7 +19,8 @@ from keras_s2s.heads import (
     PointerNetworkHead,
     SoftmaxHead,
 )
-from keras_s2s.layers.embeddings import PointerEmbedding, TokenEmbedding
+from keras_s2s.layers.pointer_embedding import PointerEmbedding
+from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.metrics import Perplexity, TokenAccuracy
 from keras_s2s.models.seq2seq import Seq2Seq
 from tests import references
@@ -80,7 +81,7 @@ def test_logits(family, copies):
     assert logits.shape == (3, T, V + S if copies else V)
     assert logits.dtype == tf.float32
     assert np.isfinite(logits).all()
-    assert model.copies == copies
+    assert model.supports_copy == copies
     assert model.vocabulary_size == V
     assert not hasattr(logits, "_keras_mask")
 
@@ -204,7 +205,7 @@ def test_clusters_without_a_target_are_skipped_and_the_update_is_the_same(policy
         model = Seq2Seq(*parts, decoder, head, label_smoothing=0.1, dtype=policy)
         model.build()
         randomise(model)
-        head.skips = skips
+        head.supports_target_log_probs = skips
         compiled(model, weighted_metrics=[Perplexity()]).configure_updates(1)
         history = model.fit(
             x, y, sample_weight=weights, batch_size=len(y), epochs=2, verbose=0, shuffle=False

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from keras_s2s import models
 from keras_s2s.config import ModelConfig
+from keras_s2s.losses.token_weights import token_weights
 from keras_s2s.metrics import TokenAccuracy
-from keras_s2s.models.training_step import token_weights
 
 V, POISON = 9, 8
 
@@ -121,17 +121,17 @@ def with_poison(batch):
 def test_an_update_that_is_not_finite_changes_nothing(batches):
     model = poisoned(made("adam", batches=batches))
     fit(model, stream(LARGE), 1)
-    assert model.vitals.read()[1]
+    assert model.update_stats.read()[1]
     kept = [np.copy(v) for v in [*model.get_weights(), *map(np.asarray, model.optimizer.variables)]]
     loss = fit(model, stream(with_poison(LARGE), SMALL), 1)["loss"]
-    assert not model.vitals.read()[1]
-    assert np.isnan(model.vitals.read()[0])
+    assert not model.update_stats.read()[1]
+    assert np.isnan(model.update_stats.read()[0])
     now = [*model.get_weights(), *map(np.asarray, model.optimizer.variables)]
     for one, two in zip(kept, now, strict=True):
         np.testing.assert_array_equal(one, two)
     assert np.isfinite(loss).all()  # of the good batches alone
     fit(model, stream(SMALL), 1)
-    assert model.vitals.read()[1]
+    assert model.update_stats.read()[1]
     assert int(model.optimizer.iterations) == 2
 
 
@@ -145,7 +145,7 @@ def test_logits_that_are_no_numbers_leave_the_metrics_numbers(batches):
     ids = np.where(x["source"]["ids"] == x["source"]["ids"][0, 0], POISON, x["source"]["ids"])
     bad = {"source": {**x["source"], "ids": ids}, "target": x["target"]}, y, weights
     history = fit(model, stream(SMALL, bad), 2)
-    assert not model.vitals.read()[1]
+    assert not model.update_stats.read()[1]
     assert np.isfinite([*history["loss"], *history["accuracy"]]).all()
     assert np.isfinite(model.target.table.numpy()).all()
 
@@ -162,7 +162,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing():
     model.objectives = lambda: [objective]
     kept = model.get_weights()
     fit(model, stream(LARGE), 1)
-    loss, applied = model.vitals.read()
+    loss, applied = model.update_stats.read()
     assert np.isfinite(loss)
     assert not applied
     for one, two in zip(kept, model.get_weights(), strict=True):
@@ -193,7 +193,7 @@ def test_the_norm_is_of_the_step_that_plain_descent_makes(batches, policy):
     steps = [(a - v.numpy()) / 0.5 for a, v in zip(before, model.trainable_variables, strict=True)]
     norm = np.sqrt(sum(np.sum(np.square(step, dtype="float64")) for step in steps))
     assert norm > 0.1
-    assert model.vitals.gradient_norm() == pytest.approx(norm, rel=1e-4)
+    assert model.update_stats.gradient_norm() == pytest.approx(norm, rel=1e-4)
 
 
 def test_arguments_are_checked():

@@ -17,7 +17,7 @@ PAD, UNKNOWN, START, END = range(4)
 VOCABULARY = 6
 WORDS = (UNKNOWN, 4, 5)  # what a hypothesis may consist of
 SOURCE = 4
-LOW = search.LOWEST
+LOW = search.NEG_INF
 
 
 class Table:
@@ -116,7 +116,7 @@ def tensors(wishes):
         "disallowed": _sequences([w.disallowed for w in wishes]),
         "constraints": _sequences([w.constraints for w in wishes]),
     }
-    kinds = search.Options, search.Extras
+    kinds = search.Options, search.ConstraintOptions
     return [kind(*(columns[name] for name in kind._fields)) for kind in kinds]
 
 
@@ -137,7 +137,13 @@ MASK = tf.TensorSpec([None, None], tf.bool)
 
 @tf.function(
     autograph=False,
-    input_signature=[NUMBERS, NUMBERS, MASK, specs(search.Options), specs(search.Extras)],
+    input_signature=[
+        NUMBERS,
+        NUMBERS,
+        MASK,
+        specs(search.Options),
+        specs(search.ConstraintOptions),
+    ],
 )
 def _traced(log_probs, attention, mask, options, extras):
     model = Table(log_probs, attention, mask)

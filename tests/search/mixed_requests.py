@@ -3,7 +3,7 @@
 TEXTS = ["a b c", "i h g f e", "zz a", "c", "", "a a b b a", "h zz zz"]
 LONGEST = 6  # what rows that say nothing else get as `max_length`
 
-GOOD = [
+VALID_ROWS = [
     {},
     {"beam_size": 1},
     {"beam_size": 8, "num_hypotheses": 8},
@@ -57,7 +57,7 @@ GOOD = [
 ]
 
 BYTES = "a " * 9000
-BAD = [
+INVALID_ROWS = [
     ({"beam_size": 0}, "beam_size: expected 1 to 16, came 0"),
     ({"length_penalty": float("nan")}, "length_penalty: expected -10 to 10, came nan"),
     ({"coverage_penalty": float("inf")}, "coverage_penalty: expected 0 to 10, came inf"),
@@ -116,7 +116,7 @@ BAD = [
     ),
 ]
 
-SAMPLES = [
+VALID_SAMPLES = [
     {},
     {"num_samples": 5, "seed": 1},
     {"num_samples": 3, "temperature": 0.5, "seed": 2},
@@ -130,7 +130,7 @@ SAMPLES = [
     {"num_samples": 6, "temperature": 1.4, "top_k": 5, "top_p": 0.9, "min_p": 0.05, "seed": 8},
     {"max_length": 0},
 ]
-BAD_SAMPLES = [
+INVALID_SAMPLES = [
     ({"num_samples": 17}, "num_samples: expected 1 to 16, came 17"),
     ({"temperature": 0.0}, "temperature: expected 0.01 to 100, came 0"),
     ({"top_p": float("nan")}, "top_p: expected 0 to 1, came nan"),
@@ -143,7 +143,7 @@ BAD_SAMPLES = [
 ]
 
 
-def mixed(good, bad, times=2):
+def mix_rows(good, bad, times=2):
     """Options of all rows, a text for each, and {row: message} of the bad ones."""
     rows = (
         [(options, "") for options in good]
@@ -155,7 +155,7 @@ def mixed(good, bad, times=2):
     return [{"max_length": LONGEST} | options for options, _ in rows], texts, messages
 
 
-def columns(rows, signature, defaults):
+def option_columns(rows, signature, defaults):
     """{option: one value a row}, lists of strings as such."""
     lists = ("prefix_tokens", "constraints", "disallowed")
     found = {}
@@ -165,9 +165,9 @@ def columns(rows, signature, defaults):
     return found
 
 
-def inputs(rows, signature, defaults):
+def request_inputs(rows, signature, defaults):
     """The same as the strings and numbers of a request."""
-    given = columns(rows, signature, defaults)
+    given = option_columns(rows, signature, defaults)
     return {
         name: ["\n".join(x) if isinstance(x, list) else x for x in column]
         for name, column in given.items()

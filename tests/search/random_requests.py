@@ -1,6 +1,6 @@
 """Requests of any options side by side, and what a translator promises of each of them.
 
-`refused` and `broken_promises` say from an option's meaning alone, in Python, which rows a served
+`is_rejected` and `violations` say from an option's meaning alone, in Python, which rows a served
 model of the texts in `mixed_rows` has to refuse, and what its hypotheses have to be.
 """
 
@@ -81,14 +81,16 @@ ALONE = [
 ]
 
 
-def pairs():
+def option_pairs():
     """Every two of `ALONE` in one row, with a text each."""
-    rows = [{"max_length": OFF["max_length"]} | a | b for a, b in itertools.combinations(ALONE, 2)]
-    return rows, [TEXTS[place % len(TEXTS)] for place in range(len(rows))]
+    random_rows = [
+        {"max_length": OFF["max_length"]} | a | b for a, b in itertools.combinations(ALONE, 2)
+    ]
+    return random_rows, [TEXTS[place % len(TEXTS)] for place in range(len(random_rows))]
 
 
 @st.composite
-def rows(pick):
+def random_rows(pick):
     """A text and any options, most of them in their ranges."""
     words = st.lists(st.sampled_from([*KNOWN, "zz", "h", "<unk>"]), min_size=1, max_size=3)
     phrases = st.lists(words.map(" ".join), max_size=3)
@@ -119,12 +121,12 @@ def rows(pick):
     return pick(st.sampled_from(TEXTS)), {"max_length": OFF["max_length"]} | options
 
 
-class Asked:
+class ParsedRow:
     """A row's text and options as a model reads them, that copies or does not."""
 
     def __init__(self, text, options, copies):
         self.options = OFF | options
-        self.source, self.copies = text.split(), copies
+        self.source, self.supports_copy = text.split(), copies
         given = self.options
         self.prefix = self.read(" ".join([given["target_prefix"], *given["prefix_tokens"]]))
         self.constraints = [self.read(one) for one in given["constraints"]]
@@ -134,7 +136,7 @@ class Asked:
         self.shortest, self.longest = self._lengths(len(self.source))
 
     def read(self, words):
-        known = {*KNOWN, *(self.source if self.copies else ())}
+        known = {*KNOWN, *(self.source if self.supports_copy else ())}
         return [word if word in known else "<unk>" for word in words.split()]
 
     def _lengths(self, size):
@@ -159,7 +161,7 @@ def holds(tokens, run):
     return any(tokens[i : i + len(run)] == run for i in range(len(tokens) - len(run) + 1))
 
 
-def refused(asked):
+def is_rejected(asked):
     """Whether the options contradict each other, or leave their ranges."""
     given = asked.options
     if not all(low <= given[name] <= high for name, (low, high) in RANGES.items()):
@@ -179,7 +181,7 @@ def refused(asked):
     )
 
 
-def broken_promises(asked, hypotheses):
+def violations(asked, hypotheses):
     """What is wrong with the hypotheses of a row that is not refused, in words."""
     given, prefix = asked.options, asked.prefix
     scores = [h.score for h in hypotheses]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.search import CompiledSearch, Options, compiled_search, no_extras, search
+from keras_s2s.search import CompiledSearch, Options, compiled_search, no_constraints, search
 from tests.conformance import models
 
 MOST = 8  # steps: a target of seven tokens and its end
@@ -32,7 +32,7 @@ def pair():
 
         @tf.function(input_signature=[source, options, numbers], autograph=False)
         def run(source, options, ngram):
-            extras = no_extras(tf.shape(source["mask"])[0])._replace(no_repeat_ngram=ngram)
+            extras = no_constraints(tf.shape(source["mask"])[0])._replace(no_repeat_ngram=ngram)
             return function(model.begin, model.next, source, options, extras)
 
         return run.get_concrete_function()

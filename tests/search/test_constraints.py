@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.search import constraints as constraining
-from keras_s2s.search.options import LOWEST, Options, no_extras
+from keras_s2s.search.options import NEG_INF, Options, no_constraints
 
 PAD, UNKNOWN, START, END = range(4)
 VOCABULARY = 7
@@ -43,7 +43,7 @@ class Case:
             barred |= np.arange(VOCABULARY) != self.prefix[position]
         if position >= self.longest:
             barred |= np.arange(VOCABULARY) != END
-        return np.where(barred, np.float32(2 * LOWEST), out)
+        return np.where(barred, np.float32(2 * NEG_INF), out)
 
 
 # The twin: lists, loops, and nothing remembered but the tokens.
@@ -76,7 +76,7 @@ def allowed(case, live):
             fits = forced or needed(case, (*tokens, token)) <= left
             if token == END:
                 fits = not unmet(case, tokens)
-            if reached > LOWEST / 2 and fits:
+            if reached > NEG_INF / 2 and fits:
                 found.append((reached, slot, token, (*tokens, token)))
     return sorted(found, key=lambda item: -item[0])
 
@@ -148,7 +148,7 @@ def settings(cases):
     penalty = tf.ones([len(cases)])
     options = Options(size, size, penalty, 5.0 * penalty, 0 * size, longest)
     forced = tf.constant([len(case.prefix) for case in cases], tf.int32)
-    extras = no_extras(len(cases))._replace(constraints=padded(cases), prefix_length=forced)
+    extras = no_constraints(len(cases))._replace(constraints=padded(cases), prefix_length=forced)
     return options, extras
 
 
@@ -164,7 +164,7 @@ SPECS += [*specs(3, WHOLE), *specs(1, WHOLE)]
 
 @tf.function(autograph=False, input_signature=SPECS)
 def traced(totals, history, met, position, options, constraints, forced):
-    extras = no_extras(tf.shape(totals)[0])
+    extras = no_constraints(tf.shape(totals)[0])
     extras = extras._replace(constraints=constraints, prefix_length=forced)
     return constraining.constrain(totals, history, met, position, options, extras)
 
@@ -185,7 +185,7 @@ def run(cases, step=constraining.constrain):
     met = constraining.start(len(cases), width, extras.constraints)
     steps = [[] for _ in cases]
     for position in range(max(case.longest for case in cases) + 1):
-        totals = np.full([len(cases), width, VOCABULARY], LOWEST, "float32")
+        totals = np.full([len(cases), width, VOCABULARY], NEG_INF, "float32")
         history = np.zeros([len(cases), width, position], "int32")
         for row, case in enumerate(cases):
             for slot, (total, tokens) in enumerate(live[row]):
@@ -210,7 +210,7 @@ def read(found, row, live, chosen):
 
     ended = [(t, ids[:-1]) for t, ids in map(grown, np.flatnonzero(ending))]
     assert len(ended) == len(set(ended))
-    return [grown(m) for m in chosen if priority[m] > LOWEST / 2], set(ended)
+    return [grown(m) for m in chosen if priority[m] > NEG_INF / 2], set(ended)
 
 
 def check(case, live, met):
@@ -292,7 +292,7 @@ def plain(case):
             (total, tokens, token)
             for slot, tokens in live
             for token, total in enumerate(case.totals(slot, tokens))
-            if total > LOWEST / 2
+            if total > NEG_INF / 2
         ]
         grown = sorted(grown, key=lambda item: -item[0])[: 2 * case.size]
         ended = {(total, tokens) for total, tokens, token in grown[: case.size] if token == END}
@@ -344,7 +344,7 @@ def test_a_hypothesis_far_behind_goes_on_and_ends_when_its_bank_is_its_own():
     options, extras = settings([Case(6, 0, 4, 3, [(5, 6, 1)])])
     options = options._replace(max_length=tf.constant([9]))
     history = tf.constant([[[4, 4, 4], [4, 4, 1], [5, 6, 1], [0, 0, 0]]])
-    totals = np.full([1, 4, VOCABULARY], LOWEST, "float32")
+    totals = np.full([1, 4, VOCABULARY], NEG_INF, "float32")
     totals[0, 0, [1, 4, 5, 6, END]] = -1.0, -1.1, -1.2, -1.3, -0.5
     totals[0, 1, [1, 4, 5, 6, END]] = -2.0, -2.1, -2.2, -2.3, -0.5
     totals[0, 2, [1, 4, 5, 6, END]] = -8.0, -7.0, -9.0, -9.0, -7.5
@@ -352,7 +352,7 @@ def test_a_hypothesis_far_behind_goes_on_and_ends_when_its_bank_is_its_own():
     found, _ = constraining.constrain(totals, history, met, tf.constant(3), options, extras)
     items = list(zip(*(x[0].numpy().tolist() for x in found)))
     # In turn: the best of all, the banks of none and of two to go; then the end, or one of two.
-    lives = {(parent, token) for _, token, parent, _, p in items if p > LOWEST / 2}
+    lives = {(parent, token) for _, token, parent, _, p in items if p > NEG_INF / 2}
     assert lives == {(0, 1), (2, 4), (0, 5), (1, 5)}
     assert [(parent, token) for _, token, parent, ends, _ in items if ends] == [(2, END)]
 

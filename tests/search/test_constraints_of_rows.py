@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s.search import constraints as constraining
-from keras_s2s.search.options import no_extras
+from keras_s2s.search.options import no_constraints
 from tests.search import test_constraints as bound
 
 
@@ -21,10 +21,10 @@ def test_needed_behind_a_prefix():
     for row, case in enumerate(expected):
         prefixes[row, : len(case.prefix)] = case.prefix
     extras = bound.settings(expected)[1]._replace(prefix=tf.constant(prefixes, tf.int32))
-    came = constraining.needed(extras).numpy().tolist()
+    came = constraining.required_tokens(extras).numpy().tolist()
     assert came == [bound.needed(case, tuple(case.prefix)) for case in expected]
     assert len(set(came)) > 4
-    assert constraining.needed(no_extras(2)).numpy().tolist() == [0, 0]
+    assert constraining.required_tokens(no_constraints(2)).numpy().tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_needed_behind_a_prefix():
 def test_forbidden(disallowed, expected):
     constraints = tf.constant([[[4, 5, 6], [5, 0, 0]], [[0] * 3] * 2])
     disallowed = tf.constant(np.array([disallowed] * 2, "int32"))
-    extras = no_extras(2)._replace(constraints=constraints, disallowed=disallowed)
-    assert constraining.forbidden(extras).numpy().tolist() == [expected, False]
+    extras = no_constraints(2)._replace(constraints=constraints, disallowed=disallowed)
+    assert constraining.has_disallowed(extras).numpy().tolist() == [expected, False]

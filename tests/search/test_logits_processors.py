@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_s2s.search.logits_processors import ATTENTION_FLOOR, adjust, coverage
-from keras_s2s.search.options import LOWEST, Extras, no_extras
+from keras_s2s.search.options import NEG_INF, ConstraintOptions, no_constraints
 from tests.search import references
 
 QUICK = settings(deadline=None, max_examples=40, derandomize=True, database=None)
@@ -21,10 +21,10 @@ COUNTS = (
     "alternatives_at",
 )
 RANKS = {"prefix": 2, "disallowed": 3, "constraints": 3}
-SPECS = Extras(
+SPECS = ConstraintOptions(
     *(
         tf.TensorSpec([None] * RANKS.get(name, 1), tf.int32 if name in COUNTS else tf.float32)
-        for name in Extras._fields
+        for name in ConstraintOptions._fields
     )
 )
 SCORES = tf.TensorSpec([None, None, None], tf.float32)
@@ -40,15 +40,17 @@ WAYS = {
 
 
 def extras(rows, **given):
-    found = no_extras(rows)._replace(**given)
-    return Extras(
+    found = no_constraints(rows)._replace(**given)
+    return ConstraintOptions(
         *(np.array(value, spec.dtype.as_numpy_dtype) for value, spec in zip(found, SPECS))
     )
 
 
 def run(way, log_probs, history, options):
     given = [tf.constant(log_probs, tf.float32), tf.constant(history, tf.int32)]
-    return WAYS[way](*given, history.shape[2], Extras(*map(tf.constant, options))).numpy()
+    return WAYS[way](
+        *given, history.shape[2], ConstraintOptions(*map(tf.constant, options))
+    ).numpy()
 
 
 def log_probs_of(random, *shape):
@@ -89,7 +91,7 @@ def test_adjusted_is_what_the_definitions_say(way, case):
     came = run(way, *case)
     expected = references.adjust(log_probs, history, history.shape[2], options)
     np.testing.assert_allclose(came, expected, rtol=1e-6)
-    np.testing.assert_array_equal(came == LOWEST, expected == LOWEST)
+    np.testing.assert_array_equal(came == NEG_INF, expected == NEG_INF)
 
 
 @QUICK
@@ -99,7 +101,7 @@ def test_a_row_does_not_depend_on_its_neighbours(case):
     came = run("graph", *case)
     for row in range(len(log_probs)):
         one = slice(row, row + 1)
-        own = Extras(*(value[one] for value in options))
+        own = ConstraintOptions(*(value[one] for value in options))
         np.testing.assert_array_equal(run("graph", log_probs[one], history[one], own), came[one])
 
 
@@ -114,7 +116,7 @@ def test_nothing_asked_for_changes_nothing(way, shape):
 
 def test_known_shapes_without_any_wish_can_be_traced():
     log_probs = log_probs_of(np.random.default_rng(0), 2, 3, 6)
-    history, none = tf.zeros([2, 3, 0], tf.int32), no_extras(2)
+    history, none = tf.zeros([2, 3, 0], tf.int32), no_constraints(2)
     traced = tf.function(lambda: adjust(tf.constant(log_probs), history, 0, none), autograph=False)
     np.testing.assert_array_equal(traced(), log_probs)
 
@@ -131,7 +133,7 @@ def test_no_repeat_ngram_of_every_length(way, n):
             expected = {next_one} if steps >= n + 2 else set()
         else:
             expected = set(history.ravel().tolist())
-        assert set(np.flatnonzero(came == LOWEST).tolist()) == expected, steps
+        assert set(np.flatnonzero(came == NEG_INF).tolist()) == expected, steps
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -141,7 +143,7 @@ def test_disallowed_sequences_by_hand(way):
     for tokens, never in expected.items():
         history = np.array(tokens, int).reshape(1, 1, -1)
         came = run(way, np.zeros([1, 1, 9]), history, extras(1, disallowed=disallowed))
-        assert set(np.flatnonzero(came == LOWEST).tolist()) == never, tokens
+        assert set(np.flatnonzero(came == NEG_INF).tolist()) == never, tokens
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -158,19 +160,19 @@ def test_a_prefix_is_never_forbidden_and_pays_for_its_repetitions(way):
     came = run(way, log_probs, np.full([3, 2, 1], 3), wishes)
     for row, (token, factor) in enumerate([(3, 5.0), (4, 1.0)]):
         np.testing.assert_allclose(came[row, :, token], factor * log_probs[row, :, token])
-        assert (np.delete(came[row], token, 1) == LOWEST).all()
-    assert (came[2, :, 3] == LOWEST).all()
+        assert (np.delete(came[row], token, 1) == NEG_INF).all()
+    assert (came[2, :, 3] == NEG_INF).all()
     np.testing.assert_array_equal(np.delete(came[2], 3, 1), np.delete(log_probs[2], 3, 1))
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_forbidden_already_stays_so(way):
     log_probs = np.full([1, 1, 5], -1.0)
-    log_probs[..., 3] = LOWEST
+    log_probs[..., 3] = NEG_INF
     for penalty in (0.01, 100.0):
         wishes = extras(1, repetition_penalty=[penalty])
         came = run(way, log_probs, np.array([[[3, 4, 3, 4]]]), wishes)
-        np.testing.assert_allclose(came[0, 0], [-1.0, -1.0, -1.0, LOWEST, -penalty])
+        np.testing.assert_allclose(came[0, 0], [-1.0, -1.0, -1.0, NEG_INF, -penalty])
 
 
 @st.composite

@@ -15,10 +15,13 @@ from tests.search.test_sampling import assert_fits
 
 REAL = ("temperature", "top_p", "min_p")
 OFF = {"num_samples": 1, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0}
-KINDS = search.Sampling(
+KINDS = search.SamplingOptions(
     *(tf.TensorSpec([None], tf.float32 if name in REAL else tf.int32) for name in OFF)
 )
-OPTIONS, EXTRAS = beam_reference.specs(search.Options), beam_reference.specs(search.Extras)
+OPTIONS, EXTRAS = (
+    beam_reference.specs(search.Options),
+    beam_reference.specs(search.ConstraintOptions),
+)
 MODEL = [beam_reference.NUMBERS, beam_reference.NUMBERS, beam_reference.MASK]
 
 
@@ -31,7 +34,7 @@ def traced(log_probs, attention, mask, options, sampling, extras):
 def run(model, wishes, draws):
     """`search.sample` of rows of `Wish` and of what `Sampling` holds."""
     options, extras = beam_reference.tensors(wishes)
-    sampling = search.Sampling(
+    sampling = search.SamplingOptions(
         *(
             tf.constant([(OFF | d)[name] for d in draws], KINDS[place].dtype)
             for place, name in enumerate(OFF)

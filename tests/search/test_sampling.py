@@ -8,12 +8,12 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from keras_s2s.search.options import LOWEST, Sampling
+from keras_s2s.search.options import NEG_INF, SamplingOptions
 from keras_s2s.search.sampling import draw, truncate, uniform
 from tests.search import references
 
 QUICK = settings(deadline=None, max_examples=40, derandomize=True, database=None)
-TYPES = Sampling(tf.int32, tf.float32, tf.int32, tf.float32, tf.float32, tf.int32)
+TYPES = SamplingOptions(tf.int32, tf.float32, tf.int32, tf.float32, tf.float32, tf.int32)
 REAL, WHOLE = tf.TensorSpec([None, None, None]), tf.TensorSpec([], tf.int32)
 
 
@@ -24,7 +24,7 @@ def traced(function, *signature):
 EAGER = {"uniform": uniform, "truncate": truncate, "draw": draw}
 GRAPH = {
     "uniform": traced(uniform, tf.TensorSpec([None], tf.int32), WHOLE, WHOLE),
-    "truncate": traced(truncate, REAL, Sampling(*(tf.TensorSpec([None], t) for t in TYPES))),
+    "truncate": traced(truncate, REAL, SamplingOptions(*(tf.TensorSpec([None], t) for t in TYPES))),
     "draw": traced(draw, REAL, tf.TensorSpec([None, None])),
 }
 both = pytest.mark.parametrize("way", [EAGER, GRAPH], ids=["eager", "graph"])
@@ -34,7 +34,7 @@ SEEDS = st.integers(-(2**31), 2**31 - 1)
 def sampling(temperature, top_k, top_p, min_p):
     rows = len(top_k)
     given = ([1] * rows, temperature, top_k, top_p, min_p, [0] * rows)
-    return Sampling(*(tf.constant(value, kind) for value, kind in zip(given, TYPES)))
+    return SamplingOptions(*(tf.constant(value, kind) for value, kind in zip(given, TYPES)))
 
 
 def chi_square(observed, expected):
@@ -97,7 +97,7 @@ def test_seeds_steps_and_samples_are_independent():
 
 @st.composite
 def distributions(pick):
-    """Log-probabilities [B, K, V], some forbidden and some equal, and a `Sampling`."""
+    """Log-probabilities [B, K, V], some forbidden and some equal, and a `SamplingOptions`."""
     random = np.random.default_rng(pick(st.integers(0, 2**32 - 1)))
     rows, width = (pick(st.integers(0, 3)) for _ in range(2))
     size = pick(st.integers(1, 12))
@@ -106,7 +106,7 @@ def distributions(pick):
         logits = np.round(logits)
     log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     share = pick(st.sampled_from([0.0, 0.3, 1.0]))
-    log_probs[random.random(log_probs.shape) < share] = LOWEST
+    log_probs[random.random(log_probs.shape) < share] = NEG_INF
 
     def each(*values):
         return pick(st.lists(st.sampled_from(values), min_size=rows, max_size=rows))
@@ -131,7 +131,7 @@ def test_truncated_is_what_the_definitions_say(way, case):
         given = [float(value[b]) for value in options[1:5]]
         expected = references.truncate(log_probs[b, k].numpy(), *given)
         np.testing.assert_allclose(came[b, k], expected, rtol=1e-5)
-        np.testing.assert_array_equal(came[b, k] == LOWEST, np.equal(expected, LOWEST))
+        np.testing.assert_array_equal(came[b, k] == NEG_INF, np.equal(expected, NEG_INF))
 
 
 @QUICK
@@ -141,7 +141,9 @@ def test_a_row_does_not_depend_on_its_neighbours(case):
     came = GRAPH["truncate"](log_probs, options)
     for row in range(len(log_probs)):
         one = slice(row, row + 1)
-        alone = GRAPH["truncate"](log_probs[one], Sampling(*(value[one] for value in options)))
+        alone = GRAPH["truncate"](
+            log_probs[one], SamplingOptions(*(value[one] for value in options))
+        )
         np.testing.assert_array_equal(alone, came[one])
 
 
@@ -166,9 +168,9 @@ def test_a_row_does_not_depend_on_its_neighbours(case):
     ],
 )
 def test_truncation_by_hand(way, options, kept):
-    log_probs = np.array([LOWEST, *np.log([0.4, 0.2, 0.2, 0.12, 0.08])], "float32")
+    log_probs = np.array([NEG_INF, *np.log([0.4, 0.2, 0.2, 0.12, 0.08])], "float32")
     came = way["truncate"](tf.constant(log_probs[None, None]), sampling(*([x] for x in options)))
-    assert set(np.flatnonzero(came.numpy() > LOWEST).tolist()) == kept
+    assert set(np.flatnonzero(came.numpy() > NEG_INF).tolist()) == kept
 
 
 @both
@@ -189,8 +191,8 @@ def test_drawn_is_what_the_definition_says(way, case, bits):
 def test_drawn_from_a_large_vocabulary(way, size):
     random = np.random.default_rng(size)
     log_probs = np.log(random.dirichlet([0.3] * size, (3, 4))).astype("float32")
-    log_probs[random.random(log_probs.shape) < 0.5] = LOWEST
-    log_probs[0, :, : size - 1] = LOWEST
+    log_probs[random.random(log_probs.shape) < 0.5] = NEG_INF
+    log_probs[0, :, : size - 1] = NEG_INF
     numbers = random.integers(0, 2**24, (3, 4)) / 2**24
     came = way["draw"](tf.constant(log_probs), tf.constant(numbers, tf.float32)).numpy()
     for place in np.ndindex(numbers.shape):
@@ -203,11 +205,11 @@ def test_drawn_from_a_large_vocabulary(way, size):
 def test_the_ends_of_the_interval_draw_possible_tokens(way, number, size, share):
     random = np.random.default_rng(0)
     log_probs = random.normal(-3, 2, (50, 8, size)).astype("float32")
-    log_probs[random.random(log_probs.shape) < share] = LOWEST
-    log_probs[..., [0, -1]] = LOWEST
+    log_probs[random.random(log_probs.shape) < share] = NEG_INF
+    log_probs[..., [0, -1]] = NEG_INF
     log_probs[..., size // 2] = -3.0
     came = way["draw"](tf.constant(log_probs), tf.fill([50, 8], number)).numpy()
-    possible = log_probs > LOWEST
+    possible = log_probs > NEG_INF
     ends = possible.argmax(2) if number == 0 else size - 1 - possible[..., ::-1].argmax(2)
     np.testing.assert_array_equal(came, ends)
 
@@ -222,7 +224,7 @@ def test_each_number_belongs_to_one_token(way):
 def test_drawn_tokens_have_their_frequencies():
     truth = np.array([0.0, 0.35, 0.002, 0.0, 0.098, 0.25, 0.3, 0.0])
     with np.errstate(divide="ignore"):
-        log_probs = np.maximum(np.log(truth), LOWEST).astype("float32")
+        log_probs = np.maximum(np.log(truth), NEG_INF).astype("float32")
     draws = 20000
     shared = tf.broadcast_to(tf.constant(log_probs), [draws // 4, 4, 8])
     for step in (0, 3):

@@ -12,7 +12,7 @@ from tests.conformance import models
 PAD, UNKNOWN, START, END = range(4)
 VOCABULARY, LONGEST = 6, 4
 WORDS = (UNKNOWN, 4, 5)  # what a hypothesis may consist of
-LOW = search.LOWEST
+LOW = search.NEG_INF
 
 
 class Table:
@@ -295,6 +295,6 @@ def test_log_prob_is_what_teacher_forcing_gives(decoder, head):
         for row, n in enumerate(found.lengths[:, k].numpy()):
             ids = found.ids[row, k, :n].numpy().tolist()
             one = {name: value[row : row + 1] for name, value in x.items()}
-            log_probs, _ = models.whole(model, one, tf.constant([[START, *ids]]))
+            log_probs, _ = models.call_model(model, one, tf.constant([[START, *ids]]))
             total = sum(log_probs[0, place, token] for place, token in enumerate([*ids, END]))
             assert float(found.log_prob[row, k]) == pytest.approx(total, abs=1e-4)

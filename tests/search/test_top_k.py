@@ -11,7 +11,7 @@ from keras_s2s.config import SpecialIds
 from keras_s2s.search import top_k
 from keras_s2s.search.strategies import log_normalizer
 
-LOW = search.LOWEST
+LOW = search.NEG_INF
 PLACES = [SpecialIds(), SpecialIds(999, 500, 499, 0), SpecialIds(333, 1, 25, 26), SpecialIds(7)]
 
 

@@ -57,7 +57,7 @@ def doubled(count, seed, shortest, longest):
 def soft(translator, pairs):
     """The weights of training, without noise: [B, T, S]."""
     tokenizers = translator.source_tokenizer, translator.target_tokenizer
-    pieces = [one.pieces(tf.constant(texts)) for one, texts in zip(tokenizers, zip(*pairs))]
+    pieces = [one.tokenize(tf.constant(texts)) for one, texts in zip(tokenizers, zip(*pairs))]
     x, _, _ = make_example(*pieces, *tokenizers)
     translator.model.decoder.attention.noise = 0.0
     maps = translator.model(x, maps="alignment", training=True)["attention"]["cross"]

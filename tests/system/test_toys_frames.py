@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_s2s import cli
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.translator import Translator
 
 pytestmark = pytest.mark.slow

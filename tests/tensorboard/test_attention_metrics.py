@@ -10,17 +10,17 @@ from google.protobuf import text_format
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.projector import ProjectorConfig
 
-from keras_s2s.config import UserError
-from keras_s2s.signatures.fields import Attention
+from keras_s2s.errors import UserError
+from keras_s2s.signatures.responses import Attention
 from keras_s2s.tensorboard.attention_metrics import (
     alignment_error_rate,
     entropy,
-    of_heads,
+    head_metrics,
     read_alignments,
     sharpness,
 )
-from keras_s2s.tensorboard.attention_records import record_of
-from keras_s2s.tensorboard.figures import grid_of, plot_attention
+from keras_s2s.tensorboard.attention_records import make_record
+from keras_s2s.tensorboard.figures import attention_grid, plot_attention
 from keras_s2s.tensorboard.projector import write_projector
 from keras_s2s.tensorboard.summaries import AttentionSummary
 
@@ -49,12 +49,12 @@ def test_alignment_error_rate():
 def test_means_are_over_tokens_and_not_over_sentences():
     short = Attention(["a", "</s>"], ["</s>"], np.array([[[0.5, 0.5]]]), ["h"])
     longer = Attention(["a", "</s>"], list("abc"), np.array([[[1.0, 0.0]] * 3]), ["h"])
-    found = of_heads([short, longer])
+    found = head_metrics([short, longer])
     assert found == {
         "attention_entropy/cross h": pytest.approx(math.log(2) / 4),
         "attention_sharpness/cross h": pytest.approx((0.5 + 3) / 4),
     }
-    assert of_heads([]) == {}
+    assert head_metrics([]) == {}
 
 
 def test_all_kinds_of_maps_are_measured_and_recorded():
@@ -68,10 +68,10 @@ def test_all_kinds_of_maps_are_measured_and_recorded():
         np.full((1, 3, 3), 1 / 3),
         ["d"],
     )
-    found = of_heads([one])
+    found = head_metrics([one])
     assert found["attention_entropy/encoder e2"] == pytest.approx(math.log(2))
     assert found["attention_entropy/self d"] == pytest.approx(math.log(3))
-    record = record_of(one, "b c", "bc", 2.5)
+    record = make_record(one, "b c", "bc", 2.5)
     assert list(record.maps) == ["cross", "self", "encoder"]
     assert record.maps["encoder"][0] == ("e1", "e2")
     assert (record.text, record.reference, record.score) == ("b c", "bc", 2.5)
@@ -102,7 +102,7 @@ def test_pictures_of_self_attention_are_drawn_when_asked_for(tmp_path):
     assert sorted(pictures) == ["encoder_attention_map/1", "self_attention_map/1"]
     (event,) = events.Tensors("self_attention_map/1")
     wide, high, png = event.tensor_proto.string_val[:3]
-    grid = grid_of(one, "self")
+    grid = attention_grid(one, "self")
     assert grid["source_tokens"] == grid["target_tokens"] == ["b", "c", "</s>"]
     expected = plot_attention(**grid).pixels(80)
     assert expected.shape == (int(high), int(wide), 4)
@@ -111,7 +111,7 @@ def test_pictures_of_self_attention_are_drawn_when_asked_for(tmp_path):
         with pytest.raises(ValueError, match="images: expected True, False or some of cross"):
             AttentionSummary(None, [], tmp_path, images=wrong)
     with pytest.raises(ValueError, match="kind: expected one of cross, self, encoder, came 'all'"):
-        grid_of(one, "all")
+        attention_grid(one, "all")
 
 
 def test_alignments_are_read(tmp_path):

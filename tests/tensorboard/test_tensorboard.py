@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from keras_s2s.tensorboard import labels as labels_module
 from keras_s2s.tensorboard.figures import plot_attention, save_attention
-from keras_s2s.tensorboard.labels import families, visible
+from keras_s2s.tensorboard.labels import font_families, printable_label
 
 WEIGHTS = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], dtype="float32")
 
@@ -119,14 +119,16 @@ def test_pixels_from_right_to_left(tmp_path):
 
 
 def test_what_cannot_be_seen_is_named():
-    assert visible("a\u202eb\n\t\u200f") == r"a\u202eb\n\t\u200f"
-    assert visible("\u0928\u200d\u092e") == "\u0928\u200d\u092e"  # a joiner shapes its neighbours
-    assert visible("x" * 30) == "x" * 23 + "…"
+    assert printable_label("a\u202eb\n\t\u200f") == r"a\u202eb\n\t\u200f"
+    assert (
+        printable_label("\u0928\u200d\u092e") == "\u0928\u200d\u092e"
+    )  # a joiner shapes its neighbours
+    assert printable_label("x" * 30) == "x" * 23 + "…"
 
 
 def test_fonts_are_those_that_have_the_signs():
-    assert families(["abc", "أين"]) == ["DejaVu Sans"]
-    assert families(["\U0010fffd"]) == ["DejaVu Sans"]
+    assert font_families(["abc", "أين"]) == ["DejaVu Sans"]
+    assert font_families(["\U0010fffd"]) == ["DejaVu Sans"]
 
 
 def test_fonts_that_came_after_the_list_of_matplotlib_are_found(monkeypatch):
@@ -140,7 +142,7 @@ def test_fonts_that_came_after_the_list_of_matplotlib_are_found(monkeypatch):
     ours = [font for font in listed if "DejaVu" in font.name]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", ours)
     labels_module._added.cache_clear()
-    chosen = families([chr(sign)])
+    chosen = font_families([chr(sign)])
     added = {font.name: font.fname for font in font_manager.fontManager.ttflist}
     assert any(sign in labels_module._signs(added[name]) for name in chosen[1:])
 
@@ -150,7 +152,7 @@ def test_fonts_of_other_scripts_are_found(text):
     known = [(name, labels_module._signs(path)) for name, path in labels_module._installed()]
     if not all(any(ord(sign) in signs for _, signs in known) for sign in text):
         pytest.skip(f"no font with {text} is installed")
-    chosen = families([text])
+    chosen = font_families([text])
     signs = set().union(*(signs for name, signs in known if name in chosen))
     assert set(map(ord, text)) <= signs
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Config, TokenizerConfig, UserError
+from keras_s2s.config import Config, TokenizerConfig
 from keras_s2s.data import make_source
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Factors, Sources, Whitespace, load, train
 
 WORD = {"kind": "whitespace", "size": None}
@@ -42,7 +43,7 @@ def test_ids_of_factors_are_digits():
         b"b|Y",
     ]
     assert tokenizer.strings(tf.constant([0, 3, -1])).numpy().tolist() == [b"", b"", b"<unk>"]
-    shown = tokenizer.surface(pieces).to_list()
+    shown = tokenizer.surface_forms(pieces).to_list()
     assert shown == [[b"a", b"c"], [], [b"b", b"new", b"c", b"b"]]
     assert tokenizer.ids(tf.constant([["<unk>"]])).numpy().tolist() == [[1 + 7 * 1]]
 
@@ -73,7 +74,7 @@ def test_sources_stand_one_after_the_other():
     where = {piece: i for i, piece in enumerate(tokenizer.vocabulary)}
     expected = [where["a"], where["c"], 4, where["\tz"], where["\ty"], 3]
     np.testing.assert_array_equal(source["ids"], [expected])
-    assert tokenizer.surface(pieces).to_list() == [[b"a", b"c", b"", b"z", b"y"]]
+    assert tokenizer.surface_forms(pieces).to_list() == [[b"a", b"c", b"", b"z", b"y"]]
     assert tokenizer.detokenize(tf.constant([["a", "\tz", "c", "\ty"]])).numpy() == [b"a c\tzy"]
 
 
@@ -91,17 +92,17 @@ def test_one_tokenizer_for_all_sources():
 
 def test_rows_of_other_numbers_of_sources_have_an_error():
     tokenizer = made("sources", ["a\tb"], WORD, WORD)
-    ((wrong, said),) = tokenizer.problems(tf.constant(["a\tb", "a", "", "a\tb\tc"]))
+    ((wrong, said),) = tokenizer.input_errors(tf.constant(["a\tb", "a", "", "a\tb\tc"]))
     np.testing.assert_array_equal(wrong, [False, True, True, True])
     assert said().numpy()[3] == b"text: expected 2 parts set apart by tabs, came 3"
 
 
 def test_words_of_sources_begin_as_in_the_whole_line():  # for alignments, which number them
     tokenizer = made("sources", ["ab c\txy z"], WORD, {"kind": "characters", "size": None})
-    begins = tokenizer.begins(tokenizer.pieces(tf.constant(["ab c\txy z"])).values)
+    begins = tokenizer.is_word_start(tokenizer.pieces(tf.constant(["ab c\txy z"])).values)
     np.testing.assert_array_equal(begins, [True, True, True, False, False, True, False])
     tokenizer = made("sources", ["ab\tcd"], {"kind": "characters", "size": None}, count=2)
-    begins = tokenizer.begins(tokenizer.pieces(tf.constant(["ab\tcd"])).values)
+    begins = tokenizer.is_word_start(tokenizer.pieces(tf.constant(["ab\tcd"])).values)
     np.testing.assert_array_equal(begins, [False, False, True, False, False])
 
 
@@ -110,10 +111,10 @@ def test_files_give_the_same_tokenizer(tmp_path, kind, lines):
     tokenizer = made(kind, lines, WORD, WORD)
     tokenizer.save(tmp_path, "source")
     again = load(tmp_path, "source")
-    assert (type(again), again.size, again.layout) == (
+    assert (type(again), again.size, again.input_size) == (
         type(tokenizer),
         tokenizer.size,
-        tokenizer.layout,
+        tokenizer.input_size,
     )
     assert (again.vocabulary, again.settings()) == (tokenizer.vocabulary, tokenizer.settings())
     assert isinstance(again, Factors if kind == "factors" else Sources)

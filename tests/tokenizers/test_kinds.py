@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import tokenizers
-from keras_s2s.config import TokenizerConfig, UserError
+from keras_s2s.config import TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import Bytes, Characters, Whitespace, WordPiece, Words
 from tests.hard_texts import BROKEN, HARD
 

@@ -9,7 +9,8 @@ import tensorflow as tf
 from sentencepiece import sentencepiece_model_pb2 as messages
 
 from keras_s2s import tokenizers
-from keras_s2s.config import Sampling, TokenizerConfig, UserError
+from keras_s2s.config import SubwordSampling, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import SentencePiece
 from tests.hard_texts import BROKEN, HARD
 
@@ -150,16 +151,18 @@ def test_models_that_cannot_be_joined_again_are_refused(tmp_path):
 
 
 def test_a_unigram_model_draws_among_all_cuttings():
-    config = TokenizerConfig(size=60, sampling=Sampling(alpha=0.1), special_tokens=["<2de>"])
+    config = TokenizerConfig(size=60, sampling=SubwordSampling(alpha=0.1), special_tokens=["<2de>"])
     tokenizer = tokenizers.train(config, TEXT)
     check_sampling(tokenizer)
-    (wild,) = pieces_of(SentencePiece(tokenizer._model, [], Sampling(alpha=0.0)), [TEXT[0]], True)
+    (wild,) = pieces_of(
+        SentencePiece(tokenizer._model, [], SubwordSampling(alpha=0.0)), [TEXT[0]], True
+    )
     assert "".join(wild) == "▁" + TEXT[0].replace(" ", "▁")
 
 
 def test_a_unigram_model_draws_among_the_likeliest():
     model = foreign(**OURS)
-    tokenizer = SentencePiece(model, (), Sampling(alpha=0.1, nbest=3))
+    tokenizer = SentencePiece(model, (), SubwordSampling(alpha=0.1, nbest=3))
     likeliest = package(model).nbest_encode("the cats", nbest_size=3, out_type=str)
     drawn = Counter(map(tuple, pieces_of(tokenizer, ["the cats"] * 2000, sample=True)))
     assert set(drawn) == set(map(tuple, likeliest))
@@ -168,11 +171,11 @@ def test_a_unigram_model_draws_among_the_likeliest():
 
 def test_a_bpe_model_drops_merges():
     config = TokenizerConfig(
-        model="bpe", size=60, sampling=Sampling(dropout=0.3), special_tokens=["<2de>"]
+        model="bpe", size=60, sampling=SubwordSampling(dropout=0.3), special_tokens=["<2de>"]
     )
     tokenizer = tokenizers.train(config, TEXT)
     check_sampling(tokenizer)
-    often = SentencePiece(tokenizer._model, [], Sampling(dropout=0.999))
+    often = SentencePiece(tokenizer._model, [], SubwordSampling(dropout=0.999))
     letters = ["▁", *"the", "▁", *"cat"]
     assert pieces_of(often, ["the cat"] * 20, sample=True).count(letters) > 15
 
@@ -192,7 +195,7 @@ def check_sampling(tokenizer):
 
 @pytest.mark.parametrize("special", [(), ("<2de>",)])
 def test_sampling_draws_anew_in_tf_data(special):
-    tokenizer = SentencePiece(foreign(**OURS), special, Sampling(alpha=0.1))
+    tokenizer = SentencePiece(foreign(**OURS), special, SubwordSampling(alpha=0.1))
     rows = tf.data.Dataset.from_tensors(TEXT[:1]).repeat(30)
     drawn = rows.map(
         lambda text: tf.strings.reduce_join(tokenizer.pieces(text, True), -1, separator="|")
@@ -201,7 +204,7 @@ def test_sampling_draws_anew_in_tf_data(special):
 
 
 def test_what_stands_for_special_tokens_in_sampling_is_no_text():
-    tokenizer = SentencePiece(foreign(**OURS), ["<2de>"], Sampling(alpha=0.1))
+    tokenizer = SentencePiece(foreign(**OURS), ["<2de>"], SubwordSampling(alpha=0.1))
     (found,) = pieces_of(tokenizer, ["\U0010f000<2de>"], sample=True)
     assert found.count("<2de>") == 1
     for rows in (HARD, BROKEN, []):
@@ -209,31 +212,33 @@ def test_what_stands_for_special_tokens_in_sampling_is_no_text():
 
 
 def test_sampling_is_saved(tmp_path):
-    tokenizer = SentencePiece(foreign(**OURS), (), Sampling(alpha=0.2, nbest=64))
+    tokenizer = SentencePiece(foreign(**OURS), (), SubwordSampling(alpha=0.2, nbest=64))
     tokenizer.save(tmp_path, "source")
-    assert tokenizers.load(tmp_path, "source").sampling == Sampling(alpha=0.2, nbest=64)
+    assert tokenizers.load(tmp_path, "source").sampling == SubwordSampling(alpha=0.2, nbest=64)
 
 
 def test_sampling_needs_its_model(tmp_path):
     with pytest.raises(UserError, match="sampling: expected dropout for model bpe, came none"):
-        TokenizerConfig(model="bpe", sampling=Sampling(alpha=0.1))
+        TokenizerConfig(model="bpe", sampling=SubwordSampling(alpha=0.1))
     with pytest.raises(UserError, match="sampling: expected none for characters"):
-        TokenizerConfig("characters", sampling=Sampling(alpha=0.1))
+        TokenizerConfig("characters", sampling=SubwordSampling(alpha=0.1))
     for wrong in ({}, {"alpha": 0.1, "dropout": 0.1}):
         with pytest.raises(UserError, match=r"expected alpha \(unigram\) or dropout \(bpe\), came"):
-            Sampling(**wrong)
+            SubwordSampling(**wrong)
     with pytest.raises(UserError, match="nbest: expected -1 or an integer from 2 to 512, came 1"):
-        Sampling(alpha=0.1, nbest=1)
+        SubwordSampling(alpha=0.1, nbest=1)
     for model_type, expected in (("bpe", "expected dropout for a bpe"), ("char", "expected none")):
         (tmp_path / "it.model").write_bytes(foreign(model_type=model_type))
-        config = TokenizerConfig(file=str(tmp_path / "it.model"), sampling=Sampling(alpha=0.1))
+        config = TokenizerConfig(
+            file=str(tmp_path / "it.model"), sampling=SubwordSampling(alpha=0.1)
+        )
         with pytest.raises(UserError, match=rf"it\.model: sampling: {expected}"):
             tokenizers.train(config, ())
 
 
 def test_an_export_holds_the_model_once(tmp_path):
     sizes = []
-    for sampling in (None, Sampling(alpha=0.1)):
+    for sampling in (None, SubwordSampling(alpha=0.1)):
         tokenizer = SentencePiece(foreign(**OURS), ["<2de>"], sampling)
         module = tf.Module()
         module.tokenizer = tokenizer

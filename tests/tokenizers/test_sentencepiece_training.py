@@ -33,7 +33,7 @@ def test_a_thinned_corpus_gives_one_model(monkeypatch):
     r = random.Random(1)
     lines = [" ".join(r.choices(["one", "two", "three", "four"], k=8)) for _ in range(400)]
     monkeypatch.setattr(sentencepiece_training, "_MOST_TEXT", 2000)
-    made = sentencepiece_training.learn("unigram", 30, iter(lines))
-    assert made == sentencepiece_training.learn("unigram", 30, iter(lines))
+    made = sentencepiece_training.train_sentencepiece("unigram", 30, iter(lines))
+    assert made == sentencepiece_training.train_sentencepiece("unigram", 30, iter(lines))
     monkeypatch.setattr(sentencepiece_training, "_MOST_TEXT", 10**9)
-    assert made != sentencepiece_training.learn("unigram", 30, iter(lines))
+    assert made != sentencepiece_training.train_sentencepiece("unigram", 30, iter(lines))

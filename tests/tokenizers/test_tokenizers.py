@@ -11,8 +11,9 @@ import sentencepiece
 import tensorflow as tf
 
 from keras_s2s import tokenizers
-from keras_s2s.config import TokenizerConfig, UserError
+from keras_s2s.config import TokenizerConfig
 from keras_s2s.config.tokenizer import TOKENIZERS
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import (
     UNKNOWN,
     Bytes,

@@ -6,38 +6,40 @@ import numpy as np
 import pytest
 
 from keras_s2s import checkpoints
-from keras_s2s.config import Config, Corpus, TokenizerConfig, UserError
-from keras_s2s.data import longest_batch, survey
+from keras_s2s.config import Config, Corpus, TokenizerConfig
+from keras_s2s.data import longest_batch, scan_corpora
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import train as train_tokenizer
-from keras_s2s.training import batch_size_finder, memory_estimate, train
-from keras_s2s.training.batch_size_finder import Trial, choose
+from keras_s2s.training import batch_size_finder, memory, train
+from keras_s2s.training.batch_size_finder import fastest_size
+from keras_s2s.training.update_meter import Measurement
 from tests.training.toy_runs import changed, small
 
 
 def trial(batch_tokens, speed):
-    return Trial(batch_tokens, 1, 1, 1.0, speed, 1, 1.0, True)
+    return Measurement(batch_tokens, 1, 1, 1.0, speed, 1, 1.0, True)
 
 
 def test_the_fastest_is_chosen_and_the_smallest_of_equals():
-    assert choose([trial(512, 10.0), trial(1024, 20.0), trial(2048, 19.0)]) == 1024
-    assert choose([trial(512, 10.0), trial(1024, 99.0), trial(2048, 100.0)]) == 1024
+    assert fastest_size([trial(512, 10.0), trial(1024, 20.0), trial(2048, 19.0)]) == 1024
+    assert fastest_size([trial(512, 10.0), trial(1024, 99.0), trial(2048, 100.0)]) == 1024
 
 
 def test_a_forecast_is_the_line_through_the_last_two():
-    assert memory_estimate.forecast([(0, 5), (10, 100), (20, 150)], 40) == 250
-    assert memory_estimate.forecast([(10, 100), (20, 90)], 40) == 90
+    assert memory.estimate_memory([(0, 5), (10, 100), (20, 150)], 40) == 250
+    assert memory.estimate_memory([(10, 100), (20, 90)], 40) == 90
 
 
 def test_memory_is_measured():
-    peak = memory_estimate.Peak()
+    peak = memory.PeakMemory()
     before = peak.now()
     block = np.ones(2**25)  # 256 MB
     assert peak.now() - before > 2e8
     del block
     assert peak.most() - before > 2e8
-    assert memory_estimate.Peak().most() - before < 1e8
-    assert memory_estimate.free_memory() > 0
-    assert [memory_estimate.show(size) for size in (999, 1234, 2.5e9)] == [
+    assert memory.PeakMemory().most() - before < 1e8
+    assert memory.free_memory() > 0
+    assert [memory.format_bytes(size) for size in (999, 1234, 2.5e9)] == [
         "999 bytes",
         "1.23 kB",
         "2.5 GB",
@@ -51,11 +53,11 @@ def test_the_longest_batch_holds_the_longest_pairs(tmp_path, cached):
     corpus = Corpus(pairs=str(tmp_path / "x.tsv"))
     side = train_tokenizer(TokenizerConfig(kind="characters", size=None), ["aA"])
     cache = str(tmp_path / "cache") if cached else None
-    surveyed = survey(corpus, side, side, 20, cache=cache)
+    statistics = scan_corpora(corpus, side, side, 20, cache=cache)
 
     def lengths(batch_tokens):
         x, y, weight = longest_batch(
-            corpus, side, side, surveyed=surveyed, batch_tokens=batch_tokens
+            corpus, side, side, statistics=statistics, batch_tokens=batch_tokens
         )
         assert x["source"]["ids"].shape == y.shape == weight.shape
         return sorted(weight.numpy().sum(axis=1).astype(int).tolist())
@@ -72,8 +74,10 @@ def auto(corpora, **training):
 @pytest.mark.slow
 def test_the_search_leaves_no_trace_but_its_number(tmp_path, corpora, monkeypatch):
     monkeypatch.setattr(batch_size_finder, "SIZES", (64, 128, 2**40))
-    expect = batch_size_finder.Prober.expect
-    monkeypatch.setattr(batch_size_finder.Prober, "expect", lambda *given: expect(*given) + 10**15)
+    expect = batch_size_finder.UpdateMeter.expect
+    monkeypatch.setattr(
+        batch_size_finder.UpdateMeter, "expect", lambda *given: expect(*given) + 10**15
+    )
     said = io.StringIO()
     train(auto(corpora), tmp_path / "auto", stream=said)
     chosen = Config.load(tmp_path / "auto" / "config.yml").data.batch_tokens

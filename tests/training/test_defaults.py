@@ -5,7 +5,8 @@ import io
 
 import pytest
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.models import PRESETS
 from keras_s2s.training import complete, train
 from keras_s2s.training.defaults import describe_choices

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from keras_s2s.cli import main
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.models.seq2seq import Seq2Seq
-from keras_s2s.training import batch_size_finder, dry_run, rehearse, train
+from keras_s2s.training import batch_size_finder, dry_run, train
 from tests.training.toy_runs import changed, small
 
 
@@ -21,7 +21,7 @@ def snapshot(directory):
 def test_a_new_run(tmp_path, corpora):
     said = io.StringIO()
     config = changed(small(corpora), data__cache=str(tmp_path / "cache"))
-    found = rehearse(config, tmp_path / "run", stream=said)
+    found = dry_run(config, tmp_path / "run", stream=said)
     assert not list(tmp_path.iterdir())
     assert (found["updates"], found["pairs"], found["batch_tokens"]) == ([0, 11], 3000, 60)
     assert found["loss"] == pytest.approx(2.64, abs=0.2)  # ln 14
@@ -40,12 +40,10 @@ def test_a_new_run(tmp_path, corpora):
 def test_a_run_that_would_go_on(tmp_path, corpora):
     train(small(corpora), tmp_path / "run", stream=io.StringIO())
     before = snapshot(tmp_path)
-    found = rehearse(small(corpora, updates=20), tmp_path / "run", stream=io.StringIO())
+    found = dry_run(small(corpora, updates=20), tmp_path / "run", stream=io.StringIO())
     assert found["updates"] == [11, 20]
     with pytest.raises(UserError, match="model.encoder.dropout is 0.3 in this run, came 0.1"):
-        rehearse(
-            changed(small(corpora), model__dropout=0.1), tmp_path / "run", stream=io.StringIO()
-        )
+        dry_run(changed(small(corpora), model__dropout=0.1), tmp_path / "run", stream=io.StringIO())
     assert snapshot(tmp_path) == before
 
 
@@ -55,10 +53,10 @@ def test_what_would_not_fit(tmp_path, corpora, monkeypatch):
         r"an update of 60 tokens would take about 1e\+03 TB of memory, and .* are free; lower it"
     )
     with pytest.raises(UserError, match=expected):
-        rehearse(small(corpora), tmp_path / "run", stream=io.StringIO())
+        dry_run(small(corpora), tmp_path / "run", stream=io.StringIO())
     monkeypatch.setattr(dry_run, "COPIES", 10**12)
     with pytest.raises(UserError, match="run: checkpoints take .* TB, and .* are free"):
-        rehearse(small(corpora), tmp_path / "run", stream=io.StringIO())
+        dry_run(small(corpora), tmp_path / "run", stream=io.StringIO())
 
 
 def test_a_loss_that_is_not_finite(tmp_path, corpora, monkeypatch):
@@ -69,13 +67,13 @@ def test_a_loss_that_is_not_finite(tmp_path, corpora, monkeypatch):
     with pytest.raises(
         UserError, match="an update on the longest pairs is not finite, with a loss of nan"
     ):
-        rehearse(small(corpora), tmp_path / "run", stream=io.StringIO())
+        dry_run(small(corpora), tmp_path / "run", stream=io.StringIO())
 
 
 def test_a_model_too_large_to_make(tmp_path, corpora):
     config = changed(small(corpora), model__embedding=2**40)
     with pytest.raises(UserError, match="^model: out of memory as it was made; lower the model's"):
-        rehearse(config, tmp_path / "run", stream=io.StringIO())
+        dry_run(config, tmp_path / "run", stream=io.StringIO())
 
 
 def test_the_command(tmp_path, corpora, capsys, monkeypatch):

@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import checkpoints
-from keras_s2s.config import UserError
 from keras_s2s.data import find_lines
+from keras_s2s.errors import UserError
 from keras_s2s.models.seq2seq import Seq2Seq
 from keras_s2s.training import train
-from keras_s2s.training.session import prepare
+from keras_s2s.training.session import build_session
 from tests.training.toy_runs import changed, journal, small
 
 POISON = "!"
@@ -38,7 +38,7 @@ def poisoned(tmp_path, corpora, monkeypatch):
         data__valid=None,
     )
     write(None)
-    session = prepare(config, tmp_path / "prepared", io.StringIO())
+    session = build_session(config, tmp_path / "prepared", io.StringIO())
     order = {"batch_tokens": 60, "seed": config.training.seed}
     lines = find_lines(config.data.train, session.surveys["train"], STEP - 1, **order)
     write(lines[str(path)][3])  # as long as the one before, so the order stays

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from keras_s2s import cli
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_saved_model
-from keras_s2s.serving.client.local import LocalModel
-from keras_s2s.training import rehearse, train
+from keras_s2s.serving.server.local_model import LocalModel
+from keras_s2s.training import dry_run, train
 from keras_s2s.translator import Forecaster, Translator
 from tests.training.toy_runs import changed
 
@@ -73,12 +74,12 @@ def configuration(make, folder, sizes=(60, 8), units=8, model=None, **training):
 @pytest.mark.slow
 def test_a_run_of_forecasts(tmp_path, capsys):
     config, run = configuration(sines, tmp_path, metric="mae"), tmp_path / "run"
-    rehearse(config, run)
+    dry_run(config, run)
     assert not run.exists()
     figures = train(config, run)
     assert figures["step"] == 6
     assert figures["best"] == pytest.approx(min(line["val_mae"] for line in _journal(run)))
-    assert Config.of_run(run).decoding.steps == HORIZON
+    assert Config.from_run(run).decoding.steps == HORIZON
     more = train(changed(config, training__updates=9), run)  # goes on
     assert more["step"] == 9
     forecaster = Forecaster.load(run)

@@ -7,7 +7,8 @@ import os
 import pytest
 
 from keras_s2s import checkpoints
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.training import complete, train, train_tokenizers
 from keras_s2s.translator import Translator
 from tests.training.toy_runs import UPDATES, changed, configuration, journal

@@ -8,10 +8,11 @@ import pytest
 
 from keras_s2s import checkpoints
 from keras_s2s.checkpoints import named_weights
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import load_pair
 from keras_s2s.training import train, update_vocabulary
-from keras_s2s.training.session import prepare
+from keras_s2s.training.session import build_session
 from keras_s2s.training.word_vectors import find_vectors, read_vectors, spellings
 from tests.training.toy_runs import changed, configuration, small
 
@@ -19,7 +20,7 @@ from tests.training.toy_runs import changed, configuration, small
 def begun(config, tmp_path):
     """A session of a new run, and what was said."""
     said = io.StringIO()
-    return prepare(config, tmp_path / "new", said), said.getvalue()
+    return build_session(config, tmp_path / "new", said), said.getvalue()
 
 
 def weights(directory):

@@ -7,7 +7,7 @@ import pytest
 
 from keras_s2s import cli
 from keras_s2s.models import PRESETS
-from tests.export.tiny_models import shrunk
+from tests.export.tiny_models import shrink_preset
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def corpus(tmp_path_factory):
 
 @pytest.mark.parametrize("preset", OF_TOKENS)
 def test_a_preset_is_trained(preset, corpus, tmp_path, capsys):
-    model = shrunk(preset)
+    model = shrink_preset(preset)
     parts = {part: getattr(model, part) for part in ("encoder", "decoder", "head")}
     data = {
         "train": corpus,

@@ -8,7 +8,7 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from keras_s2s.cli import main
 from keras_s2s.training import profiler, train
-from keras_s2s.training.profiler import Operation, read_trace, table
+from keras_s2s.training.profiler import OperationStats, format_table, read_trace
 from tests.training.toy_runs import small
 
 
@@ -35,7 +35,7 @@ def test_a_trace_is_summed_by_kind(tmp_path):
 
 
 def test_the_table_is_of_one_update():
-    lines = table([Operation("MatMul", 0.3, 20), Operation("Add", 0.1, 2)], 2)
+    lines = format_table([OperationStats("MatMul", 0.3, 20), OperationStats("Add", 0.1, 2)], 2)
     assert [line.split() for line in lines] == [
         ["operation", "ms", "share", "calls"],
         ["MatMul", "150.00", "75.0%", "10"],

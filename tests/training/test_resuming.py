@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from keras_s2s import checkpoints
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.training import train
-from keras_s2s.training.session import prepare
+from keras_s2s.training.session import build_session
 from tests.training.toy_runs import UPDATES, changed, configuration, journal, small
 
 
@@ -87,9 +87,9 @@ def test_a_run_that_is_older_than_an_argument_has_its_default(run, corpora):
     older = config.read_text().replace("    bridge: dense\n", "")
     config.write_text(older)
     with pytest.raises(UserError, match="model.decoder.bridge is 'dense' in this run, came 'zero'"):
-        prepare(other, run, io.StringIO())
+        build_session(other, run, io.StringIO())
     assert config.read_text() == older
-    prepare(same, run, io.StringIO())
+    build_session(same, run, io.StringIO())
     assert "    bridge: dense\n" in config.read_text()
 
 
@@ -104,14 +104,14 @@ def test_a_run_of_other_data_is_refused_but_not_its_move(run, corpora, tmp_path,
         (run / "config.yml").write_text(stored.replace(corpora["train"]["pairs"], str(copy)))
     config = changed(config, data__train={"pairs": str(copy)})
     if how == "moved":
-        prepare(config, run, io.StringIO())
+        build_session(config, run, io.StringIO())
         return
     message = {
         "another file": f"data.train.pairs is '.*train.tsv' in this run, came '{copy}'; exp",
         "the file changed": "data.train: the files changed since .* began",
     }[how]
     with pytest.raises(UserError, match=message):
-        prepare(config, run, io.StringIO())
+        build_session(config, run, io.StringIO())
 
 
 class Interrupting(io.StringIO):
@@ -203,10 +203,10 @@ def test_another_metric_forgets_the_best_of_the_one_before(run, corpora):
     said = io.StringIO()
     config = configuration(corpora, updates=300, metric="accuracy")
     best = checkpoints.load(run / "last")[1]["best"]
-    state = prepare(config, run, said).course.state
+    state = build_session(config, run, said).course.state
     assert "training.metric changed: the next validation is the best so far\n" in said.getvalue()
     assert (best < 1, state["best"], state["waited"]) == (True, None, 0)
-    again = prepare(configuration(corpora, updates=300, patience=3, metric="loss"), run, said)
+    again = build_session(configuration(corpora, updates=300, patience=3, metric="loss"), run, said)
     assert again.course.state["best"] == best
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from keras_s2s import checkpoints
 from keras_s2s.cli import main
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.export.model_card import read_card
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.training import average_checkpoints, train, update_vocabulary
 from keras_s2s.translator import Translator
 from tests.training.toy_runs import changed, configuration, small

@@ -11,14 +11,15 @@ from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.projector import ProjectorConfig
 
 from keras_s2s import checkpoints
-from keras_s2s.callbacks import Summaries
-from keras_s2s.config import Config, UserError
+from keras_s2s.callbacks import TensorBoardLogger
+from keras_s2s.config import Config
 from keras_s2s.data import make_example
+from keras_s2s.errors import UserError
 from keras_s2s.tensorboard.attention_records import unpack
 from keras_s2s.tensorboard.figures import plot_attention
 from keras_s2s.tensorboard.summaries import AttentionSummary
 from keras_s2s.training import train
-from keras_s2s.training.tensorboard_callbacks import settings
+from keras_s2s.training.tensorboard_callbacks import hyperparameters
 from keras_s2s.translator import Translator
 from tests.training.toy_runs import changed, configuration, small
 
@@ -159,7 +160,7 @@ def test_settings_are_the_session_of_hparams(watched):
     assert given["training.learning_rate"].number_value == 0.01
     assert given["model.encoder.units"].number_value == 48
     assert given["training.optimizer"].string_value == "adam"
-    assert set(given) == set(settings(Config.of_run(run)))
+    assert set(given) == set(hyperparameters(Config.from_run(run)))
     started = hparams.parse_session_start_info_plugin_data(content)
     assert started.group_name.startswith("watched ")
     ended = found[0, "_hparams_/session_end_info"].metadata.plugin_data.content
@@ -177,7 +178,7 @@ def test_the_callback_alone_in_the_fit_of_a_model_of_ones_own(watched, tmp_path)
     )
     translator = Translator(model, loaded.source_tokenizer, loaded.target_tokenizer)
     pairs = [("12", "21"), ("1" * 1100, "1")]  # the second is more than the model reads
-    curves = Summaries(tmp_path / "curves", every=1)
+    curves = TensorBoardLogger(tmp_path / "curves", every=1)
     summary = AttentionSummary(
         lambda *texts: translator.attention(*texts, errors="return")[0],
         pairs,
@@ -193,7 +194,7 @@ def test_the_callback_alone_in_the_fit_of_a_model_of_ones_own(watched, tmp_path)
     trained, _ = events(tmp_path / "curves" / "train")
     for tag in ("loss", "learning_rate", "gradient_norm"):
         assert steps(trained, tag) == [1, 2, 3, 4]
-    assert scalar(trained[4, "gradient_norm"]) == model.vitals.gradient_norm()
+    assert scalar(trained[4, "gradient_norm"]) == model.update_stats.gradient_norm()
     assert {tag for _, tag in found} >= {"attention/1", "attention_sharpness/cross attention"}
     assert steps(found, "attention/1") == [2, 4]
     assert not steps(found, "attention/2")

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from keras_s2s import models, tokenizers
-from keras_s2s.config import Config, ModelConfig, UserError
+from keras_s2s.config import Config, ModelConfig
+from keras_s2s.errors import UserError
 from keras_s2s.training import train, train_tokenizers
 from keras_s2s.translator import Translator
 from tests.hard_texts import HARD

@@ -5,7 +5,7 @@ import io
 import tensorflow as tf
 
 from keras_s2s.training import train
-from keras_s2s.training.validation_samples import Samples
+from keras_s2s.training.validation_samples import ValidationSamples
 from tests.training.toy_runs import changed, configuration
 
 
@@ -22,7 +22,7 @@ def texts(directory):
 
 def test_the_first_pairs_are_shown():
     said = []
-    samples = Samples(1, said.append)
+    samples = ValidationSamples(1, said.append)
     assert samples.page() == {}
     samples.show([("a b", "B A"), ("c", "C")], ["B", "C"])
     assert said == ["source:     a b", "reference:  B A", "hypothesis: B"]

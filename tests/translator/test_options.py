@@ -4,14 +4,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Decoding, TokenizerConfig, UserError
+from keras_s2s.config import Decoding, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
 from keras_s2s.tokenizers import train
 from keras_s2s.translator import Translator, responses
 from tests.conformance import models
 from tests.search import mixed_requests
-from tests.search.mixed_requests import BAD, BAD_SAMPLES, GOOD, SAMPLES, TEXTS, columns, mixed
+from tests.search.mixed_requests import (
+    INVALID_ROWS,
+    INVALID_SAMPLES,
+    TEXTS,
+    VALID_ROWS,
+    VALID_SAMPLES,
+    mix_rows,
+    option_columns,
+)
 
 LETTERS = TokenizerConfig(kind="whitespace", size=None)
 CASES = {"pointer": ("bigru", "gru", "pointer"), "transformer": ("pre", "pre", "tied")}
@@ -36,12 +45,12 @@ def translator(request):
 
 
 def decode(translator, rows, texts, batch_size=100):
-    given = columns(rows, TRANSLATE, translator.defaults())
+    given = option_columns(rows, TRANSLATE, translator.defaults())
     return translator.decode(texts, batch_size=batch_size, errors="return", **given)
 
 
 def sample(translator, rows, texts, batch_size=100):
-    given = columns(rows, SAMPLE, translator.defaults(SAMPLE))
+    given = option_columns(rows, SAMPLE, translator.defaults(SAMPLE))
     return translator.sample(texts, batch_size=batch_size, errors="return", **given)
 
 
@@ -49,7 +58,7 @@ def eagerly(translator, texts, **given):
     """What `decode` gives, without compiling anything."""
     types = {field.name: field.dtype for field in TRANSLATE.inputs}
     given = {name: tf.constant(x, types[name]) for name, x in given.items()}
-    outputs = translator.graph(tf.constant(texts), **given)
+    outputs = translator.translate_tensors(tf.constant(texts), **given)
     rows = [{name: x[place].numpy() for name, x in outputs.items()} for place in range(len(texts))]
     return responses.split(rows, responses.hypotheses)
 
@@ -64,11 +73,11 @@ def same(one, other, at=""):
 
 @pytest.mark.parametrize(
     ("run", "good", "bad", "times"),
-    [(decode, GOOD, BAD, 2), (sample, SAMPLES, BAD_SAMPLES, 4)],
+    [(decode, VALID_ROWS, INVALID_ROWS, 2), (sample, VALID_SAMPLES, INVALID_SAMPLES, 4)],
     ids=["translate", "sample"],
 )
 def test_rows_of_all_options_are_the_same_alone(translator, run, good, bad, times):
-    rows, texts, messages = mixed(good, bad, times)
+    rows, texts, messages = mix_rows(good, bad, times)
     if run is decode:
         assert len(rows) > 64
     found, problems = run(translator, rows, texts)
@@ -87,9 +96,9 @@ def test_rows_of_all_options_are_the_same_alone(translator, run, good, bad, time
 
 
 def test_eager_rows_are_the_compiled_ones(translator):
-    rows, texts, messages = mixed(GOOD, BAD[:3], 1)
+    rows, texts, messages = mix_rows(VALID_ROWS, INVALID_ROWS[:3], 1)
     found, _ = decode(translator, rows, texts)
-    given = mixed_requests.inputs(rows, TRANSLATE, translator.defaults())
+    given = mixed_requests.request_inputs(rows, TRANSLATE, translator.defaults())
     eager, problems = eagerly(translator, texts, **given)
     assert problems == messages
     for one, other in zip(eager, found, strict=True):
@@ -97,13 +106,13 @@ def test_eager_rows_are_the_compiled_ones(translator):
 
 
 def test_options_do_what_they_say(translator):
-    rows, texts, _ = mixed(GOOD, [], 7)  # every option with many texts
+    rows, texts, _ = mix_rows(VALID_ROWS, [], 7)  # every option with many texts
     found, problems = decode(translator, rows, texts)
     assert problems == {}
     for row, text, hypotheses in zip(rows, texts, found):
         prefix = row.get("target_prefix", "").split() or row.get("prefix_tokens", [])
         unknown = "replace_unknown" in row
-        copied = set(text.split()) if translator.model.copies else set()
+        copied = set(text.split()) if translator.model.supports_copy else set()
         outside = set(prefix) - set("abcdefg") - copied
         prefix = ["<unk>" if token in outside else token for token in prefix]
         most = min(row["max_length"], len(prefix) + row.get("max_new_tokens", 99))
@@ -145,10 +154,10 @@ def check_scores(translator, texts, found, atol=2e-4):
 
 
 def test_scores_of_what_is_found_are_its_log_probs(translator):
-    rows, texts, _ = mixed([row for row in GOOD if "replace_unknown" not in row], [])
+    rows, texts, _ = mix_rows([row for row in VALID_ROWS if "replace_unknown" not in row], [])
     found, _ = decode(translator, rows, texts)
     assert check_scores(translator, texts, found) > 100
-    rows, texts, _ = mixed(SAMPLES, [])
+    rows, texts, _ = mix_rows(VALID_SAMPLES, [])
     found, _ = sample(translator, rows, texts)
     assert check_scores(translator, texts, found) > 50
 
@@ -251,7 +260,7 @@ def test_the_default_signature_has_the_runs_own_options():
         model = made(("bigru", "gru", "softmax"))
         translator = Translator(model, *tokenizers(), own, dictionary=WORDS)
         texts = tf.constant(TEXTS)
-        short, whole = translator.graph_default(texts), translator.graph(texts)
+        short, whole = translator.serving_default(texts), translator.translate_tensors(texts)
         np.testing.assert_array_equal(short["text"], whole["text"][:, 0])
         np.testing.assert_allclose(short["score"], whole["score"][:, 0], atol=1e-4)
 
@@ -287,15 +296,17 @@ def ensemble():
 
 def test_an_ensemble_is_the_mean_of_its_models(ensemble):
     whole, parts = ensemble
-    rows, texts, messages = mixed([r for r in GOOD if "replace_unknown" not in r], BAD[:2])
-    given = mixed_requests.inputs(rows, TRANSLATE, whole.defaults())
+    rows, texts, messages = mix_rows(
+        [r for r in VALID_ROWS if "replace_unknown" not in r], INVALID_ROWS[:2]
+    )
+    given = mixed_requests.request_inputs(rows, TRANSLATE, whole.defaults())
     found, problems = eagerly(whole, texts, **given)
     assert problems == messages
     check_scores(whole, texts, found)
     pairs = [(text, h) for text, hypotheses in zip(texts, found) for h in hypotheses]
     tokens = ["\n".join(h.tokens) for _, h in pairs]
     columns_ = [tf.constant(x) for x in ([text for text, _ in pairs], [""] * len(pairs), tokens)]
-    each = [Translator(part, *tokenizers()).graphs()["score"](*columns_) for part in parts]
+    each = [Translator(part, *tokenizers()).functions()["score"](*columns_) for part in parts]
     one, two = (outputs["token_log_probs"].numpy() for outputs in each)
     for place, (_, h) in enumerate(pairs):
         count = len(h.tokens) + 1
@@ -307,8 +318,8 @@ def test_an_ensemble_is_the_mean_of_its_models(ensemble):
 
 def test_an_ensemble_of_one_model_with_itself_is_the_model(translator):
     twice = Translator(Ensemble([translator.model, translator.model]), *tokenizers())
-    rows, texts, _ = mixed(GOOD, [], 1)
-    given = mixed_requests.inputs(rows, TRANSLATE, translator.defaults())
+    rows, texts, _ = mix_rows(VALID_ROWS, [], 1)
+    given = mixed_requests.request_inputs(rows, TRANSLATE, translator.defaults())
     found, _ = decode(translator, rows, texts)
     for one, other in zip(eagerly(twice, texts, **given)[0], found, strict=True):
         same(one, other)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Decoding, TokenizerConfig, UserError
-from keras_s2s.signatures.fields import CAPS, SERVING_DEFAULT, TRANSLATE
+from keras_s2s.config import Decoding, TokenizerConfig
+from keras_s2s.errors import UserError
+from keras_s2s.signatures.caps import CAPS
+from keras_s2s.signatures.fields import SERVING_DEFAULT, TRANSLATE
 from keras_s2s.tokenizers import train
 from keras_s2s.translator import Translator
 from tests.conformance import models
@@ -80,12 +82,12 @@ def test_a_half_precision_model_decodes_in_float32(tokenizers):
 
 def test_outputs_are_those_of_the_signatures(translator):
     columns = [tf.constant([field.default] * 2) for field in TRANSLATE.inputs[1:]]
-    outputs = translator.graph(tf.constant(["a b", "c"]), *columns)
+    outputs = translator.translate_tensors(tf.constant(["a b", "c"]), *columns)
     assert sorted(outputs) == sorted(TRANSLATE.output_names())
     for field in TRANSLATE.outputs:
         assert outputs[field.name].dtype == field.dtype, field.name
         assert outputs[field.name].shape.rank == len(field.shape), field.name
-    short = translator.graph_default(tf.constant(["a b", "c"]))
+    short = translator.serving_default(tf.constant(["a b", "c"]))
     for field in SERVING_DEFAULT.outputs:
         assert (short[field.name].dtype, short[field.name].shape) == (field.dtype, (2,))
 
@@ -106,7 +108,7 @@ def test_a_bad_option_spoils_its_own_row_alone(translator, option, value, messag
     columns = {name: [good, good] for name, good in given.items()}
     columns[option][1] = value
     types = {field.name: field.dtype for field in TRANSLATE.inputs}
-    outputs = translator.graph(
+    outputs = translator.translate_tensors(
         tf.constant(["a b", "a b"]),
         **{name: tf.constant(x, types[name]) for name, x in columns.items()},
     )

@@ -92,11 +92,11 @@ def _measure(options):
     cache = f"{folder}/cache" if options.cache else None
     found = {}
     began = time.monotonic()
-    surveyed = data.survey(
+    statistics = data.scan_corpora(
         corpus, tokenizer, tokenizer, MAX_LENGTH, unique=options.unique, cache=cache
     )
     found["survey"] = time.monotonic() - began
-    found["pairs"] = surveyed.pairs
+    found["pairs"] = statistics.pairs
     found["survey_memory"] = _memory()
 
     def stream(start=0):
@@ -106,13 +106,13 @@ def _measure(options):
             tokenizer,
             batch_tokens=BATCH_TOKENS,
             max_length=MAX_LENGTH,
-            surveyed=surveyed,
+            statistics=statistics,
             start=start,
         )
 
     found |= _streamed(stream(), options.seconds)
     began = time.monotonic()
-    next(iter(stream(surveyed.count_batches(BATCH_TOKENS) // 2)))
+    next(iter(stream(statistics.count_batches(BATCH_TOKENS) // 2)))
     return found | {"middle": time.monotonic() - began, "memory": _memory()}
 
 

@@ -29,7 +29,7 @@ PENALTY = {"length_penalty": 0.6, "length_offset": 0.0}  # as CTranslate2 divide
 
 def export_all(run, work):
     """Exports the missing formats into WORK; returns the paths by contender."""
-    from keras_s2s.config import UserError
+    from keras_s2s.errors import UserError
     from keras_s2s.export import export_ctranslate2, export_litert, export_saved_model
 
     kinds = {f"LiteRT {name}": (export_litert, kind) for name, kind in LITERT.items()}
@@ -52,7 +52,7 @@ def contender(name, path, run, threads):
     if name.startswith("CTranslate2"):
         return by_ctranslate2(path, threads, name.split()[1])
     if name == "SavedModel":
-        from keras_s2s.serving.client.local import LocalModel
+        from keras_s2s.serving.server.local_model import LocalModel
 
         model = LocalModel(path)
         ask = model.translate
@@ -159,7 +159,7 @@ def rows(arguments):
     from keras_s2s.data import read_pairs
     from keras_s2s.metrics import SCORERS, score
 
-    config, work = Config.of_run(arguments.run), Path(arguments.work)
+    config, work = Config.from_run(arguments.run), Path(arguments.work)
     named = [config.training.metric, *(config.training.scores or ()), "bleu"]
     metric = next(one for one in named if one in SCORERS)
     pairs = list(itertools.islice(read_pairs(config.data.valid), arguments.lines))

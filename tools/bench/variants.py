@@ -65,7 +65,7 @@ def measure(base, arguments):
     from keras_s2s.cli.tensorflow_logging import import_tensorflow
 
     import_tensorflow()
-    from keras_s2s.serving.client.local import LocalModel
+    from keras_s2s.serving.server.local_model import LocalModel
 
     sources, targets = (lines(getattr(arguments, x), arguments.lines) for x in ("source", "target"))
     begun = time.perf_counter()

@@ -11,20 +11,21 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.config import SpecialIds, UserError
+from keras_s2s.config import SpecialIds
+from keras_s2s.errors import UserError
 from keras_s2s.export.litert import converter
-from keras_s2s.export.litert.serving_signatures import ServingGraph, is_plain
-from keras_s2s.export.litert.signature_functions import Graphs
+from keras_s2s.export.litert.default_search import ServingGraph, has_plain_search
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from keras_s2s.layers import loop_backend
 from keras_s2s.translator import load_run
 
 
 def fixed(translator, columns) -> bytes:
     """The file of a `Translator` for sources of so many ids, their end included."""
-    if not is_plain(translator):
+    if not has_plain_search(translator):
         raise UserError("RUN: expected ids alone and options of a plain search, came others")
     found_columns = translator.defaults()["max_length"]
-    search = ServingGraph(Graphs(translator.model, translator.caps), translator)
+    search = ServingGraph(LiteRTSignatures(translator.model, translator.caps), translator)
 
     def translate_fixed(ids):
         given = tf.where(tf.equal(ids[0], SpecialIds().pad), 0, tf.range(1, columns + 1))
@@ -43,7 +44,7 @@ def fixed(translator, columns) -> bytes:
         ids = tf.TensorSpec([1, columns], tf.int32, "ids")
         graph = tf.function(translate_fixed, autograph=False).get_concrete_function(ids=ids)
     content = converter.convert({"translate_fixed": graph}, translator.variables())
-    converter.check_built_in(content)
+    converter.check_operations(content)
     return content
 
 

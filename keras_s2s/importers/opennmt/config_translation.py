@@ -4,7 +4,8 @@ import dataclasses
 
 import yaml
 
-from keras_s2s.config import Config, UserError
+from keras_s2s.config import Config
+from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt import data, objectives, optimizer, training
 from keras_s2s.importers.opennmt.conversion import ConfigConversion
 from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig, leaf_keys, merge

@@ -2,7 +2,7 @@
 
 import os
 
-from keras_s2s.config.yaml_files import read as read_yaml
+from keras_s2s.config.yaml_files import read_yaml as read_yaml
 from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig, parse_json
 
 __all__ = ["corpora", "embeddings", "ends_source", "same_vocabulary", "tokenizers"]

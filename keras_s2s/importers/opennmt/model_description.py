@@ -4,7 +4,7 @@ import ast
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["ModelDescription", "read_description"]
 

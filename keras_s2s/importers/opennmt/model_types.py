@@ -6,7 +6,7 @@ Facts of OpenNMT-tf 2.32: models/catalog.py, models/transformer.py, layers/.
 import difflib
 from dataclasses import dataclass, replace
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["TYPES", "Recurrent", "Transformer", "get_model_type"]
 

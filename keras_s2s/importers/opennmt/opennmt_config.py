@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from keras_s2s.config import UserError
-from keras_s2s.config.yaml_files import read as read_yaml
+from keras_s2s.config.yaml_files import read_yaml as read_yaml
+from keras_s2s.errors import UserError
 
 __all__ = ["OpenNMTConfig", "leaf_keys", "merge", "parse_json", "read"]
 

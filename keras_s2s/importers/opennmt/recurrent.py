@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt.model_types import Recurrent
 from keras_s2s.importers.opennmt.weights import OUTPUT, TABLES, head_weights
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s import models as catalog
-from keras_s2s.config import Config, ModelConfig, TokenizerConfig, UserError, making
+from keras_s2s.config import Config, ModelConfig, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt import model_types
 from keras_s2s.importers.opennmt.config_translation import translate
 from keras_s2s.importers.opennmt.model_description import read_description
@@ -18,6 +19,7 @@ from keras_s2s.importers.opennmt.recurrent import (
 from keras_s2s.importers.opennmt.report import Report
 from keras_s2s.importers.opennmt.weights import Checkpoint, infer_transformer, transformer_weights
 from keras_s2s.importers.transformer_weights import assign_weights
+from keras_s2s.io import new_directory
 
 __all__ = ["import_run", "read_vocabulary", "vocabulary_rows"]
 
@@ -58,7 +60,7 @@ def import_run(
     Raises:
         UserError: `run` exists, a file is missing or invalid, or the model is not supported.
     """
-    with making(run) as directory:
+    with new_directory(run) as directory:
         checkpoint = Checkpoint(source)
         model = _model(checkpoint, source, model_type, heads)
         config_dict, report = translate(opennmt_config, model, auto=auto)

@@ -2,7 +2,7 @@
 
 import math
 
-from keras_s2s.signatures.fields import CAPS
+from keras_s2s.signatures.caps import CAPS
 
 __all__ = ["averaging", "batches", "decoding", "evaluation", "lengths"]
 

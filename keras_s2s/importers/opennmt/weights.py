@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt.model_types import Transformer
 
 __all__ = [

@@ -7,9 +7,9 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_s2s.export.litert.buffer_sharing import ALIGNMENT, packed, unpacked
-from keras_s2s.export.litert.converter import check_built_in, convert, with_metadata
-from keras_s2s.export.litert.embedding_tables import narrow_tables
+from keras_s2s.export.litert.converter import add_metadata, check_operations, convert
+from keras_s2s.export.litert.embedding_quantization import quantize_embeddings
+from keras_s2s.export.litert.model_serialization import ALIGNMENT, parse_model, serialize_model
 
 SIZE, WIDTH = 500, 128
 TABLE = (np.random.default_rng(1).normal(size=(SIZE, WIDTH)) * 0.1).astype(np.float32)
@@ -56,7 +56,7 @@ def answers(content):
 def test_a_tied_table_of_int8_lies_in_a_file_once(function):
     content = made(function)
     assert SIZE * WIDTH < len(content) < 1.6 * SIZE * WIDTH
-    check_built_in(content)
+    check_operations(content)
     found = answers(content)
     expected = {n: x.numpy() for n, x in function(TABLE, tf.constant(IDS), tf.constant(X)).items()}
     assert found.keys() == expected.keys()
@@ -75,14 +75,14 @@ def test_a_table_that_is_used_otherwise_stays():
 @pytest.mark.parametrize("kind", ["none", "float16", "dynamic_int8"])
 def test_packing_again_changes_nothing(kind):
     content = made(loop, kind)
-    again = packed(unpacked(content))
+    again = serialize_model(parse_model(content))
     assert len(again) == len(content)
     for name, value in answers(content).items():
         np.testing.assert_array_equal(answers(again)[name], value)
 
 
 def test_constants_are_aligned_and_entries_kept():
-    content = with_metadata(made(once), {"one": b"abc", "two": {"a": 1}, "three": b"abc"})
+    content = add_metadata(made(once), {"one": b"abc", "two": {"a": 1}, "three": b"abc"})
     model = schema.Model.GetRootAs(content)
     entries = {}
     for i in range(model.MetadataLength()):
@@ -99,7 +99,7 @@ def test_constants_are_aligned_and_entries_kept():
 
 def test_large_buffers_behind_the_flatbuffer_are_read():
     content = made(once, "none")
-    model = unpacked(content)
+    model = parse_model(content)
     moved = [one for one in model.buffers if one.data is not None and len(one.data) > 10_000]
     kept = [bytes(one.data) for one in moved]
     for one in moved:
@@ -111,7 +111,7 @@ def test_large_buffers_behind_the_flatbuffer_are_read():
     outside = _written(model) + b"".join(kept)
     assert moved
     assert len(outside) == start + sum(sizes)
-    again = packed(unpacked(outside))
+    again = serialize_model(parse_model(outside))
     for name, value in answers(content).items():
         np.testing.assert_array_equal(answers(again)[name], value)
 
@@ -135,18 +135,18 @@ def lookups(table, ids, x):
 
 
 def test_a_table_that_is_looked_up_alone_becomes_int8_by_rows():
-    model = unpacked(made(lookups, "none"))
-    narrow_tables(model)
-    content = packed(model)
+    model = parse_model(made(lookups, "none"))
+    quantize_embeddings(model)
+    content = serialize_model(model)
     assert SIZE * WIDTH < len(content) < 1.3 * SIZE * WIDTH
-    check_built_in(content)
+    check_operations(content)
     found = answers(content)
     step = np.abs(TABLE[IDS]).max(-1, keepdims=True) / 127
     assert np.all(np.abs(found["rows"] - TABLE[IDS]) <= 0.51 * step)
     np.testing.assert_allclose(found["total"], 3 * found["rows"].sum(1), rtol=1e-5)
-    model = unpacked(made(once, "none"))  # tied: the product needs the floats
-    narrow_tables(model)
-    np.testing.assert_array_equal(answers(packed(model))["rows"], TABLE[IDS])
+    model = parse_model(made(once, "none"))  # tied: the product needs the floats
+    quantize_embeddings(model)
+    np.testing.assert_array_equal(answers(serialize_model(model))["rows"], TABLE[IDS])
 
 
 @pytest.mark.parametrize(

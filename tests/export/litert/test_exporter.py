@@ -6,15 +6,16 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s import cli, search
-from keras_s2s.config import Decoding, SpecialIds, TokenizerConfig, UserError
+from keras_s2s.config import Decoding, SpecialIds, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_litert
-from keras_s2s.export.litert.converter import check_built_in, convert
+from keras_s2s.export.litert.converter import check_operations, convert
 from keras_s2s.export.litert.exporter import export_litert_translator
-from keras_s2s.export.litert.signature_functions import Graphs, _filled
-from keras_s2s.export.litert.verification import FALLS, ask_file, measure
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures, as_outputs
+from keras_s2s.export.litert.verification import QUANTIZATION_LIMITS, measure_quantization, run_file
 from keras_s2s.export.model_card import read_card
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import ask
+from keras_s2s.export.verification.probe_requests import build_request
 from keras_s2s.tokenizers import Pointers, train
 from keras_s2s.translator import Translator
 from tests.conformance import models, parts
@@ -63,16 +64,16 @@ def test_a_vocabulary_that_keras_searches_by_blocks(monkeypatch):
 
 
 def decodes_alike(model):
-    graphs = Graphs(model, CAPS).concrete(["translate_ids"])
+    graphs = LiteRTSignatures(model, CAPS).concrete(["translate_ids"])
     content = convert(graphs, [weight.value for weight in model.weights])
-    assert check_built_in(content)["WHILE"] >= 1
+    assert check_operations(content)["WHILE"] >= 1
     run = Interpreter(model_content=content).get_signature_runner("translate_ids")
     for lengths in ((5, 3, 1, 2), (4,), (1,), (1, 5)):
-        x = source(lengths, model.copies)
+        x = source(lengths, model.supports_copy)
         asked = options(len(lengths))
         asked["beam_size"][0] = asked["num_hypotheses"][0] = 1  # greedy beside beams
         wanted = search.Options(**{name: tf.constant(value) for name, value in asked.items()})
-        expected = _filled(search.search(model.begin, model.next, x, wanted))
+        expected = as_outputs(search.search(model.begin, model.next, x, wanted))
         found = run(**given_by(x, lengths), **asked)
         for name in ("lengths", "finished"):
             np.testing.assert_array_equal(found[name], expected[name])
@@ -101,7 +102,7 @@ def scored(model, source, ids, length):
 @pytest.fixture(scope="module")
 def run():
     model = models.make("gru", "gru", "softmax")
-    graphs = Graphs(model, CAPS).concrete(["translate_ids"])
+    graphs = LiteRTSignatures(model, CAPS).concrete(["translate_ids"])
     content = convert(graphs, [weight.value for weight in model.weights])
     return Interpreter(model_content=content).get_signature_runner("translate_ids")
 
@@ -199,36 +200,38 @@ def test_published_with_its_card(copying_file):
 
 
 def test_another_model_is_not_proved(copying_file, tmp_path):
-    from keras_s2s.export.litert.verification import prove_exact
-    from keras_s2s.export.verification.request_corpus import material_of
+    from keras_s2s.export.litert.verification import verify_float32
+    from keras_s2s.export.verification.request_corpus import build_corpus
 
     translator, path = copying_file
     weight = translator.model.decoder.readout.bias
     before = weight.numpy()
     weight.assign(before + 0.5)
     with pytest.raises(NotProven, match="this process"):
-        prove_exact(translator, path / "model.tflite", tmp_path, material_of(translator))
+        verify_float32(translator, path / "model.tflite", tmp_path, build_corpus(translator))
     weight.assign(before)
 
 
 def test_a_fall_beyond_the_bound_is_refused(copying_file, tmp_path):
     translator, path = copying_file
     pairs = [("a b c", "a b"), ("d", "e f")]
-    figures = measure(translator, path / "model.tflite", tmp_path, pairs, "wer", "float16")
+    figures = measure_quantization(
+        translator, path / "model.tflite", tmp_path, pairs, "wer", "float16"
+    )
     assert figures["equal"] == 1.0
     assert figures["drift"] < 1e-5
     weight = translator.model.head.projection.bias
     before = weight.numpy()
     weight.assign(before + np.linspace(-3, 3, len(before)))
     with pytest.raises(NotProven, match="quantize: expected float16 to"):
-        measure(translator, path / "model.tflite", tmp_path, pairs, "wer", "float16")
+        measure_quantization(translator, path / "model.tflite", tmp_path, pairs, "wer", "float16")
     weight.assign(before)
 
 
 def test_a_file_that_fails_in_its_process_is_refused(tmp_path):
     (tmp_path / "broken.tflite").write_bytes(b"\0\0\0\0TFL3" + b"\xff" * 64)
     with pytest.raises(NotProven, match="the LiteRT file fails at signature serving_default"):
-        ask_file(tmp_path / "broken.tflite", tmp_path, [ask("serving_default", ["a"])])
+        run_file(tmp_path / "broken.tflite", tmp_path, [build_request("serving_default", ["a"])])
 
 
 def test_nothing_is_published_of_a_run_that_is_not_there(tmp_path):
@@ -244,12 +247,12 @@ def test_the_quantizers_files_are_measured_and_refused(kind, tmp_path, monkeypat
     given = {"quantization": kind, "lines": [("a b c", "a b"), ("d e", "e f")], "metric": "wer"}
     path = export_litert_translator(translator, tmp_path / "good", **given)
     told = read_card(path)["litert"]
-    fall, drift = FALLS[kind]
+    fall, drift = QUANTIZATION_LIMITS[kind]
     assert (told["limit"], told["drift_limit"], told["metric"]) == (fall, drift, "wer")
     assert 0 < told["drift"] <= drift
     assert told["quantized"] - told["float32"] <= fall
     assert 0 <= told["equal"] <= 1
-    monkeypatch.setitem(FALLS, kind, (fall, 1e-9))
+    monkeypatch.setitem(QUANTIZATION_LIMITS, kind, (fall, 1e-9))
     with pytest.raises(NotProven, match=f"quantize: expected {kind} to move the mean"):
         export_litert_translator(translator, tmp_path / "bad", **given)
     assert not list((tmp_path / "bad").glob("*"))

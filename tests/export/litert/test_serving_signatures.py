@@ -6,9 +6,14 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s.config import Decoding
-from keras_s2s.export.litert import serving_signatures
+from keras_s2s.export.litert import default_search
+from keras_s2s.export.litert.default_search import (
+    ENTRY,
+    check_serving,
+    has_plain_search,
+    read_entry,
+)
 from keras_s2s.export.litert.exporter import export_litert_translator
-from keras_s2s.export.litert.serving_signatures import ENTRY, check_serving, is_plain, read_entry
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.serving.edge.edge_file import EdgeFile
 from tests.export.tiny_models import make_translator
@@ -104,7 +109,7 @@ def test_no_ids_are_answered_by_as_many_rows(made, shape):
 
 def test_the_other_signatures_are_what_they_were(made):
     file = EdgeFile(made[1])
-    assert set(file.about["signatures"]) >= {"translate_ids", "step", "score", "serving_ids"}
+    assert set(file.description["signatures"]) >= {"translate_ids", "step", "score", "serving_ids"}
     given = {"ids": np.array([[4, 5, 3]], np.int32), "lengths": np.array([3], np.int32)}
     targets = {"targets": np.array([[4]], np.int32), "target_lengths": np.array([1], np.int32)}
     assert file.run("score", **given, **targets)["token_log_probs"].shape == (1, 2)
@@ -112,15 +117,15 @@ def test_the_other_signatures_are_what_they_were(made):
 
 def test_another_answer_is_not_proved(made, tmp_path, monkeypatch):
     translator, path = made
-    changed = serving_signatures.default_options(translator) | {"min_length": 8}
-    monkeypatch.setattr(serving_signatures, "default_options", lambda translator: changed)
+    changed = default_search.default_options(translator) | {"min_length": 8}
+    monkeypatch.setattr(default_search, "default_options", lambda translator: changed)
     with pytest.raises(NotProven, match="signature serving_ids, .* of ids .*: expected .*, came"):
         check_serving(translator, path, tmp_path)
 
 
 def test_what_copies_or_wishes_has_no_such_signature(copying_file):
-    assert not is_plain(copying_file[0])
-    assert "serving_ids" not in EdgeFile(copying_file[1] / "model.tflite").about["signatures"]
+    assert not has_plain_search(copying_file[0])
+    assert "serving_ids" not in EdgeFile(copying_file[1] / "model.tflite").description["signatures"]
     wishes = Decoding(beam_size=3, max_length=8, no_repeat_ngram=2)
-    assert not is_plain(make_translator(wishes))
-    assert is_plain(make_translator(DECODING))
+    assert not has_plain_search(make_translator(wishes))
+    assert has_plain_search(make_translator(DECODING))

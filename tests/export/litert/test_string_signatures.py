@@ -11,17 +11,17 @@ from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
 from sentencepiece import SentencePieceProcessor
 
 from keras_s2s import cli
-from keras_s2s.config import Decoding, TokenizerConfig, UserError
-from keras_s2s.export.litert import sentencepiece_support, string_signatures
-from keras_s2s.export.litert.converter import check_built_in
+from keras_s2s.config import Decoding, TokenizerConfig
+from keras_s2s.errors import UserError
+from keras_s2s.export.litert import sentencepiece_support, string_signature
+from keras_s2s.export.litert.converter import check_operations
 from keras_s2s.export.litert.exporter import export_litert_translator
-from keras_s2s.export.litert.string_signatures import (
+from keras_s2s.export.litert.sentencepiece_kernels import KernelDetokenizer, KernelTokenizer
+from keras_s2s.export.litert.string_signature import (
     FEW,
     ODD_TEXTS,
     OPERATIONS,
-    Reader,
-    Writer,
-    check_pieces,
+    verify_string_signature,
 )
 from keras_s2s.export.model_card import read_card
 from keras_s2s.export.verification.comparison import NotProven
@@ -29,7 +29,7 @@ from keras_s2s.export.verification.probe_requests import LONG
 from keras_s2s.serving import EdgeTranslator
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.tokenizers import Bytes, SentencePiece, sentencepiece_model, train
-from keras_s2s.tokenizers.sentencepiece_training import learn
+from keras_s2s.tokenizers.sentencepiece_training import train_sentencepiece
 from keras_s2s.translator import Translator
 from tests.conformance import models
 from tests.export.tiny_models import tokenizers
@@ -72,7 +72,7 @@ def unigram():
 
 def changed(tokenizer, change):
     """The tokenizer of a model that `change` has been at."""
-    proto = sentencepiece_model.read(tokenizer.model_file()[1])
+    proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
     change(proto)
     return SentencePiece(proto.SerializeToString())
 
@@ -141,7 +141,7 @@ def test_other_than_one_text_is_refused_and_the_next_is_not(run, count):
 def test_the_kernel_cuts_as_the_tokenizer_does(side):
     texts = ["".join(RANDOM.choices(PARTS, k=k % 9 + 1)) for k in range(3000)]
     mine = side.ids(side.pieces(texts)).to_list()
-    assert Reader(side).many(texts).to_list() == mine
+    assert KernelTokenizer(side).tokenize_batch(texts).to_list() == mine
 
 
 def test_unknown_characters_do_not_move_what_is_cut_behind_them(side):
@@ -155,11 +155,11 @@ def test_unknown_characters_do_not_move_what_is_cut_behind_them(side):
     numbers = {piece: i for i, piece in enumerate(tied.vocabulary)}
     texts = ["\U0001f600 b" * n + "aaa" * m for n in range(1, 12) for m in range(1, 6)]
     expected = [[numbers.get(piece, 1) for piece in package.encode(x, out_type=str)] for x in texts]
-    assert Reader(tied).many(texts).to_list() == expected
+    assert KernelTokenizer(tied).tokenize_batch(texts).to_list() == expected
 
 
 def test_the_kernel_joins_as_the_tokenizer_does(side):
-    write, known = Writer(side), len(side.vocabulary)
+    write, known = KernelDetokenizer(side), len(side.vocabulary)
     space = side.vocabulary.index(sentencepiece_model.SPACE)
     odd = [[], [1], [space, space, 1, space], [space, 4, space], [0, 2, 3, space, 5], [3], [1, 1]]
     for ids in [*odd, *(RANDOM.choices(range(known), k=k % 9 + 1) for k in range(300))]:
@@ -170,10 +170,10 @@ def test_the_kernel_joins_as_the_tokenizer_does(side):
 def test_its_card_and_its_operations_say_what_it_needs(made):
     content = (made[1] / "model.tflite").read_bytes()
     with pytest.raises(UserError, match="built-in operations alone, came TFText>ByteSplit"):
-        check_built_in(content)
+        check_operations(content)
     with pytest.raises(UserError, match="alone, came TFText>ByteSplitWithOffsets$"):
-        check_built_in(content, OPERATIONS[1:])
-    assert check_built_in(content, OPERATIONS)["CUSTOM"] == 3
+        check_operations(content, OPERATIONS[1:])
+    assert check_operations(content, OPERATIONS)["CUSTOM"] == 3
     figures = read_card(made[1])["litert"]
     assert figures["custom_operations"] == {"translate": list(OPERATIONS)}
     assert "FastSentencepieceTokenize" in (made[1] / "assets.extra/model_card.md").read_text()
@@ -203,10 +203,10 @@ def test_another_answer_is_not_proved(made, tmp_path, monkeypatch):
             found[0]["text"] = column("x!")
         return found
 
-    real = string_signatures.ask_file
-    monkeypatch.setattr(string_signatures, "ask_file", other)
+    real = string_signature.ask_file
+    monkeypatch.setattr(string_signature, "ask_file", other)
     with pytest.raises(NotProven, match="signature translate, text 'abc': expected .* came .*x!"):
-        check_pieces(path, tmp_path, ["abc"])
+        verify_string_signature(path, tmp_path, ["abc"])
 
 
 @pytest.mark.slow  # another export
@@ -284,13 +284,13 @@ def test_unusual_pieces_and_rules_are_refused(side, change, expected, tmp_path):
 
 
 def test_byte_fallback_and_bpe_are_refused(side, tmp_path):
-    target = SentencePiece(learn("unigram", 400, LINES, byte_fallback=True))
+    target = SentencePiece(train_sentencepiece("unigram", 400, LINES, byte_fallback=True))
     refuse(
         "a target model of normal pieces alone, came byte '<0x00>'",
         translator_of(side, target),
         tmp_path,
     )
-    source = SentencePiece(learn("bpe", 120, LINES))
+    source = SentencePiece(train_sentencepiece("bpe", 120, LINES))
     refuse("a source model of type unigram, came bpe", translator_of(source, side), tmp_path)
 
 
@@ -300,7 +300,9 @@ def test_a_model_that_the_kernel_cuts_by_otherwise_is_refused(side, tmp_path, mo
         translator_of(SentencePiece(side.model_file()[1], vocabulary=["\U0001f600", "a"]), side),
         tmp_path,
     )
-    monkeypatch.setattr(Reader, "many", lambda self, texts: side.ids(side.pieces(texts))[:, 1:])
+    monkeypatch.setattr(
+        KernelTokenizer, "many", lambda self, texts: side.ids(side.pieces(texts))[:, 1:]
+    )
     refuse(
         "a source model by which .* SentencePiece does, came one by which it cuts 'a' otherwise",
         translator_of(side, side),

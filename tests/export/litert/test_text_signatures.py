@@ -5,9 +5,14 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_s2s.config import Decoding, TokenizerConfig
-from keras_s2s.export.litert import text_signatures
+from keras_s2s.export.litert import text_signature
 from keras_s2s.export.litert.exporter import export_litert_translator
-from keras_s2s.export.litert.text_signatures import check_texts, is_offered, numbers, text
+from keras_s2s.export.litert.text_signature import (
+    decode_text,
+    encode_text,
+    supports_text_signature,
+    verify_text_signature,
+)
 from keras_s2s.export.verification.comparison import NotProven
 from keras_s2s.tokenizers import Bytes, train
 from keras_s2s.translator import Translator
@@ -47,9 +52,9 @@ def test_texts_are_translated_as_keras_translates_them(made):
     run = Interpreter(model_path=str(path)).get_signature_runner("translate")
     side = translator.source_tokenizer
     for one, expected in zip(TEXTS, translator.decode(TEXTS)):
-        given = numbers(side, one)
+        given = encode_text(side, one)
         found = run(text=np.array([*given, 7], np.int32), length=np.array([len(given)], np.int32))
-        assert text(side, found["text"][: found["length"][0]].tolist()) == expected[0].text
+        assert decode_text(side, found["text"][: found["length"][0]].tolist()) == expected[0].text
         np.testing.assert_allclose(found["score"], [expected[0].score], atol=1e-4)
 
 
@@ -57,10 +62,10 @@ def test_numbers_that_are_no_text_are_read_as_unknown(made):
     run = Interpreter(model_path=str(made[1])).get_signature_runner("translate")
     scores = []
     for number in (-1, -(2**31), 2**31 - 1, 0x10FFFF):
-        text = np.array([number], np.int32)
-        scores.append(run(text=text, length=np.array([1], np.int32))["score"][0])
+        decode_text = np.array([number], np.int32)
+        scores.append(run(text=decode_text, length=np.array([1], np.int32))["score"][0])
         for length in (-5, 9, 2**31 - 1):
-            found = run(text=text, length=np.array([length], np.int32))
+            found = run(text=decode_text, length=np.array([length], np.int32))
             assert 0 <= found["length"][0] < len(found["text"])
     assert len(set(scores)) == 1
 
@@ -75,9 +80,9 @@ def test_a_batch_is_refused_and_the_next_call_is_not(made):
 
 def test_another_answer_is_not_proved(made, tmp_path, monkeypatch):
     translator, path = made
-    monkeypatch.setattr(text_signatures, "text", lambda side, found: text(side, found) + "!")
+    monkeypatch.setattr(text_signature, "text", lambda side, found: decode_text(side, found) + "!")
     with pytest.raises(NotProven, match="signature translate, text 'a': expected .* came .*!'"):
-        check_texts(translator, path, tmp_path, ["a"])
+        verify_text_signature(translator, path, tmp_path, ["a"])
 
 
 def test_other_texts_and_wishes_are_not_offered(monkeypatch):
@@ -87,7 +92,7 @@ def test_other_texts_and_wishes_are_not_offered(monkeypatch):
         monkeypatch.setattr(models, "SOURCE_SIZE", source.size)
         monkeypatch.setattr(models, "TARGET_SIZE", target.size)
         model = models.make("gru", "gru", "softmax")
-        return is_offered(Translator(model, source, target, Decoding(**decoding)))
+        return supports_text_signature(Translator(model, source, target, Decoding(**decoding)))
 
     assert offered(side, Bytes())
     assert not offered(side, words)

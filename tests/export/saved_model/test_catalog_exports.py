@@ -6,10 +6,10 @@ from keras_s2s.cli import main
 from keras_s2s.config import Decoding
 from keras_s2s.export.model_card import read_card
 from keras_s2s.models import PRESETS, build
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.tokenizers import Pointers
 from keras_s2s.translator import Translator
-from tests.export.tiny_models import shrunk, tokenizers
+from tests.export.tiny_models import shrink_preset, tokenizers
 from tests.references import randomise
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ def test_a_preset_is_exported_proved_and_verified(preset, tmp_path, capsys):
     pair = tokenizers()
     if preset == "pointer_network":
         pair = pair[0], Pointers(pair[0])
-    model = randomise(build(shrunk(preset), *(one.size for one in pair)), scale=0.3)
+    model = randomise(build(shrink_preset(preset), *(one.size for one in pair)), scale=0.3)
     assert model.count_params() < 50_000  # 33 thousand are two tables of 1024 positions
     run, base = tmp_path / "run", tmp_path / "served"
     Translator(model, *pair, Decoding(beam_size=2, max_length=8)).save(run)
@@ -35,4 +35,4 @@ def test_a_preset_is_exported_proved_and_verified(preset, tmp_path, capsys):
     with LocalModel(base) as served:  # the target's vocabulary lacks h
         found = served.translate(["a h b", "a b"], prefix_tokens=["h"], max_length=4)
     first = [hypotheses[0].tokens[0] for hypotheses in found]
-    assert first == ["h" if model.copies else "<unk>", "<unk>"]
+    assert first == ["h" if model.supports_copy else "<unk>", "<unk>"]

@@ -9,14 +9,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Decoding, UserError
+from keras_s2s.config import Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.export import NotProven, export_translator
 from keras_s2s.export.inspection import describe_export
 from keras_s2s.export.model_card import read_card
-from keras_s2s.export.saved_model import compiled_search as compiling
-from keras_s2s.export.saved_model.compiled_search import FLAG, compiled_search, sized_requests
-from keras_s2s.export.saved_model.graph_scan import scan
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.export.saved_model import build_compiled_search as compiling
+from keras_s2s.export.saved_model.compiled_search import (
+    XLA_SERVER_FLAG,
+    build_compiled_search,
+    compilation_requests,
+)
+from keras_s2s.export.saved_model.serving_compatibility import check_serving_compatibility
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.translator import Translator
 from tests.conformance import models
 from tests.export.tiny_models import make_translator, tokenizers
@@ -59,13 +64,13 @@ def sizes(monkeypatch):
 
 def test_a_request_for_every_size_and_width(sizes):
     translator = make_translator(DECODING, caps={"source_length": 6})
-    search = compiled_search(translator)
+    search = build_compiled_search(translator)
     assert (search.sizes, search.widths) == ([4, 8], [1, 3])
-    found = sized_requests(translator, search)
+    found = compilation_requests(translator, search)
     words = [len(probe.inputs["text"][0].split()) + 1 for probe in found]
     assert words == [4, 4, 8, 8]
     assert [probe.inputs["beam_size"][0] for probe in found] == [1, 3, 1, 3]
-    short = compiled_search(make_translator(DECODING, caps={"source_length": 3}))
+    short = build_compiled_search(make_translator(DECODING, caps={"source_length": 3}))
     assert short.sizes == [4]
 
 
@@ -85,16 +90,16 @@ def test_its_card_and_inspect_name_the_flag(exported):
     card = read_card(path)["variant"]["xla"]
     assert card.pop("seconds_to_compile") > 0.5
     assert card == {
-        "server_flag": FLAG,
+        "server_flag": XLA_SERVER_FLAG,
         "rows": 1,
         "source_lengths": [4, 8],
         "beam_sizes": [1, 3],
     }
-    assert FLAG in (path / "assets.extra" / "model_card.md").read_text()
+    assert XLA_SERVER_FLAG in (path / "assets.extra" / "model_card.md").read_text()
     found = describe_export(path)["operations"]
-    assert (found["compiled_by_xla"], found["server_flag"]) == (1, FLAG)
+    assert (found["compiled_by_xla"], found["server_flag"]) == (1, XLA_SERVER_FLAG)
     with pytest.raises(NotProven, match="function .*: it must be compiled by XLA"):
-        scan(path)
+        check_serving_compatibility(path)
 
 
 @pytest.mark.slow
@@ -132,7 +137,7 @@ def test_without_xla_what_fits_fails_and_all_else_goes_on(exported):
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
     found = json.loads(done.stdout.splitlines()[-1])
     assert "XLA compilation disabled" in found["one"]
-    assert f"needs a server with {FLAG}" in found["server"]
+    assert f"needs a server with {XLA_SERVER_FLAG}" in found["server"]
     assert found["two"] == translator.translate(["a b", "c"])
     assert found["wide"] == translator.translate(["a b"], beam_size=4)
     assert found["long"] == translator.translate([TEXTS[5]])

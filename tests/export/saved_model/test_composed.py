@@ -8,14 +8,15 @@ import pytest
 import tensorflow as tf
 
 from keras_s2s import models
-from keras_s2s.config import Config, Decoding, FactorSizes, ModelConfig, TokenizerConfig, UserError
+from keras_s2s.config import Config, Decoding, FactorSizes, ModelConfig, TokenizerConfig
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_litert_translator, export_translator
-from keras_s2s.serving.client.local import LocalModel
 from keras_s2s.serving.errors import RowError
+from keras_s2s.serving.server.local_model import LocalModel
 from keras_s2s.tokenizers import train
 from keras_s2s.training import train as train_run
 from keras_s2s.translator import Translator
-from tests.export.feature_models import letters, strong
+from tests.export.feature_models import letters, randomize
 
 GRU = {"kind": "recurrent", "units": 8}
 PRE = {"kind": "transformer", "units": 8, "num_layers": 1, "num_heads": 2, "hidden_units": 8}
@@ -46,7 +47,7 @@ def translator(kind):
         head=HEADS[kind],
         decoder={**GRU, "bridge": "zero"},
     )
-    model = strong(models.build(model, source.layout, target.size))
+    model = randomize(models.build(model, source.input_size, target.size))
     return Translator(model, source, target, Decoding(beam_size=2, max_length=6), {"max_length": 8})
 
 
@@ -153,7 +154,7 @@ def test_widths_of_factors():
 def test_several_sources_need_as_many_encoders(encoder):
     model = ModelConfig(embedding=8, encoder=encoder, decoder={**GRU, "bridge": "zero"})
     with pytest.raises(UserError, match="model.encoder: expected kind parallel, 2 encoders"):
-        models.build(model, tokenizer("sources").layout, 9)
+        models.build(model, tokenizer("sources").input_size, 9)
 
 
 @pytest.mark.slow

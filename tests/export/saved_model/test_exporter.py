@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from keras_s2s.config import Decoding, UserError
+from keras_s2s.config import Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_saved_model, export_translator
 from keras_s2s.export.model_card import read_card
 from keras_s2s.export.saved_model.graph_file import read_graph
@@ -53,7 +54,7 @@ def test_signatures_names_types_and_defaults(published, translator):
             (signature.outputs, found[name].outputs),
         ):
             # No Transformer: without maps of the source and the target over themselves.
-            fields = [field for field in fields if not field.optional]
+            fields = [field for field in fields if not field.is_optional]
             assert sorted(given) == sorted(field.name for field in fields)
             for field in fields:
                 info = given[field.name]

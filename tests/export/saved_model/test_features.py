@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_translator
 from keras_s2s.export.saved_model.graph_file import read_graph
-from keras_s2s.export.verification.model_comparison import export_material, through_session, verify
-from keras_s2s.serving.client.local import LocalModel
+from keras_s2s.export.verification.model_comparison import (
+    load_export_corpus,
+    session_runner,
+    verify_models,
+)
 from keras_s2s.serving.errors import RowError
-from keras_s2s.signatures.fields import signatures_of
+from keras_s2s.serving.server.local_model import LocalModel
+from keras_s2s.signatures.fields import signatures_for
 from keras_s2s.translator import Translator, load_run
 from tests.export.feature_models import ROWS, F, make_forecaster, make_translator
 
@@ -51,7 +55,7 @@ def test_signatures_of_a_forecaster(forecasts):
 @pytest.mark.slow
 def test_signatures_of_a_translator(translations):
     found = read_graph(translations).signature_def
-    for name, signature in signatures_of(True, False).items():
+    for name, signature in signatures_for(True, False).items():
         assert set(found[name].inputs) == set(signature.input_names())
         assert shapes(found[name].inputs)["features"] == [-1, -1, F]
         assert "replace_unknown" not in found[name].inputs
@@ -114,8 +118,8 @@ def test_rows_that_cannot_be_read_fail_alone(translator):
 @pytest.mark.slow
 def test_an_export_verifies_alone(forecasts, translations):
     for path in (forecasts, translations):
-        answers = through_session(path)
-        assert verify({"one": answers, "two": answers}, export_material(path)) > 3
+        answers = session_runner(path)
+        assert verify_models({"one": answers, "two": answers}, load_export_corpus(path)) > 3
 
 
 def test_a_run_of_either_kind(tmp_path, translator, forecaster):

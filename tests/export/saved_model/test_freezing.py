@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_s2s.config import Decoding, UserError
+from keras_s2s.config import Decoding
+from keras_s2s.errors import UserError
 from keras_s2s.export import export_translator
 from keras_s2s.export.model_card import read_card
 from keras_s2s.export.saved_model.freezing import LIMIT, check_size
 from keras_s2s.export.saved_model.graph_file import read_graph
-from keras_s2s.export.saved_model.graph_scan import operations
+from keras_s2s.export.saved_model.serving_compatibility import iterate_nodes
 from keras_s2s.translator import Translator
 from tests.conformance import models
 from tests.export.tiny_models import tokenizers
@@ -33,7 +34,7 @@ def test_weights_are_constants_and_the_proof_holds(tmp_path):
     assert card["vocabularies"]["shortlist"]["tokens"] == ["b", "c", "f"]
     assert not (path / "variables").exists()
     graph = read_graph(path)
-    called = {node.op for node, holder in operations(graph) if holder is None}
+    called = {node.op for node, holder in iterate_nodes(graph) if holder is None}
     assert not called & VARIABLES
     constants = [
         tf.make_ndarray(n.attr["value"].tensor) for n in graph.graph_def.node if n.op == "Const"

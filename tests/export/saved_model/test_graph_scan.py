@@ -5,7 +5,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_s2s.export import NotProven
-from keras_s2s.export.saved_model.graph_scan import scan
+from keras_s2s.export.saved_model.serving_compatibility import check_serving_compatibility
 
 TEXT = tf.TensorSpec([None], tf.string, "text")
 
@@ -22,7 +22,7 @@ def test_what_a_server_has_passes(tmp_path):
         kept = tf.while_loop(lambda i, x: i < 3, lambda i, x: (i + 1, x + "a"), (0, text))[1]
         return {"text": tf.cond(tf.size(kept) > 1, lambda: kept, lambda: text)}
 
-    scan(saved(tmp_path, function))
+    check_serving_compatibility(saved(tmp_path, function))
 
 
 @pytest.mark.parametrize("inside", [False, True])
@@ -35,7 +35,7 @@ def test_a_callback_into_python(tmp_path, inside):
         return {"text": found}
 
     with pytest.raises(NotProven, match=r"operation PyFunc \(node .* of function .*\): a callback"):
-        scan(saved(tmp_path, function))
+        check_serving_compatibility(saved(tmp_path, function))
 
 
 def test_a_function_for_xla_alone(tmp_path):
@@ -45,7 +45,9 @@ def test_a_function_for_xla_alone(tmp_path):
         return {"x": inner(x)}
 
     with pytest.raises(NotProven, match="it must be compiled by XLA, which a stock server has off"):
-        scan(saved(tmp_path, function, tf.TensorSpec([None], tf.float32, "x")))
+        check_serving_compatibility(
+            saved(tmp_path, function, tf.TensorSpec([None], tf.float32, "x"))
+        )
 
 
 def test_an_operation_of_another_library(tmp_path):
@@ -58,7 +60,7 @@ def test_an_operation_of_another_library(tmp_path):
     path.write_bytes(model.SerializeToString())
     message = r"operation Addons>StringLower \(node .*\): neither of TensorFlow nor"
     with pytest.raises(NotProven, match=message):
-        scan(tmp_path)
+        check_serving_compatibility(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -75,11 +77,11 @@ def test_an_operation_of_another_library(tmp_path):
 def test_a_tensor_that_no_batch_can_have(tmp_path, output, came):
     message = f"output found: expected the batch, of any size, as the first dimension, came {came}"
     with pytest.raises(NotProven, match=message):
-        scan(saved(tmp_path, lambda text: {"found": output(text)}))
+        check_serving_compatibility(saved(tmp_path, lambda text: {"found": output(text)}))
 
 
 def test_an_input_of_a_fixed_batch(tmp_path):
     spec = tf.TensorSpec([4], tf.string, "text")
     saved(tmp_path, lambda text: {"text": tf.repeat(text, tf.size(text))}, spec)
     with pytest.raises(NotProven, match=r"input text: expected the batch, .*, came \[4\]"):
-        scan(tmp_path)
+        check_serving_compatibility(tmp_path)

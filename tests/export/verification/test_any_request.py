@@ -14,7 +14,7 @@ from keras_s2s.signatures.fields import SAMPLE, SCORE, TRANSLATE
 from keras_s2s.translator import responses
 from tests.export.tiny_models import make_translator
 from tests.search import mixed_requests, random_requests
-from tests.search.random_requests import Asked, broken_promises, refused
+from tests.search.random_requests import ParsedRow, is_rejected, violations
 
 UNSATISFIED = "options: expected a target that all of them allow, found none"
 LISTS = ("constraints", "disallowed", "prefix_tokens")
@@ -52,7 +52,7 @@ def pair(request, tmp_path_factory):
 
 
 def columns(texts, rows, defaults, signature=TRANSLATE):
-    return {"text": texts, **mixed_requests.inputs(rows, signature, defaults)}
+    return {"text": texts, **mixed_requests.request_inputs(rows, signature, defaults)}
 
 
 def read(outputs, count):
@@ -90,17 +90,17 @@ def searched(pair, texts, rows):
 
 def check(pair, texts, rows, found, errors):
     """The promises of each row, and the log-probabilities that `score` finds again."""
-    copies, kept = pair[0].model.copies, 0
+    copies, kept = pair[0].model.supports_copy, 0
     for place, (text, row) in enumerate(zip(texts, rows)):
-        asked, at = Asked(text, row, copies), (text, row, errors.get(place))
-        if refused(asked):
+        asked, at = ParsedRow(text, row, copies), (text, row, errors.get(place))
+        if is_rejected(asked):
             assert errors.get(place, UNSATISFIED) != UNSATISFIED, at
         elif place in errors:
             barred = asked.disallowed or asked.options["no_repeat_ngram"]
             assert errors[place] == UNSATISFIED, at
             assert barred, at
         else:
-            assert list(broken_promises(asked, found[place])) == [], at
+            assert list(violations(asked, found[place])) == [], at
             kept += 1
         assert (found[place] == []) == (place in errors), at
     scored = [
@@ -120,7 +120,7 @@ def check(pair, texts, rows, found, errors):
 
 
 def test_every_two_options_in_one_row(pair):
-    rows, texts = random_requests.pairs()
+    rows, texts = random_requests.option_pairs()
     whole, served = [], pair[1]
     defaults = pair[0].defaults() | {"max_length": 6}
     kept = 0
@@ -137,7 +137,7 @@ def test_every_two_options_in_one_row(pair):
 
 
 @settings(deadline=None, max_examples=40, derandomize=True, database=None)
-@given(requests=st.lists(random_requests.rows(), min_size=8, max_size=24))
+@given(requests=st.lists(random_requests.random_rows(), min_size=8, max_size=24))
 def test_any_options_side_by_side(pair, requests):
     texts, rows = map(list, zip(*requests))
     check(pair, texts, rows, *searched(pair, texts, rows))
@@ -145,7 +145,7 @@ def test_any_options_side_by_side(pair, requests):
 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=600, derandomize=True, database=None)
-@given(requests=st.lists(random_requests.rows(), min_size=16, max_size=64))
+@given(requests=st.lists(random_requests.random_rows(), min_size=16, max_size=64))
 def test_a_great_many_options_side_by_side(pair, requests):
     texts, rows = map(list, zip(*requests))
     check(pair, texts, rows, *searched(pair, texts, rows))
@@ -186,7 +186,7 @@ def test_every_two_options_of_a_draw_in_one_row(pair):
     process, problems = read(translator.predict("sample", here), len(rows))
     assert errors == problems
     for place, (text, row) in enumerate(zip(texts, rows)):
-        asked, at = Asked(text, row, translator.model.copies), (text, row)
+        asked, at = ParsedRow(text, row, translator.model.supports_copy), (text, row)
         same(found[place], process[place], at)
         if place % 5 == 0:
             single = columns([text], [row], translator.defaults(SAMPLE), SAMPLE)

@@ -11,12 +11,17 @@ from keras_s2s.attention import functions
 from keras_s2s.config import Decoding
 from keras_s2s.export import NotProven, export_translator
 from keras_s2s.export.saved_model import exporter
+from keras_s2s.export.saved_model.verification import verify_export
 from keras_s2s.export.saved_model.warmup import WARMUP, warmup_requests, write_requests
 from keras_s2s.export.variant import Variant
-from keras_s2s.export.verification.export_check import in_process, prove
-from keras_s2s.export.verification.model_comparison import export_material, through_session, verify
-from keras_s2s.export.verification.probe_requests import ask
-from keras_s2s.export.verification.request_corpus import material_of
+from keras_s2s.export.verification.model_comparison import (
+    load_export_corpus,
+    session_runner,
+    verify_models,
+)
+from keras_s2s.export.verification.probe_requests import build_request
+from keras_s2s.export.verification.request_corpus import build_corpus
+from keras_s2s.export.verification.request_runner import run_request
 from keras_s2s.translator import Translator
 from tests.export.tiny_models import TARGETS, make_translator, tokenizers
 
@@ -39,17 +44,17 @@ def written(translator, tmp_path_factory):
 
 def write_plainly(translator, path):
     exporter._write(translator, path, Variant(), {}, None)
-    write_requests(path / WARMUP, warmup_requests(material_of(translator, PAIRS)))
+    write_requests(path / WARMUP, warmup_requests(build_corpus(translator, PAIRS)))
 
 
 def fails(translator, path, place):
     with pytest.raises(NotProven) as found:
-        prove(translator, path, place, material_of(translator, PAIRS))
+        verify_export(translator, path, place, build_corpus(translator, PAIRS))
     return str(found.value)
 
 
 def test_a_callback_into_python_publishes_nothing(translator, tmp_path, monkeypatch):
-    graphs = translator.graphs()
+    graphs = translator.functions()
 
     def with_callback(text, *columns):
         return graphs["score"](tf.numpy_function(lambda x: x, [text], tf.string), *columns)
@@ -128,26 +133,26 @@ def test_a_process_that_ends_early(translator, written, tmp_path, monkeypatch):
 def test_an_export_that_was_moved_is_still_the_model(translator, written, tmp_path):
     moved = tmp_path / "elsewhere" / "7"
     shutil.copytree(written, moved)
-    material = export_material(moved)
+    material = load_export_corpus(moved)
     assert b"a b c" in material.texts and b"b c" in material.targets
     answers = {
-        "run": lambda asked: [in_process(translator, probe) for probe in asked],
-        "moved": through_session(moved),
+        "run": lambda asked: [run_request(translator, probe) for probe in asked],
+        "moved": session_runner(moved),
     }
-    assert verify(answers, material) == 11
+    assert verify_models(answers, material) == 11
 
 
 def test_models_that_differ_are_shown_side_by_side(translator):
     def other(asked):
-        answers = [in_process(translator, probe) for probe in asked]
+        answers = [run_request(translator, probe) for probe in asked]
         for probe, answer in zip(asked, answers, strict=True):
             if probe.signature == "score":
                 answer["log_prob"] = answer["log_prob"] + 0.5
         return answers
 
-    answers = {"one": lambda asked: [in_process(translator, probe) for probe in asked], "b": other}
+    answers = {"one": lambda asked: [run_request(translator, probe) for probe in asked], "b": other}
     with pytest.raises(NotProven) as found:
-        verify(answers, material_of(translator, PAIRS))
+        verify_models(answers, build_corpus(translator, PAIRS))
     head, *lines = str(found.value).splitlines()
     assert head == "signature score, row 0 (text 'a b c', target 'b c'): log_prob"
     one, two = (line.split() for line in lines)
@@ -156,6 +161,6 @@ def test_models_that_differ_are_shown_side_by_side(translator):
 
 
 def test_a_request_names_the_options_of_its_rows():
-    probe = ask("translate", ["a", b"\xff"], [{"beam_size": 2}, {"max_length": 3}])
+    probe = build_request("translate", ["a", b"\xff"], [{"beam_size": 2}, {"max_length": 3}])
     assert probe.describe(0) == "text 'a', beam_size 2"
     assert probe.describe(1) == "text '\N{REPLACEMENT CHARACTER}', max_length 3"

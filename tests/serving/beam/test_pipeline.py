@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from keras_s2s.serving import errors
-from keras_s2s.serving.beam import beam_import, command, io, pipeline
+from keras_s2s.serving.beam import command, io, optional_beam, pipeline
 from keras_s2s.serving.beam.engine import Engine
-from keras_s2s.signatures.fields import TRANSLATE, Hypothesis
+from keras_s2s.signatures.fields import TRANSLATE
+from keras_s2s.signatures.responses import Hypothesis
 
 WORDS = ["--model", "m", "--input", "a", "--output", "o"]
 
@@ -75,7 +76,7 @@ def test_a_wrong_option_is_named(options, problem):
 
 
 def test_without_beam_the_extra_is_named(monkeypatch, capsys, base_path):
-    monkeypatch.setattr(beam_import, "apache_beam", None)
+    monkeypatch.setattr(optional_beam, "apache_beam", None)
     with pytest.raises(ImportError, match=r"pip install 'keras-s2s\[beam\]'"):
         pipeline.Translate(base_path)
     assert pipeline.main(WORDS) == 2
@@ -210,14 +211,14 @@ def test_a_batch_that_cannot_run_is_tried_in_halves(engine, monkeypatch):
     ids=["signature", "input", "output", "default"],
 )
 def test_an_export_without_what_is_asked_is_named(base_path, monkeypatch, change, problem):
-    from keras_s2s.serving.client import local
+    from keras_s2s.serving.server import local_model
 
-    class Poor(local.LoadedModel):
+    class Poor(local_model.LoadedModel):
         def __init__(self, directory):
             super().__init__(directory)
             change(self.signatures)
 
-    monkeypatch.setattr(local, "LoadedModel", Poor)
+    monkeypatch.setattr(local_model, "LoadedModel", Poor)
     with pytest.raises(ValueError, match=f"^{base_path}/1: .*{problem}"):
         Engine(base_path / "1", {"beam_size": 2})
 

@@ -36,7 +36,7 @@ def replied(signature):
 def test_only_optional_outputs_may_be_missing(signature, field):
     outputs = replied(signature)
     del outputs[field.name]
-    if field.optional:
+    if field.is_optional:
         assert len(read_rows(signature, outputs, 2)) == 2
     else:
         problem = f"^the reply to {signature.name} lacks the output '{field.name}'$"
@@ -47,7 +47,7 @@ def test_only_optional_outputs_may_be_missing(signature, field):
 def test_an_output_that_was_not_asked_for_is_not_missed():
     outputs = replied(TRANSLATE)
     del outputs["alignment"]
-    rows = read_rows(TRANSLATE, outputs, 2, left_out=("alignment",))
+    rows = read_rows(TRANSLATE, outputs, 2, omitted=("alignment",))
     assert [one.alignment for one in rows[0]] == [None] * 3
 
 

@@ -23,7 +23,9 @@ def texts_of(rows):
 
 def test_lists_are_the_inputs_that_the_table_calls_so():
     fields = [field for signature in SIGNATURES.values() for field in signature.inputs]
-    assert {field.name for field in fields if "one a line" in field.meaning} == arguments.LISTS
+    assert {
+        field.name for field in fields if "one a line" in field.description
+    } == arguments.LIST_INPUTS
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import pytest
 
 from keras_s2s.serving import RowError
 from keras_s2s.serving.client import streaming
-from keras_s2s.signatures.fields import SAMPLE, TRANSLATE, Hypothesis
+from keras_s2s.signatures.fields import SAMPLE, TRANSLATE
+from keras_s2s.signatures.responses import Hypothesis
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def nonsense(generator, inputs, letters):
 def main(path, seed, count):
     """Asks all signatures; prints how many calls were answered and how many were refused."""
     generator, file = np.random.default_rng(int(seed)), EdgeFile(path)
-    names, told = list(file.about["signatures"]), [0, 0]
+    names, told = list(file.description["signatures"]), [0, 0]
     for _ in range(int(count)):
         name = names[generator.integers(len(names))]
         inputs = file.inputs(name)

@@ -11,7 +11,7 @@ import pytest
 
 from keras_s2s.config import Decoding
 from keras_s2s.export.litert import converter, exporter
-from keras_s2s.export.litert.signature_functions import Graphs
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from keras_s2s.serving import EdgeTranslator
 from tests.export.tiny_models import make_translator
 
@@ -26,10 +26,12 @@ def made(tmp_path_factory):
     translator = make_translator(Decoding(beam_size=4, max_length=100))
     bias = translator.model.trainable_variables[-1]
     bias.assign_sub(np.eye(bias.shape[0], dtype=np.float32)[END] * 2)
-    graphs = Graphs(translator.model, translator.caps).concrete(["translate_ids"])
+    graphs = LiteRTSignatures(translator.model, translator.caps).concrete(["translate_ids"])
     content = converter.convert(graphs, translator.variables())
     path = tmp_path_factory.mktemp("edge") / "model.tflite"
-    path.write_bytes(converter.with_metadata(content, exporter._entries(translator, graphs, {})))
+    path.write_bytes(
+        converter.add_metadata(content, exporter.build_metadata(translator, graphs, {}))
+    )
     return translator, path
 
 

@@ -16,9 +16,10 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_s2s.config import Decoding, UserError
-from keras_s2s.export.litert.serving_signatures import ServingGraph
-from keras_s2s.export.litert.signature_functions import Graphs
+from keras_s2s.config import Decoding
+from keras_s2s.errors import UserError
+from keras_s2s.export.litert.default_search import ServingGraph
+from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from tests.export.tiny_models import make_translator
 from tests.tensorboard.page.browser import chromium, until
 from tools.examples import fixed_file
@@ -66,7 +67,7 @@ def ids_of(translator, text):
 @pytest.fixture(scope="module")
 def same(translator):
     """Compares an answer with the model's search, run eagerly: tracing it takes seconds."""
-    search = ServingGraph(Graphs(translator.model, translator.caps), translator)
+    search = ServingGraph(LiteRTSignatures(translator.model, translator.caps), translator)
 
     def compare(text, ids, score):
         expected = search.translate(tf.constant([ids_of(translator, text)]))

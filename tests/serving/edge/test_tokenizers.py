@@ -41,9 +41,9 @@ ALPHABET = st.text(st.sampled_from("the catsonmdglifb<2>\u00e9\u4e00 \t.'\u00a0"
 
 def of(tokenizer):
     """The edge's twin of a tokenizer, described as an export describes it."""
-    from keras_s2s.export.litert.exporter import _tokenizer
+    from keras_s2s.export.litert.metadata import describe_tokenizer
 
-    described, files = _tokenizer("source", tokenizer)
+    described, files = describe_tokenizer("source", tokenizer)
     files = {name.rpartition(".")[2]: content for name, content in files.items()}
     vocabulary = json.loads(json.dumps(files["vocabulary"]))
     return make_tokenizer(json.loads(json.dumps(described)), vocabulary, files.get("model"))
@@ -60,13 +60,13 @@ def pair(request):
 def compare(ours, edge, texts):
     pieces = ours.pieces(tf.constant(texts))
     ids, joined = ours.ids(pieces).to_list(), ours.detokenize(pieces.to_tensor("")).numpy()
-    begins = pieces.with_values(ours.begins(pieces.values)).to_list()
+    begins = pieces.with_values(ours.is_word_start(pieces.values)).to_list()
     for i, row in enumerate(pieces.to_list()):
         found = edge.pieces(texts[i])
         assert found == [piece.decode() for piece in row]
         assert edge.ids(found) == ids[i]
         assert edge.detokenize(found) == joined[i].decode()
-        assert [edge.begins(piece) for piece in found] == begins[i]
+        assert [edge.is_word_start(piece) for piece in found] == begins[i]
         strings = [x.decode() for x in ours.strings(tf.constant(ids[i], tf.int32)).numpy()]
         assert [edge.string(number) for number in ids[i]] == strings
 
@@ -102,7 +102,7 @@ def test_model_output_joins_as_in_the_graph(pair):
 
 
 def test_marian():
-    proto = sentencepiece_model.read(
+    proto = sentencepiece_model.parse_model(
         tokenizers.train(TokenizerConfig(size=45), LINES).model_file()[1]
     )
     pieces = [*sentencepiece_model.vocabulary(proto)[::-1], ">>fra<<"]

@@ -7,7 +7,8 @@ import pytest
 
 from keras_s2s.serving.server import versions
 from keras_s2s.serving.server.status import StatusError
-from keras_s2s.serving.server.versions import ModelVersions, find_versions
+from keras_s2s.serving.server.version_directories import find_versions
+from keras_s2s.serving.server.versions import ModelVersions
 
 
 class Loader:

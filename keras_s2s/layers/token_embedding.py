@@ -7,24 +7,25 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
-from keras_s2s.layers.dense import Linear, check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
+from keras_s2s.layers.dense import Linear
 
 __all__ = [
-    "POSITIONS",
+    "SINUSOIDAL_KINDS",
     "FactoredEmbedding",
     "LearnedPositions",
+    "MultiSourceEmbedding",
     "ParallelEmbedding",
-    "PartedEmbedding",
     "PointerEmbedding",
     "TokenEmbedding",
-    "place",
-    "sinusoidal",
+    "add_positions",
+    "sinusoidal_positions",
 ]
 
-POSITIONS = ("sinusoidal", "vaswani")  # how the wave lengths run, see `sinusoidal`
+SINUSOIDAL_KINDS = ("sinusoidal", "vaswani")  # how the wave lengths run, see `sinusoidal_positions`
 
 
-def sinusoidal(positions, units, kind="sinusoidal"):
+def sinusoidal_positions(positions, units, kind="sinusoidal"):
     """Sinusoidal position signal: sines in the first half of the width, cosines in the second.
 
     The wave lengths run geometrically from 2 pi to 10,000 * 2 pi, which the longest reaches, or in
@@ -34,7 +35,7 @@ def sinusoidal(positions, units, kind="sinusoidal"):
     Args:
         positions: int tensor [N].
         units: width D, even.
-        kind: one of `POSITIONS`.
+        kind: one of `SINUSOIDAL_KINDS`.
 
     Returns:
         float32 tensor [N, D].
@@ -53,13 +54,13 @@ def sinusoidal(positions, units, kind="sinusoidal"):
     return tf.concat([tf.sin(angles), tf.cos(angles)], 1)
 
 
-def place(inputs, positions, kind="sinusoidal", scaled=True, table=None):
+def add_positions(inputs, positions, kind="sinusoidal", scaled=True, table=None):
     """Vectors with their positions in them, as a Transformer's first layer takes them.
 
     Args:
         inputs: float tensor [..., N, D].
         positions: int tensor [N].
-        kind: one of `POSITIONS`, or anything else for no sinusoids.
+        kind: one of `SINUSOIDAL_KINDS`, or anything else for no sinusoids.
         scaled: whether the vectors are multiplied by the square root of D.
         table: `LearnedPositions` whose vectors are added.
 
@@ -70,9 +71,9 @@ def place(inputs, positions, kind="sinusoidal", scaled=True, table=None):
     inputs = inputs * units**0.5 if scaled else inputs
     if table is not None:
         return inputs + tf.cast(table(positions), inputs.dtype)
-    if kind not in POSITIONS:
+    if kind not in SINUSOIDAL_KINDS:
         return inputs
-    return inputs + tf.cast(sinusoidal(positions, units, kind), inputs.dtype)
+    return inputs + tf.cast(sinusoidal_positions(positions, units, kind), inputs.dtype)
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -97,7 +98,7 @@ class LearnedPositions(keras.layers.Layer):
 
     def __init__(self, units, max_length=1024, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        check_sizes(units=units, max_length=max_length)
+        check_positive_integers(units=units, max_length=max_length)
         self.units, self.max_length = units, max_length
 
     def build(self, positions_shape=None):
@@ -145,7 +146,7 @@ class TokenEmbedding(keras.layers.Layer):
 
     def __init__(self, vocabulary_size, units, unknown=SpecialIds().unknown, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        check_sizes(vocabulary_size=vocabulary_size, units=units)
+        check_positive_integers(vocabulary_size=vocabulary_size, units=units)
         if not 0 <= unknown < vocabulary_size:
             raise ValueError(
                 f"unknown: expected an id of 0 to {vocabulary_size - 1}, came {unknown}"
@@ -205,7 +206,7 @@ class PointerEmbedding(TokenEmbedding):
     def __init__(self, units, memory_units=None, vocabulary_size=len(SpecialIds()), **kwargs):
         super().__init__(vocabulary_size, units, **kwargs)
         self.memory_units = units if memory_units is None else memory_units
-        check_sizes(memory_units=self.memory_units)
+        check_positive_integers(memory_units=self.memory_units)
         self.projection = None
         if self.memory_units != units:
             self.projection = Linear(units, dtype="float32")
@@ -239,7 +240,7 @@ class PointerEmbedding(TokenEmbedding):
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
-class PartedEmbedding(TokenEmbedding):
+class MultiSourceEmbedding(TokenEmbedding):
     """Vectors of several sources in one row of ids, for a `ParallelEncoder`.
 
     Every source but the last ends with one and the same id, which no other place has.

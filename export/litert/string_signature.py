@@ -10,23 +10,23 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from keras_s2s.config import SpecialIds
-from keras_s2s.export.litert.serving_signatures import default_options, fill_options
-from keras_s2s.export.litert.verification import ask_file
+from keras_s2s.export.litert.default_search import default_options, fill_options
+from keras_s2s.export.litert.verification import run_file
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import LONG, ODD, Probe, ask
+from keras_s2s.export.verification.probe_requests import LONG, UNUSUAL, ProbeRequest, build_request
 from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
-from keras_s2s.tokenizers import SPECIAL_PIECES, sentencepiece_model
+from keras_s2s.tokenizers import RESERVED_TOKENS, sentencepiece_model
 
 __all__ = [
     "FIRST",
     "ODD_TEXTS",
     "OPERATIONS",
     "SPACE",
-    "PieceGraph",
-    "Reader",
-    "Writer",
-    "check_pieces",
+    "KernelDetokenizer",
+    "KernelTokenizer",
+    "StringSignature",
+    "verify_string_signature",
 ]
 
 OPERATIONS = (
@@ -36,12 +36,12 @@ OPERATIONS = (
 )
 PROCESS = "keras_s2s.export.litert.custom_ops_worker"
 SPECIAL = SpecialIds()
-FIRST = len(SPECIAL_PIECES)  # the id of the first piece
+FIRST = len(RESERVED_TOKENS)  # the id of the first piece
 SPACE = sentencepiece_model.SPACE
 WITHIN = range(0x80, 0xC0)  # the bytes of a character of UTF-8 behind its first
 CLOSE = 1e-4  # of scores
 ODD_TEXTS = (
-    *ODD,
+    *UNUSUAL,
     "   ",
     "\u3000a\u00a0 b\u200b",
     f"{SPACE}a{SPACE} b {SPACE}",
@@ -56,7 +56,7 @@ ODD_TEXTS = (
 FEW = "\U00010348" * 17000  # one piece, and more bytes than a text may have
 
 
-class Reader:
+class KernelTokenizer:
     """One text -> the ids of its pieces, by tf.text's kernel.
 
     An unknown character costs the kernel a penalty for each of its bytes, and SentencePiece one:
@@ -68,7 +68,7 @@ class Reader:
     """
 
     def __init__(self, tokenizer):
-        proto = sentencepiece_model.read(tokenizer.model_file()[1])
+        proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
         kinds = type(proto).SentencePiece.Type
         known = {piece: i for i, piece in enumerate(tokenizer.vocabulary) if i >= FIRST}
         normal = [one.piece if one.type == kinds.Value("NORMAL") else "" for one in proto.pieces]
@@ -94,7 +94,7 @@ class Reader:
         kept = tf.reshape(tf.where(~again), [-1])
         return tf.gather(tf.constant(self._ids), tf.gather(codes, kept))
 
-    def many(self, texts):
+    def tokenize_batch(self, texts):
         """The ids of texts [B], ragged [B, None], not in a LiteRT file."""
         codes = self._kernel.tokenize(texts)
         row, codes = codes.value_rowids().numpy(), codes.values.numpy()
@@ -111,7 +111,7 @@ def _free_piece(byte):
     return bytes([0x0A, 8, 0x0A, 1, byte, 0x15, 0, 0, 0, 0])
 
 
-class Writer:
+class KernelDetokenizer:
     """Ids -> one text, by tf.text's kernel.
 
     The kernel drops one space at the start, that of the first piece, and SentencePiece all. So it
@@ -122,7 +122,7 @@ class Writer:
     """
 
     def __init__(self, tokenizer):
-        proto = sentencepiece_model.read(tokenizer.model_file()[1])
+        proto = sentencepiece_model.parse_model(tokenizer.model_file()[1])
         kinds, known = type(proto).SentencePiece.Type, tokenizer.vocabulary
         pieces = {piece: i for i, piece in enumerate(known) if i >= FIRST} | {"": SPECIAL.pad}
         bare = [
@@ -148,7 +148,7 @@ class Writer:
         return self._kernel.detokenize(rows)
 
 
-class PieceGraph:
+class StringSignature:
     """The signature `translate`: one text, by the translator's default options.
 
     Args:
@@ -158,8 +158,8 @@ class PieceGraph:
 
     def __init__(self, graphs, translator):
         self._search, self._caps = graphs.translate_ids, translator.caps
-        self._read = Reader(translator.source_tokenizer)
-        self._write = Writer(translator.target_tokenizer)
+        self._read = KernelTokenizer(translator.source_tokenizer)
+        self._write = KernelDetokenizer(translator.target_tokenizer)
         self._bytes, self._options = tf_text.ByteSplitter(), default_options(translator)
 
     def concrete(self):
@@ -187,7 +187,7 @@ class PieceGraph:
         }
 
 
-def check_pieces(path, place, texts):
+def verify_string_signature(path, place, texts):
     """Compares the signature with what the file answers by its others, texts cut in the host.
 
     Args:
@@ -197,9 +197,9 @@ def check_pieces(path, place, texts):
     Raises:
         NotProven: with the first text that they answer otherwise, or what ended the process.
     """
-    asked = [ask("serving_default", [one]) for one in [*texts, *LONG, FEW]]
-    own = [Probe("translate", probe.inputs) for probe in asked]
-    plain, found = ask_file(path, place, asked), ask_file(path, place, own, PROCESS)
+    asked = [build_request("serving_default", [one]) for one in [*texts, *LONG, FEW]]
+    own = [ProbeRequest("translate", probe.inputs) for probe in asked]
+    plain, found = run_file(path, place, asked), run_file(path, place, own, PROCESS)
     for probe, one, other in zip(asked, plain, found, strict=True):
         same = np.allclose(one["score"], other["score"], rtol=CLOSE, atol=CLOSE)
         if not same or one["text"].tolist() != other["text"].tolist():

@@ -12,7 +12,8 @@ from keras_s2s.serving.server import status
 from keras_s2s.serving.server.servicer import Servicer
 from keras_s2s.serving.server.session import LoadedModel
 from keras_s2s.serving.server.status import StatusError
-from keras_s2s.serving.server.versions import AVAILABLE, Version, find_versions
+from keras_s2s.serving.server.version_directories import find_versions
+from keras_s2s.serving.server.versions import AVAILABLE, Version
 
 __all__ = ["LocalModel", "find_version"]
 

@@ -12,11 +12,12 @@ from flatbuffers import flexbuffers
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from keras_s2s.config import SpecialIds
-from keras_s2s.export.litert.buffer_sharing import packed, unpacked
-from keras_s2s.export.litert.signature_functions import OPTIONS, handed
-from keras_s2s.export.litert.verification import ask_file
+from keras_s2s.export.litert.model_serialization import parse_model, serialize_model
+from keras_s2s.export.litert.signature_functions import copy_output
+from keras_s2s.export.litert.signature_specs import OPTIONS
+from keras_s2s.export.litert.verification import run_file
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import Probe
+from keras_s2s.export.verification.probe_requests import ProbeRequest
 from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import TRANSLATE
 
@@ -27,7 +28,7 @@ __all__ = [
     "check_serving",
     "default_options",
     "fill_options",
-    "is_plain",
+    "has_plain_search",
     "put_first",
     "read_entry",
 ]
@@ -39,10 +40,10 @@ SPECIAL = SpecialIds()
 SHAPES = ((1, 5), (3, 4))  # of ids that a file is proved by
 
 
-def is_plain(translator) -> bool:
+def has_plain_search(translator) -> bool:
     """Whether a translator's source is ids alone, and its default options a plain search's."""
     defaults, usual = translator.defaults(), TRANSLATE.options()
-    return not translator.model.copies and all(
+    return not translator.model.supports_copy and all(
         name in OPTIONS or defaults[name] == field.default for name, field in usual.items()
     )
 
@@ -58,7 +59,7 @@ class ServingGraph:
 
     Args:
         graphs: `litert_graphs.Graphs` of the model.
-        translator: one that `is_plain`.
+        translator: one that `has_plain_search`.
     """
 
     def __init__(self, graphs, translator):
@@ -82,9 +83,9 @@ class ServingGraph:
         lengths = tf.reduce_max(tf.where(tf.equal(ids, SPECIAL.pad), 0, place + 1), 1)
         found = self._search(ids, lengths, **fill_options(self.options, rows))
         return {
-            "found": handed(found["ids"][:asked, 0]),
-            "lengths": handed(found["lengths"][:asked, 0]),
-            "score": handed(found["score"][:asked, 0]),
+            "found": copy_output(found["ids"][:asked, 0]),
+            "lengths": copy_output(found["lengths"][:asked, 0]),
+            "score": copy_output(found["score"][:asked, 0]),
         }
 
 
@@ -101,7 +102,7 @@ def put_first(content) -> tuple[bytes, bytes]:
     Args:
         content: a file that has the signature.
     """
-    model = unpacked(content)
+    model = parse_model(content)
     (known,) = (one for one in model.signatureDefs if _said(one.signatureKey) == NAME)
     number, graphs = known.subgraphIndex, model.subgraphs
     graphs[0], graphs[number] = graphs[number], graphs[0]
@@ -114,7 +115,7 @@ def put_first(content) -> tuple[bytes, bytes]:
                 old = getattr(options, name)
                 setattr(options, name, places.get(old, old))
     entry = _entry(known, graphs[0])
-    return packed(model), entry
+    return serialize_model(model), entry
 
 
 def _entry(known, graph):
@@ -176,8 +177,8 @@ def check_serving(translator, path, place):
             for name, value in default_options(translator).items()
         }
         whole = {"ids": ids, "lengths": lengths} | options
-        asked += [Probe(NAME, {"ids": ids}), Probe("translate_ids", whole)]
-    found = ask_file(path, place, asked)
+        asked += [ProbeRequest(NAME, {"ids": ids}), ProbeRequest("translate_ids", whole)]
+    found = run_file(path, place, asked)
     for probe, short, whole in zip(asked[::2], found[::2], found[1::2], strict=True):
         for name, one, other in (
             ("found", short["found"], whole["ids"][:, 0]),

@@ -4,22 +4,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.layers.dense import check_sizes
+from keras_s2s.layers.argument_checks import check_positive_integers
 
 __all__ = [
-    "RELATIVE",
+    "ATTENTION_POSITIONS",
     "AlibiPosition",
+    "AttentionPosition",
     "BucketPosition",
     "RelativePosition",
     "RotaryPosition",
-    "SelfPosition",
-    "bucket_table",
+    "alibi_slopes",
+    "distance_buckets",
     "make_position",
-    "slopes",
 ]
 
 
-class SelfPosition(keras.layers.Layer):
+class AttentionPosition(keras.layers.Layer):
     """How self-attention knows where queries and keys stand; places are counted from 0.
 
     The three doors are called by `SelfAttention`, for a whole sequence and for one position over a
@@ -38,7 +38,7 @@ class SelfPosition(keras.layers.Layer):
     def build(self, inputs_shape=None):
         """Most have no weights."""
 
-    def turn(self, vectors, places):
+    def rotate(self, vectors, places):
         """Queries or keys [..., H, N, d] at `places` [N], as they are compared."""
         return vectors
 
@@ -59,13 +59,13 @@ def _distances(query_places, key_places):
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
-class RelativePosition(SelfPosition):
+class RelativePosition(AttentionPosition):
     """A learned vector for every distance up to a limit, beside the keys and beside the values.
 
     score_ij = q_i (k_j + a_ij), output_i = sum_j w_ij (v_j + b_ij), the same for every head.
 
     Args:
-        num_heads, size, causal: as for `SelfPosition`, tensors [..., H, N, d].
+        num_heads, size, causal: as for `AttentionPosition`, tensors [..., H, N, d].
         max_distance: limit k; what stands further away has the vector of k.
 
     Reference: Shaw et al. 2018, arXiv:1803.02155, equations 3 and 4.
@@ -73,7 +73,7 @@ class RelativePosition(SelfPosition):
 
     def __init__(self, num_heads, size, causal=False, max_distance=16, **kwargs):
         super().__init__(num_heads, size, causal, **kwargs)
-        check_sizes(max_distance=max_distance)
+        check_positive_integers(max_distance=max_distance)
         self.max_distance = max_distance
 
     def build(self, inputs_shape=None):
@@ -107,7 +107,7 @@ def _by_query(tensor, matrices):
     return tf.reshape(product, tf.concat([shape[:-1], [tf.shape(matrices)[2]]], 0))
 
 
-def bucket_table(num_buckets, max_distance):
+def distance_buckets(num_buckets, max_distance):
     """Buckets of the distances 0 to `max_distance`: one each at first, then ever wider ones.
 
     Half of the buckets hold one distance each; the other half run geometrically to `max_distance`,
@@ -131,14 +131,14 @@ def bucket_table(num_buckets, max_distance):
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
-class BucketPosition(SelfPosition):
+class BucketPosition(AttentionPosition):
     """A learned number for every head and bucket of distances, added to the scores.
 
     Without `causal` one half of the buckets is for what stands behind the query. The layers of a
     stack share one table.
 
     Args:
-        num_heads, size, causal: as for `SelfPosition`, tensors [..., H, N, d].
+        num_heads, size, causal: as for `AttentionPosition`, tensors [..., H, N, d].
         num_buckets: number of buckets, even without `causal`.
         max_distance: where the last bucket of a direction begins.
 
@@ -147,7 +147,7 @@ class BucketPosition(SelfPosition):
 
     def __init__(self, num_heads, size, causal=False, num_buckets=32, max_distance=128, **kwargs):
         super().__init__(num_heads, size, causal, **kwargs)
-        check_sizes(num_buckets=num_buckets, max_distance=max_distance)
+        check_positive_integers(num_buckets=num_buckets, max_distance=max_distance)
         self.num_buckets, self.max_distance = num_buckets, max_distance
         one_way = num_buckets if causal else num_buckets // 2
         if one_way < 2 or one_way // 2 >= max_distance or (not causal and num_buckets % 2):
@@ -155,7 +155,7 @@ class BucketPosition(SelfPosition):
                 "num_buckets: expected an even number of at least 4 and few enough for"
                 f" max_distance, {max_distance}, came {num_buckets}"
             )
-        self._buckets = bucket_table(one_way, max_distance)
+        self._buckets = distance_buckets(one_way, max_distance)
 
     def build(self, inputs_shape=None):
         shape = (self.num_buckets, self.num_heads)
@@ -177,7 +177,7 @@ class BucketPosition(SelfPosition):
         return {**super().get_config(), **own}
 
 
-def slopes(num_heads):
+def alibi_slopes(num_heads):
     """Slopes of the heads: 2^(-8/H), 2^(-16/H), ...; for another number than a power of two those
     of the power below it, then every other one of the power above it.
 
@@ -193,32 +193,32 @@ def slopes(num_heads):
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
-class AlibiPosition(SelfPosition):
+class AlibiPosition(AttentionPosition):
     """Scores fall with the distance, linearly, each head by a slope of its own; nothing is learned.
 
     score_ij - m_h |i - j|. The paper's is for what stands before the query; an encoder's falls to
     both sides.
 
     Args:
-        num_heads, size, causal: as for `SelfPosition`, tensors [..., H, N, d].
+        num_heads, size, causal: as for `AttentionPosition`, tensors [..., H, N, d].
 
     Reference: Press et al. 2022, arXiv:2108.12409, section 3.
     """
 
     def bias(self, query, query_places, key_places):
         far = tf.cast(tf.abs(_distances(query_places, key_places)), tf.float32)
-        return -tf.reshape(tf.constant(slopes(self.num_heads)), [-1, 1, 1]) * far  # [H, Q, N]
+        return -tf.reshape(tf.constant(alibi_slopes(self.num_heads)), [-1, 1, 1]) * far  # [H, Q, N]
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
-class RotaryPosition(SelfPosition):
+class RotaryPosition(AttentionPosition):
     """Queries and keys turned by angles that grow with the place, so that only distances count.
 
     The plane i of d/2 is of the numbers i and i + d/2 and turns by base^(-2i/d) a place. Computed
     in float32.
 
     Args:
-        num_heads, size, causal: as for `SelfPosition`, tensors [..., H, N, d]; d is even.
+        num_heads, size, causal: as for `AttentionPosition`, tensors [..., H, N, d]; d is even.
         base: wave length of the slowest plane, divided by 2 pi.
 
     Reference: Su et al. 2021, arXiv:2104.09864, equation 34 (there planes are of neighbours).
@@ -232,7 +232,7 @@ class RotaryPosition(SelfPosition):
             raise ValueError(f"base: expected a number above 1, came {base!r}")
         self.base = base
 
-    def turn(self, vectors, places):
+    def rotate(self, vectors, places):
         half = self.size // 2
         rates = np.power(float(self.base), -np.arange(half) / half).astype("float32")
         angles = tf.expand_dims(tf.cast(places, tf.float32), 1) * rates  # [N, d / 2]
@@ -245,7 +245,7 @@ class RotaryPosition(SelfPosition):
         return {**super().get_config(), "base": self.base}
 
 
-RELATIVE = {
+ATTENTION_POSITIONS = {
     "relative": RelativePosition,
     "t5": BucketPosition,
     "rotary": RotaryPosition,
@@ -254,15 +254,15 @@ RELATIVE = {
 
 
 def make_position(kind, num_heads, size, causal, dtype, **options):
-    """A `SelfPosition` by name.
+    """A `AttentionPosition` by name.
 
     Args:
-        kind: one of `RELATIVE`.
-        num_heads, size, causal: as for `SelfPosition`, tensors [..., H, N, d].
+        kind: one of `ATTENTION_POSITIONS`.
+        num_heads, size, causal: as for `AttentionPosition`, tensors [..., H, N, d].
         dtype: its policy.
         **options: of its class.
 
     Raises:
         ValueError: for options that the class does not have.
     """
-    return RELATIVE[kind](num_heads, size, causal, dtype=dtype, **options)
+    return ATTENTION_POSITIONS[kind](num_heads, size, causal, dtype=dtype, **options)

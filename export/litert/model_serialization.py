@@ -4,12 +4,12 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-__all__ = ["packed", "unpacked"]
+__all__ = ["parse_model", "serialize_model"]
 
 ALIGNMENT = 16  # of constants, as the schema demands
 
 
-def unpacked(content) -> schema.ModelT:
+def parse_model(content) -> schema.ModelT:
     """The model of a file's content as objects that may be changed."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
     for buffer in model.buffers:
@@ -19,7 +19,7 @@ def unpacked(content) -> schema.ModelT:
     return model
 
 
-def packed(model) -> bytes:
+def serialize_model(model) -> bytes:
     """The content of a file: without names of inner tensors, and equal vectors written once."""
     for graph in model.subgraphs:
         shown = {*graph.inputs, *graph.outputs}

@@ -3,14 +3,14 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-__all__ = ["narrow_tables", "share_tables"]
+__all__ = ["quantize_embeddings", "share_tied_embeddings"]
 
 CODES = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
 _VERSIONS = {"DEQUANTIZE": 2, "MUL": 1}  # that take int8, and float32
 INT8, FLOAT32 = schema.TensorType.INT8, schema.TensorType.FLOAT32
 
 
-def share_tables(model):
+def share_tied_embeddings(model):
     """Reads embeddings of int8 by the weights of the layer that is tied to them.
 
     The converter writes such a table twice: by one scale for look-ups, and by one for each row for
@@ -29,7 +29,7 @@ def share_tables(model):
                 break
 
 
-def narrow_tables(model):
+def quantize_embeddings(model):
     """Reads embeddings of float32 by rows of int8, each with a scale of its own.
 
     They are the weights of a layer that is tied to them where it has such, else they are made here.

@@ -14,10 +14,10 @@ from keras_s2s.export.saved_model.warmup import write_requests
 from keras_s2s.export.verification import session_worker
 from keras_s2s.export.verification.comparison import NotProven
 
-__all__ = ["Replay"]
+__all__ = ["SessionProcess"]
 
 
-class Replay:
+class SessionProcess:
     """A process that loads a SavedModel as TensorFlow Serving does; in a `with` block.
 
     Args:

@@ -6,33 +6,33 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.export.saved_model.graph_scan import scan
+from keras_s2s.export.saved_model.serving_compatibility import check_serving_compatibility
 from keras_s2s.export.saved_model.warmup import WARMUP, read_requests
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import probes
-from keras_s2s.export.verification.rounding_ties import difference
-from keras_s2s.export.verification.session_worker import stamp
-from keras_s2s.export.verification.worker_process import Replay
+from keras_s2s.export.verification.probe_requests import build_probe_requests
+from keras_s2s.export.verification.rounding_ties import find_difference
+from keras_s2s.export.verification.session_process import SessionProcess
+from keras_s2s.export.verification.session_worker import fingerprint
 
-__all__ = ["PATIENCE", "in_process", "prove"]
+__all__ = ["TIMEOUT", "run_request", "verify_export"]
 
-PATIENCE = 120  # seconds, and ten times what this process takes
+TIMEOUT = 120  # seconds, and ten times what this process takes
 NAMES = "this process", "the export"
 
 
-def prove(translator, path, place, material, xla=False) -> list[float]:
+def verify_export(translator, path, place, material, xla=False) -> list[float]:
     """Compares an export with the model that it was made from.
 
     The graph is scanned for what a stock server lacks. Then a process that has seen nothing of
     this one loads the export as TensorFlow Serving does and answers the warm-up requests and the
-    `probes`: strings, ids and lengths have to be equal (see `ties`), float values to 1e-4, and
+    `build_probe_requests`: strings, ids and lengths have to be equal (see `ties`), float values to 1e-4, and
     every weight to the bit.
 
     Args:
         translator: the `Translator` that was exported.
         path: the SavedModel's directory.
         place: an empty directory for what the two processes tell each other.
-        material: `probes.Material` to make requests of.
+        material: `build_probe_requests.Material` to make requests of.
         xla: whether functions may be compiled by XLA.
 
     Returns:
@@ -43,19 +43,19 @@ def prove(translator, path, place, material, xla=False) -> list[float]:
     """
 
     def answers(probes):
-        return [in_process(translator, probe) for probe in probes]
+        return [run_request(translator, probe) for probe in probes]
 
-    scan(path, xla)
+    check_serving_compatibility(path, xla)
     warming = read_requests(Path(path) / WARMUP)
-    asked = [*warming, *probes(material)]
+    asked = [*warming, *build_probe_requests(material)]
     weights = translator.variables()
-    stamps = [stamp(variable.numpy()) for variable in weights]
-    with Replay(path, place, asked, stamps) as other:
+    stamps = [fingerprint(variable.numpy()) for variable in weights]
+    with SessionProcess(path, place, asked, stamps) as other:
         begun = time.monotonic()
         ours = answers(asked)
-        theirs = other.answers(PATIENCE + 10 * (time.monotonic() - begun))
+        theirs = other.answers(TIMEOUT + 10 * (time.monotonic() - begun))
         for probe, one, two in zip(asked, ours, theirs, strict=True):
-            found = difference(probe, one, two, answers)
+            found = find_difference(probe, one, two, answers)
             if found:
                 raise NotProven(found.between(*NAMES))
         for name, value in other.odd_weights().items():
@@ -63,7 +63,7 @@ def prove(translator, path, place, material, xla=False) -> list[float]:
         return other.seconds[: len(warming)]
 
 
-def in_process(translator, probe) -> dict:
+def run_request(translator, probe) -> dict:
     """The answer of a `Translator`: arrays by output."""
     with tf.device("CPU"):  # where the other process runs: some GPUs round more coarsely
         found = translator.predict(probe.signature, probe.inputs)

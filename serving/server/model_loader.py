@@ -3,12 +3,12 @@
 TensorFlow is imported when the first SavedModel is loaded.
 """
 
-from keras_s2s.serving.server.edge_model import FILE, EdgeModel
+from keras_s2s.serving.server.edge_model import MODEL_FILE, EdgeModel
 
-__all__ = ["FILE", "Loader"]
+__all__ = ["FILE", "ModelLoader"]
 
 
-class Loader:
+class ModelLoader:
     """Loads a version, given its directory.
 
     Args:
@@ -21,13 +21,13 @@ class Loader:
         self.prefer_tflite_model, self.xla = prefer_tflite_model, xla
 
     def __call__(self, directory):
-        if self.prefer_tflite_model and (directory / FILE).is_file():
+        if self.prefer_tflite_model and (directory / MODEL_FILE).is_file():
             return EdgeModel(directory)
         from keras_s2s.serving.server import session, xla_loading
 
         if self.xla is None:
             return session.LoadedModel(directory)
         if self.xla:
-            return xla_loading.load_warm(directory)
+            return xla_loading.load_warmed_up(directory)
         session.disable_xla()
-        return xla_loading.load_uncompiled(directory)
+        return xla_loading.load_without_xla(directory)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-__all__ = ["Peak", "forecast", "free_memory", "model_memory", "show"]
+__all__ = ["PeakMemory", "estimate_memory", "format_bytes", "free_memory", "model_memory"]
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 SYSTEM = Path("/proc/meminfo")
@@ -17,7 +17,7 @@ GROUPS = (
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
-class Peak:
+class PeakMemory:
     """The most memory in use since it was made: the first GPU's, or this process' on a CPU.
 
     Where the system does not say (no Linux), every figure is 0.
@@ -60,7 +60,7 @@ def free_memory() -> int | None:
     return max(min(known), 0) if known else None
 
 
-def forecast(points, tokens: int) -> int:
+def estimate_memory(points, tokens: int) -> int:
     """The memory of a batch of `tokens`, on the line through the last two of (tokens, bytes)."""
     (x1, y1), (x2, y2) = points[-2:]
     return int(y2 + max(y2 - y1, 0) * (tokens - x2) / max(x2 - x1, 1))
@@ -75,7 +75,7 @@ def model_memory(model) -> dict:
     }
 
 
-def show(size: float) -> str:
+def format_bytes(size: float) -> str:
     """Bytes as people say them."""
     unit = 0
     while size >= 1000 and unit < len(UNITS) - 1:

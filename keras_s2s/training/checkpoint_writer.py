@@ -3,7 +3,7 @@
 import shutil
 
 from keras_s2s import checkpoints
-from keras_s2s.config import UserError
+from keras_s2s.errors import UserError
 
 __all__ = ["keeper", "saver"]
 

@@ -61,7 +61,7 @@ class SequentialEncoder(_Composition):
     def __init__(self, encoders, **kwargs):
         super().__init__(encoders, **kwargs)
         self.width = self.encoders[-1].width
-        self.shortens = any(encoder.shortens for encoder in self.encoders)
+        self.has_source_index = any(encoder.has_source_index for encoder in self.encoders)
         self.attention_names = [
             f"encoder {number} {name}"
             for number, encoder in enumerate(self._with_maps(), 1)
@@ -72,7 +72,7 @@ class SequentialEncoder(_Composition):
         """The encoders up to the first that shortens."""
         for encoder in self.encoders:
             yield encoder
-            if encoder.shortens:
+            if encoder.has_source_index:
                 return
 
     def build(self, inputs_shape):
@@ -122,7 +122,7 @@ def _keys(memories):
     """The keys of each memory; None where all of them are its values."""
     if all(memory.keys is None for memory in memories):
         return None
-    return [memory.compared for memory in memories]
+    return [memory.attention_keys for memory in memories]
 
 
 @keras.saving.register_keras_serializable("keras_s2s")
@@ -166,11 +166,13 @@ class ParallelEncoder(_Composition):
         widths = [encoder.width for encoder in self.encoders]
         if combine != "depth" and len(set(widths)) > 1:
             raise ValueError(f"encoders: expected one width to combine by {combine}, came {widths}")
-        if combine != "time" and len({encoder.shortens for encoder in self.encoders}) > 1:
+        if combine != "time" and len({encoder.has_source_index for encoder in self.encoders}) > 1:
             raise ValueError(f"encoders: expected memories of one length to combine by {combine}")
         self.combine = combine
         self.width = sum(widths) if combine == "depth" else widths[0]
-        self.shortens = combine == "time" or any(encoder.shortens for encoder in self.encoders)
+        self.has_source_index = combine == "time" or any(
+            encoder.has_source_index for encoder in self.encoders
+        )
         self.attention_names = [
             f"encoder {number} {name}"
             for number, encoder in enumerate(self.encoders, 1)

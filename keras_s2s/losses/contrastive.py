@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_s2s.losses.cross_entropy import token_log_probs
+from keras_s2s.losses.token_losses import token_log_probs
 
 __all__ = ["max_margin", "omit_words"]
 

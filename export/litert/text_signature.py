@@ -8,15 +8,21 @@ import numpy as np
 import tensorflow as tf
 
 from keras_s2s.config import SpecialIds
-from keras_s2s.export.litert.serving_signatures import default_options, fill_options, is_plain
-from keras_s2s.export.litert.signature_functions import handed
-from keras_s2s.export.litert.verification import ask_file
+from keras_s2s.export.litert.default_search import default_options, fill_options, has_plain_search
+from keras_s2s.export.litert.signature_functions import copy_output
+from keras_s2s.export.litert.verification import run_file
 from keras_s2s.export.verification.comparison import NotProven
-from keras_s2s.export.verification.probe_requests import Probe, ask
+from keras_s2s.export.verification.probe_requests import ProbeRequest, build_request
 from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
 
-__all__ = ["TextGraph", "check_texts", "is_offered", "numbers", "text"]
+__all__ = [
+    "TextSignature",
+    "decode_text",
+    "encode_text",
+    "supports_text_signature",
+    "verify_text_signature",
+]
 
 SPECIAL = SpecialIds()
 KINDS = ("bytes", "characters")
@@ -25,20 +31,20 @@ NOTHING = -1
 FIRST = 4  # the id of the first piece
 
 
-def is_offered(translator) -> bool:
+def supports_text_signature(translator) -> bool:
     """Whether a translator's texts are numbers, and its defaults a plain search."""
     pair = translator.source_tokenizer, translator.target_tokenizer
-    return is_plain(translator) and all(
+    return has_plain_search(translator) and all(
         one.kind in KINDS and not one.special_tokens for one in pair
     )
 
 
-def numbers(tokenizer, text) -> list[int]:
+def encode_text(tokenizer, text) -> list[int]:
     """A text as the numbers that the signature takes or gives."""
     return [*text.encode()] if tokenizer.kind == "bytes" else [*map(ord, text)]
 
 
-def text(tokenizer, found) -> str:
+def decode_text(tokenizer, found) -> str:
     """The text of such numbers."""
     if tokenizer.kind == "bytes":
         return bytes(found).decode("utf-8", "replace")
@@ -53,16 +59,16 @@ def _pieces(tokenizer):
         else [[*map(ord, piece)] for piece in tokenizer.vocabulary[FIRST:]]
     )
     made = [[], [], [], [], *known]
-    made[SPECIAL.unknown] = numbers(tokenizer, tokenizer.vocabulary[SPECIAL.unknown])
+    made[SPECIAL.unknown] = encode_text(tokenizer, tokenizer.vocabulary[SPECIAL.unknown])
     return made
 
 
-class TextGraph:
+class TextSignature:
     """The signature `translate`: one text, by the translator's default options.
 
     Args:
         graphs: `litert_graphs.Graphs` of the model.
-        translator: one that `is_offered`.
+        translator: one that `supports_text_signature`.
     """
 
     def __init__(self, graphs, translator):
@@ -86,7 +92,7 @@ class TextGraph:
             return tf.function(self.translate, autograph=False).get_concrete_function(**specs)
 
     def translate(self, text, length):
-        """`text` [M], of which `length` [1] are the target's, and its `score` [1]."""
+        """`decode_text` [M], of which `length` [1] are the target's, and its `score` [1]."""
         size = tf.clip_by_value(length, 0, tf.minimum(tf.shape(text)[0], self._most))
         # The rows of the search, always one, are no constant: it is built for any number of them.
         rows = tf.shape(length)[0]
@@ -100,7 +106,9 @@ class TextGraph:
         places = tf.reshape(tf.where(tf.reshape(inside, [-1])), [-1])
         made = tf.gather(tf.reshape(shown, [-1]), places)
         return {
-            "text": handed(tf.concat([made, [0]], 0)),  # one without elements is none to a host
+            "text": copy_output(
+                tf.concat([made, [0]], 0)
+            ),  # one without elements is none to a host
             "length": tf.expand_dims(tf.shape(made)[0], 0),
             "score": tf.where(fits, found["score"][0, :1], none),
         }
@@ -112,7 +120,7 @@ class TextGraph:
         return tf.concat([ids, [SPECIAL.end]], 0)
 
 
-def check_texts(translator, path, place, texts):
+def verify_text_signature(translator, path, place, texts):
     """Compares the signature with what the file answers by its other signatures.
 
     Args:
@@ -124,15 +132,17 @@ def check_texts(translator, path, place, texts):
     """
     texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in texts]
     source, target = translator.source_tokenizer, translator.target_tokenizer
-    given = [numbers(source, one) for one in texts]
+    given = [encode_text(source, one) for one in texts]
     whole = np.int32
     asked = [
-        Probe(NUMBERS, {"text": np.array([*one, 0], whole), "length": np.array([len(one)], whole)})
+        ProbeRequest(
+            NUMBERS, {"text": np.array([*one, 0], whole), "length": np.array([len(one)], whole)}
+        )
         for one in given
     ]
-    plain, *found = ask_file(path, place, [ask("serving_default", texts), *asked])
+    plain, *found = run_file(path, place, [build_request("serving_default", texts), *asked])
     for one, expected, answer in zip(texts, plain["text"], found, strict=True):
-        came = text(target, answer["text"][: answer["length"][0]].tolist())
+        came = decode_text(target, answer["text"][: answer["length"][0]].tolist())
         if came != expected.decode():
             raise NotProven(
                 f"signature translate, text {one!r}: expected {expected.decode()!r}, came {came!r}"

@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from keras_s2s.export.saved_model.compiled_search import ATTRIBUTE
+from keras_s2s.export.saved_model.compiled_search import XLA_ATTRIBUTE
 from keras_s2s.export.saved_model.graph_file import read_graph
 from keras_s2s.export.verification.comparison import NotProven
 
-__all__ = ["TEXT_OPERATIONS", "operations", "scan"]
+__all__ = ["TEXT_OPERATIONS", "check_serving_compatibility", "iterate_nodes"]
 
 # Of tensorflow_text, which the stock server links beside TensorFlow's own operations.
 TEXT_OPERATIONS = frozenset(
@@ -54,14 +54,14 @@ TEXT_OPERATIONS = frozenset(
 CALLBACKS = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
 
 
-def operations(graph):
+def iterate_nodes(graph):
     """Every node of a MetaGraphDef with the name of the function that holds it, None outside."""
     yield from ((node, None) for node in graph.graph_def.node)
     for function in graph.graph_def.library.function:
         yield from ((node, function.signature.name) for node in function.node_def)
 
 
-def scan(path, xla=False) -> None:
+def check_serving_compatibility(path, xla=False) -> None:
     """Refuses a SavedModel that a stock server lacks something for.
 
     Args:
@@ -76,15 +76,15 @@ def scan(path, xla=False) -> None:
     graph = read_graph(path)
     functions = graph.graph_def.library.function
     own = {function.signature.name for function in functions}
-    for node, holder in operations(graph):
+    for node, holder in iterate_nodes(graph):
         problem = _problem(node, own, xla)
         if problem:
             where = f"function {holder}" if holder else "the graph"
             raise NotProven(f"operation {node.op} (node {node.name} of {where}): {problem}")
-    if xla and not any(function.attr[ATTRIBUTE].b for function in functions):
+    if xla and not any(function.attr[XLA_ATTRIBUTE].b for function in functions):
         raise NotProven("xla: expected functions that XLA compiles, found none")
     for function in functions:
-        if function.attr[ATTRIBUTE].b and not xla:
+        if function.attr[XLA_ATTRIBUTE].b and not xla:
             raise NotProven(f"function {function.signature.name}: {_needs_xla()}")
     for name, signature in graph.signature_def.items():
         if not name.startswith("__"):
@@ -94,7 +94,7 @@ def scan(path, xla=False) -> None:
 def _problem(node, own, xla):
     if node.op in CALLBACKS:
         return "a callback into Python, which no other process has"
-    must = ATTRIBUTE in node.attr and node.attr[ATTRIBUTE].b
+    must = XLA_ATTRIBUTE in node.attr and node.attr[XLA_ATTRIBUTE].b
     if node.op.startswith("Xla") or (must and not xla):
         return _needs_xla()
     if node.op in own | TEXT_OPERATIONS or hasattr(tf.raw_ops, node.op):
