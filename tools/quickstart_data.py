@@ -1,7 +1,7 @@
 """Writes train.tsv, valid.tsv and heldout.tsv of spellings and phones from CMUdict.
 
-A line is `spelling<TAB>phones`; the phones are parted by blanks and carry no stress marks. A word
-with several pronunciations has a line for each. A hash of the word decides where it goes, so
+A line is `spelling<TAB>phones`; the phones are separated by spaces and carry no stress marks. A
+word with several pronunciations has a line for each. A hash of the word decides where it goes, so
 that a held-out word is never trained on and every machine holds out the same ones.
 """
 

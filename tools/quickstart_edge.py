@@ -1,4 +1,4 @@
-"""Speaks to a LiteRT file, without TensorFlow: FILE WORD ..."""
+"""Transcribes words with a LiteRT file, without TensorFlow: FILE WORD ..."""
 
 import sys
 

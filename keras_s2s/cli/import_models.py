@@ -142,9 +142,9 @@ def _import_config(arguments):
         problem = "expected a path that does not exist, got an existing file"
         raise UserError(f"--output {arguments.output}: {problem}")
     from keras_s2s.importers import opennmt
-    from keras_s2s.importers.opennmt import models
+    from keras_s2s.importers.opennmt import model_types
 
-    model = models.find(arguments.model_type) if arguments.model_type else None
+    model = model_types.get_model_type(arguments.model_type) if arguments.model_type else None
     opennmt_config = opennmt.read(arguments.config)
     config, report = opennmt.translate(opennmt_config, model, auto=arguments.auto_config)
     text = opennmt.written(config, report, ", ".join(arguments.config))

@@ -1,4 +1,4 @@
-"""Models of other toolkits as run directories: translated with, trained, exported like our own.
+"""Import of models of other toolkits as run directories.
 
-Nothing is loaded here: OpenNMT-tf's configurations are read without TensorFlow.
+Nothing is imported here, so that OpenNMT-tf configurations are read without TensorFlow.
 """

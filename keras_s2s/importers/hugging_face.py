@@ -1,61 +1,65 @@
-"""What Hugging Face's directories have in common, whatever the model."""
+"""Configuration and run directories shared by the importers of Hugging Face models."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from keras_s2s import checkpoints, models, tokenizers
 from keras_s2s.config import Config, Decoding, Export, ModelConfig
 from keras_s2s.errors import UserError
-from keras_s2s.importers.hugging_face_layers import Sizes, assign
+from keras_s2s.importers.transformer_weights import StackSizes, assign_weights
 from keras_s2s.importers.vocabularies import read_json
 from keras_s2s.io import new_directory
 from keras_s2s.signatures.caps import CAPS
 
-__all__ = ["ASIDE", "Settings", "find", "write_run"]
+__all__ = ["LOGIT_OFFSET", "HuggingFaceConfig", "token_id", "write_run"]
 
 ACTIVATIONS = {"swish": "silu", "silu": "silu", "relu": "relu", "gelu": "gelu", "tanh": "tanh"}
-EPSILON = 1e-5  # of PyTorch's layer normalisation, which no configuration changes
-# Taken from the logit of what stands beside its double, or must not take part: e^-30 of a
-# probability, and finite, so that label smoothing stays so.
-ASIDE = 30.0
+EPSILON = 1e-5  # default of PyTorch's layer normalisation, which configurations do not change
+# Subtracted from the logits of duplicate and excluded tokens: it scales a probability by e^-30 and
+# is finite, so that label smoothing stays finite.
+LOGIT_OFFSET = 30.0
 
 
-def write_run(run, config: Config, pair, arrays: dict) -> Path:
-    """Writes the run directory of an imported model; nothing is left of it by a failure.
+def write_run(run: Path | str, config: Config, pair: tuple, arrays: dict) -> Path:
+    """Writes the run directory of an imported model; a failure leaves no directory.
 
     Args:
         run: the new directory.
-        config: of the run.
-        pair: the source's and the target's tokenizer.
-        arrays: every weight, by the names that `checkpoints.named_weights` gives.
+        config: configuration of the run.
+        pair: the tokenizers of source and target.
+        arrays: every weight, by the names of `checkpoints.named_weights`.
 
     Returns:
         `run`.
 
     Raises:
-        UserError: it exists, or an array is missing, too many, or of another shape.
+        UserError: `run` exists, or an array is missing, unexpected, or has another shape.
     """
-    with new_directory(run) as made:
-        built = models.build(config.model, *(side.size for side in pair))
-        assign(checkpoints.named_weights(built), arrays)
-        tokenizers.save_pair(made / "tokenizers", *pair)
-        checkpoints.save(built, made / "best", {"step": 0})
-        checkpoints.copy(made / "best", made / checkpoints.IMPORTED)
-        config.save(made / "config.yml")
+    with new_directory(run) as directory:
+        model = models.build(config.model, *(side.size for side in pair))
+        assign_weights(checkpoints.named_weights(model), arrays)
+        tokenizers.save_pair(directory / "tokenizers", *pair)
+        checkpoints.save(model, directory / "best", {"step": 0})
+        checkpoints.copy(directory / "best", directory / checkpoints.IMPORTED)
+        config.save(directory / "config.yml")
     return Path(run)
 
 
-class Settings:
-    """config.json and generation_config.json, checked; a kind of model adds `tie` and `layers`.
+class HuggingFaceConfig:
+    """Base class for checked settings of config.json and generation_config.json.
+
+    A subclass defines `tie` and `layers`.
 
     Args:
-        directory: holds them.
-        model_type: the one that is expected.
+        directory: the directory with the files.
+        model_type: the expected value of `model_type`.
 
     Raises:
-        UserError: naming the file and the key whose value does not do.
+        UserError: naming the file and the key with an invalid value.
     """
 
-    def __init__(self, directory, model_type):
+    def __init__(self, directory: Path, model_type: str):
         self.path = directory / "config.json"
         self.raw = read_json(self.path)
         generation = directory / "generation_config.json"
@@ -64,40 +68,45 @@ class Settings:
         self.expect("activation_function", self.activation, ACTIVATIONS)
 
     @property
-    def activation(self):
+    def activation(self) -> str:
+        """The activation of the feed-forward layers, by its name in Transformers."""
         return self.raw.get("activation_function", "gelu")
 
     @property
-    def tie(self):
-        """What the model's `tie` is."""
+    def tie(self) -> str:
+        """The value of `model.tie`."""
         raise NotImplementedError(f"{type(self).__name__} has to define tie")
 
-    def layers(self):
-        """What sets this kind's stacks apart, as arguments of `TransformerEncoder`."""
+    def layers(self) -> dict:
+        """Arguments of `TransformerEncoder` that are specific to this type of model."""
         raise NotImplementedError(f"{type(self).__name__} has to define layers")
 
-    def expect(self, key, came, known):
-        """Refuses a value that is none of those known."""
-        if came not in list(known):
+    def expect(self, key: str, value: Any, known: Iterable) -> None:
+        """Checks that a value is one of the known ones.
+
+        Raises:
+            UserError: it is not.
+        """
+        if value not in list(known):
             names = ", ".join(map(str, known))
-            raise UserError(f"{self.path}: {key}: expected one of {names}, came {came!r}")
+            raise UserError(f"{self.path}: {key}: expected one of {names}, got {value!r}")
 
-    def whole(self, key, low=1, high=None):
-        """An integer of config.json, of `low` to below `high`."""
-        came = self.raw.get(key)
-        if type(came) is not int or came < low or (high is not None and came >= high):
+    def integer(self, key: str, low: int = 1, high: int | None = None) -> int:
+        """An integer of config.json, at least `low` and below `high`."""
+        value = self.raw.get(key)
+        if type(value) is not int or value < low or (high is not None and value >= high):
             limit = f"of at least {low}" + ("" if high is None else f" and below {high}")
-            raise UserError(f"{self.path}: {key}: expected an integer {limit}, came {came!r}")
-        return came
+            raise UserError(f"{self.path}: {key}: expected an integer {limit}, got {value!r}")
+        return value
 
-    def sizes(self, part):
-        """The `Sizes` of encoder or decoder."""
-        return Sizes(
-            self.whole(f"{part}_layers"), self.whole("d_model"), self.whole(f"{part}_ffn_dim")
+    def sizes(self, part: str) -> StackSizes:
+        """The sizes of encoder or decoder."""
+        return StackSizes(
+            self.integer(f"{part}_layers"), self.integer("d_model"), self.integer(f"{part}_ffn_dim")
         )
 
     def config(self) -> Config:
-        """What config.yml says of such a run."""
+        """The configuration of the imported run."""
         try:
             return Config(model=ModelConfig(**models.resolve(self._model())), **self.search())
         except UserError as error:
@@ -105,7 +114,7 @@ class Settings:
 
     def _model(self):
         return ModelConfig(
-            embedding=self.whole("d_model"),
+            embedding=self.integer("d_model"),
             tie=self.tie,
             encoder=self._stack("encoder"),
             decoder=self._stack("decoder"),
@@ -118,7 +127,7 @@ class Settings:
             "kind": "transformer",
             "units": units,
             "num_layers": layers,
-            "num_heads": self.whole(f"{part}_attention_heads"),
+            "num_heads": self.integer(f"{part}_attention_heads"),
             "hidden_units": hidden,
             "activation": ACTIVATIONS[self.activation],
             "dropout": self.raw.get("dropout", 0.1),
@@ -127,36 +136,43 @@ class Settings:
             **self.layers(),
         }
 
-    def search(self):
-        """The sections `decoding` and `export`; where it says nothing, our defaults.
+    def search(self) -> dict:
+        """The sections `decoding` and `export`; missing keys keep the defaults of this package.
 
-        Its scores are divided by a power of the length, ours with an offset of 0. Its lengths
-        count the start and the end, ours neither.
+        Transformers divides scores by a power of the length, hence `length_offset: 0`. Its lengths
+        count the start and end tokens, `decoding.max_length` counts neither.
         """
-        given = {
+        options = {
             "beam_size": self.generation.get("num_beams"),
             "max_length": self.generation.get("max_length"),
             "no_repeat_ngram": self.generation.get("no_repeat_ngram_size"),
             "repetition_penalty": self.generation.get("repetition_penalty"),
         }
-        given = {name: value for name, value in given.items() if value}
-        if "max_length" in given:
-            given["max_length"] = max(1, given["max_length"] - 2)
-        power = self.generation.get("length_penalty")
+        options = {name: value for name, value in options.items() if value}
+        if "max_length" in options:
+            options["max_length"] = max(1, options["max_length"] - 2)
+        length_penalty = self.generation.get("length_penalty")
         decoding = Decoding(
-            length_penalty=1.0 if power is None else power, length_offset=0.0, **given
+            length_penalty=1.0 if length_penalty is None else length_penalty,
+            length_offset=0.0,
+            **options,
         )
-        most = {name: max(CAPS[name], getattr(decoding, name)) for name in CAPS.keys() & given}
-        renamed = {"max_beam_size" if name == "beam_size" else name: n for name, n in most.items()}
+        caps = {name: max(CAPS[name], getattr(decoding, name)) for name in CAPS.keys() & options}
+        renamed = {"max_beam_size" if name == "beam_size" else name: n for name, n in caps.items()}
         return {"decoding": decoding, "export": Export(**renamed)}
 
 
-def find(path, names, name):
-    """The id of a piece among `names`, those of the file `path`.
+def token_id(path: Path, names: list, name: str) -> int:
+    """The id of a token.
+
+    Args:
+        path: the vocabulary file, for the error message.
+        names: its tokens in the order of ids.
+        name: the token.
 
     Raises:
-        UserError: it has none.
+        UserError: the vocabulary does not have the token.
     """
     if name not in names:
-        raise UserError(f"{path}: expected an id for {name}, came none")
+        raise UserError(f"{path}: expected an id for {name}, got none")
     return names.index(name)

@@ -1,7 +1,7 @@
-"""Marian's models (OPUS-MT) as Hugging Face's Transformers stores them.
+"""Import of Marian models (OPUS-MT) of Hugging Face Transformers.
 
-Read from the code of Transformers 5.24, models/marian: post-norm layers as BART's, sinusoidal
-positions from 0, one vocabulary for both sides, decoding that starts with padding.
+Based on the code of Transformers 5.24, models/marian: post-norm layers as BART's, sinusoidal
+positions from 0, one vocabulary for both sides, decoding that starts with the padding token.
 """
 
 import logging
@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from keras_s2s import tokenizers
 from keras_s2s.errors import UserError
-from keras_s2s.importers.hugging_face import ASIDE, Settings, find, write_run
-from keras_s2s.importers.hugging_face_layers import stack
-from keras_s2s.importers.vocabularies import Special, arrange, read_names
-from keras_s2s.importers.weight_files import read_weights
+from keras_s2s.importers.hugging_face import LOGIT_OFFSET, HuggingFaceConfig, token_id, write_run
+from keras_s2s.importers.transformer_weights import stack_weights
+from keras_s2s.importers.vocabularies import SpecialIds, read_vocabulary, reorder_vocabulary
+from keras_s2s.importers.weight_reader import read_weights
 from keras_s2s.layers.positions import sinusoidal_positions
 
 __all__ = ["import_marian"]
@@ -25,28 +25,27 @@ log = logging.getLogger(__name__)
 POSITIONS_TOLERANCE = 2e-3  # half precision
 
 
-def import_marian(directory, run) -> Path:
-    """Writes a run directory with a Marian model of Hugging Face's Transformers in it.
+def import_marian(directory: Path | str, run: Path | str) -> Path:
+    """Imports a Marian model of Hugging Face Transformers into a new run directory.
 
-    Translations are those of `MarianMTModel.generate` with `early_stopping=True`; without it that
-    goes on for longer where a beam is full. Our ids are in the order of ours, so that embeddings
-    and biases are those of the file with their rows moved.
+    Translations equal those of `MarianMTModel.generate` with `early_stopping=True`; without it,
+    `generate` continues after a beam is full. Ids are in the order of this package, so the rows of
+    embeddings and biases are reordered.
 
-    The run can be translated with, exported and trained from update 0; `imported/` keeps what
-    training begins with.
+    The run translates, exports, and trains from update 0; `imported/` keeps the initial weights.
 
     Args:
         directory: holds config.json, model.safetensors or pytorch_model.bin, source.spm,
-            target.spm, vocab.json, and target_vocab.json where the sides have their own;
-            generation_config.json if there is one.
+            target.spm, vocab.json, and target_vocab.json if the sides have separate ones;
+            optionally generation_config.json.
         run: the new run directory.
 
     Returns:
         `run`.
 
     Raises:
-        UserError: `run` exists, a file is missing or damaged, or holds what our layers lack; the
-            message names the file and the key or weight.
+        UserError: `run` exists, a file is missing or damaged, or the model is not supported;
+            the message names the file and the key or weight.
     """
     directory = Path(directory)
     settings = _Settings(directory)
@@ -58,39 +57,39 @@ def import_marian(directory, run) -> Path:
     )
 
 
-class _Settings(Settings):
-    """config.json, generation_config.json and the vocabularies, checked."""
+class _Settings(HuggingFaceConfig):
+    """Checked settings of config.json, generation_config.json and the vocabularies."""
 
     def __init__(self, directory):
         super().__init__(directory, "marian")
         self.expect("normalize_before", self.raw.get("normalize_before", False), (False,))
         self.shared = self.raw.get("share_encoder_decoder_embeddings", True)
         self.tied = self.raw.get("tie_word_embeddings", True)
-        size = self.whole("vocab_size")
+        size = self.integer("vocab_size")
         own = self.raw.get("decoder_vocab_size") or size
         self.source_size, self.target_size = size, size if self.shared else own
         self.vocabularies(directory)
 
     def vocabularies(self, directory):
-        """Both sides in our order."""
+        """Reads and reorders the vocabularies of both sides."""
         path = directory / "vocab.json"
-        names = read_names(path, self.source_size)
-        pad, unknown, end = (find(path, names, name) for name in ("<pad>", "<unk>", "</s>"))
-        start = self.whole("decoder_start_token_id", 0, self.target_size)
+        names = read_vocabulary(path, self.source_size)
+        pad, unknown, end = (token_id(path, names, name) for name in ("<pad>", "<unk>", "</s>"))
+        start = self.integer("decoder_start_token_id", 0, self.target_size)
         limit = 0, self.target_size
-        theirs = self.whole("pad_token_id", *limit), self.whole("eos_token_id", *limit)
+        target_ids = self.integer("pad_token_id", *limit), self.integer("eos_token_id", *limit)
         if self.shared:
-            self.expect("pad_token_id", theirs[0], (pad,))
-            self.expect("eos_token_id", theirs[1], (end,))
-            both = arrange(names, Special(pad, unknown, start, end))
-            self.source = self.target = both
+            self.expect("pad_token_id", target_ids[0], (pad,))
+            self.expect("eos_token_id", target_ids[1], (end,))
+            vocabulary = reorder_vocabulary(names, SpecialIds(pad, unknown, start, end))
+            self.source = self.target = vocabulary
             return
-        # a source never starts, so that its start is any row
-        self.source = arrange(names, Special(pad, unknown, pad, end))
+        # sources have no start token, so any row serves
+        self.source = reorder_vocabulary(names, SpecialIds(pad, unknown, pad, end))
         path = directory / "target_vocab.json"
-        names = read_names(path, self.target_size)
-        special = Special(theirs[0], find(path, names, "<unk>"), start, theirs[1])
-        self.target = arrange(names, special)
+        names = read_vocabulary(path, self.target_size)
+        special = SpecialIds(target_ids[0], token_id(path, names, "<unk>"), start, target_ids[1])
+        self.target = reorder_vocabulary(names, special)
 
     @property
     def tie(self):
@@ -108,51 +107,51 @@ class _Settings(Settings):
         return self.generation.get("bad_words_ids") or []
 
     def normalizes_without_padding(self):
-        """Whether probabilities are those among all but the padding, which is never chosen."""
+        """Whether probabilities are normalised without the padding token, which is never chosen."""
         renormalizes = self.generation.get("renormalize_logits") is True
         return renormalizes and [self.raw["pad_token_id"]] in self._bad_words()
 
 
 def _tokenizers(directory, settings):
-    found = []
+    pair = []
     for side in ("source", "target"):
         path = directory / f"{side}.spm"
         try:
-            made = tokenizers.Marian(path.read_bytes(), getattr(settings, side).pieces)
+            tokenizer = tokenizers.Marian(path.read_bytes(), getattr(settings, side).pieces)
         except OSError as error:
-            raise UserError(f"{path}: expected a file, came: {error.strerror}") from None
+            raise UserError(f"{path}: expected a file, got: {error.strerror}") from None
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
-        found.append(made)
-    return found
+        pair.append(tokenizer)
+    return pair
 
 
 def _arrays(weights, settings):
-    """Every weight of our model by name."""
+    """All arrays by the names of `checkpoints.named_weights`."""
     encoder, decoder = (settings.sizes(part) for part in ("encoder", "decoder"))
-    made = stack(weights, "encoder", encoder) | stack(weights, "decoder", decoder)
+    arrays = stack_weights(weights, "encoder", encoder) | stack_weights(weights, "decoder", decoder)
     tables = _tables(weights, settings, encoder.units)
     rows = settings.target.rows
     bias = weights.take("final_logits_bias", 1, settings.target_size)[0, rows]
-    bias[2] -= ASIDE
+    bias[2] -= LOGIT_OFFSET
     if settings.normalizes_without_padding():
-        bias[0] -= ASIDE
-    made["source/table"] = tables["source"][settings.source.rows]
+        bias[0] -= LOGIT_OFFSET
+    arrays["source/table"] = tables["source"][settings.source.rows]
     if not (settings.shared and settings.tied):
-        made["target/table"] = tables["target"][rows]
+        arrays["target/table"] = tables["target"][rows]
     if settings.tied:
-        made["head/bias"] = bias
+        arrays["head/bias"] = bias
     else:
         head = weights.take("lm_head.weight", settings.target_size, encoder.units)
-        made["head/projection/kernel"], made["head/projection/bias"] = head[rows].T, bias
+        arrays["head/projection/kernel"], arrays["head/projection/bias"] = head[rows].T, bias
     _check_positions(weights, encoder.units)
     weights.ignore("lm_head.weight")
-    weights.refuse_others()
-    return made
+    weights.check_all_taken()
+    return arrays
 
 
 def _tables(weights, settings, units):
-    """The embeddings of both sides, in the other's order; a shared one stands under any name."""
+    """The embeddings of both sides, in the order of the file; a shared one may have any name."""
     sides = {"source": "model.encoder.embed_tokens.weight"}
     sides["target"] = "model.decoder.embed_tokens.weight"
     weights.ignore(*sides.values(), "model.shared.weight")
@@ -167,13 +166,13 @@ def _tables(weights, settings, units):
 
 
 def _check_positions(weights, units):
-    """Refuses positions that were learned; what is stored is else what is computed."""
+    """Checks that stored positions, if any, are the sinusoidal ones that are computed."""
     for part in ("encoder", "decoder"):
         name = f"model.{part}.embed_positions.weight"
         if name not in weights:
             continue
         count = len(weights.arrays[name])
-        given = weights.take(name, count, units)
+        stored = weights.take(name, count, units)
         expected = sinusoidal_positions(tf.range(count), units, "vaswani").numpy()
-        if not np.allclose(given, expected, atol=POSITIONS_TOLERANCE):
-            raise UserError(f"{weights.path}: {name}: expected sinusoidal positions, came others")
+        if not np.allclose(stored, expected, atol=POSITIONS_TOLERANCE):
+            raise UserError(f"{weights.path}: {name}: expected sinusoidal positions, got others")

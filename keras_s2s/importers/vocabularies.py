@@ -1,4 +1,4 @@
-"""A vocabulary of another toolkit in the order of our ids."""
+"""Vocabularies of other toolkits, reordered to the ids of this package."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,17 @@ from typing import NamedTuple
 from keras_s2s.errors import UserError
 from keras_s2s.tokenizers import RESERVED_TOKENS
 
-__all__ = ["Arranged", "Special", "arrange", "read_json", "read_names"]
+__all__ = [
+    "ReorderedVocabulary",
+    "SpecialIds",
+    "read_json",
+    "read_vocabulary",
+    "reorder_vocabulary",
+]
 
 
-class Special(NamedTuple):
-    """The ids with a meaning, in the other vocabulary; `start` may be one of the others."""
+class SpecialIds(NamedTuple):
+    """Special ids of the other vocabulary; `start` may equal another special id."""
 
     pad: int
     unknown: int
@@ -19,64 +25,76 @@ class Special(NamedTuple):
     end: int
 
 
-class Arranged(NamedTuple):
-    """A vocabulary in our order.
+class ReorderedVocabulary(NamedTuple):
+    """A vocabulary in the order of this package's ids.
 
     Attributes:
-        rows: for each of our ids the other's: pad, unknown, start and end, then all that are left.
-        pieces: of our ids 4, 5, ... An id without a piece, or whose piece spells like a special
-            one of ours, has a name that no text is cut into.
+        rows: the id in the other vocabulary of each id: pad, unknown, start, end, then the rest.
+        pieces: the tokens of ids 4, 5, ... An id without a token, or whose token equals a special
+            token of this package, has a name that no text is split into.
     """
 
     rows: list[int]
     pieces: list[str]
 
 
-def read_json(path) -> dict:
-    """A file that holds a JSON object.
+def read_json(path: Path | str) -> dict:
+    """Reads a file with a JSON object.
 
     Raises:
-        UserError: naming the file, which is missing or none.
+        UserError: the file is missing or does not hold a JSON object.
     """
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: expected a file, came: {error.strerror}") from None
+        raise UserError(f"{path}: expected a file, got: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(f"{path}: expected JSON, came: {error}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: expected a JSON object, came {type(found).__name__}")
-    return found
+        raise UserError(f"{path}: expected JSON, got: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a JSON object, got {type(content).__name__}")
+    return content
 
 
-def read_names(path, size: int) -> list[str | None]:
-    """The pieces of a `{piece: id}` file in the order of their ids.
+def read_vocabulary(path: Path | str, size: int) -> list[str | None]:
+    """Reads the tokens of a `{token: id}` file in the order of ids.
 
-    An id below `size` may be without a piece, None, as rounded sizes have them.
+    Args:
+        path: the file.
+        size: size of the vocabulary. Ids without a token are None; rounded-up sizes have some.
 
     Raises:
-        UserError: naming the file and the piece whose id is none or stands twice.
+        UserError: an id is invalid or occurs twice; the message names the file and the token.
     """
     names = [None] * size
     for piece, number in read_json(path).items():
         if type(number) is not int or not 0 <= number < size:
             expected = f"expected an id of 0 to {size - 1}"
-            raise UserError(f"{path}: {piece!r}: {expected}, came {number!r}")
+            raise UserError(f"{path}: {piece!r}: {expected}, got {number!r}")
         if names[number] is not None:
-            problem = f"expected an id of its own, came {number}, which {names[number]!r} has"
+            problem = f"expected an id of its own, got {number}, which {names[number]!r} has"
             raise UserError(f"{path}: {piece!r}: {problem}")
         names[number] = piece
     return names
 
 
-def arrange(names: list[str | None], special: Special) -> Arranged:
-    """Puts a vocabulary into our order.
+def reorder_vocabulary(names: list[str | None], special: SpecialIds) -> ReorderedVocabulary:
+    """Puts a vocabulary into the order of this package.
 
-    Our start has a row of its own, so that it is never confused with padding: a copy of what the
-    other toolkit starts with, be that its padding or its end.
+    The start id has a separate row so that it differs from padding: a copy of the row that the
+    other toolkit starts with, its padding or its end.
+
+    Args:
+        names: tokens in the order of the other toolkit's ids; None for an id without a token.
+        special: the special ids of the other toolkit.
+
+    Example:
+
+    >>> from keras_s2s.importers.vocabularies import SpecialIds, reorder_vocabulary
+    >>> reorder_vocabulary(["</s>", "<unk>", "a", "<pad>"], SpecialIds(3, 1, 3, 0)).rows
+    [3, 1, 3, 0, 2]
     """
     own = {special.pad, special.unknown, special.end}
     others = [number for number in range(len(names)) if number not in own]
     nameless = {None, "", *RESERVED_TOKENS}
     pieces = [f"<id {n}>" if names[n] in nameless else names[n] for n in others]
-    return Arranged([*special, *others], pieces)
+    return ReorderedVocabulary([*special, *others], pieces)

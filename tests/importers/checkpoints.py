@@ -1,4 +1,4 @@
-"""Checkpoints with OpenNMT-tf's variable names and random weights, and what they compute."""
+"""OpenNMT-tf checkpoints of random weights, and the model's formulas in NumPy."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +13,7 @@ model = lambda: opennmt.models.Transformer(num_units={UNITS}, num_heads={HEADS},
 
 
 def shapes(norm="pre", sharing="none", bias=True, relative=None):
-    """The shape of every variable, by its name from `model/` on."""
+    """The shape of every variable, by its name starting with `model/`."""
     made, square = {}, [UNITS, UNITS]
     for part, layers in zip(("encoder", "decoder"), LAYERS, strict=True):
         attentions = ["self_attention"] + ["attention/0"] * (part == "decoder")
@@ -43,7 +43,7 @@ def shapes(norm="pre", sharing="none", bias=True, relative=None):
 
 
 def random_weights(of, seed=0):
-    """An array for every shape."""
+    """A random array for every shape."""
     random = np.random.default_rng(seed)
     return {
         name: random.normal(name.endswith("gamma"), 0.4, shape).astype("float32")
@@ -70,7 +70,7 @@ def save(directory, weights, step=7):
 
 
 class Forward:
-    """A Transformer by its formulas, one row at a time, on their ids.
+    """A Transformer in NumPy, one row at a time, on OpenNMT-tf ids.
 
     Vaswani et al. 2017, arXiv:1706.03762, with positions from 1, sines before cosines, and the
     epsilon 0.001 of Keras's layer normalisation; or the relative positions of Shaw et al. 2018,
@@ -148,7 +148,7 @@ class Forward:
         return self.dense(f"{name}/linear_output", np.concatenate(outputs, 1))
 
     def distances(self, name, rows, as_keys):
-        """What the vector of each distance adds to a row's scores, or to its output."""
+        """The contribution of relative positions to a row's scores, or to its output."""
         if name not in self.weights:
             return 0.0
         table, count, made = self.weights[name], len(rows), []

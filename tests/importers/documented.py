@@ -1,8 +1,8 @@
-"""Every key that an OpenNMT-tf configuration may have, and the way from one to ours."""
+"""All documented keys of an OpenNMT-tf configuration, and helpers that translate one."""
 
 from keras_s2s.config import Config
-from keras_s2s.importers.opennmt import models, translate
-from keras_s2s.importers.opennmt.opennmt_config import Theirs
+from keras_s2s.importers.opennmt import model_types, translate
+from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig
 
 FILES = {"train_features_file": "a.en", "train_labels_file": "a.de"}
 SAMPLED = {"type": "SentencePieceTokenizer", "params": {"model": "m.model", "nbest_size": 64}}
@@ -125,14 +125,14 @@ DOCUMENTED = {
         "prefetch_buffer_size": 1,
     },
 }
-BASE = models.find("TransformerBase")
+BASE = model_types.get_model_type("TransformerBase")
 
 
 def given(raw, model=BASE, **options):
-    ours, report = translate(Theirs(raw), model, **options)
+    ours, report = translate(OpenNMTConfig(raw), model, **options)
     return Config.from_dict(ours), report
 
 
 def of(section, model=BASE, **values):
-    """Our configuration of one section of theirs, and the report."""
+    """The translated configuration of one section, and the report."""
     return given({section: values}, model)

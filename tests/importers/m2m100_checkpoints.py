@@ -84,7 +84,7 @@ class Twin(marian_checkpoints.Twin):
         return self.norm(x, f"model.{part}.layer_norm")
 
     def greedy(self, source, language, longest):
-        """Ids after the language that are the likeliest one by one, the end not given."""
+        """Greedy ids after the language token, without the end token."""
         found = []
         while len(found) < longest:
             logits = self.logits(source, [2, language, *found])[-1]

@@ -91,7 +91,7 @@ def tensors(config, separate=False):
         centre = 1.0 if name.endswith("norm.weight") else 0.0
         scale = 1.0 if "encoder_attn" in name else 0.4
         made[name] = random.normal(centre, scale, shape).astype("float32")
-    # norms of either sign: a tied head else likes the token best that came before
+    # norms of either sign: a tied head would otherwise prefer the previous token
     last = f"model.decoder.layers.{config['decoder_layers'] - 1}.final_layer_norm.weight"
     made[last] = random.normal(0, 1.5, config["d_model"]).astype("float32")
     made["final_logits_bias"][0, 0] += 1.0
@@ -114,7 +114,7 @@ def write_safetensors(path, arrays, types=None):
 
 
 def write(directory, separate=False, search=SEARCH, **changes):
-    """A whole directory; gives its configuration and its arrays."""
+    """Writes a complete directory; returns its configuration and arrays."""
     directory.mkdir(parents=True, exist_ok=True)
     source = vocabulary("source", *([] if separate else ["target"]), pad_last=not separate)
     target = vocabulary("target", pad_last=False) if separate else source
@@ -206,7 +206,7 @@ class Twin:
         return self.dense(f"{name}.out_proj", (weights @ values).swapaxes(0, 1).reshape(len(x), -1))
 
     def greedy(self, source, longest):
-        """Ids that are the likeliest one by one, padding left out, the end not given."""
+        """Greedy ids without padding and end token."""
         pad, found = self.config["pad_token_id"], []
         while len(found) < longest:
             logits = self.logits(source, [self.config["decoder_start_token_id"], *found])[-1]
@@ -218,7 +218,7 @@ class Twin:
 
 
 def cut(side, text):
-    """What `MarianTokenizer._tokenize` does."""
+    """Equivalent of `MarianTokenizer._tokenize`."""
     tags = []
     if text.startswith(">>") and "<<" in text:
         end = text.find("<<") + 2

@@ -1,4 +1,4 @@
-"""M2M100 and NLLB: the same numbers, ids and texts after the import, languages, mistakes."""
+"""Import of M2M100 and NLLB: log-probabilities, ids, texts, languages and errors."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from keras_s2s.cli import main
 from keras_s2s.data import make_example
 from keras_s2s.errors import UserError
 from keras_s2s.export import export_litert_translator, export_translator
-from keras_s2s.importers.hugging_face import ASIDE
+from keras_s2s.importers.hugging_face import LOGIT_OFFSET
 from keras_s2s.importers.m2m100 import import_m2m100
 from keras_s2s.tokenizers import Multilingual
 from keras_s2s.translator import Translator
@@ -28,7 +28,7 @@ LONGEST = 12
 
 
 class Imported:
-    """A directory, the run made of it, and the twin of its formulas."""
+    """A model directory, the imported run, and the NumPy reference."""
 
     def __init__(self, root, **options):
         self.directory, self.run = root / "m2m", root / "run"
@@ -38,7 +38,7 @@ class Imported:
         self.twin = twin.Twin(self.config, self.arrays)
 
     def ids(self, text, language):
-        """What the other tokenizer gives, without the end."""
+        """The ids of the other tokenizer, without the end token."""
         if text.startswith("__"):
             language, text = text.split(" ", 1)
         package = sentencepiece.SentencePieceProcessor(model_proto=pieces_model("source")[0])
@@ -52,7 +52,7 @@ def imported(request, tmp_path_factory):
     return Imported(tmp_path_factory.mktemp(request.param), alone=alone)
 
 
-def test_log_probabilities_are_those_of_the_formulas(imported):
+def test_log_probabilities_match_numpy(imported):
     pair = imported.translator.source_tokenizer, imported.translator.target_tokenizer
     pieces = (side.tokenize(tf.constant(one)) for side, one in zip(pair, (TEXTS, TARGETS)))
     x, _, weights = make_example(*pieces, *pair)
@@ -74,10 +74,10 @@ def test_log_probabilities_are_those_of_the_formulas(imported):
         np.testing.assert_allclose(
             found[row, : len(read)][:, kept], log_softmax(logits)[:, theirs], atol=1e-4
         )
-    assert found[..., 2].max() < -ASIDE / 2  # the start's own column
+    assert found[..., 2].max() < -LOGIT_OFFSET / 2  # the start's own column
 
 
-def test_texts_are_those_of_the_formulas(imported):
+def test_translations_match_numpy(imported):
     expected = []
     for text in TEXTS:
         source = [*imported.ids(text, "__en__"), 2]
@@ -92,7 +92,7 @@ def test_texts_are_those_of_the_formulas(imported):
     assert {one.text for (one,) in found} == names
 
 
-def test_prefixes_and_targets_name_their_language_or_have_it(imported):
+def test_prefixes_and_targets_start_with_a_language(imported):
     translator = imported.translator
     pieces = translator.target_tokenizer.tokenize(tf.constant(["a dog"])).to_list()[0][1:]
     pieces = [piece.decode() for piece in pieces]
@@ -115,25 +115,25 @@ def test_prefixes_and_targets_name_their_language_or_have_it(imported):
 
 
 @pytest.mark.slow
-def test_an_export_gives_what_the_run_gives_and_the_device_is_refused(imported, tmp_path):
+def test_export_matches_run_and_litert_is_refused(imported, tmp_path):
     path = export_translator(imported.translator, tmp_path / "served")
     served = tf.saved_model.load(str(path))
     found = served.signatures["serving_default"](text=tf.constant(TEXTS))
     texts = [text.decode() for text in found["text"].numpy()]
     assert texts == imported.translator.translate(TEXTS)
-    with pytest.raises(UserError, match="litert needs a source of texts, came multilingual"):
+    with pytest.raises(UserError, match="litert needs a source of texts, .* multilingual"):
         export_litert_translator(imported.translator, tmp_path / "file")
 
 
-def test_by_the_command(tmp_path, capsys):
+def test_import_command(tmp_path, capsys):
     twin.write(tmp_path / "m2m")
     words = ["import", str(tmp_path / "m2m"), str(tmp_path / "run")]
     for more, message in (
-        ([], "--source-language: expected the language, came none"),
-        (["--source-language", "en"], "--target-language: expected the language, came none"),
+        ([], "--source-language: expected the language, "),
+        (["--source-language", "en"], "--target-language: expected the language, "),
         (
             ["--source-language", "en", "--target-language", "it"],
-            "--target-language: expected one of en, de, fr, came 'it'",
+            "--target-language: expected one of en, de, fr, got 'it'",
         ),
     ):
         assert main([*words, *more]) == 2
@@ -158,7 +158,7 @@ def without_norm(directory):
 
 MISTAKES = {
     "tie": (changed("config.json", tie_word_embeddings=False), "tie_word_embeddings: .* one of Tr"),
-    "end": (changed("config.json", eos_token_id=0), "eos_token_id: expected one of 2, came 0"),
+    "end": (changed("config.json", eos_token_id=0), "eos_token_id: expected one of 2, got 0"),
     "size": (changed("config.json", vocab_size=20), "vocab.json: .*: expected an id of 0 to 19"),
     "languages": (
         changed("special_tokens_map.json", additional_special_tokens=[7]),
@@ -166,14 +166,14 @@ MISTAKES = {
     ),
     "pieces": (
         lambda directory: (directory / "sentencepiece.bpe.model").unlink(),
-        "sentencepiece.bpe.model: expected a file, came: No such file",
+        "sentencepiece.bpe.model: expected a file, got: No such file",
     ),
-    "weight": (without_norm, "model.encoder.layer_norm.bias: expected .16., came no such weight"),
+    "weight": (without_norm, "model.encoder.layer_norm.bias: expected .16., got no such weight"),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_are_named_and_nothing_is_left(tmp_path, mistake):
+def test_errors_name_the_cause_and_leave_no_run(tmp_path, mistake):
     change, message = MISTAKES[mistake]
     twin.write(tmp_path / "m2m")
     change(tmp_path / "m2m")
@@ -182,7 +182,7 @@ def test_mistakes_are_named_and_nothing_is_left(tmp_path, mistake):
     assert [path.name for path in tmp_path.iterdir()] == ["m2m"]
 
 
-def test_languages_are_those_of_the_code_where_no_file_lists_them(tmp_path):
+def test_languages_of_language_codes(tmp_path):
     config, _, names = twin.write(tmp_path / "m2m")
     size = len(names) - len(twin.LANGUAGES) + 100
     config |= {"vocab_size": size}
@@ -193,7 +193,7 @@ def test_languages_are_those_of_the_code_where_no_file_lists_them(tmp_path):
     assert Translator.load(run).target_tokenizer.vocabulary[-1] == "__zu__"
 
 
-def test_a_language_without_an_id():
+def test_language_without_id():
     content, pieces = pieces_model("source")
     with pytest.raises(ValueError, match="languages: expected tokens of the vocab.* '__xx__'"):
         Multilingual(content, pieces, ["__xx__"], "__xx__")
@@ -201,7 +201,7 @@ def test_a_language_without_an_id():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("MARIAN_PYTHON"), reason="no Python with transformers")
-def test_transformers_gives_the_same(tmp_path):
+def test_matches_transformers(tmp_path):
     directory = tmp_path / "m2m"
     _, _, names = twin.write(directory, d_model=32, encoder_ffn_dim=64, decoder_ffn_dim=64)
     texts = [*SOURCE[:3], "the cat likes apples", "a long red house", "x"]

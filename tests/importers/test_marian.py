@@ -1,4 +1,4 @@
-"""Marian's models: the same numbers, ids and texts after the import, and every mistake named."""
+"""Import of Marian models: log-probabilities, ids, texts and errors."""
 
 import json
 
@@ -11,9 +11,9 @@ from keras_s2s.config import Config
 from keras_s2s.data import make_example
 from keras_s2s.errors import UserError
 from keras_s2s.export import export_translator
-from keras_s2s.importers.hugging_face import ASIDE
+from keras_s2s.importers.hugging_face import LOGIT_OFFSET
 from keras_s2s.importers.marian import import_marian
-from keras_s2s.importers.vocabularies import Special, arrange
+from keras_s2s.importers.vocabularies import SpecialIds, reorder_vocabulary
 from keras_s2s.training import train
 from keras_s2s.training.session import build_session
 from keras_s2s.translator import Translator
@@ -34,7 +34,7 @@ TARGETS = ["Hund", "", "die Katze mag Äpfel!", "ein Weg"]
 
 
 class Imported:
-    """A directory, the run made of it, and the twin of its formulas."""
+    """A model directory, the imported run, and the NumPy reference."""
 
     def __init__(self, root, **options):
         self.directory, self.run = root / "marian", root / "run"
@@ -71,7 +71,7 @@ def shared(tmp_path_factory):
     return Imported(tmp_path_factory.mktemp("one"))
 
 
-def test_log_probabilities_are_those_of_the_formulas(imported):
+def test_log_probabilities_match_numpy(imported):
     source, target = (getattr(imported.translator, f"{s}_tokenizer") for s in ("source", "target"))
     pieces = source.pieces(tf.constant(TEXTS)), target.pieces(tf.constant(TARGETS))
     x, _, weights = make_example(*pieces, source, target)
@@ -83,7 +83,7 @@ def test_log_probabilities_are_those_of_the_formulas(imported):
         read = [imported.config["decoder_start_token_id"], *imported.ids("target", wanted)]
         assert weights[row].numpy().sum() == len(read)
         logits = imported.twin.logits([*imported.ids("source", text), end], read)
-        logits[:, pad] -= ASIDE
+        logits[:, pad] -= LOGIT_OFFSET
         assert logits.max() - logits.min() > 5
         np.testing.assert_allclose(
             found[row, : len(read), ours], log_softmax(logits)[:, theirs].T, atol=1e-4
@@ -91,7 +91,7 @@ def test_log_probabilities_are_those_of_the_formulas(imported):
     assert found[..., 2].max() < -15  # the start's own column
 
 
-def test_texts_are_those_of_the_formulas(imported):
+def test_translations_match_numpy(imported):
     names = {number: piece for piece, number in imported.vocabularies[1].items()}
     expected = []
     for text in TEXTS:
@@ -102,7 +102,7 @@ def test_texts_are_those_of_the_formulas(imported):
     assert imported.translator.translate(TEXTS, beam_size=1) == expected
 
 
-def test_padding_keeps_its_share_where_it_is_only_never_chosen(shared, tmp_path):
+def test_excluded_padding_keeps_its_probability(shared, tmp_path):
     import_marian(shared.directory, tmp_path / "left-out")
     generation = {"bad_words_ids": [[shared.config["pad_token_id"]]]}
     (shared.directory / "generation_config.json").rename(tmp_path / "before")
@@ -115,10 +115,10 @@ def test_padding_keeps_its_share_where_it_is_only_never_chosen(shared, tmp_path)
         checkpoints.load_model(tmp_path / name / "best").head.bias.numpy()
         for name in ("left-out", "kept")
     )
-    np.testing.assert_allclose(kept - left, [ASIDE] + [0.0] * (len(kept) - 1), atol=1e-6)
+    np.testing.assert_allclose(kept - left, [LOGIT_OFFSET] + [0.0] * (len(kept) - 1), atol=1e-6)
 
 
-def test_the_search_is_that_of_the_generation_config(shared):
+def test_decoding_options_of_generation_config(shared):
     config = Config.from_run(shared.run)
     decoding = config.decoding
     assert (decoding.beam_size, decoding.max_length) == (3, 12)
@@ -127,14 +127,14 @@ def test_the_search_is_that_of_the_generation_config(shared):
     assert config.model.tie == "all"
 
 
-def test_scores_are_divided_by_a_power_of_the_length(shared):
+def test_length_penalty(shared):
     for found in shared.translator.decode(TEXTS, num_hypotheses=3):
         for one in found:
             expected = one.log_prob / (len(one.tokens) + 1) ** 0.8
             np.testing.assert_allclose(one.score, expected, rtol=1e-5)
 
 
-def test_what_a_generation_config_leaves_out_is_ours(tmp_path):
+def test_missing_generation_options_keep_defaults(tmp_path):
     found = Imported(tmp_path, search={"num_beams": 20, "max_length": 512, "length_penalty": None})
     config = Config.from_run(found.run)
     assert (config.decoding.beam_size, config.export.max_beam_size) == (20, 20)
@@ -142,7 +142,7 @@ def test_what_a_generation_config_leaves_out_is_ours(tmp_path):
     assert config.decoding.length_penalty == 1.0
 
 
-def test_training_begins_with_the_imported_weights_and_goes_on(shared, tmp_path):
+def test_training_starts_from_imported_weights(shared, tmp_path):
     run, pairs, kept = tmp_path / "run", tmp_path / "pairs.tsv", checkpoints.IMPORTED
     import_marian(shared.directory, run)
     pairs.write_text("".join(f"{a}\t{b}\n" for a, b in zip(twin.SOURCE, twin.TARGET)))
@@ -165,7 +165,7 @@ def test_training_begins_with_the_imported_weights_and_goes_on(shared, tmp_path)
 
 
 @pytest.mark.slow
-def test_an_export_gives_what_the_run_gives(shared, tmp_path):
+def test_export_matches_run(shared, tmp_path):
     path = export_translator(shared.translator, tmp_path / "served")
     served = tf.saved_model.load(str(path))
     found = served.signatures["serving_default"](text=tf.constant(TEXTS))
@@ -205,52 +205,52 @@ def written(name, content):
 
 F32 = "float32"
 MISTAKES = {
-    "config missing": (removed("config.json"), "config.json: expected a file, came: No such file"),
-    "config damaged": (written("config.json", b"{"), "config.json: expected JSON, came"),
-    "config a list": (written("config.json", b"[]"), "config.json: expected a JSON object, came l"),
+    "config missing": (removed("config.json"), "config.json: expected a file, got: No such file"),
+    "config damaged": (written("config.json", b"{"), "config.json: expected JSON, got"),
+    "config a list": (written("config.json", b"[]"), "config.json: expected a JSON object, got l"),
     "model type": (
         changed_json("config.json", model_type="bart"),
-        "config.json: model_type: expected one of marian, came 'bart'",
+        "config.json: model_type: expected one of marian, got 'bart'",
     ),
     "activation": (
         changed_json("config.json", activation_function="gelu_new"),
-        "config.json: activation_function: expected one of swish, .* came 'gelu_new'",
+        "config.json: activation_function: expected one of swish, .* got 'gelu_new'",
     ),
     "pre-norm": (
         changed_json("config.json", normalize_before=True),
-        "config.json: normalize_before: expected one of False, came True",
+        "config.json: normalize_before: expected one of False, got True",
     ),
     "size": (
         changed_json("config.json", d_model="16"),
-        "config.json: d_model: expected an integer of at least 1, came '16'",
+        "config.json: d_model: expected an integer of at least 1, got '16'",
     ),
-    "heads": (changed_json("config.json", encoder_attention_heads=3), "num_heads: .* came 3"),
+    "heads": (changed_json("config.json", encoder_attention_heads=3), "num_heads: .* 3"),
     "start": (
         changed_json("config.json", decoder_start_token_id=10**6),
         "config.json: decoder_start_token_id: expected an integer of at least 0 and below",
     ),
     "end": (
         changed_json("config.json", eos_token_id=4),
-        "config.json: eos_token_id: expected one of 0, came 4",
+        "config.json: eos_token_id: expected one of 0, got 4",
     ),
     "beam": (
         changed_json("generation_config.json", num_beams="many"),
-        "json: .*beam_size: expected an integer of at least 1, came 'many'",
+        "json: .*beam_size: expected an integer of at least 1, .* 'many'",
     ),
-    "vocabulary missing": (removed("vocab.json"), "vocab.json: expected a file, came: No such"),
+    "vocabulary missing": (removed("vocab.json"), "vocab.json: expected a file, got: No such"),
     "no unknown": (
         written("vocab.json", b'{"</s>": 0, "<pad>": 1}'),
-        "vocab.json: expected an id for <unk>, came none",
+        "vocab.json: expected an id for <unk>, got none",
     ),
-    "id twice": (changed_json("vocab.json", new=4), "vocab.json: 'new': .* of its own, came 4"),
-    "id beyond": (changed_json("vocab.json", new=4000), "vocab.json: 'new': .* 0 to .* came 4000"),
-    "no source.spm": (removed("source.spm"), "source.spm: expected a file, came: No such file"),
+    "id twice": (changed_json("vocab.json", new=4), "vocab.json: 'new': .* of its own, got 4"),
+    "id beyond": (changed_json("vocab.json", new=4000), "vocab.json: 'new': .* 0 to .* got 4000"),
+    "no source.spm": (removed("source.spm"), "source.spm: expected a file, got: No such file"),
     "target.spm": (written("target.spm", b"x"), "target.spm: model: expected a SentencePiece mo"),
     "no weights": (
         removed("model.safetensors"),
-        "marian: expected model.safetensors or pytorch_model.bin, came neither",
+        "marian: expected model.safetensors or pytorch_model.bin, got neither",
     ),
-    "no safetensors": (written("model.safetensors", b"PK"), "expected a safetensors file, came"),
+    "no safetensors": (written("model.safetensors", b"PK"), "expected a safetensors file, got"),
     "header": (written("model.safetensors", b"\2" + bytes(7) + b"[]"), "expected a header of"),
     "beyond": (
         written(
@@ -259,7 +259,7 @@ MISTAKES = {
             + bytes(7)
             + b'{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}      ',
         ),
-        "model.safetensors: a: expected 16 bytes within the file, came 16 at 0 of 0",
+        "model.safetensors: a: expected 16 bytes within the file, got 16 at 0 of 0",
     ),
     "type": (
         written(
@@ -268,33 +268,33 @@ MISTAKES = {
             + bytes(7)
             + b'{"a": {"dtype": "F4", "shape": [4], "data_offsets": [0, 16]}}       ',
         ),
-        "model.safetensors: a: expected one of the types F64, .* came F4",
+        "model.safetensors: a: expected one of the types F64, .* got F4",
     ),
     "weight missing": (
         changed_arrays(model__encoder__layers__1__fc2__bias=None),
-        "safetensors: model.encoder.layers.1.fc2.bias: expected .16., came no such",
+        "safetensors: model.encoder.layers.1.fc2.bias: expected .16., got no such",
     ),
     "weight's shape": (
         changed_arrays(model__encoder__layers__0__fc1__weight=np.ones([2, 3], F32)),
-        r"layers.0.fc1.weight: expected the shape \[24, 16\], came \[2, 3\]",
+        r"layers.0.fc1.weight: expected the shape \[24, 16\], got \[2, 3\]",
     ),
     "a weight more": (
         changed_arrays(model__encoder__layernorm_embedding__weight=np.ones(16, F32)),
-        "expected the weights that .* came model.encoder.layernorm_embedding.weight",
+        "expected the weights that .* got model.encoder.layernorm_embedding.weight",
     ),
     "no number": (
         changed_arrays(model__decoder__layers__0__fc1__bias=np.full(20, np.nan, F32)),
-        "model.decoder.layers.0.fc1.bias: expected finite numbers, came others",
+        "model.decoder.layers.0.fc1.bias: expected finite numbers, got others",
     ),
     "positions": (
         changed_arrays(model__decoder__embed_positions__weight=np.ones([64, 16], F32)),
-        "embed_positions.weight: expected sinusoidal positions, came others",
+        "embed_positions.weight: expected sinusoidal positions, got others",
     ),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_are_named_and_nothing_is_left(tmp_path, mistake):
+def test_errors_name_the_cause_and_leave_no_run(tmp_path, mistake):
     change, message = MISTAKES[mistake]
     twin.write(tmp_path / "marian")
     change(tmp_path / "marian")
@@ -303,14 +303,14 @@ def test_mistakes_are_named_and_nothing_is_left(tmp_path, mistake):
     assert [path.name for path in tmp_path.iterdir()] == ["marian"]
 
 
-def test_a_run_that_is_there_stays(tmp_path):
+def test_existing_run_is_kept(tmp_path):
     twin.write(tmp_path / "marian")
     (tmp_path / "run").mkdir()
     with pytest.raises(UserError, match="run: expected a directory that does not exist yet"):
         import_marian(tmp_path / "marian", tmp_path / "run")
 
 
-def test_positions_that_are_computed_may_be_stored_and_a_vocabulary_rounded(tmp_path):
+def test_stored_sinusoids_and_rounded_vocabulary(tmp_path):
     directory = tmp_path / "marian"
     config, _ = twin.write(directory)
     size = config["vocab_size"] + 3
@@ -322,7 +322,7 @@ def test_positions_that_are_computed_may_be_stored_and_a_vocabulary_rounded(tmp_
     assert translator.model.vocabulary_size == size + 1
 
 
-def test_half_precision_is_read(tmp_path):
+def test_half_precision(tmp_path):
     directory = tmp_path / "marian"
     _, arrays = twin.write(directory)
     names = {"final_logits_bias": "F16", "model.shared.weight": "BF16"}
@@ -334,16 +334,16 @@ def test_half_precision_is_read(tmp_path):
     np.testing.assert_array_equal(model.source.table.numpy()[3], expected[0])
 
 
-def test_ids_in_our_order():
+def test_reorder_vocabulary():
     names = ["</s>", "<unk>", "a", "<s>", None, "", "b", "<pad>"]
-    made = arrange(names, Special(7, 1, 7, 0))
+    made = reorder_vocabulary(names, SpecialIds(7, 1, 7, 0))
     assert made.rows == [7, 1, 7, 0, 2, 3, 4, 5, 6]
     assert made.pieces == ["a", "<id 3>", "<id 4>", "<id 5>", "b"]
     # a start that is no padding keeps its own row too
-    assert arrange(names, Special(7, 1, 3, 0)).rows == [7, 1, 3, 0, 2, 3, 4, 5, 6]
+    assert reorder_vocabulary(names, SpecialIds(7, 1, 3, 0)).rows == [7, 1, 3, 0, 2, 3, 4, 5, 6]
 
 
-def test_what_else_must_not_be_written_is_said(tmp_path, caplog):
+def test_other_bad_words_are_logged(tmp_path, caplog):
     twin.write(tmp_path / "marian", search={"bad_words_ids": [[5], [6, 7]]})
     import_marian(tmp_path / "marian", tmp_path / "run")
     assert "bad_words_ids: only the padding is left out, the others are not" in caplog.text

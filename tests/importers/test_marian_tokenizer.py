@@ -1,4 +1,4 @@
-"""Marian's tokenizer: pieces of SentencePiece, ids of vocab.json, tags in front."""
+"""Marian tokenizer: SentencePiece pieces, ids of vocab.json, leading tags."""
 
 import json
 
@@ -40,7 +40,7 @@ def pieces_of(tokenizer, texts):
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
-def test_pieces_and_ids_are_those_of_the_package_and_the_vocabulary(side):
+def test_pieces_match_sentencepiece_and_ids_the_vocabulary(side):
     tokenizer = made(side)
     # the package takes a null character for the end of a text
     texts = [text for text in [*TAGGED, *twin.SOURCE, *twin.TARGET, *HARD] if "\0" not in text]
@@ -52,7 +52,7 @@ def test_pieces_and_ids_are_those_of_the_package_and_the_vocabulary(side):
     assert {1, known[">>fra<<"]} <= {number for row in ids for number in row}
 
 
-def test_a_piece_that_the_vocabulary_lacks_is_unknown():
+def test_piece_missing_from_vocabulary_is_unknown():
     tokenizer = made()
     assert all(piece in twin.pieces_model("source")[1] for piece in twin.DROPPED)
     assert tokenizer.ids(tf.constant(list(twin.DROPPED))).numpy().tolist() == [1, 1]
@@ -69,7 +69,7 @@ def test_text_without_unknown_pieces():
     assert tokenizer.detokenize(pieces).numpy().tolist() == [b"a b", b""]
 
 
-def test_no_text_makes_it_fail():
+def test_hard_texts():
     tokenizer = made()
     texts = [*map(str.encode, HARD), *BROKEN, *(b">>fra<<" + text for text in BROKEN)]
     pieces = tokenizer.tokenize(tf.constant(texts))
@@ -78,7 +78,7 @@ def test_no_text_makes_it_fail():
     assert made().tokenize(tf.constant([], tf.string)).nrows() == 0
 
 
-def test_saved_and_loaded(tmp_path):
+def test_save_and_load(tmp_path):
     pair = made(), made("target")
     tokenizers.save_pair(tmp_path, *pair)
     for one, other in zip(pair, tokenizers.load_pair(tmp_path)):
@@ -87,7 +87,7 @@ def test_saved_and_loaded(tmp_path):
         assert pieces_of(other, TAGGED) == pieces_of(one, TAGGED)
 
 
-def test_a_damaged_description_is_named(tmp_path):
+def test_damaged_description_is_refused(tmp_path):
     made().save(tmp_path, "source")
     path = tmp_path / "source.json"
     described = json.loads(path.read_text())

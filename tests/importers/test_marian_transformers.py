@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from keras_s2s.data import make_example
 from keras_s2s.importers.marian import import_marian
-from keras_s2s.importers.pytorch import read_pytorch
-from keras_s2s.importers.weight_files import read_safetensors
+from keras_s2s.importers.pytorch_files import read_pytorch
+from keras_s2s.importers.weight_reader import read_safetensors
 from keras_s2s.translator import Translator
 from tests.importers import marian_checkpoints as twin
 
@@ -94,7 +94,7 @@ def test_logits(case):
         np.testing.assert_allclose(ours[: len(expected)][:, kept], expected[:, theirs], atol=1e-4)
 
 
-def test_texts_and_scores_of_a_beam(case):
+def test_beam_search_texts_and_scores(case):
     translator, reference, *_ = case
     texts = [text for text, _ in pairs()[: len(reference["texts"])]]
     found = [best for best, *_ in translator.decode(texts)]
@@ -104,7 +104,7 @@ def test_texts_and_scores_of_a_beam(case):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_weights_in_the_formats_of_pytorch(case, zipped):
+def test_pytorch_file_formats(case, zipped):
     expected = read_safetensors(case[-1] / "model.safetensors")
     found = read_pytorch(case[-1] / f"zipped-{zipped}.bin")
     assert found.keys() >= expected.keys()

@@ -1,4 +1,4 @@
-"""OpenNMT-tf configurations as ours: every key is spoken of, and its value comes through."""
+"""Translation of OpenNMT-tf configurations: every key is reported and its value translated."""
 
 import json
 
@@ -8,9 +8,9 @@ import yaml
 from keras_s2s.cli import main
 from keras_s2s.config import Config
 from keras_s2s.errors import UserError
-from keras_s2s.importers.opennmt import read, translate, written
-from keras_s2s.importers.opennmt.opennmt_config import Theirs, leaves, merge
-from keras_s2s.importers.opennmt.unused_keys import IDLE, REFUSED, SAME
+from keras_s2s.importers.opennmt import read, to_yaml, translate
+from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig, leaf_keys, merge
+from keras_s2s.importers.opennmt.static_keys import INACTIVE, REFUSED, SAME
 from tests.importers.documented import BASE, DOCUMENTED, FILES, given
 
 
@@ -20,13 +20,13 @@ def covered(key, spoken):
 
 
 def spoken_of(report):
-    return {key.removesuffix(" (auto_config)") for key in report.spoken()}
+    return {key.removesuffix(" (auto_config)") for key in report.reported_keys()}
 
 
-def test_every_documented_key_is_spoken_of():
+def test_every_documented_key_is_reported():
     _, report = given(DOCUMENTED)
     assert not report.unknown
-    missing = [key for key in leaves(DOCUMENTED) if not covered(key, spoken_of(report))]
+    missing = [key for key in leaf_keys(DOCUMENTED) if not covered(key, spoken_of(report))]
     assert not missing
 
 
@@ -48,7 +48,7 @@ BESIDE = {
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("null", [False, True], ids=["value", "null"])
-def test_a_key_is_spoken_of_once_also_when_it_stands_alone_or_is_null(key, null):
+def test_single_or_null_key_is_reported_once(key, null):
     section, _, last = key.rpartition(".")
     value = DOCUMENTED[section][last] if section else DOCUMENTED[last]
     raw = {"data": dict(FILES)}
@@ -68,22 +68,22 @@ def test_a_key_is_spoken_of_once_also_when_it_stands_alone_or_is_null(key, null)
     assert not report.unknown
 
 
-def test_tables_are_of_documented_keys_and_do_not_overlap():
-    tables = [set(SAME), set(IDLE), set(REFUSED)]
-    known = set(leaves(DOCUMENTED)) | {key.rpartition(".")[0] for key in leaves(DOCUMENTED)}
+def test_tables_hold_documented_keys_and_do_not_overlap():
+    tables = [set(SAME), set(INACTIVE), set(REFUSED)]
+    known = set(leaf_keys(DOCUMENTED)) | {key.rpartition(".")[0] for key in leaf_keys(DOCUMENTED)}
     assert set().union(*tables) <= known
     assert sum(map(len, tables)) == len(set().union(*tables))
 
 
-def test_what_asks_for_something_else_is_refused_and_nothing_of_it_is_silent():
+def test_unsupported_values_are_refused():
     _, report = given(DOCUMENTED)
     refused = {row.key for row in report.refused}
     assert set(REFUSED) <= refused
-    assert set(IDLE) <= refused
+    assert set(INACTIVE) <= refused
     assert {row.key for row in report.same} >= set(SAME)
 
 
-def test_values_come_through():
+def test_translated_values():
     config, report = given(DOCUMENTED)
     data, training, decoding = config.data, config.training, config.decoding
     assert (data.train.source, data.train.target, data.train.weights) == (
@@ -120,7 +120,7 @@ def test_values_come_through():
     assert "model.encoder.source_end" in {k for row in report.translated for k in row.ours}
 
 
-def test_what_they_leave_out_has_their_defaults():
+def test_missing_keys_get_opennmt_defaults():
     config, report = given({})
     training, decoding = config.training, config.decoding
     assert (training.label_smoothing, training.clip_norm, training.schedule) == (0, 0, "constant")
@@ -129,10 +129,10 @@ def test_what_they_leave_out_has_their_defaults():
     assert config.export.when == "never"
     assert config.model.encoder["source_end"] is False
     assert report.defaults["training.label_smoothing"] == 0
-    assert not report.spoken()
+    assert not report.reported_keys()
 
 
-def test_automatic_values_stand_under_the_users():
+def test_user_values_override_automatic_ones():
     raw = {"params": {"beam_width": 8, "optimizer_params": {"beta_1": 0.7}}}
     config, report = given({**raw, "auto_config": True})
     assert given(raw, auto=True)[0] == config
@@ -148,15 +148,15 @@ def test_automatic_values_stand_under_the_users():
         given(raw, None, auto=True)
 
 
-def test_unknown_keys_have_their_full_path():
+def test_unknown_keys_are_reported_with_full_path():
     raw = {"params": {"foo": 1}, "eval": {"early_stopping": {"steps": 1, "bar": 2}}, "baz": 3}
     _, report = given(raw)
     assert {row.key for row in report.unknown} == {"params.foo", "eval.early_stopping.bar", "baz"}
-    text = written(*translate(Theirs(raw), BASE), "x.yml")
+    text = to_yaml(*translate(OpenNMTConfig(raw), BASE), "x.yml")
     assert "# params.foo: unknown:" in text
 
 
-def test_files_merge_as_theirs_do(tmp_path):
+def test_files_are_merged_as_in_opennmt(tmp_path):
     one, two = tmp_path / "one.yml", tmp_path / "two.yml"
     one.write_text("params: {beam_width: 2, length_penalty: 0.1, optimizer_params: {beta_1: 0.1}}")
     two.write_text("params: {beam_width: 3, optimizer_params: {beta_2: 0.2}}\ntrain:")
@@ -172,11 +172,11 @@ def test_files_merge_as_theirs_do(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("params: [1", "expected YAML, came"),
-        ("- a", "expected a mapping of sections, came"),
-        ("params: 3", ":1: params: expected a mapping, came 3"),
-        ("params:\n  beam_width: x", ":2: params.beam_width: expected a whole number, came 'x'"),
-        ("params:\n  beam_width: 1.5", ":2: params.beam_width: expected a whole number, came 1.5"),
+        ("params: [1", "expected YAML, "),
+        ("- a", "expected a mapping of sections, got"),
+        ("params: 3", ":1: params: expected a mapping, got 3"),
+        ("params:\n  beam_width: x", ":2: params.beam_width: expected a whole number, got 'x'"),
+        ("params:\n  beam_width: 1.5", ":2: params.beam_width: expected a whole number, got 1.5"),
         ("params: {label_smoothing: 2}", "training.label_smoothing: expected a number"),
         ("params: {num_hypotheses: 2}", "num_hypotheses: expected at most params.beam_width, 1"),
         ("train: {batch_type: words}", "train.batch_type: expected examples or tokens"),
@@ -187,7 +187,7 @@ def test_files_merge_as_theirs_do(tmp_path):
         ("data: {source_embedding: {trainable: false}}", "source_embedding.path: expected a file"),
     ],
 )
-def test_mistakes_name_file_key_and_value(tmp_path, text, problem):
+def test_errors_name_file_key_and_value(tmp_path, text, problem):
     path = tmp_path / "theirs.yml"
     path.write_text(text)
     with pytest.raises(UserError) as caught:
@@ -210,7 +210,7 @@ def test_command_writes_a_configuration_that_loads(tmp_path, capsys):
         assert f"# {row['key']}: no counterpart:" in text
         assert f"{row['key']}: no counterpart:" in err
     assert main([str(word) for word in words]) == 2
-    assert "expected a file that does not exist yet, came one" in capsys.readouterr().err
+    assert "expected a file that does not exist yet" in capsys.readouterr().err
 
 
 def test_command_prints_without_an_output(tmp_path, capsys):

@@ -28,10 +28,10 @@ def has_opennmt(python):
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory):
-    """The directory that the reference script wrote."""
+    """The directory written by the reference script."""
     python = os.environ.get("OPENNMT_PYTHON")
     if not python:
-        pytest.skip("OPENNMT_PYTHON: expected a Python for OpenNMT-tf, came none")
+        pytest.skip("OPENNMT_PYTHON: expected a Python for OpenNMT-tf, got none")
     directory = tmp_path_factory.mktemp("opennmt")
     if not has_opennmt(python):
         subprocess.run([python, "-m", "venv", directory / "venv"], check=True)
@@ -46,7 +46,7 @@ def theirs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_logits_and_greedy_output_are_theirs(theirs, tmp_path, name):
+def test_logits_and_greedy_output_match_opennmt(theirs, tmp_path, name):
     import_run(theirs / name, tmp_path / "run", read([theirs / "config.yml"]))
     translator, found = Translator.load(tmp_path / "run"), np.load(theirs / f"{name}.npz")
     logits = our_logits(translator, SOURCES, TARGETS).numpy()

@@ -1,4 +1,4 @@
-"""What OpenNMT-tf minimises beside the likelihood, as `training.objectives`."""
+"""Translation of OpenNMT-tf objectives into `training.objectives`."""
 
 import pytest
 
@@ -8,12 +8,12 @@ from tests.importers.documented import FILES, given, of
 
 
 def found(**params):
-    """Our objectives of `params`, and the phrases that were said of keys without counterpart."""
+    """The objectives of `params`, and the reported phrases of keys without a counterpart."""
     config, report = of("params", **params)
     return config.training.objectives, {row.key: row.phrase for row in report.refused}
 
 
-def test_guided_alignment_needs_its_type_and_its_files():
+def test_guided_alignment_needs_type_and_files():
     files = {"data": FILES | {"train_alignments": "a.align"}}
     config, report = given(files | {"params": {"guided_alignment_type": "mse"}})
     objectives = config.training.objectives
@@ -27,11 +27,11 @@ def test_guided_alignment_needs_its_type_and_its_files():
     assert config.training.objectives.is_cross_entropy_only and config.data.train.alignments is None
     assert "data.train_alignments" in {row.key for row in report.same}
     assert given(more)[0].training.objectives.is_cross_entropy_only
-    with pytest.raises(UserError, match="guided_alignment_type: expected ce or mse, came 'kl'"):
+    with pytest.raises(UserError, match="guided_alignment_type: expected ce or mse, got 'kl'"):
         found(guided_alignment_type="kl")
 
 
-def test_every_corpus_has_its_alignments():
+def test_alignments_of_every_corpus():
     data = {"train_features_file": ["a", "b"], "train_labels_file": ["c", "d"]}
     params = {"params": {"guided_alignment_type": "ce"}}
     config, _ = given({"data": data | {"train_alignments": ["e", "f"]}} | params)
@@ -40,13 +40,13 @@ def test_every_corpus_has_its_alignments():
         given({"data": data | {"train_alignments": "e"}} | params)
 
 
-def test_weights_are_penalised_by_l2_alone():
+def test_only_l2_regularization_is_supported():
     assert found(regularization={"type": "l2", "scale": 1e-4}) == (Objectives(l2=1e-4), {})
     objectives, refused = found(regularization={"type": "l1", "scale": 1e-4})
     assert objectives.is_cross_entropy_only and "objectives.l2" in refused["params.regularization"]
 
 
-def test_the_contrastive_objective_takes_the_place_of_the_likelihood():
+def test_contrastive_learning_replaces_likelihood():
     objectives, refused = found(contrastive_learning=True, max_margin_eta=0.2)
     assert objectives == Objectives(cross_entropy=0.0, max_margin=1.0, max_margin_eta=0.2)
     assert not refused
@@ -82,14 +82,14 @@ def test_scheduled_sampling(kind, read, k, expected):
     "kind, read, k",
     [("linear", 0.5, 1e-4), ("exponential", None, 2), ("inverse_sigmoid", None, 0.5)],
 )
-def test_schedules_that_ours_has_not_are_said(kind, read, k):
+def test_unsupported_sampling_schedules_are_refused(kind, read, k):
     params = {"type": kind, "read_probability": read, "k": k}
     objectives, refused = found(**{f"scheduled_sampling_{n}": v for n, v in params.items()})
     assert objectives.is_cross_entropy_only
     assert kind in refused["params.scheduled_sampling_type"]
 
 
-def test_a_schedule_needs_its_constant():
+def test_sampling_schedule_needs_k():
     with pytest.raises(UserError, match="scheduled_sampling_k: expected a number above 0 for lin"):
         found(scheduled_sampling_type="linear", scheduled_sampling_read_probability=1)
     with pytest.raises(UserError, match="scheduled_sampling_type: expected one of constant"):

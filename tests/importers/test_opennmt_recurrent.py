@@ -1,4 +1,4 @@
-"""OpenNMT-tf's LSTM models with Luong's attention as runs: what they compute stays what it was."""
+"""Import of OpenNMT-tf LSTM models with Luong attention: outputs match the formulas."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from keras_s2s import Translator
 from keras_s2s.config import Config
 from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt import read
-from keras_s2s.importers.opennmt.model_description import describe
+from keras_s2s.importers.opennmt.model_description import read_description
 from keras_s2s.importers.opennmt.run_import import import_run
 from tests.importers.checkpoints import SIZE, random_weights, save
 from tests.importers.test_opennmt_runs import OURS, SOURCES, TARGETS, our_logits, their_ids
@@ -21,7 +21,7 @@ decoder = opennmt.decoders.AttentionalRNNDecoder(2, 8, bridge_class=opennmt.laye
 
 
 def shapes(encoder):
-    """The shape of every variable, by its name from `model/` on."""
+    """The shape of every variable, by its name starting with `model/`."""
     made = {
         "decoder/attention_mechanism/memory_layer/kernel": [UNITS, UNITS],
         "decoder/cell/_attention_layers/0/kernel": [2 * UNITS, UNITS],
@@ -40,7 +40,7 @@ def shapes(encoder):
 
 
 class Forward:
-    """The model by its formulas, one row at a time, on their ids.
+    """The model in NumPy, one row at a time, on OpenNMT-tf ids.
 
     Luong et al. 2015, arXiv:1508.04025, equation 5 and section 3.3, with the general score; Keras's
     LSTM, whose gates stand as i, f, c, o.
@@ -90,7 +90,7 @@ class Forward:
 
 @pytest.fixture
 def make(tmp_path):
-    """A function that writes a model directory and imports it: (weights, run)."""
+    """Function that writes a model directory and imports it; returns (weights, run)."""
 
     def made(encoder="with dropout", description=DESCRIPTION.format(""), change=None, **more):
         directory, run = tmp_path / "model", tmp_path / "run"
@@ -105,7 +105,7 @@ def make(tmp_path):
 
 
 @pytest.mark.parametrize("encoder", list(ENCODERS))
-def test_logits_are_those_of_the_formulas(make, encoder):
+def test_logits_match_numpy(make, encoder):
     weights, run = make(encoder)
     translator = Translator.load(run)
     logits = our_logits(translator, SOURCES, TARGETS).numpy()
@@ -120,7 +120,7 @@ def test_logits_are_those_of_the_formulas(make, encoder):
 
 
 @pytest.mark.parametrize(
-    ("more", "came"),
+    ("more", "setting"),
     [
         (", attention_layer_activation=None", "attention_layer_activation=None"),
         (", residual_connections=True", "residual_connections=True"),
@@ -129,24 +129,24 @@ def test_logits_are_those_of_the_formulas(make, encoder):
         (", cell_class=tf.keras.layers.GRUCell", "cell_class=tf.keras.layers.GRUCell"),
     ],
 )
-def test_what_ours_has_not_is_named(make, tmp_path, more, came):
-    with pytest.raises(UserError, match=f"expected Luong's model as it is, came {came}"):
+def test_unsupported_decoder_settings_are_named(make, tmp_path, more, setting):
+    with pytest.raises(UserError, match=f"expected Luong's model as it is, got {setting}"):
         make(description=DESCRIPTION.format(more))
     assert not (tmp_path / "run").exists()
 
 
-def test_plain_settings_are_none_of_that(tmp_path):
+def test_supported_decoder_settings(tmp_path):
     more = ", residual_connections=False, attention_layer_activation=tf.math.tanh"
     (tmp_path / "model_description.py").write_text(DESCRIPTION.format(more))
-    assert describe(tmp_path).other is None
+    assert read_description(tmp_path).other is None
 
 
-def test_a_catalogue_type_without_tanh_is_refused(make):
-    with pytest.raises(UserError, match="came NMTSmallV1; there are no parts here"):
+def test_model_type_without_tanh_is_refused(make):
+    with pytest.raises(UserError, match="got NMTSmallV1; there are no parts here"):
         make(description="", model_type="NMTSmallV1")
 
 
-def test_another_encoder_is_refused(make):
+def test_other_encoder_is_refused(make):
     def stacks(of):
         return {name.replace("rnn/cell", "rnn/forward_layer/cell"): x for name, x in of.items()}
 

@@ -1,4 +1,4 @@
-"""OpenNMT-tf's checkpoints as runs: what they compute stays what it was."""
+"""Import of OpenNMT-tf checkpoints: outputs match the formulas."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ from keras_s2s.config import Config
 from keras_s2s.data.examples import make_source
 from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt import read
-from keras_s2s.importers.opennmt.model_description import describe
-from keras_s2s.importers.opennmt.run_import import import_run, rows_of
+from keras_s2s.importers.opennmt.model_description import read_description
+from keras_s2s.importers.opennmt.run_import import import_run, vocabulary_rows
 from tests.importers import checkpoints
 from tests.importers.checkpoints import SIZE, WORDS, Forward, random_weights, save, shapes
 
@@ -24,7 +24,7 @@ OURS = [0, SIZE - 1, 1, 2, *range(3, SIZE - 1)]  # their ids in the order of our
 
 @pytest.fixture
 def made(tmp_path):
-    """A function that writes a model directory and imports it: (weights, run)."""
+    """Function that writes a model directory and imports it; returns (weights, run)."""
 
     def make(name="model", **options):
         directory, run = tmp_path / name, tmp_path / f"run-{name}"
@@ -53,7 +53,7 @@ def our_logits(translator, sources, targets):
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("sharing", ["none", "target", "all", "source_target_input"])
-def test_logits_are_those_of_the_formulas(made, norm, sharing):
+def test_logits_match_numpy(made, norm, sharing):
     weights, run = made(norm=norm, sharing=sharing, bias=sharing != "target")
     translator = Translator.load(run)
     tie = {"target": "output", "all": "all"}.get(sharing, "none")
@@ -66,7 +66,7 @@ def test_logits_are_those_of_the_formulas(made, norm, sharing):
 
 
 @pytest.mark.parametrize("relative", [1, 2, 9])
-def test_relative_positions_are_those_of_the_formulas(made, relative):
+def test_relative_positions_match_numpy(made, relative):
     weights, run = made(relative=relative)
     translator = Translator.load(run)
     logits = our_logits(translator, SOURCES, TARGETS).numpy()
@@ -79,12 +79,12 @@ def test_relative_positions_are_those_of_the_formulas(made, relative):
         "onmt.models.Transformer(num_heads=2, maximum_relative_position=20,"
         " position_encoder_class=None)"
     )
-    assert describe(description.parent).heads == 2
+    assert read_description(description.parent).heads == 2
     config = Config.load(run / "config.yml")
     assert config.model.decoder["positions"] == {"kind": "relative", "max_distance": relative}
 
 
-def test_a_run_translates_and_is_complete(made):
+def test_run_is_complete_and_translates(made):
     _, run = made()
     translator = Translator.load(run)
     assert len(translator.translate(SOURCES, max_length=5)) == 2
@@ -100,7 +100,7 @@ def test_a_run_translates_and_is_complete(made):
     assert tokenizers.train(config.data.tokenizer, []).vocabulary[4:] == tuple(WORDS)
 
 
-def test_characters_and_their_space(tmp_path):
+def test_character_vocabulary_with_space(tmp_path):
     weights = random_weights(shapes())
     save(tmp_path, weights)
     letters = ["▁", *"abcdef"]
@@ -116,7 +116,7 @@ def test_characters_and_their_space(tmp_path):
     np.testing.assert_allclose(logits, expected[:, OURS], atol=2e-5)
 
 
-def test_a_sentencepiece_model_has_an_order_of_its_own(tmp_path):
+def test_sentencepiece_model_with_other_order(tmp_path):
     (tmp_path / "text").write_text("ab abc bca\n" * 9)
     sentencepiece.SentencePieceTrainer.train(
         input=str(tmp_path / "text"),
@@ -143,7 +143,7 @@ def test_a_sentencepiece_model_has_an_order_of_its_own(tmp_path):
     translator = Translator.load(tmp_path / "run")
     tokenizer = translator.source_tokenizer
     assert tokenizer.vocabulary[4:] == (*pieces, "averyunlikelytoken0")
-    rows = rows_of(tokenizer, theirs)
+    rows = vocabulary_rows(tokenizer, theirs)
     assert rows[4] == -1  # the piece that their vocabulary lacks
     cut = model.encode("abc ab", out_type=str)
     ids = [theirs.index(piece) if piece in theirs else size - 1 for piece in cut]
@@ -173,7 +173,7 @@ def test_command(tmp_path, capsys):
     ("change", "problem"),
     [
         (lambda d: (d / "model_description.py").unlink(), "--num-heads: expected a number"),
-        (lambda d: (d / "v.txt").write_text("<s>\n"), "v.txt:1: expected <blank>, came '<s>'"),
+        (lambda d: (d / "v.txt").write_text("<s>\n"), "v.txt:1: expected <blank>, got '<s>'"),
         (lambda d: (d / "v.txt").write_text("<blank>\n<s>\n</s>\na\n"), "expected 10 tokens"),
         (lambda d: (d / "v.txt").unlink(), "v.txt: expected a vocabulary"),
         (lambda d: (d / "v.txt").write_bytes(b"\xff"), "v.txt: expected UTF-8"),
@@ -186,29 +186,29 @@ def test_command(tmp_path, capsys):
             lambda d: (d / "model_description.py").write_text(
                 "onmt.models.Transformer(position_encoder_class=None)"
             ),
-            "expected position_encoder_class or maximum_relative_position, came neither",
+            "expected position_encoder_class or maximum_relative_position, got neither",
         ),
         (
             lambda d: (d / "model_description.py").write_text(
                 "onmt.models.Transformer(maximum_relative_position=20)"
             ),
-            "expected position_encoder_class or maximum_relative_position, came both",
+            "expected position_encoder_class or maximum_relative_position, got both",
         ),
         (
             lambda d: (d / "model_description.py").write_text(
                 "onmt.models.Transformer(ffn_activation=onmt.layers.gelu)"
             ),
-            "ffn_activation: expected one of relu, .* came gelu",
+            "ffn_activation: expected one of relu, .* got gelu",
         ),
         (
             lambda d: (d / "model_description.py").write_text(
                 'models.get_model_from_catalog("NMTSmallV1")'
             ),
-            "expected an LSTM model, as NMTSmallV1 is, came another",
+            "expected an LSTM model, as NMTSmallV1 is, got another",
         ),
     ],
 )
-def test_mistakes_are_named_and_nothing_is_left(tmp_path, change, problem):
+def test_errors_name_the_cause_and_leave_no_run(tmp_path, change, problem):
     directory, run = tmp_path / "model", tmp_path / "runs" / "run"
     directory.mkdir()
     save(directory, random_weights(shapes()))
@@ -224,22 +224,22 @@ def test_mistakes_are_named_and_nothing_is_left(tmp_path, change, problem):
         (
             {"encoder/layers/0/self_attention/layer/relative_position_keys": [3, 4]},
             "",
-            "layers/0/self_attention/layer/relative_position_values, came none",
+            "layers/0/self_attention/layer/relative_position_values, got none",
         ),
-        ({"encoder/position_encoder/embedding": [3, 4]}, "", "came model/encoder/position_enc"),
-        ({}, "encoder/layers/1/ffn/layer/outer/kernel", "outer/kernel, came none"),
-        ({}, "encoder/", "expected a Transformer, came another model"),
+        ({"encoder/position_encoder/embedding": [3, 4]}, "", "got model/encoder/position_enc"),
+        ({}, "encoder/layers/1/ffn/layer/outer/kernel", "outer/kernel, got none"),
+        ({}, "encoder/", "expected a Transformer, got another model"),
         ({}, "examples_inputter/", "expected a model of OpenNMT-tf 2"),
     ],
 )
-def test_other_variables_are_named(tmp_path, more, less, problem):
+def test_unexpected_variables_are_named(tmp_path, more, less, problem):
     kept = {n: s for n, s in shapes().items() if not less or not n.startswith(less)}
     save(tmp_path, random_weights(kept | more))
     with pytest.raises(UserError, match=problem):
         import_run(tmp_path, tmp_path / "run", read([tmp_path / "config.yml"]))
 
 
-def test_what_is_no_checkpoint(tmp_path):
+def test_missing_checkpoint(tmp_path):
     (tmp_path / "config.yml").write_text("data: {}")
     for path in (tmp_path, tmp_path / "ckpt-3"):
         with pytest.raises(UserError, match="expected an OpenNMT-tf checkpoint"):
@@ -249,7 +249,7 @@ def test_what_is_no_checkpoint(tmp_path):
 def test_descriptions(tmp_path):
     def told(text):
         (tmp_path / "model_description.py").write_text(text)
-        return describe(tmp_path)
+        return read_description(tmp_path)
 
     named = told('from opennmt import models\nmodel = lambda: models.get_model_from_catalog("X")')
     assert named.model_type == "X"

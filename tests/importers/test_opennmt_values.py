@@ -1,18 +1,20 @@
-"""What OpenNMT-tf's model types, decays, optimizers, batches and tokenizations become."""
+"""Translation of model types, schedules, optimizers, batches and tokenizations of OpenNMT-tf."""
 
 import pytest
 
 from keras_s2s import models as catalog
 from keras_s2s import tokenizers
 from keras_s2s.errors import UserError
-from keras_s2s.importers.opennmt import models
+from keras_s2s.importers.opennmt import model_types
 from tests.importers.documented import given, of
 
 
-@pytest.mark.parametrize("name", list(models.TYPES))
-def test_model_types_are_models_of_ours(name):
+@pytest.mark.parametrize("name", list(model_types.TYPES))
+def test_model_types_build(name):
     config, report = given(
-        {"data": {"source_vocabulary": "v", "target_vocabulary": "v"}}, models.find(name), auto=True
+        {"data": {"source_vocabulary": "v", "target_vocabulary": "v"}},
+        model_types.get_model_type(name),
+        auto=True,
     )
     found = catalog.resolve(config.model)
     assert config.data.tokenizer.shared
@@ -39,14 +41,14 @@ def test_model_types_are_models_of_ours(name):
     ],
 )
 def test_sizes_of_model_types(name, sizes):
-    model = given({}, models.find(name))[0].model
+    model = given({}, model_types.get_model_type(name))[0].model
     for part in (model.encoder, model.decoder):
         found = [part[k] for k in ("units", "num_layers", "num_heads", "hidden_units")]
         assert tuple(found) == sizes
 
 
-def test_a_recurrent_type_builds_with_its_states_copied():
-    small = models.Recurrent(2, 8, bidirectional=True, embedding=6, linear=True)
+def test_recurrent_type_copies_states():
+    small = model_types.Recurrent(2, 8, bidirectional=True, embedding=6, linear=True)
     config, report = given({}, small)
     assert config.model.encoder["units"] == 4
     assert catalog.build(config.model, 9, 9).encoder.width == 8
@@ -57,15 +59,15 @@ def test_a_recurrent_type_builds_with_its_states_copied():
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("TransformerBsae", "came 'TransformerBsae'; the nearest is TransformerBase"),
+        ("TransformerBsae", "got 'TransformerBsae'; the nearest is TransformerBase"),
         ("GPT2Small", "GPT2Small has no counterpart: it is a language model"),
         ("ListenAttendSpell", "keras-s2s reads text"),
         ("LstmCnnCrfTagger", "it labels the tokens"),
     ],
 )
-def test_model_types_that_there_are_not(name, problem):
+def test_unknown_model_types(name, problem):
     with pytest.raises(UserError, match=problem):
-        models.find(name)
+        model_types.get_model_type(name)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_model_types_that_there_are_not(name, problem):
         ),
     ],
 )
-def test_decays_are_schedules(params, expected):
+def test_learning_rate_schedules(params, expected):
     config, report = of("params", **params)
     training = config.training
     found = (training.schedule, pytest.approx(training.learning_rate), training.warmup)
@@ -139,7 +141,7 @@ def test_decays_are_schedules(params, expected):
         assert {"params.decay_type", "params.decay_params"} <= refused
 
 
-def test_a_cosine_that_ends_elsewhere_is_named():
+def test_cosine_with_other_end_is_refused():
     decay = {"decay_type": "CosineAnnealing", "learning_rate": 1, "decay_params": {"max_step": 9}}
     for last, refused in ((9, False), (8, True)):
         _, report = given({"params": decay, "train": {"max_step": last}})
@@ -163,7 +165,7 @@ def test_optimizers(name, ours):
     assert ([row.key for row in report.refused] == ["params.optimizer"]) == (name == "Ftrl")
 
 
-def test_options_of_an_optimizer():
+def test_optimizer_options():
     options = {"momentum": 0.9, "nesterov": True, "decay": 0.1, "foo": 1, "global_clipnorm": 5}
     config, report = of("params", optimizer="SGD", optimizer_params=options)
     assert config.training.optimizer_options == {"momentum": 0.9, "nesterov": True}
@@ -188,7 +190,7 @@ def test_batches(train, batch, accumulate):
     assert (config.data.batch_tokens, config.training.accumulate) == (batch, accumulate)
 
 
-def test_several_corpora_with_weights():
+def test_weighted_corpora():
     data = {"train_features_file": ["a.en", "b.en"], "train_labels_file": ["a.de", "b.de"]}
     config, _ = of("data", **data, train_files_weights=[0.5, 2])
     found = [(one.source, one.target, one.weight) for one in config.data.train]
@@ -222,14 +224,14 @@ def test_tokenizations(tokenization, kind):
     assert ("data.source_vocabulary" in refused) == (kind == "sentencepiece")
 
 
-def test_a_tokenization_may_be_a_file(tmp_path):
+def test_tokenization_file(tmp_path):
     path = tmp_path / "tokenization.yml"
     path.write_text("{type: CharacterTokenizer}")
     raw = {"model_dir": str(tmp_path), "data": {"source_tokenization": path.name}}
     assert given(raw)[0].data.source_tokenizer.kind == "characters"
 
 
-def test_their_vocabulary_is_read(tmp_path):
+def test_read_vocabulary(tmp_path):
     path = tmp_path / "v.txt"
     path.write_text("<blank>\n<s>\n</s>\n▁\na\n")
     data = {f"{side}_vocabulary": str(path) for side in ("source", "target")}

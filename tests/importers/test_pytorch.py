@@ -1,4 +1,4 @@
-"""PyTorch's files, made here as it makes them, without it."""
+"""PyTorch weight files, written here in PyTorch's formats without PyTorch."""
 
 import io
 import pickle
@@ -14,7 +14,7 @@ import pytest
 
 from keras_s2s.errors import UserError
 from keras_s2s.importers.marian import import_marian
-from keras_s2s.importers.pytorch import MAGIC, TYPES, read_pytorch
+from keras_s2s.importers.pytorch_files import MAGIC, TYPES, read_pytorch
 from keras_s2s.translator import Translator
 from tests.importers import marian_checkpoints as twin
 
@@ -113,14 +113,14 @@ def test_arrays_of_several_types(torch, tmp_path, legacy):
         np.testing.assert_array_equal(found[name], array)
 
 
-def test_views_of_a_storage(torch, tmp_path):
+def test_strided_views(torch, tmp_path):
     write(torch, tmp_path / "w.bin", ARRAYS, matrix=(1, (3, 2), (1, 4)))
     found = read_pytorch(tmp_path / "w.bin")["matrix"]
     np.testing.assert_array_equal(found, ARRAYS["matrix"].T[1:, :2])
 
 
 @BOTH
-def test_a_model_in_such_a_file(torch, tmp_path, legacy):
+def test_import_of_pytorch_file(torch, tmp_path, legacy):
     directory = tmp_path / "marian"
     _, arrays = twin.write(directory)
     (directory / "model.safetensors").unlink()
@@ -132,22 +132,22 @@ def test_a_model_in_such_a_file(torch, tmp_path, legacy):
 @BOTH
 def test_big_endian_numbers_are_refused(torch, tmp_path, legacy):
     write(torch, tmp_path / "w.bin", ARRAYS, legacy, little=False)
-    with pytest.raises(UserError, match="w.bin: expected little-endian numbers, came "):
+    with pytest.raises(UserError, match="w.bin: expected little-endian numbers, got "):
         read_pytorch(tmp_path / "w.bin")
 
 
-def test_nothing_but_weights_is_made(tmp_path):
+def test_other_globals_are_refused(tmp_path):
     path = tmp_path / "w.bin"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/data.pkl", pickle.dumps({"a": re.compile("x")}))
-    with pytest.raises(UserError, match=r"w.bin: expected weights alone, came re\._compile"):
+    with pytest.raises(UserError, match=r"w.bin: expected weights alone, got re\._compile"):
         read_pytorch(path)
 
 
 @pytest.mark.parametrize("view", [(0, (4, 4), (4, 1)), (-1, (2,), (1,)), (3, (2, 2), (-1, 1))])
-def test_a_view_beyond_its_storage(torch, tmp_path, view):
+def test_view_beyond_storage(torch, tmp_path, view):
     write(torch, tmp_path / "w.bin", ARRAYS, matrix=view)
-    with pytest.raises(UserError, match="w.bin: matrix: expected at least .* numbers, came 12"):
+    with pytest.raises(UserError, match="w.bin: matrix: expected at least .* numbers, got 12"):
         read_pytorch(tmp_path / "w.bin")
 
 

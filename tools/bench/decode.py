@@ -1,4 +1,4 @@
-"""Decoding speed of a Transformer beside OpenNMT-tf and CTranslate2, on one machine in one run.
+"""Decoding speed of a Transformer compared to OpenNMT-tf and CTranslate2 on one machine.
 
     python tools/bench/decode.py DATA WORK [--opennmt PYTHON] [--rounds 3] [--json FILE] [--lengths]
 
@@ -42,7 +42,7 @@ SINGLE = 100  # sentences of which the latency is the median
 FORCED, FORCED_BATCH = (64, 512), 8
 UPDATES, SENTENCES = 1500, "sentences.json"
 REFERENCE = "CTranslate2 float32"
-# What runs under a name: the kind of engine, its workers, its environment.
+# Contenders by name: kind of engine, number of workers, environment.
 CONTENDERS = {
     "keras_s2s in process": ("run", 1, {}),
     "keras_s2s SavedModel": ("saved_model", 1, {}),
@@ -59,7 +59,8 @@ LENGTHS = {
     "keras_s2s gru": ("preset-gru", 1, {}),
     REFERENCE: ("ctranslate2-float32", 1, {}),
 }
-# train.py's, with half its learning rate: with that the peer learnt no more than to write German.
+# The configuration of train.py with half the learning rate; at the full rate OpenNMT-tf only
+# learns to produce some German.
 THEIR_OWN = {
     "params": {
         "optimizer": "Adam",
@@ -92,7 +93,7 @@ for name, quantization in (("float32", None), ("int8", "int8")):
 
 
 def main():
-    """Runs the race, or one contender of it."""
+    """Runs the comparison, or one contender."""
     if sys.argv[1:2] == ["worker"]:
         _serve(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
         return
@@ -114,7 +115,7 @@ def main():
 
 
 def _prepare(options):
-    """Trains and exports what WORK lacks, and writes the sentences for the contenders."""
+    """Trains and exports what WORK does not have, and writes the sentences of the contenders."""
     work, data = options.work, options.data.resolve()
     if not (work / "ours" / "best").is_dir():
         files = [
@@ -143,7 +144,7 @@ def _prepare_opennmt(options):
     (work / "model.py").write_text(train.MODEL)
     path = work / "opennmt.json"
     if not (work / "opennmt" / f"ckpt-{UPDATES}.index").exists():
-        files = train._pieces(options)
+        files = train._segmented_files(options)
         data = {"train_features_file": files["en"], "train_labels_file": files["de"]}
         data |= {f"{side}_vocabulary": files["vocabulary"] for side in ("source", "target")}
         path.write_text(json.dumps({"model_dir": str(work / "opennmt"), "data": data, **THEIR_OWN}))
@@ -216,7 +217,7 @@ def _race(options):
     targets = _lines(options.data / "test2016.de.gz")[: options.sentences]
     targets = [targets[i] for i in json.loads((options.work / SENTENCES).read_text())["order"]]
     for sample in samples:
-        if texts := sample.pop("texts", None):  # nobody is to win by short or bad answers
+        if texts := sample.pop("texts", None):  # speed counts only with comparable outputs
             sample["bleu"] = sacrebleu.corpus_bleu(texts, [targets]).score
     what = {"throughput": f"sentences/s in batches of {BATCH}", "latency": "ms a sentence"}
     for request in requests:
@@ -235,7 +236,7 @@ def _forced(options):
 
 
 def _table(samples, title, request):
-    """Prints a row for each contender and gives median and best of each."""
+    """Prints a row per contender; returns the median and the best of each."""
     best = max if request["measure"] == "throughput" else min
     rows, figures = {}, {}
     for sample in samples:
@@ -254,13 +255,13 @@ def _table(samples, title, request):
     return figures
 
 
-# Inside a contender's process; of the peers' environment too, so without keras_s2s above.
+# Runs in the process of a contender, also in the OpenNMT-tf environment, without keras_s2s.
 
 
 def _serve(kind, work, workers):
     """Answers requests, a line of JSON each, with lines of JSON."""
     replies = os.dup(1)
-    os.dup2(2, 1)  # what a library prints is for the log
+    os.dup2(2, 1)  # output of libraries goes to the log
     stored = json.loads((work / SENTENCES).read_text())
     texts = [stored["texts"][i] for i in stored["order"]]
     batches = [texts[first : first + BATCH] for first in range(0, len(texts), BATCH)]
@@ -278,7 +279,7 @@ def _serve(kind, work, workers):
 
 
 def _engine(kind, work, workers):
-    """What a kind of contender does: (texts, beam, fewest, most) -> texts and lengths."""
+    """The engine of a kind: (texts, beam, fewest, most) -> texts and lengths."""
     makers = {
         "saved_model": _saved_model_engine,
         "opennmt": _opennmt_engine,
@@ -410,7 +411,7 @@ def _latency(engine, texts, beam):
 
 
 def _forced_here(engine, texts, length):
-    engine(texts, BEAMS[0], 8, 8)  # to be warm
+    engine(texts, BEAMS[0], 8, 8)  # warm-up
     began = time.perf_counter()
     _, lengths = engine(texts, BEAMS[0], length, length)
     spent = time.perf_counter() - began

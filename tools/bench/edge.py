@@ -1,14 +1,14 @@
-"""Latency, memory, size and quality of one run on a device: LiteRT files beside a SavedModel.
+"""Latency, memory, size and quality of a run on a device: LiteRT files and a SavedModel.
 
     python tools/bench/edge.py RUN WORK [--lines 100] [--threads 1 2] [--length N] [--json FILE]
 
-RUN is exported into WORK, which is made, as LiteRT float32, float16 and int8, as a SavedModel, and
-for CTranslate2 in float32 and int8 where it can run the model. Each contender is a process of its
-own and gets the same texts one by one, the first of the run's validation data: text in, text out,
-greedily and by a beam of 5. Figures are the median time of a text, that time over the tokens it
-gave, the seconds until the first answer, the peak memory of the process, the size of what is
-loaded, and the run's metric on those lines. `--length` forces every target to so many tokens, for
-a run that is hardly trained: its quality says nothing then.
+RUN is exported into WORK, which is created, as LiteRT float32, float16 and int8, as a SavedModel,
+and for CTranslate2 in float32 and int8 where it can run the model. Each contender is a separate
+process and gets the same texts one by one, the first of the run's validation data: text in, text
+out, greedily and by a beam of 5. Figures are the median time of a text, that time per output
+token, the seconds until the first answer, the peak memory of the process, the size of what is
+loaded, and the run's metric on those lines. `--length` forces every target to N tokens, for
+a run with little training, whose quality is then meaningless.
 """
 
 import argparse
@@ -28,7 +28,7 @@ PENALTY = {"length_penalty": 0.6, "length_offset": 0.0}  # as CTranslate2 divide
 
 
 def export_all(run, work):
-    """Exports what is not in WORK yet; names of contenders and their paths."""
+    """Exports the missing formats into WORK; returns the paths by contender."""
     from keras_s2s.errors import UserError
     from keras_s2s.export import export_ctranslate2, export_litert, export_saved_model
 
@@ -91,7 +91,7 @@ def by_ctranslate2(path, threads, kind):
 
 
 def measure(name, path, run, lines, threads, length):
-    """One contender, in this process: figures by beam size."""
+    """Measures one contender in this process; returns results by beam size."""
     begun = time.perf_counter()
     translate = contender(name, Path(path), run, threads)
     translate(lines[0], 1, length)
@@ -116,13 +116,13 @@ def measure(name, path, run, lines, threads, length):
 
 
 def peak_megabytes():
-    """Of this program; getrusage counts what its parent had when it was forked."""
+    """Peak memory of this process; getrusage would include the parent's memory at the fork."""
     (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x)
     return int(line.split()[1]) / 1024
 
 
 def in_process(*arguments):
-    """`measure` in a process of its own."""
+    """Runs `measure` in a separate process."""
     threads = str(arguments[-2])
     quiet = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -145,7 +145,7 @@ def in_process(*arguments):
 
 
 def loaded_bytes(name, path):
-    """The size of what a contender loads."""
+    """Total size of the files that a contender loads."""
     wanted = path.rglob("model.tflite") if name.startswith("LiteRT") else path.rglob("*")
     skipped = ("assets.extra",)
     return sum(
@@ -154,7 +154,7 @@ def loaded_bytes(name, path):
 
 
 def rows(arguments):
-    """Figures of every contender with every number of threads."""
+    """Yields the results of every contender with every number of threads."""
     from keras_s2s.config import Config
     from keras_s2s.data import read_pairs
     from keras_s2s.metrics import SCORERS, score

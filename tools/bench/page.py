@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How long the attention page takes: to its first picture, and to answer a pointer or a click.
+"""Latency of the attention page: time to the first picture, and response to pointer and click.
 
     python tools/bench/page.py [--tokens 200] [--layers 16] [--heads 12]
 
 A TensorBoard without TensorFlow serves one record to a headless Chromium without a GPU. An
-answer is measured from the event to the second frame after it. Prints milliseconds as JSON.
+response is measured from the event to the second frame after it. Prints milliseconds as JSON.
 """
 
 import argparse
@@ -45,22 +45,22 @@ def summary(times):
     }
 
 
-def opened(driver, address):
+def page_load(driver, address):
     """Milliseconds from navigation to the first picture, and to the last small one."""
     page = Page(driver, address)
     return page.run(FIRST), page.run("return performance.now()")
 
 
-def measured(driver, address):
-    loads = [opened(driver, address) for _ in range(5)]
+def measure(driver, address):
+    loads = [page_load(driver, address) for _ in range(5)]
     result = {"first picture": summary([first for first, _ in loads])}
     result["all heads"] = summary([last for _, last in loads])
-    asked = (
+    interactions = (
         ("idle", "body", "none"),
         ("token, lines", ".tokens.row li", "pointerover"),
         ("head, lines", ".head", "click"),
     )
-    for name, selector, kind in asked:
+    for name, selector, kind in interactions:
         result[name] = summary(driver.execute_async_script(ANSWERS, selector, kind))
     driver.execute_script("document.querySelector('input[value=matrix]').click()")
     result["head, matrix"] = summary(driver.execute_async_script(ANSWERS, ".head", "click"))
@@ -82,7 +82,7 @@ def main():
             ask = "return fetch('index').then(a => a.json()).then(a => Object.keys(a.runs).length)"
             until(lambda: driver.execute_script(ask), 60)
             result = {**given, "stored bytes": len(pack(record))}
-            result |= measured(driver, f"{address}/{PLUGIN}/index.html")
+            result |= measure(driver, f"{address}/{PLUGIN}/index.html")
     print(json.dumps(result, indent=1))
 
 

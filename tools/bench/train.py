@@ -1,14 +1,14 @@
-"""Training speed of a Transformer beside OpenNMT-tf, one after the other on the same machine.
+"""Training speed of a Transformer compared to OpenNMT-tf, in sequence on the same machine.
 
     python tools/bench/train.py DATA WORK [--opennmt PYTHON] [--updates 200] [--rounds 2]
 
-DATA holds train.en.gz and train.de.gz; WORK is made and keeps every log. PYTHON is the interpreter
-of a virtual environment with `OpenNMT-tf==2.32.0 tensorflow-cpu==2.13.1 "numpy<2"`.
+DATA holds train.en.gz and train.de.gz; WORK is created and keeps every log. PYTHON is the
+interpreter of a virtual environment with `OpenNMT-tf==2.32.0 tensorflow-cpu==2.13.1 "numpy<2"`.
 
 Both train tools/recipes/multi30k_transformer.yml's model (4+4 layers, 128 wide, feed-forward 256,
-4 heads, one tied table) with 4,096-token batches over the same pieces: OpenNMT-tf reads files that
-the run's own SentencePiece model has cut. Figures are real target tokens a second, the end of a
-sequence counted and padding not, after the updates of a first window, which compiles.
+4 heads, one tied table) with 4,096-token batches over the same subwords: OpenNMT-tf reads files
+that the SentencePiece model of the run has segmented. Results are target tokens per second, with
+end tokens and without padding, excluding the first window of updates, which includes compilation.
 """
 
 import argparse
@@ -37,20 +37,22 @@ SPEED = re.compile(r"(\d+) target\)")
 
 
 def main():
-    """Runs the race and prints a table and the ratios."""
+    """Runs the comparison and prints a table with ratios."""
     options = _arguments()
     options.work.mkdir(parents=True, exist_ok=True)
-    found = {policy: [] for policy in POLICIES} | ({"OpenNMT-tf": []} if options.opennmt else {})
+    speeds_by_name = {policy: [] for policy in POLICIES} | (
+        {"OpenNMT-tf": []} if options.opennmt else {}
+    )
     for number in range(options.rounds):
         for policy in POLICIES:
-            found[policy].append(_ours(options, policy, f"{policy}-{number}"))
+            speeds_by_name[policy].append(_ours(options, policy, f"{policy}-{number}"))
         if options.opennmt:
-            found["OpenNMT-tf"].append(_opennmt(options, f"opennmt-{number}"))
-    middle = {name: statistics.median(speeds) for name, speeds in found.items()}
-    for name, speeds in found.items():
-        ratio = middle[name] / middle["float32"]
+            speeds_by_name["OpenNMT-tf"].append(_opennmt(options, f"opennmt-{number}"))
+    medians = {name: statistics.median(speeds) for name, speeds in speeds_by_name.items()}
+    for name, speeds in speeds_by_name.items():
+        ratio = medians[name] / medians["float32"]
         rounds = ", ".join(f"{speed:,.0f}" for speed in speeds)
-        print(f"{name:15} {middle[name]:8,.0f} target tokens/s ({rounds})  {ratio:.2f} of float32")
+        print(f"{name:15} {medians[name]:8,.0f} target tokens/s ({rounds})  {ratio:.2f} of float32")
 
 
 def _arguments():
@@ -92,7 +94,7 @@ def _ours(options, policy, name):
 
 
 def _opennmt(options, name):
-    files = _pieces(options)
+    files = _segmented_files(options)
     config = {
         "model_dir": str(options.work.resolve() / name),
         "data": {
@@ -129,12 +131,12 @@ def _opennmt(options, name):
     _run([*module, "--model", str((options.work / "model.py").resolve()), "train"], log)
     speeds = [int(word) for word in SPEED.findall(log.read_text())]
     if len(speeds) < 2:
-        sys.exit(f"{log}: expected at least two lines of speed, came {len(speeds)}")
+        sys.exit(f"{log}: expected at least two lines of speed, got {len(speeds)}")
     return statistics.mean(speeds[1:])
 
 
-def _pieces(options):
-    """The corpus as pieces parted by blanks, and their vocabulary, for a toolkit without ours."""
+def _segmented_files(options):
+    """Writes the corpus as subwords separated by spaces, and their vocabulary, for OpenNMT-tf."""
     import sentencepiece
 
     work = options.work.resolve()

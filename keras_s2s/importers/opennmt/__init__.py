@@ -1,10 +1,14 @@
-"""OpenNMT-tf: its configurations, and its models.
+"""Import of OpenNMT-tf configurations and models.
 
-`read` and `translate` make our configuration of its YAML files and need no TensorFlow;
-`runs.import_run` makes a run directory of its model directory.
+`read` and `translate` convert YAML files of OpenNMT-tf into a configuration of this package and
+need no TensorFlow; `run_import.import_run` converts a model directory into a run directory.
 """
 
-from keras_s2s.importers.opennmt.config import translate, written
-from keras_s2s.importers.opennmt.opennmt_config import Theirs, read
+from keras_s2s.importers.opennmt.config_translation import to_yaml, translate
+from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig, read
 
-__all__ = ["Theirs", "read", "translate", "written"]
+# Names of earlier releases.
+Theirs = OpenNMTConfig
+written = to_yaml
+
+__all__ = ["OpenNMTConfig", "Theirs", "read", "to_yaml", "translate", "written"]

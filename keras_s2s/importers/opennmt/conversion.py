@@ -1,68 +1,74 @@
-"""One translation under way: their configuration, ours as it grows, and what was said."""
+"""State of the conversion of one OpenNMT-tf configuration."""
 
-from keras_s2s.importers.opennmt.opennmt_config import Theirs
-from keras_s2s.importers.opennmt.report import Report, Said, Translated
+from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig
+from keras_s2s.importers.opennmt.report import Report, TranslatedKey, UntranslatedKey
 
-__all__ = ["Job"]
+__all__ = ["ConfigConversion"]
 
 AUTOMATIC = " (auto_config)"
 
 
-class Job:
-    """What the steps of a translation share.
+class ConfigConversion:
+    """Configuration and report under construction, shared by the conversion steps.
 
     Args:
-        theirs: their configuration.
-        model: their model type, a `models.Transformer` or `models.Recurrent`, or None.
+        theirs: the configuration of OpenNMT-tf.
+        model: the model type, a `models.Transformer` or `models.Recurrent`, or None.
 
     Attributes:
-        ours: our configuration as nested dictionaries.
-        report: what was said of their keys.
+        ours: the resulting configuration as nested dictionaries.
+        report: the outcome for every key of OpenNMT-tf.
     """
 
-    def __init__(self, theirs: Theirs, model=None):
-        self.theirs, self.model = theirs, model
-        self.ours, self.report = {}, Report()
+    def __init__(self, opennmt_config: OpenNMTConfig, model=None):
+        self.opennmt_config, self.model = opennmt_config, model
+        self.config, self.report = {}, Report()
 
-    def put(self, of: str, remark: str = "", **sections) -> None:
-        """Sets keys of ours that a key of theirs, or its default, asks for.
+    def set_keys(self, key: str, remark: str = "", **sections) -> None:
+        """Sets keys of the resulting configuration and reports the key they come from.
 
         Args:
-            of: their dotted key.
+            of: the dotted key of OpenNMT-tf; where it is missing, its default is reported.
             remark: how the two differ.
             **sections: section={key: value}.
         """
-        flat = {}
+        config_keys = {}
         for section, values in sections.items():
-            self.ours.setdefault(section, {}).update(values)
-            flat |= {f"{section}.{key}": value for key, value in values.items()}
-        self.say(of, flat, remark)
+            self.config.setdefault(section, {}).update(values)
+            config_keys |= {f"{section}.{key}": value for key, value in values.items()}
+        self.add_translated(key, config_keys, remark)
 
-    def say(self, of: str, flat: dict, remark: str = "") -> None:
-        """As `put`, of dotted keys of ours that are set elsewhere."""
-        if self.theirs.has(of):
-            self.report.translated.append(Translated(*self._row(of), flat, remark))
+    def add_translated(self, key: str, config_keys: dict, remark: str = "") -> None:
+        """Reports a translated key whose counterparts are set elsewhere.
+
+        Args:
+            key: the dotted key of OpenNMT-tf.
+            config_keys: dotted keys of the resulting configuration and their values.
+            remark: how the two differ.
+        """
+        if self.opennmt_config.has(key):
+            self.report.translated.append(TranslatedKey(*self._row(key), config_keys, remark))
         else:
-            self.report.defaults.update(flat)
+            self.report.defaults.update(config_keys)
 
-    def same(self, key: str, phrase: str) -> None:
-        """Says that a key asks for what holds here anyway; nothing where it is not written."""
-        if self.theirs.has(key):
-            self.report.same.append(Said(*self._row(key), phrase))
+    def add_same(self, key: str, reason: str) -> None:
+        """Reports that the behaviour of a key is built in; no effect if the key is missing."""
+        if self.opennmt_config.has(key):
+            self.report.same.append(UntranslatedKey(*self._row(key), reason))
 
-    def refuse(self, key: str, phrase: str) -> None:
-        """Says that a key has no counterpart; nothing where it is not written."""
-        if self.theirs.has(key):
-            self.report.refused.append(Said(*self._row(key), phrase))
+    def add_refused(self, key: str, reason: str) -> None:
+        """Reports that a key has no counterpart; no effect if the key is missing."""
+        if self.opennmt_config.has(key):
+            self.report.refused.append(UntranslatedKey(*self._row(key), reason))
 
-    def unknown(self, key: str, phrase: str) -> None:
-        """Says that nobody knows a key."""
-        self.report.unknown.append(Said(*self._row(key), phrase))
+    def add_unknown(self, key: str, reason: str) -> None:
+        """Reports a key that neither toolkit defines."""
+        self.report.unknown.append(UntranslatedKey(*self._row(key), reason))
 
-    def spoken(self) -> set[str]:
-        """The dotted keys that something was said of."""
-        return {key.removesuffix(AUTOMATIC) for key in self.report.spoken()}
+    def reported_keys(self) -> set[str]:
+        """The dotted keys of OpenNMT-tf that the report lists."""
+        return {key.removesuffix(AUTOMATIC) for key in self.report.reported_keys()}
 
     def _row(self, key):
-        shown = key + AUTOMATIC if key in self.theirs.automatic else key
-        return shown, self.theirs.get(key)
+        label = key + AUTOMATIC if key in self.opennmt_config.automatic else key
+        return label, self.opennmt_config.get(key)

@@ -1,9 +1,9 @@
-"""Their `data` section: corpora, vocabularies, tokenization, embeddings."""
+"""Section `data` of OpenNMT-tf: corpora, vocabularies, tokenization, embeddings."""
 
 import os
 
 from keras_s2s.config.yaml_files import read_yaml as read_yaml
-from keras_s2s.importers.opennmt.opennmt_config import Theirs, from_text
+from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig, parse_json
 
 __all__ = ["corpora", "embeddings", "ends_source", "same_vocabulary", "tokenizers"]
 
@@ -11,107 +11,117 @@ BEFOREHAND = "its tokens are read as they are: cut the texts with it beforehand"
 SIDES = ("source", "target")
 
 
-def corpora(job) -> None:
-    """Training and validation files."""
-    theirs = job.theirs
-    sides = [theirs.texts(f"data.train_{name}_file") for name in ("features", "labels")]
-    guided = theirs.get("params.guided_alignment_type") is not None
-    beside = {
-        "weights": theirs.texts("data.example_weights"),
-        "alignments": theirs.texts("data.train_alignments") if guided else [],
+def corpora(conversion) -> None:
+    """Translates training and validation files, example weights and alignments."""
+    opennmt_config = conversion.opennmt_config
+    sides = [opennmt_config.strings(f"data.train_{name}_file") for name in ("features", "labels")]
+    guided = opennmt_config.get("params.guided_alignment_type") is not None
+    annotations = {
+        "weights": opennmt_config.strings("data.example_weights"),
+        "alignments": opennmt_config.strings("data.train_alignments") if guided else [],
     }
     if any(sides):
-        _check_files(theirs, sides, beside)
-        files = dict(zip(SIDES, sides, strict=True)) | {k: v for k, v in beside.items() if v}
+        _check_files(opennmt_config, sides, annotations)
+        files = dict(zip(SIDES, sides, strict=True)) | {k: v for k, v in annotations.items() if v}
         rows = [
-            dict(zip(files, map(theirs.path, row), strict=True))
+            dict(zip(files, map(opennmt_config.path, row), strict=True))
             for row in zip(*files.values(), strict=True)
         ]
-        _weigh(job, rows)
+        _set_corpus_weights(conversion, rows)
         train = rows if len(rows) > 1 else rows[0]
         names = ["train_features_file", "train_labels_file", "example_weights"]
         for name in [*names, "train_alignments"] if guided else names:
-            if theirs.has(f"data.{name}"):
-                job.put(f"data.{name}", data={"train": train})
+            if opennmt_config.has(f"data.{name}"):
+                conversion.set_keys(f"data.{name}", data={"train": train})
     else:
-        job.refuse("data.example_weights", "there are no training files")
+        conversion.add_refused("data.example_weights", "there are no training files")
         if guided:
-            job.refuse("data.train_alignments", "there are no training files")
-        job.refuse("data.train_files_weights", "there are no training files")
-    _validation(job)
+            conversion.add_refused("data.train_alignments", "there are no training files")
+        conversion.add_refused("data.train_files_weights", "there are no training files")
+    _validation(conversion)
 
 
-def _check_files(theirs, sides, beside):
+def _check_files(opennmt_config, sides, annotations):
     expected = f"{len(sides[0])} files, as data.train_features_file has"
     if not sides[0] or len(sides[1]) != len(sides[0]):
-        raise theirs.wrong("data.train_labels_file", expected)
-    for name, files in zip(("example_weights", "train_alignments"), beside.values(), strict=True):
+        raise opennmt_config.error("data.train_labels_file", expected)
+    for name, files in zip(
+        ("example_weights", "train_alignments"), annotations.values(), strict=True
+    ):
         if files and len(files) != len(sides[0]):
-            raise theirs.wrong(f"data.{name}", expected)
+            raise opennmt_config.error(f"data.{name}", expected)
 
 
-def _weigh(job, rows):
+def _set_corpus_weights(conversion, rows):
     key = "data.train_files_weights"
-    weights = job.theirs.get(key)
+    weights = conversion.opennmt_config.get(key)
     if weights is None:
-        job.same(key, "a corpus is shown once an epoch")
+        conversion.add_same(key, "a corpus is shown once an epoch")
         return
-    good = isinstance(weights, list) and len(weights) == len(rows)
-    numbers = good and all(isinstance(w, int | float) and w > 0 for w in weights)
+    is_list = isinstance(weights, list) and len(weights) == len(rows)
+    numbers = is_list and all(isinstance(w, int | float) and w > 0 for w in weights)
     if not numbers:
-        raise job.theirs.wrong(key, f"{len(rows)} numbers above 0, one for each training file")
+        raise conversion.opennmt_config.error(
+            key, f"{len(rows)} numbers above 0, one for each training file"
+        )
     for row, weight in zip(rows, weights, strict=True):
         row["weight"] = weight
     train = rows if len(rows) > 1 else rows[0]
-    job.put(key, "how often an epoch shows each corpus", data={"train": train})
+    conversion.set_keys(key, "how often an epoch shows each corpus", data={"train": train})
 
 
-def _validation(job):
-    theirs = job.theirs
+def _validation(conversion):
+    opennmt_config = conversion.opennmt_config
     keys = ["data.eval_features_file", "data.eval_labels_file"]
-    files = [theirs.texts(key) for key in keys]
+    files = [opennmt_config.strings(key) for key in keys]
     if not any(files):
         return
     for key, found in zip(keys, files, strict=True):
         if len(found) != 1:
-            raise theirs.wrong(key, "one file")
-    valid = {side: theirs.path(found[0]) for side, found in zip(SIDES, files, strict=True)}
+            raise opennmt_config.error(key, "one file")
+    valid = {side: opennmt_config.path(found[0]) for side, found in zip(SIDES, files, strict=True)}
     for key in keys:
-        job.put(key, data={"valid": valid})
+        conversion.set_keys(key, data={"valid": valid})
 
 
-def same_vocabulary(theirs: Theirs) -> bool:
-    """Whether both sides name one vocabulary file."""
-    files = [theirs.get(f"data.{side}_vocabulary") for side in SIDES]
+def same_vocabulary(opennmt_config: OpenNMTConfig) -> bool:
+    """Whether source and target use the same vocabulary file."""
+    files = [opennmt_config.get(f"data.{side}_vocabulary") for side in SIDES]
     return files[0] is not None and files[0] == files[1]
 
 
-def ends_source(job) -> bool:
-    """Whether sources end with `</s>`; says what becomes of the sequence controls."""
-    theirs = job.theirs
-    end = theirs.flag("data.source_sequence_controls.end")
+def ends_source(conversion) -> bool:
+    """Whether sources end with `</s>`; reports the sequence controls."""
+    opennmt_config = conversion.opennmt_config
+    end = opennmt_config.flag("data.source_sequence_controls.end")
     for side in SIDES:
         key = f"data.{side}_sequence_controls"
-        if not theirs.mapping(key):
-            job.same(key, "a target stands between <s> and </s>")
-        start, last = theirs.flag(f"{key}.start", side == "target"), f"{key}.end"
+        if not opennmt_config.mapping(key):
+            conversion.add_same(key, "a target stands between <s> and </s>")
+        start, last = opennmt_config.flag(f"{key}.start", side == "target"), f"{key}.end"
         expected = side == "target"
         if start == expected:
-            job.same(f"{key}.start", "a target begins with <s>, a source with its first token")
+            conversion.add_same(
+                f"{key}.start", "a target begins with <s>, a source with its first token"
+            )
         else:
-            job.refuse(f"{key}.start", "a target begins with <s>, a source with its first token")
-        if side == "target" and theirs.flag(last, True):
-            job.same(last, "a target ends with </s>")
+            conversion.add_refused(
+                f"{key}.start", "a target begins with <s>, a source with its first token"
+            )
+        if side == "target" and opennmt_config.flag(last, True):
+            conversion.add_same(last, "a target ends with </s>")
         elif side == "target":
-            job.refuse(last, "a target ends with </s>")
-        elif job.model is None:
-            job.refuse(last, "model.encoder.source_end, once --model-type says which encoder")
+            conversion.add_refused(last, "a target ends with </s>")
+        elif conversion.model is None:
+            conversion.add_refused(
+                last, "model.encoder.source_end, once --model-type says which encoder"
+            )
     return end
 
 
-def tokenizers(job) -> None:
-    """Vocabularies and tokenization as `data.tokenizer`, or one for each side."""
-    found = {side: _tokenizer(job, side) for side in SIDES}
+def tokenizers(conversion) -> None:
+    """Translates vocabularies and tokenization into one shared tokenizer or one per side."""
+    found = {side: _tokenizer(conversion, side) for side in SIDES}
     if found["source"] == found["target"] and "file" in found["source"]:
         made = {"tokenizer": found["source"] | {"shared": True}}
         names = dict.fromkeys(SIDES, "tokenizer")
@@ -119,109 +129,113 @@ def tokenizers(job) -> None:
         made = {f"{side}_tokenizer": found[side] for side in SIDES}
         names = {side: f"{side}_tokenizer" for side in SIDES}
     for side in SIDES:
-        _say_tokenizer(job, side, {names[side]: made[names[side]]})
-    job.ours.setdefault("data", {}).update(made)
+        _report_tokenizer(conversion, side, {names[side]: made[names[side]]})
+    conversion.config.setdefault("data", {}).update(made)
 
 
-def _say_tokenizer(job, side, ours):
+def _report_tokenizer(conversion, side, section):
     vocabulary, key = f"data.{side}_vocabulary", f"data.{side}_tokenization"
-    (made,) = ours.values()
+    (made,) = section.values()
     if made["kind"] == "sentencepiece":
-        job.refuse(vocabulary, "a SentencePiece model is its own vocabulary")
+        conversion.add_refused(vocabulary, "a SentencePiece model is its own vocabulary")
     else:
-        job.put(vocabulary, "its first three lines are our special ids", data=ours)
-    settings, name = _settings(job.theirs, side)
+        conversion.set_keys(vocabulary, "its first three lines are our special ids", data=section)
+    parameters, name = _tokenization(conversion.opennmt_config, side)
     known = ("", "SpaceTokenizer", "CharacterTokenizer", "SentencePieceTokenizer")
-    if name in known or (name == "OpenNMTTokenizer" and _plain(settings) is not None):
-        job.put(key, data=ours)
+    if name in known or (name == "OpenNMTTokenizer" and _builtin_tokenizer(parameters) is not None):
+        conversion.set_keys(key, data=section)
     elif name == "OpenNMTTokenizer":
-        job.refuse(key, f"pyonmttok's own rules; {BEFOREHAND}")
+        conversion.add_refused(key, f"pyonmttok's own rules; {BEFOREHAND}")
     else:
-        job.refuse(key, f"{name}; {BEFOREHAND}")
+        conversion.add_refused(key, f"{name}; {BEFOREHAND}")
 
 
-def _settings(theirs, side) -> tuple[dict, str]:
-    """The parameters and the type of a side's tokenization."""
+def _tokenization(opennmt_config, side) -> tuple[dict, str]:
+    """The parameters and the tokenizer class of one side."""
     key = f"data.{side}_tokenization"
-    value = theirs.get(key)
+    value = opennmt_config.get(key)
     if isinstance(value, str):
-        path = theirs.path(value)
-        value = read_yaml(path)[0] if os.path.isfile(path) else from_text(value)
-    if value is None and theirs.get(key) is None:
+        path = opennmt_config.path(value)
+        value = read_yaml(path)[0] if os.path.isfile(path) else parse_json(value)
+    if value is None and opennmt_config.get(key) is None:
         return {}, ""
     if not isinstance(value, dict):
-        raise theirs.wrong(key, "a mapping, or a file or JSON that holds one")
+        raise opennmt_config.error(key, "a mapping, or a file or JSON that holds one")
     if "type" not in value:
         return value, "OpenNMTTokenizer"
     parameters = value.get("params") or {}
     if not isinstance(parameters, dict):
-        raise theirs.wrong(f"{key}.params", "a mapping")
+        raise opennmt_config.error(f"{key}.params", "a mapping")
     return parameters, str(value["type"])
 
 
-def _plain(settings) -> dict | None:
-    """Ours for a pyonmttok tokenization that does no more than ours does, or None."""
-    given = {name: value for name, value in settings.items() if value not in (None, False)}
-    if given.keys() == {"mode", "sp_model_path"} and given["mode"] == "none":
-        return {"kind": "sentencepiece", "file": given["sp_model_path"]}
-    if given == {"mode": "space"}:
+def _builtin_tokenizer(parameters) -> dict | None:
+    """The equivalent tokenizer section for a pyonmttok tokenization, or None."""
+    enabled = {name: value for name, value in parameters.items() if value not in (None, False)}
+    if enabled.keys() == {"mode", "sp_model_path"} and enabled["mode"] == "none":
+        return {"kind": "sentencepiece", "file": enabled["sp_model_path"]}
+    if enabled == {"mode": "space"}:
         return {"kind": "words"}
     return None
 
 
-def _tokenizer(job, side) -> dict:
-    """One side's tokenizer in our configuration."""
-    theirs = job.theirs
-    settings, name = _settings(theirs, side)
+def _tokenizer(conversion, side) -> dict:
+    """The tokenizer section of one side."""
+    opennmt_config = conversion.opennmt_config
+    parameters, name = _tokenization(opennmt_config, side)
     made = {"kind": "characters"} if name == "CharacterTokenizer" else {"kind": "words"}
     if name == "SentencePieceTokenizer":
-        made = _sentencepiece(theirs, side, settings)
+        made = _sentencepiece(opennmt_config, side, parameters)
     elif name == "OpenNMTTokenizer":
-        made = _plain(settings) or made
+        made = _builtin_tokenizer(parameters) or made
     if "file" in made:
-        return made | {"file": theirs.path(str(made["file"]))}
-    files = theirs.texts(f"data.{side}_vocabulary")
+        return made | {"file": opennmt_config.path(str(made["file"]))}
+    files = opennmt_config.strings(f"data.{side}_vocabulary")
     if len(files) > 1:
-        raise theirs.wrong(f"data.{side}_vocabulary", "one file")
+        raise opennmt_config.error(f"data.{side}_vocabulary", "one file")
     if files:
-        return made | {"file": theirs.path(files[0])}
-    # our kind for words without a vocabulary, which then comes from the corpus
+        return made | {"file": opennmt_config.path(files[0])}
+    # the kind for words without a vocabulary file, whose vocabulary comes from the corpus
     return {"kind": "whitespace"} if made["kind"] == "words" else made
 
 
-def _sentencepiece(theirs, side, settings):
+def _sentencepiece(opennmt_config, side, parameters):
     key = f"data.{side}_tokenization"
-    if not isinstance(settings.get("model"), str):
-        raise theirs.wrong(key, "params with the path of a SentencePiece model")
-    made = {"kind": "sentencepiece", "file": settings["model"]}
-    best, alpha = settings.get("nbest_size", 0), settings.get("alpha", 1.0)
+    if not isinstance(parameters.get("model"), str):
+        raise opennmt_config.error(key, "params with the path of a SentencePiece model")
+    made = {"kind": "sentencepiece", "file": parameters["model"]}
+    best, alpha = parameters.get("nbest_size", 0), parameters.get("alpha", 1.0)
     if not isinstance(best, int) or not isinstance(alpha, int | float):
-        raise theirs.wrong(key, "numbers for nbest_size and alpha")
+        raise opennmt_config.error(key, "numbers for nbest_size and alpha")
     if best not in (0, 1):
         made["sampling"] = {"alpha": alpha, "nbest": max(best, -1)}
     return made
 
 
-def embeddings(job) -> None:
-    """Files of word vectors, and whether they are trained."""
-    theirs = job.theirs
+def embeddings(conversion) -> None:
+    """Translates files of pretrained embeddings, and whether they are trained."""
+    opennmt_config = conversion.opennmt_config
     for side in SIDES:
         key = f"data.{side}_embedding"
-        if not theirs.mapping(key):
-            job.same(key, "embeddings begin at random")
+        if not opennmt_config.mapping(key):
+            conversion.add_same(key, "embeddings begin at random")
             continue
-        paths = theirs.texts(f"{key}.path")
+        paths = opennmt_config.strings(f"{key}.path")
         if len(paths) != 1:
-            raise theirs.wrong(f"{key}.path", "a file of vectors")
-        job.put(f"{key}.path", training={f"{side}_embeddings": theirs.path(paths[0])})
-        job.same(f"{key}.with_header", "a first line of two numbers is taken for a header")
-        job.same(f"{key}.case_insensitive", "a word is also looked for in lower case")
-        if theirs.flag(f"{key}.trainable", True):
-            job.same(f"{key}.trainable", "embeddings are trained")
+            raise opennmt_config.error(f"{key}.path", "a file of vectors")
+        conversion.set_keys(
+            f"{key}.path", training={f"{side}_embeddings": opennmt_config.path(paths[0])}
+        )
+        conversion.add_same(
+            f"{key}.with_header", "a first line of two numbers is taken for a header"
+        )
+        conversion.add_same(f"{key}.case_insensitive", "a word is also looked for in lower case")
+        if opennmt_config.flag(f"{key}.trainable", True):
+            conversion.add_same(f"{key}.trainable", "embeddings are trained")
         else:
-            shared = job.ours.get("model", {}).get("tie") == "all"
+            shared = conversion.config.get("model", {}).get("tie") == "all"
             frozen = [
-                *job.ours.get("training", {}).get("freeze", []),
+                *conversion.config.get("training", {}).get("freeze", []),
                 "source/table" if shared else f"{side}/table",
             ]
-            job.put(f"{key}.trainable", training={"freeze": frozen})
+            conversion.set_keys(f"{key}.trainable", training={"freeze": frozen})

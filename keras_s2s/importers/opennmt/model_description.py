@@ -1,4 +1,4 @@
-"""What a model directory says of its model beside the weights: `model_description.py`, not run."""
+"""Parser of the file `model_description.py` in an OpenNMT-tf model directory."""
 
 import ast
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from pathlib import Path
 
 from keras_s2s.errors import UserError
 
-__all__ = ["Description", "describe"]
+__all__ = ["ModelDescription", "read_description"]
 
 FILE = "model_description.py"
-# Their activations that are ours too; their gelu is an approximation.
+# Activations of OpenNMT-tf -> Keras; gelu is missing because OpenNMT-tf approximates it.
 ACTIVATIONS = {
     "relu": "relu",
     "swish": "silu",
@@ -21,47 +21,47 @@ ACTIVATIONS = {
 
 
 @dataclass(frozen=True)
-class Description:
-    """What cannot be read off the weights.
+class ModelDescription:
+    """Model settings that a checkpoint does not contain.
 
     Attributes:
-        model_type: a name of their catalogue, or None for a model of one's own.
-        heads, dropout: as written; None where they are left out.
-        activation: Keras's name of the feed-forward activation.
-        other: what a recurrent decoder has that ours has not; None for nothing.
+        model_type: a name in the catalogue of OpenNMT-tf, or None for a custom model.
+        heads, dropout: as in the file; None if missing.
+        activation: Keras' name of the feed-forward activation.
+        unsupported: a setting of a recurrent decoder that has no counterpart, or None.
     """
 
     model_type: str | None = None
     heads: int | None = None
     dropout: float | None = None
     activation: str = "relu"
-    other: str | None = None
+    unsupported: str | None = None
 
 
-def describe(directory) -> Description:
-    """Reads the description that training left in a model directory; empty where there is none.
+def read_description(directory: Path | str) -> ModelDescription:
+    """Reads the description in a model directory; the defaults if the file is missing.
 
-    The file is Python, and is parsed and never run: what it computes stays unknown.
+    The file is Python code. It is parsed and never executed, so computed values stay unknown.
 
     Raises:
-        UserError: it is no Python, or describes what our Transformer cannot be.
+        UserError: the file is not Python, or describes an unsupported Transformer.
     """
     path = Path(directory) / FILE
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Description()
+        return ModelDescription()
     except (SyntaxError, ValueError) as error:
-        raise UserError(f"{path}: expected Python, came: {error}") from None
+        raise UserError(f"{path}: expected Python, got: {error}") from None
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         name = _name(call.func)
         if name == "get_model_from_catalog" and call.args:
-            return Description(model_type=_literal(call.args[0]))
+            return ModelDescription(model_type=_literal(call.args[0]))
         if name == "AttentionalRNNDecoder":
-            return Description(other=_other(call))
+            return ModelDescription(unsupported=_unsupported_setting(call))
         if name.endswith("Transformer") or (name == "__init__" and _has_heads(call)):
             return _transformer(path, call)
-    return Description()
+    return ModelDescription()
 
 
 def _name(node) -> str:
@@ -79,34 +79,34 @@ def _has_heads(call):
     return any(keyword.arg == "num_heads" for keyword in call.keywords)
 
 
-def _other(call):
-    """A setting of a recurrent decoder that changes what it computes, as `name=value`."""
-    plain = {
+def _unsupported_setting(call):
+    """A setting of a recurrent decoder that has no counterpart, as `name=value`, or None."""
+    supported = {
         "attention_mechanism_class": "LuongAttention",
         "bridge_class": "CopyBridge",
         "cell_class": "LSTMCell",
         "attention_layer_activation": "tanh",
     }
-    given = {keyword.arg: keyword.value for keyword in call.keywords}
-    for name, value in given.items():
-        switched = name in ("residual_connections", "first_layer_attention") and _literal(value)
-        if switched or (name in plain and _name(value) != plain[name]):
+    arguments = {keyword.arg: keyword.value for keyword in call.keywords}
+    for name, value in arguments.items():
+        is_enabled = name in ("residual_connections", "first_layer_attention") and _literal(value)
+        if is_enabled or (name in supported and _name(value) != supported[name]):
             return f"{name}={ast.unparse(value)}"
-    return None if "bridge_class" in given else "bridge_class=None"
+    return None if "bridge_class" in arguments else "bridge_class=None"
 
 
 def _transformer(path, call):
-    given = {keyword.arg: keyword.value for keyword in call.keywords}
-    plain = isinstance(given.get("position_encoder_class"), ast.Constant)
-    relative = given.get("maximum_relative_position", ast.Constant(None))
-    if plain == (isinstance(relative, ast.Constant) and relative.value is None):
-        came = "neither" if plain else "both"
+    arguments = {keyword.arg: keyword.value for keyword in call.keywords}
+    is_none = isinstance(arguments.get("position_encoder_class"), ast.Constant)
+    relative = arguments.get("maximum_relative_position", ast.Constant(None))
+    if is_none == (isinstance(relative, ast.Constant) and relative.value is None):
+        got = "neither" if is_none else "both"
         expected = "expected position_encoder_class or maximum_relative_position"
-        raise UserError(f"{path}: {expected}, came {came}")
-    activation = _name(given["ffn_activation"]) if "ffn_activation" in given else "relu"
+        raise UserError(f"{path}: {expected}, got {got}")
+    activation = _name(arguments["ffn_activation"]) if "ffn_activation" in arguments else "relu"
     if activation not in ACTIVATIONS:
         expected = f"expected one of {', '.join(ACTIVATIONS)}"
-        raise UserError(f"{path}: ffn_activation: {expected}, came {activation or 'code'}")
-    heads = _literal(given["num_heads"]) if "num_heads" in given else 8
-    dropout = _literal(given["dropout"]) if "dropout" in given else 0.1
-    return Description(None, heads, dropout, ACTIVATIONS[activation])
+        raise UserError(f"{path}: ffn_activation: {expected}, got {activation or 'code'}")
+    heads = _literal(arguments["num_heads"]) if "num_heads" in arguments else 8
+    dropout = _literal(arguments["dropout"]) if "dropout" in arguments else 0.1
+    return ModelDescription(None, heads, dropout, ACTIVATIONS[activation])

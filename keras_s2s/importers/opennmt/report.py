@@ -1,19 +1,20 @@
-"""What became of every key of another toolkit's configuration."""
+"""Report of the conversion of every key of an OpenNMT-tf configuration."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["Report", "Said", "Translated"]
+__all__ = ["Report", "TranslatedKey", "UntranslatedKey"]
 
 
-class Translated(NamedTuple):
-    """A key that has a counterpart.
+class TranslatedKey(NamedTuple):
+    """A key that has a counterpart in this package.
 
     Attributes:
-        key: their dotted key.
-        value: what it was.
-        ours: our dotted keys and their values.
+        key: the dotted key of OpenNMT-tf.
+        value: its value.
+        ours: the dotted keys of this package that it sets, with their values.
         remark: how the two differ, or "".
     """
 
@@ -23,8 +24,14 @@ class Translated(NamedTuple):
     remark: str = ""
 
 
-class Said(NamedTuple):
-    """A key that has none, with a phrase why or what to use instead."""
+class UntranslatedKey(NamedTuple):
+    """A key without a counterpart, with the reason or the replacement.
+
+    Attributes:
+        key: the dotted key of OpenNMT-tf.
+        value: its value.
+        phrase: the reason, or what to use instead.
+    """
 
     key: str
     value: Any
@@ -33,56 +40,56 @@ class Said(NamedTuple):
 
 @dataclass
 class Report:
-    """Every key of theirs, once.
+    """The outcome for every key of an OpenNMT-tf configuration; each key is listed once.
 
     Attributes:
-        translated: those that have a counterpart.
-        same: those that say what holds here without a key.
-        refused: those that have no counterpart.
-        unknown: those that the other toolkit does not know either.
-        defaults: our keys that were set because the defaults differ, with their values.
-        remarks: how our model differs from theirs.
+        translated: keys that have a counterpart.
+        same: keys whose behaviour is built in and needs no key.
+        refused: keys that have no counterpart.
+        unknown: keys that OpenNMT-tf does not define either.
+        defaults: keys of this package that are set because the defaults differ, with values.
+        remarks: how the model of this package differs from the original.
     """
 
-    translated: list[Translated] = field(default_factory=list)
-    same: list[Said] = field(default_factory=list)
-    refused: list[Said] = field(default_factory=list)
-    unknown: list[Said] = field(default_factory=list)
+    translated: list[TranslatedKey] = field(default_factory=list)
+    same: list[UntranslatedKey] = field(default_factory=list)
+    refused: list[UntranslatedKey] = field(default_factory=list)
+    unknown: list[UntranslatedKey] = field(default_factory=list)
     defaults: dict = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
-    def spoken(self) -> set[str]:
-        """The keys that were spoken of."""
+    def reported_keys(self) -> set[str]:
+        """The keys of OpenNMT-tf that the report lists."""
         rows = (self.translated, self.same, self.refused, self.unknown)
         return {row.key for group in rows for row in group}
 
-    def settle(self) -> None:
-        """Leaves of the defaults those that no key of theirs has set."""
-        taken = {key for row in self.translated for key in row.ours}
-        self.defaults = {k: v for k, v in self.defaults.items() if k not in taken}
+    def drop_overridden_defaults(self) -> None:
+        """Removes from `defaults` the keys that a translated key sets."""
+        translated_keys = {key for row in self.translated for key in row.ours}
+        self.defaults = {k: v for k, v in self.defaults.items() if k not in translated_keys}
 
-    def lines(self):
-        """Yields a line for each key, those without a counterpart last."""
+    def lines(self) -> Iterator[str]:
+        """Yields a line of text per key; keys without a counterpart come last."""
         for row in self.translated:
-            ours = ", ".join(f"{key}: {_show(value)}" for key, value in row.ours.items())
+            ours = ", ".join(f"{key}: {_to_json(value)}" for key, value in row.ours.items())
             remark = f" ({row.remark})" if row.remark else ""
             yield f"{row.key} -> {ours}{remark}"
         for row in self.same:
             yield f"{row.key}: the same here without a key: {row.phrase}"
         for key, value in self.defaults.items():
-            yield f"left out -> {key}: {_show(value)}, their default"
+            yield f"left out -> {key}: {_to_json(value)}, their default"
         yield from self.remarks
-        yield from self.without_counterpart()
+        yield from self.untranslated_lines()
 
-    def without_counterpart(self):
-        """Yields a line for each key that was refused or is unknown."""
+    def untranslated_lines(self) -> Iterator[str]:
+        """Yields a line of text per refused or unknown key."""
         for row in self.refused:
-            yield f"{row.key}: no counterpart: {row.phrase} (was {_show(row.value)})"
+            yield f"{row.key}: no counterpart: {row.phrase} (was {_to_json(row.value)})"
         for row in self.unknown:
-            yield f"{row.key}: unknown: {row.phrase} (was {_show(row.value)})"
+            yield f"{row.key}: unknown: {row.phrase} (was {_to_json(row.value)})"
 
     def to_dict(self) -> dict:
-        """Everything as plain dictionaries and lists, for JSON."""
+        """The report as dictionaries and lists that JSON can hold."""
         groups = {
             name: [row._asdict() for row in getattr(self, name)]
             for name in ("translated", "same", "refused", "unknown")
@@ -90,5 +97,5 @@ class Report:
         return groups | {"defaults": dict(self.defaults), "remarks": list(self.remarks)}
 
 
-def _show(value) -> str:
+def _to_json(value) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,4 +1,4 @@
-"""An OpenNMT-tf model directory as a run directory."""
+"""Import of an OpenNMT-tf model directory as a run directory."""
 
 import dataclasses
 from pathlib import Path
@@ -7,177 +7,206 @@ from keras_s2s import checkpoints, tokenizers
 from keras_s2s import models as catalog
 from keras_s2s.config import Config, ModelConfig, TokenizerConfig
 from keras_s2s.errors import UserError
-from keras_s2s.importers.hugging_face_layers import assign
-from keras_s2s.importers.opennmt import models
-from keras_s2s.importers.opennmt.config import translate
-from keras_s2s.importers.opennmt.model_description import describe
-from keras_s2s.importers.opennmt.opennmt_config import Theirs
+from keras_s2s.importers.opennmt import model_types
+from keras_s2s.importers.opennmt.config_translation import translate
+from keras_s2s.importers.opennmt.model_description import read_description
+from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig
 from keras_s2s.importers.opennmt.recurrent import (
+    infer_recurrent,
     is_recurrent,
-    recurrent_sizes,
     recurrent_weights,
 )
 from keras_s2s.importers.opennmt.report import Report
-from keras_s2s.importers.opennmt.weights import Checkpoint, sizes, transformer_weights
+from keras_s2s.importers.opennmt.weights import Checkpoint, infer_transformer, transformer_weights
+from keras_s2s.importers.transformer_weights import assign_weights
 from keras_s2s.io import new_directory
 
-__all__ = ["import_run", "rows_of", "their_vocabulary"]
+__all__ = ["import_run", "read_vocabulary", "vocabulary_rows"]
 
-SPECIAL = ("<blank>", "<s>", "</s>")  # their first ids; the unknown token's is the last
+SPECIAL = (
+    "<blank>",
+    "<s>",
+    "</s>",
+)  # the first ids of OpenNMT-tf; the unknown token has the last one
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 SIDES = ("source", "target")
 
 
-def import_run(source, run, theirs: Theirs, *, model_type=None, heads=None, auto=False) -> Report:
-    """Writes a run directory with the weights of an OpenNMT-tf Transformer or Luong's model.
+def import_run(
+    source: Path | str,
+    run: Path | str,
+    opennmt_config: OpenNMTConfig,
+    *,
+    model_type: str | None = None,
+    heads: int | None = None,
+    auto: bool = False,
+) -> Report:
+    """Imports the weights of an OpenNMT-tf Transformer or Luong model into a new run directory.
 
-    The run translates, scores and exports as a trained one does; `training.init_from` goes on
-    training its weights in another one.
+    The run translates, scores and exports like a trained one; `training.init_from` continues
+    training its weights in another run.
 
     Args:
-        source: a model directory, whose latest checkpoint is taken, or a checkpoint's prefix.
-        run: the run directory to make.
-        theirs: its configuration, which names the vocabularies.
-        model_type: the name in their catalogue; None reads `model_description.py`.
-        heads: number of attention heads, which neither weights nor a description may tell.
+        source: a model directory, whose latest checkpoint is read, or the prefix of a checkpoint.
+        run: the run directory to create.
+        opennmt_config: the configuration of the model, which names the vocabularies.
+        model_type: the name in the catalogue of OpenNMT-tf; None reads `model_description.py`.
+        heads: number of attention heads, needed if no description or model type contains it.
         auto: see `translate`.
 
     Returns:
-        What became of the keys of `theirs`.
+        The report of the conversion of `opennmt_config`.
 
     Raises:
-        UserError: `run` exists; a file is missing or not as expected; or the model is one that
-            our parts cannot be.
+        UserError: `run` exists, a file is missing or invalid, or the model is not supported.
     """
-    with new_directory(run) as beside:
+    with new_directory(run) as directory:
         checkpoint = Checkpoint(source)
         model = _model(checkpoint, source, model_type, heads)
-        ours, report = translate(theirs, model, auto=auto)
-        vocabularies = {side: their_vocabulary(theirs, side) for side in SIDES}
-        _check_sizes(checkpoint, theirs, vocabularies)
-        config, pair = _tokenizers(Config.from_dict(ours), vocabularies)
+        config_dict, report = translate(opennmt_config, model, auto=auto)
+        vocabularies = {side: read_vocabulary(opennmt_config, side) for side in SIDES}
+        _check_sizes(checkpoint, opennmt_config, vocabularies)
+        config, tokenizer_pair = _tokenizers(Config.from_dict(config_dict), vocabularies)
         rows = {
-            side: rows_of(tokenizer, vocabularies[side])
-            for side, tokenizer in zip(SIDES, pair, strict=True)
+            side: vocabulary_rows(tokenizer, vocabularies[side])
+            for side, tokenizer in zip(SIDES, tokenizer_pair, strict=True)
         }
-        _check_sharing(theirs, model, rows)
+        _check_sharing(opennmt_config, model, rows)
         config = dataclasses.replace(config, model=ModelConfig(**catalog.resolve(config.model)))
-        made = catalog.build(config.model, *(tokenizer.size for tokenizer in pair))
-        of = recurrent_weights if isinstance(model, models.Recurrent) else transformer_weights
-        weights = of(checkpoint, model, rows)
-        assign(checkpoints.named_weights(made), weights)
+        made = catalog.build(config.model, *(tokenizer.size for tokenizer in tokenizer_pair))
+        convert = (
+            recurrent_weights if isinstance(model, model_types.Recurrent) else transformer_weights
+        )
+        weights = convert(checkpoint, model, rows)
+        assign_weights(checkpoints.named_weights(made), weights)
         checkpoint.check_all_read()
-        tokenizers.save_pair(beside / "tokenizers", *pair)
-        checkpoints.save(made, beside / "best", {"step": checkpoint.step})
-        config.save(beside / "config.yml")
+        tokenizers.save_pair(directory / "tokenizers", *tokenizer_pair)
+        checkpoints.save(made, directory / "best", {"step": checkpoint.step})
+        config.save(directory / "config.yml")
     return report
 
 
 def _model(checkpoint, source, model_type, heads):
-    """The sizes of the model in a checkpoint."""
+    """The model type with the sizes in a checkpoint."""
     directory = source if Path(source).is_dir() else Path(source).parent
-    told = describe(directory)
-    name = model_type or told.model_type
-    known = models.find(name) if name else None
+    description = read_description(directory)
+    name = model_type or description.model_type
+    known = model_types.get_model_type(name) if name else None
     if is_recurrent(checkpoint):
-        if told.other or (known and known.remarks()):
+        if description.unsupported or (known and known.remarks()):
             raise UserError(
-                f"{source}: expected Luong's model as it is, came"
-                f" {told.other or name}; there are no parts here for its weights:"
+                f"{source}: expected Luong's model as it is, got"
+                f" {description.unsupported or name}; there are no parts here for its weights:"
                 " train one anew, with import --config"
             )
-        return recurrent_sizes(checkpoint, known.dropout if known else 0.3)
-    if isinstance(known, models.Recurrent):
-        raise UserError(f"{source}: expected an LSTM model, as {name} is, came another")
-    heads = heads or told.heads or (known and known.heads)
+        return infer_recurrent(checkpoint, known.dropout if known else 0.3)
+    if isinstance(known, model_types.Recurrent):
+        raise UserError(f"{source}: expected an LSTM model, as {name} is, got another")
+    heads = heads or description.heads or (known and known.heads)
     if not heads:
-        raise UserError(f"--num-heads: expected a number, for {source} does not tell it, came none")
-    dropout = told.dropout if told.dropout is not None else (known.dropout if known else 0.1)
-    return sizes(checkpoint, heads=heads, dropout=dropout, activation=told.activation)
+        raise UserError(f"--num-heads: expected a number, for {source} does not tell it, got none")
+    dropout = (
+        description.dropout
+        if description.dropout is not None
+        else (known.dropout if known else 0.1)
+    )
+    return infer_transformer(
+        checkpoint, heads=heads, dropout=dropout, activation=description.activation
+    )
 
 
-def their_vocabulary(theirs: Theirs, side: str) -> list[str]:
-    """The tokens of a side's vocabulary, in the order of their ids, without the unknown one.
+def read_vocabulary(opennmt_config: OpenNMTConfig, side: str) -> list[str]:
+    """Reads the vocabulary of one side, in the order of ids, without the unknown token.
+
+    Args:
+        opennmt_config: names the file.
+        side: `"source"` or `"target"`.
 
     Raises:
-        UserError: it is not named, cannot be read, or does not begin with their special tokens.
+        UserError: no file is named, it cannot be read, or does not start with the special tokens.
     """
     key = f"data.{side}_vocabulary"
-    files = theirs.texts(key)
+    files = opennmt_config.strings(key)
     if len(files) != 1:
-        raise theirs.wrong(key, "a vocabulary file")
-    path = Path(theirs.path(files[0]))
+        raise opennmt_config.error(key, "a vocabulary file")
+    path = Path(opennmt_config.path(files[0]))
     try:
         lines = path.read_bytes().decode().split("\n")
     except OSError as error:
-        raise UserError(f"{path}: expected a vocabulary, came: {error.strerror}") from None
+        raise UserError(f"{path}: expected a vocabulary, got: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: expected UTF-8, came byte {error.start}") from None
+        raise UserError(f"{path}: expected UTF-8, got byte {error.start}") from None
     tokens = [line.rstrip("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
     for number, name in enumerate(SPECIAL):
-        came = tokens[number] if number < len(tokens) else "nothing"
-        if came != name:
-            raise UserError(f"{path}:{number + 1}: expected {name}, came {came!r}")
+        token = tokens[number] if number < len(tokens) else "nothing"
+        if token != name:
+            raise UserError(f"{path}:{number + 1}: expected {name}, got {token!r}")
     return tokens
 
 
-def _check_sizes(checkpoint, theirs, vocabularies):
+def _check_sizes(checkpoint, opennmt_config, vocabularies):
     for side, name in zip(SIDES, ("features", "labels"), strict=True):
         table = f"model/examples_inputter/{name}_inputter/embedding"
         shape = checkpoint.shapes.get(table)
         if shape and shape[0] != len(vocabularies[side]) + 1:
             expected = f"expected {shape[0] - 1} tokens, as {checkpoint.path} has"
-            file = theirs.get(f"data.{side}_vocabulary")
-            raise UserError(f"{file}: {expected}, came {len(vocabularies[side])}")
+            file = opennmt_config.get(f"data.{side}_vocabulary")
+            raise UserError(f"{file}: {expected}, got {len(vocabularies[side])}")
 
 
 def _tokenizers(config, vocabularies):
-    """The configuration, complete with what a tokenizer lacks, and the two tokenizers."""
+    """The configuration with missing special tokens added, and both tokenizers."""
     made = {}
-    for side, own in zip(SIDES, config.data.tokenizers(), strict=True):
-        if own.kind == "sentencepiece":
-            own = _with_missing(own, vocabularies[side])
-        made[side] = own
+    for side, tokenizer_config in zip(SIDES, config.data.tokenizers(), strict=True):
+        if tokenizer_config.kind == "sentencepiece":
+            tokenizer_config = _with_missing(tokenizer_config, vocabularies[side])
+        made[side] = tokenizer_config
     source = tokenizers.train(made["source"], [])
     if made["source"].shared:
         sections = {"tokenizer": made["source"]}
-        pair = source, source
+        tokenizer_pair = source, source
     else:
         sections = {f"{side}_tokenizer": made[side] for side in SIDES}
-        pair = source, tokenizers.train(made["target"], [])
+        tokenizer_pair = source, tokenizers.train(made["target"], [])
     data = dataclasses.replace(config.data, **sections)
-    return dataclasses.replace(config, data=data), pair
+    return dataclasses.replace(config, data=data), tokenizer_pair
 
 
-def _with_missing(own: TokenizerConfig, vocabulary):
-    """A SentencePiece tokenizer with those of their tokens that its model lacks."""
-    known = set(tokenizers.train(own, []).vocabulary)
+def _with_missing(tokenizer_config: TokenizerConfig, vocabulary):
+    """Adds the tokens of the vocabulary that the SentencePiece model lacks as special tokens."""
+    known = set(tokenizers.train(tokenizer_config, []).vocabulary)
     missing = [token for token in vocabulary[len(SPECIAL) :] if token not in known]
     for token in missing:
         if SPACE in token:
             expected = "expected a model with every piece of the vocabulary"
-            raise UserError(f"{own.file}: {expected}, came none for {token!r}")
-    return dataclasses.replace(own, special_tokens=[*own.special_tokens, *missing])
+            raise UserError(f"{tokenizer_config.file}: {expected}, got none for {token!r}")
+    return dataclasses.replace(
+        tokenizer_config, special_tokens=[*tokenizer_config.special_tokens, *missing]
+    )
 
 
-def rows_of(tokenizer, vocabulary: list[str]) -> list[int]:
-    """Their row of each of our ids; -1, which is their unknown token's, for pieces of ours alone.
+def vocabulary_rows(tokenizer, vocabulary: list[str]) -> list[int]:
+    """Maps the ids of a tokenizer to rows of OpenNMT-tf's embedding.
 
     Args:
-        tokenizer: ours.
-        vocabulary: theirs, the special tokens first.
+        tokenizer: a tokenizer of this package.
+        vocabulary: the tokens of OpenNMT-tf, special tokens first.
+
+    Returns:
+        For each id of the tokenizer the row; -1, the row of the unknown token, for tokens that
+        OpenNMT-tf does not have.
     """
-    places = {token: place for place, token in enumerate(vocabulary)}
-    if tokenizer.kind == "characters":  # whose space they write so
-        places[" "] = places.get(SPACE, -1)
-    first = {0: 0, 1: len(vocabulary), 2: 1, 3: 2}  # pad, unknown, start, end
+    positions = {token: place for place, token in enumerate(vocabulary)}
+    if tokenizer.kind == "characters":  # OpenNMT-tf writes a space as U+2581
+        positions[" "] = positions.get(SPACE, -1)
+    special_rows = {0: 0, 1: len(vocabulary), 2: 1, 3: 2}  # pad, unknown, start, end
     return [
-        first[i] if i in first else places.get(piece, -1)
+        special_rows[i] if i in special_rows else positions.get(piece, -1)
         for i, piece in enumerate(tokenizer.vocabulary)
     ]
 
 
-def _check_sharing(theirs, model, rows):
+def _check_sharing(opennmt_config, model, rows):
     if model.sharing == "all" and rows["source"] != rows["target"]:
         expected = "expected that of the source, whose embedding is shared"
-        raise theirs.wrong("data.target_vocabulary", expected)
+        raise opennmt_config.error("data.target_vocabulary", expected)

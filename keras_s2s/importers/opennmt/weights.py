@@ -1,15 +1,23 @@
-"""OpenNMT-tf's checkpoints: what model they hold, and its weights under our names."""
+"""OpenNMT-tf checkpoints: model sizes, and Transformer weights under the names of this package."""
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_s2s.errors import UserError
-from keras_s2s.importers.opennmt.models import Transformer
+from keras_s2s.importers.opennmt.model_types import Transformer
 
-__all__ = ["OUTPUT", "TABLES", "Checkpoint", "head_weights", "sizes", "transformer_weights"]
+__all__ = [
+    "OUTPUT",
+    "TABLES",
+    "Checkpoint",
+    "head_weights",
+    "infer_transformer",
+    "transformer_weights",
+]
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 INPUTTERS = "model/examples_inputter"
@@ -19,30 +27,30 @@ TABLES = {
 }
 OUTPUT = "model/decoder/output_layer"
 RELATIVE = {"key": "relative_position_keys", "value": "relative_position_values"}
-SPARE = 30.0  # by how much the logit of a piece that they lack lies below that of the unknown
+LOGIT_OFFSET = 30.0  # subtracted from the unknown token's bias for tokens without a row
 
 
 class Checkpoint:
-    """The model's variables in a checkpoint; remembers which were read.
+    """The model variables of a checkpoint; records which have been read.
 
     Args:
-        path: a model directory, whose latest checkpoint it is, or one's prefix (`DIR/ckpt-100`).
+        path: a model directory, whose latest checkpoint is read, or a prefix (`DIR/ckpt-100`).
 
     Attributes:
-        shapes: of each variable, by its name from `model/` on.
-        step: updates of the training that wrote it.
+        shapes: the shape of each variable, by its name starting with `model/`.
+        step: number of training updates, from the name of the checkpoint.
 
     Raises:
-        UserError: there is none, or one of OpenNMT-tf 1.
+        UserError: there is no checkpoint, or it is of OpenNMT-tf 1.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path | str):
         prefix = tf.train.latest_checkpoint(path) if Path(path).is_dir() else str(path)
         try:
             self._reader = tf.train.load_checkpoint(prefix or str(path))
         except (tf.errors.OpError, ValueError) as error:
-            came = str(error).splitlines()[0]
-            raise UserError(f"{path}: expected an OpenNMT-tf checkpoint, came: {came}") from None
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path}: expected an OpenNMT-tf checkpoint, got: {reason}") from None
         shapes = self._reader.get_variable_to_shape_map()
         self.shapes = {
             name.removesuffix(SUFFIX): list(shape)
@@ -55,50 +63,54 @@ class Checkpoint:
         if not any(name in self.shapes for name in TABLES.values()):
             raise UserError(
                 f"{prefix}: expected a model of OpenNMT-tf 2 that reads text from one"
-                " file, came other variables"
+                " file, got other variables"
             )
         number = re.search(r"-(\d+)$", prefix)
         self.step = int(number[1]) if number else 0
 
-    def __call__(self, name):
-        """The float32 array of a variable.
+    def __call__(self, name: str) -> np.ndarray:
+        """Reads a variable as a float32 array.
 
         Raises:
-            UserError: there is no such variable.
+            UserError: the checkpoint does not have the variable.
         """
         if name not in self.shapes:
-            raise UserError(f"{self.path}: expected a variable {name}, came none")
+            raise UserError(f"{self.path}: expected a variable {name}, got none")
         self.read.add(name)
         return np.asarray(self._reader.get_tensor(name + SUFFIX), np.float32)
 
-    def get(self, name, otherwise):
-        """The array of a variable, or `otherwise` where there is none."""
-        return self(name) if name in self.shapes else otherwise
+    def get(self, name: str, default: Any) -> Any:
+        """Reads a variable; `default` if the checkpoint does not have it."""
+        return self(name) if name in self.shapes else default
 
     def check_all_read(self) -> None:
-        """Refuses a model that has more to it than was read.
+        """Checks that every variable has been read.
 
         Raises:
-            UserError: naming the first variable that nobody asked for.
+            UserError: naming the first variable that has not been read.
         """
-        left = sorted(self.shapes.keys() - self.read)
-        if left:
-            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        unread = sorted(self.shapes.keys() - self.read)
+        if unread:
+            more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
             expected = "expected the variables of a Transformer, or of Luong's model"
             raise UserError(
-                f"{self.path}: {expected}, came {left[0]}{more}, for which there are no parts here"
+                f"{self.path}: {expected}, got {unread[0]}{more}, for which there are no parts here"
             )
 
 
-def sizes(checkpoint: Checkpoint, *, heads: int, dropout=0.1, activation="relu") -> Transformer:
-    """The Transformer that a checkpoint holds.
+def infer_transformer(
+    checkpoint: Checkpoint, *, heads: int, dropout=0.1, activation="relu"
+) -> Transformer:
+    """Infers the sizes of a Transformer from the shapes in a checkpoint.
 
     Args:
-        checkpoint: where the sizes are read.
-        heads, dropout, activation: what the weights do not tell.
+        checkpoint: the checkpoint.
+        heads: number of attention heads, which shapes do not determine.
+        dropout: dropout rate.
+        activation: of the feed-forward layer.
 
     Raises:
-        UserError: it holds another kind of model, or heads that do not divide the width.
+        UserError: the model is not a Transformer, or `heads` does not divide the width.
     """
     shapes = checkpoint.shapes
     layers = tuple(
@@ -108,17 +120,17 @@ def sizes(checkpoint: Checkpoint, *, heads: int, dropout=0.1, activation="relu")
     inner = "model/encoder/layers/0/ffn/layer/inner/kernel"
     if not all(layers) or inner not in shapes:
         raise UserError(
-            f"{checkpoint.path}: expected a Transformer, came another model;"
+            f"{checkpoint.path}: expected a Transformer, got another model;"
             " there are no parts here for its weights"
         )
     units, hidden = shapes[inner]
     if heads < 1 or units % heads:
-        raise UserError(f"--num-heads: expected a divisor of the width, {units}, came {heads}")
-    own_output = f"{OUTPUT}/kernel" in shapes
+        raise UserError(f"--num-heads: expected a divisor of the width, {units}, got {heads}")
+    has_output_kernel = f"{OUTPUT}/kernel" in shapes
     shared = TABLES["target"] not in shapes
     sharing = (
         ("source_target_input" if shared else "none")
-        if own_output
+        if has_output_kernel
         else ("all" if shared else "target")
     )
     post = "model/encoder/layers/0/ffn/output_layer_norm/gamma" in shapes
@@ -137,85 +149,115 @@ def sizes(checkpoint: Checkpoint, *, heads: int, dropout=0.1, activation="relu")
     )
 
 
-def transformer_weights(checkpoint, model: Transformer, rows: dict) -> dict[str, np.ndarray]:
-    """The weights of a `Seq2Seq` by the names of `checkpoints.named_weights`.
+def transformer_weights(
+    checkpoint: Checkpoint, model: Transformer, rows: dict
+) -> dict[str, np.ndarray]:
+    """Converts the weights of a Transformer.
 
     Args:
-        checkpoint: a `Checkpoint`, or another function of names with `get`.
+        checkpoint: a `Checkpoint`.
         model: its sizes.
-        rows: for `source` and `target` their row of each of our ids, -1 for a piece that they do
-            not have.
+        rows: for `source` and `target` the embedding row of each id, -1 for a token that
+            OpenNMT-tf does not have.
+
+    Returns:
+        Arrays by the names of `checkpoints.named_weights`.
 
     Raises:
         UserError: a variable is missing.
     """
-    made = {}
+    weights = {}
     for part, count in zip(("encoder", "decoder"), model.layers, strict=True):
         for layer in range(count):
-            ours, theirs = f"{part}/layers/{layer}", f"model/{part}/layers/{layer}"
-            made |= _layer(checkpoint, ours, theirs, model, part == "decoder")
+            prefix, variable_prefix = f"{part}/layers/{layer}", f"model/{part}/layers/{layer}"
+            weights |= _layer(checkpoint, prefix, variable_prefix, model, part == "decoder")
         if model.norm == "pre":
-            made |= _norm(checkpoint, f"{part}/final_norm", f"model/{part}/layer_norm")
+            weights |= _norm(checkpoint, f"{part}/final_norm", f"model/{part}/layer_norm")
     source = checkpoint(TABLES["source"])
     target = checkpoint.get(TABLES["target"], source)
-    made["source/table"] = source[rows["source"]]  # -1 is their last row, the unknown token
+    weights["source/table"] = source[rows["source"]]  # -1 is the last row, the unknown token
     if model.sharing != "all":
-        made["target/table"] = target[rows["target"]]
-    return made | head_weights(checkpoint, len(target), model.sharing, np.asarray(rows["target"]))
+        weights["target/table"] = target[rows["target"]]
+    return weights | head_weights(
+        checkpoint, len(target), model.sharing, np.asarray(rows["target"])
+    )
 
 
-def _layer(read, ours, theirs, model, cross):
+def _layer(checkpoint, prefix, variable_prefix, model, cross):
     name = "input_layer_norm" if model.norm == "pre" else "output_layer_norm"
     relative = model.relative is not None
     parts = [("self_attention", "self_attention", "self_norm")]
     parts += [("cross_attention", "attention/0", "cross_norm")] if cross else []
-    made = {}
-    for own, other, own_norm in parts:
-        made |= _attention(read, f"{ours}/{own}", f"{theirs}/{other}/layer", own, relative)
-        made |= _norm(read, f"{ours}/{own_norm}", f"{theirs}/{other}/{name}")
+    weights = {}
+    for part, variable_part, own_norm in parts:
+        weights |= _attention(
+            checkpoint,
+            f"{prefix}/{part}",
+            f"{variable_prefix}/{variable_part}/layer",
+            part,
+            relative,
+        )
+        weights |= _norm(
+            checkpoint, f"{prefix}/{own_norm}", f"{variable_prefix}/{variable_part}/{name}"
+        )
     for half in ("inner", "outer"):
-        one = f"{theirs}/ffn/layer/{half}"
-        made |= _dense(f"{ours}/feed_forward/{half}", [_pair(read, one)])
-    return made | _norm(read, f"{ours}/feed_norm", f"{theirs}/ffn/{name}")
+        variable = f"{variable_prefix}/ffn/layer/{half}"
+        weights |= _dense(f"{prefix}/feed_forward/{half}", [_pair(checkpoint, variable)])
+    return weights | _norm(checkpoint, f"{prefix}/feed_norm", f"{variable_prefix}/ffn/{name}")
 
 
-def _attention(read, ours, theirs, kind, relative):
+def _attention(checkpoint, prefix, variable_prefix, kind, relative):
     query, keys, values, output = (
-        _pair(read, f"{theirs}/linear_{name}") for name in ("queries", "keys", "values", "output")
+        _pair(checkpoint, f"{variable_prefix}/linear_{name}")
+        for name in ("queries", "keys", "values", "output")
     )
     if kind == "self_attention":
-        made = _dense(f"{ours}/input_projection", [query, keys, values])
-        made |= {
-            f"{ours}/position/{own}_table": read(f"{theirs}/{name}")
-            for own, name in RELATIVE.items()
+        weights = _dense(f"{prefix}/input_projection", [query, keys, values])
+        weights |= {
+            f"{prefix}/position/{part}_table": checkpoint(f"{variable_prefix}/{name}")
+            for part, name in RELATIVE.items()
             if relative
         }
     else:
-        made = _dense(f"{ours}/query_projection", [query])
-        made |= _dense(f"{ours}/memory_projection", [keys, values])
-    return made | _dense(f"{ours}/output_projection", [output])
+        weights = _dense(f"{prefix}/query_projection", [query])
+        weights |= _dense(f"{prefix}/memory_projection", [keys, values])
+    return weights | _dense(f"{prefix}/output_projection", [output])
 
 
-def _pair(read, name):
-    kernel = read(f"{name}/kernel")
-    return kernel, read.get(f"{name}/bias", np.zeros(kernel.shape[1], np.float32))
+def _pair(checkpoint, name):
+    kernel = checkpoint(f"{name}/kernel")
+    return kernel, checkpoint.get(f"{name}/bias", np.zeros(kernel.shape[1], np.float32))
 
 
-def _dense(name, pairs):
-    """Several dense layers side by side as one."""
-    kernels, biases = zip(*pairs, strict=True)
+def _dense(name, layers):
+    """Concatenates dense layers into one."""
+    kernels, biases = zip(*layers, strict=True)
     return {f"{name}/kernel": np.concatenate(kernels, 1), f"{name}/bias": np.concatenate(biases)}
 
 
-def _norm(read, ours, theirs):
-    return {f"{ours}/{name}": read(f"{theirs}/{name}") for name in ("gamma", "beta")}
+def _norm(checkpoint, prefix, variable_prefix):
+    return {
+        f"{prefix}/{name}": checkpoint(f"{variable_prefix}/{name}") for name in ("gamma", "beta")
+    }
 
 
-def head_weights(read, size, sharing, rows):
-    """Those of the output layer: `size` tokens of theirs, of which our ids are `rows`."""
-    bias = read.get(f"{OUTPUT}/bias", np.zeros(size, np.float32))[rows]
-    bias = np.where(rows < 0, bias - SPARE, bias)
+def head_weights(
+    checkpoint: Checkpoint, size: int, sharing: str, rows: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Converts the weights of the output layer.
+
+    Args:
+        checkpoint: a `Checkpoint`.
+        size: size of the target vocabulary of OpenNMT-tf.
+        sharing: how embeddings are shared, one of `SHARINGS`.
+        rows: the row of each target id, -1 for a token that OpenNMT-tf does not have.
+
+    Returns:
+        Arrays by the names of `checkpoints.named_weights`.
+    """
+    bias = checkpoint.get(f"{OUTPUT}/bias", np.zeros(size, np.float32))[rows]
+    bias = np.where(rows < 0, bias - LOGIT_OFFSET, bias)
     if sharing in ("target", "all"):
         return {"head/bias": bias}
-    kernel = read(f"{OUTPUT}/kernel")[:, rows]
+    kernel = checkpoint(f"{OUTPUT}/kernel")[:, rows]
     return {"head/projection/kernel": kernel, "head/projection/bias": bias}

@@ -1,8 +1,8 @@
-"""Keys of an OpenNMT-tf configuration that need no code: what they mean here, or why nothing."""
+"""Tables of the OpenNMT-tf keys whose translation needs no code."""
 
 from typing import NamedTuple
 
-__all__ = ["IDLE", "REFUSED", "SAME", "SECTIONS", "Idle"]
+__all__ = ["INACTIVE", "REFUSED", "SAME", "SECTIONS", "InactiveKey"]
 
 SECTIONS = ("data", "params", "train", "eval", "infer", "score")
 _LENGTHS = "batches hold pairs of like lengths"
@@ -10,7 +10,7 @@ _VALID = "validation takes batches of data.batch_tokens"
 _NOISE = "targets are never disturbed"
 _FLAG = "a flag: keras-s2s"
 
-# Whatever they say, the same happens here.
+# Behaviour that is built in, whatever the value.
 SAME = {
     "data.export_vocabulary_assets": "an export holds its vocabularies",
     "train.length_bucket_width": _LENGTHS,
@@ -31,12 +31,12 @@ SAME = {
 }
 
 
-class Idle(NamedTuple):
-    """A key that asks for nothing with some of its values.
+class InactiveKey(NamedTuple):
+    """A key whose listed values have no effect.
 
     Attributes:
-        values: these; null is always one.
-        holds: what holds here all the time.
+        values: the values without effect, besides null.
+        holds: the built-in behaviour.
         instead: why other values have no counterpart, or what to use.
     """
 
@@ -47,35 +47,43 @@ class Idle(NamedTuple):
 
 _COUNTS = "a schedule counts updates from the first on"
 
-IDLE = {
-    "params.average_loss_in_time": Idle(
+INACTIVE = {
+    "params.average_loss_in_time": InactiveKey(
         (True,), "the loss is the mean over tokens", "the loss is always the mean over tokens"
     ),
-    "params.mask_loss_outliers": Idle(
+    "params.mask_loss_outliers": InactiveKey(
         (False,), "every pair counts", "training.on_nan: skip leaves out what is not finite"
     ),
-    "params.start_decay_steps": Idle((0,), _COUNTS),
-    "params.minimum_learning_rate": Idle((0,), "a schedule has no floor"),
-    "params.sampling_topk": Idle(
+    "params.start_decay_steps": InactiveKey((0,), _COUNTS),
+    "params.minimum_learning_rate": InactiveKey((0,), "a schedule has no floor"),
+    "params.sampling_topk": InactiveKey(
         (1,), "a search takes the likeliest", "keras-s2s translate --sample --top-k K draws"
     ),
-    "params.sampling_temperature": Idle(
+    "params.sampling_temperature": InactiveKey(
         (1,), "a search takes the likeliest", "keras-s2s translate --sample --temperature T draws"
     ),
-    "params.decoding_noise": Idle((), _NOISE),
-    "train.single_pass": Idle(
+    "params.decoding_noise": InactiveKey((), _NOISE),
+    "train.single_pass": InactiveKey(
         (False,), "corpora are read again and again", "training ends after training.updates"
     ),
-    "eval.save_eval_predictions": Idle(
+    "eval.save_eval_predictions": InactiveKey(
         (False,), "a validation shows training.samples lines", "keras-s2s translate writes them"
     ),
-    "eval.export_format": Idle(
+    "eval.export_format": InactiveKey(
         ("saved_model",), "a SavedModel is published", "export_ctranslate2 of keras_s2s.export"
     ),
-    "infer.with_scores": Idle((False,), "text is written", f"{_FLAG} translate --format tsv"),
-    "infer.with_alignments": Idle((), "text is written", f"{_FLAG} translate --alignment hard"),
-    "score.with_token_level": Idle((False,), "a line has a figure", f"{_FLAG} score --level token"),
-    "score.with_alignments": Idle((), "figures are written", "keras-s2s attention shows them"),
+    "infer.with_scores": InactiveKey(
+        (False,), "text is written", f"{_FLAG} translate --format tsv"
+    ),
+    "infer.with_alignments": InactiveKey(
+        (), "text is written", f"{_FLAG} translate --alignment hard"
+    ),
+    "score.with_token_level": InactiveKey(
+        (False,), "a line has a figure", f"{_FLAG} score --level token"
+    ),
+    "score.with_alignments": InactiveKey(
+        (), "figures are written", "keras-s2s attention shows them"
+    ),
 }
 
 REFUSED = {

@@ -1,4 +1,4 @@
-"""OpenNMT-tf's model types as our model section, and the values that they configure by themselves.
+"""Model types of OpenNMT-tf, as sections `model`, and their automatic configuration.
 
 Facts of OpenNMT-tf 2.32: models/catalog.py, models/transformer.py, layers/.
 """
@@ -8,20 +8,29 @@ from dataclasses import dataclass, replace
 
 from keras_s2s.errors import UserError
 
-__all__ = ["TYPES", "Recurrent", "Transformer", "find"]
+__all__ = ["TYPES", "Recurrent", "Transformer", "get_model_type"]
 
-NORM_EPSILON = 1e-3  # Keras's own default
+NORM_EPSILON = 1e-3  # Keras' default
 FIRST_POSITION = 1
 SHARINGS = ("none", "source_target_input", "target", "all", "auto")  # in the order of their values
 
 
 @dataclass(frozen=True)
 class Transformer:
-    """A Transformer of theirs.
+    """A Transformer of OpenNMT-tf.
 
-    `layers` are the encoder's and the decoder's; `sharing` is one of `SHARINGS`; `relative` the
-    reach of relative positions (theirs then come without sinusoids, as in their catalogue), None
-    for sinusoids; `biased` whether the output layer has a bias.
+    Attributes:
+        layers: number of layers of the encoder and of the decoder.
+        units: width of the model.
+        heads: number of attention heads.
+        hidden: width of the feed-forward layer.
+        norm: `"pre"` or `"post"`.
+        activation: of the feed-forward layer.
+        dropout: dropout rate.
+        sharing: how embeddings are shared, one of `SHARINGS`.
+        relative: maximum distance of relative positions, which replace sinusoidal ones; None for
+            sinusoidal positions.
+        biased: whether the output layer has a bias.
     """
 
     layers: tuple[int, int] = (6, 6)
@@ -36,10 +45,10 @@ class Transformer:
     biased: bool = True
 
     def section(self, *, same_vocabulary: bool, source_end: bool) -> dict:
-        """Our model section.
+        """The section `model`.
 
         Args:
-            same_vocabulary: whether both sides name one vocabulary file.
+            same_vocabulary: whether source and target use the same vocabulary file.
             source_end: whether sources end with `</s>`.
         """
         side = {"kind": "transformer", "units": self.units, "num_heads": self.heads}
@@ -57,21 +66,21 @@ class Transformer:
         }
 
     def tie(self, same_vocabulary: bool) -> str:
-        """Our `model.tie`."""
+        """The value of `model.tie`."""
         automatic = "all" if same_vocabulary else "output"
         return {"target": "output", "all": "all", "auto": automatic}.get(self.sharing, "none")
 
     def remarks(self) -> list[str]:
-        """How our model differs from theirs."""
-        found = []
+        """How the model of this package differs from the original."""
+        differences = []
         if self.sharing == "source_target_input":
-            found.append("source and target keep an embedding each")
+            differences.append("source and target keep an embedding each")
         if not self.biased:
-            found.append("the output layer has a bias here")
-        return found
+            differences.append("the output layer has a bias here")
+        return differences
 
     def automatic(self) -> dict:
-        """What `auto_config` sets."""
+        """The values that `auto_config` sets."""
         params = {"average_loss_in_time": True, "label_smoothing": 0.1, "optimizer": "LazyAdam"}
         params |= {"optimizer_params": {"beta_1": 0.9, "beta_2": 0.998}, "learning_rate": 2.0}
         params |= {"decay_type": "NoamDecay"}
@@ -86,10 +95,16 @@ class Transformer:
 
 @dataclass(frozen=True)
 class Recurrent:
-    """A stack of LSTM layers on either side with Luong's attention and input feeding.
+    """LSTM encoder and decoder with Luong attention and input feeding.
 
-    `stacked` says that each direction of the encoder is a stack of its own, `linear` that the
-    attention's output has no tanh.
+    Attributes:
+        layers: number of layers on either side.
+        units: width of the decoder's layers.
+        bidirectional: whether the encoder is bidirectional.
+        dropout: dropout rate.
+        embedding: width of the embeddings.
+        stacked: whether each direction of the encoder is a separate stack.
+        linear: whether the attention output has no tanh.
     """
 
     layers: int
@@ -102,7 +117,7 @@ class Recurrent:
     sharing = "none"
 
     def section(self, *, same_vocabulary: bool, source_end: bool) -> dict:
-        """Our model section; arguments as for a Transformer."""
+        """The section `model`; see `Transformer.section`."""
         side = {"kind": "recurrent", "cell": "lstm", "num_layers": self.layers}
         own = {"units": self.units // 2 if self.bidirectional else self.units}
         own |= {"bidirectional": self.bidirectional, "source_end": source_end}
@@ -116,16 +131,16 @@ class Recurrent:
         }
 
     def remarks(self) -> list[str]:
-        """How our model differs from theirs."""
-        found = []
+        """How the model of this package differs from the original."""
+        differences = []
         if self.linear:
-            found.append("a tanh over the attention's output")
+            differences.append("a tanh over the attention's output")
         if self.bidirectional and self.stacked:
-            found.append("each layer reads both directions of the one below")
-        return found
+            differences.append("each layer reads both directions of the one below")
+        return differences
 
     def automatic(self) -> dict:
-        """What `auto_config` sets."""
+        """The values that `auto_config` sets."""
         train = {"batch_size": 64, "maximum_features_length": 80, "maximum_labels_length": 80}
         params = {"optimizer": "Adam", "learning_rate": 0.0002}
         return _layered({"params": params, "train": train})
@@ -133,7 +148,7 @@ class Recurrent:
 
 @dataclass(frozen=True)
 class _Scaling(Transformer):
-    """The Transformer of Ott et al. 2018, arXiv:1806.00187, in their catalogue."""
+    """The Transformer of Ott et al. 2018, arXiv:1806.00187, in the catalogue of OpenNMT-tf."""
 
     learning_rate: float = 0.001
     effective: int = 458752
@@ -143,7 +158,7 @@ class _Scaling(Transformer):
         params |= {"optimizer_params": {"beta_1": 0.9, "beta_2": 0.98, "epsilon": 1e-8}}
         params |= {"decay_type": "InvSqrtDecay"}
         params |= {"decay_params": {"warmup_steps": 4000, "initial_learning_rate": 1e-7}}
-        # they write save_checkpoint_steps, which nothing of theirs reads
+        # OpenNMT-tf sets save_checkpoint_steps too, which it never reads
         train = {"batch_size": 0, "effective_batch_size": self.effective}
         train |= {"maximum_features_length": 175, "maximum_labels_length": 175}
         train |= {"keep_checkpoint_max": 10, "average_last_checkpoints": 10}
@@ -152,11 +167,11 @@ class _Scaling(Transformer):
 
 
 def _layered(*layers):
-    made = {"params": {"beam_width": 4}, "train": {"sample_buffer_size": -1, "max_step": 500000}}
+    config = {"params": {"beam_width": 4}, "train": {"sample_buffer_size": -1, "max_step": 500000}}
     for layer in layers:
         for section, values in layer.items():
-            made[section] = made.get(section, {}) | values
-    return made
+            config[section] = config.get(section, {}) | values
+    return config
 
 
 _BASE = Transformer()
@@ -181,24 +196,24 @@ TYPES = {
     "NMTMediumV1": Recurrent(4, 512, bidirectional=True, stacked=True, linear=True),
     "NMTBigV1": Recurrent(4, 1024, bidirectional=True, stacked=True, linear=True),
 }
-# Their other types, and why there is none here.
-OTHERS = {
+# Model types without a counterpart, with the reason.
+UNSUPPORTED_TYPES = {
     "ListenAttendSpell": "it reads vectors through a pyramid; keras-s2s reads text",
     "LstmCnnCrfTagger": "it labels the tokens of a sequence; keras-s2s writes another one",
     "GPT2Small": "it is a language model, without a source",
 }
 
 
-def find(name: str) -> Transformer | Recurrent:
-    """The model type of that name.
+def get_model_type(name: str) -> Transformer | Recurrent:
+    """Looks up a model type by its name in the catalogue of OpenNMT-tf.
 
     Raises:
-        UserError: there is none, or we have no parts for it.
+        UserError: the name is unknown, or the model type has no counterpart.
     """
-    if name in OTHERS:
-        raise UserError(f"--model-type: {name} has no counterpart: {OTHERS[name]}")
+    if name in UNSUPPORTED_TYPES:
+        raise UserError(f"--model-type: {name} has no counterpart: {UNSUPPORTED_TYPES[name]}")
     if name not in TYPES:
-        near = difflib.get_close_matches(name, TYPES, 1)
-        hint = f"; the nearest is {near[0]}" if near else ""
-        raise UserError(f"--model-type: expected one of {', '.join(TYPES)}, came {name!r}{hint}")
+        matches = difflib.get_close_matches(name, TYPES, 1)
+        hint = f"; the nearest is {matches[0]}" if matches else ""
+        raise UserError(f"--model-type: expected one of {', '.join(TYPES)}, got {name!r}{hint}")
     return TYPES[name]
