@@ -31,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 import sacrebleu
+import train  # tools/bench/train.py
 from decode_setup import (
     BEAMS,
     MAX_LENGTH,
