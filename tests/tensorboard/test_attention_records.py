@@ -114,7 +114,7 @@ def with_header(change, body=b""):
         (b"KSA1", "start with"),
         (b"KSA1\xff\xff\xff\xff{}", "header of 4294967295 bytes"),
         (b"KSA1\x02\0\0\0[]", "expected a header"),
-        (b"KSA1\x02\0\0\0{}", "the header of one"),
+        (b"KSA1\x02\0\0\0{}", "the header of a record"),
         (with_header({}, b"1234"), "5 bytes of weights"),
         (with_header({}, bytes(1 << 20)), "5 bytes of weights"),
         (with_header({}, b"\0\0\xc0\x7f\1"), "finite weights"),
@@ -134,11 +134,11 @@ def with_header(change, body=b""):
         ),
         (
             with_header({"maps": [{"kind": [], "names": [], "shape": [1, 1, 1]}]}),
-            "the header of one",
+            "the header of a record",
         ),
-        (with_header({"maps": 3}), "the header of one"),
-        (with_header({"source_tokens": 3}, bytes(5)), "the fields of one"),
-        (with_header({"score": "high"}, bytes(5)), "could not convert|the fields of one"),
+        (with_header({"maps": 3}), "the header of a record"),
+        (with_header({"source_tokens": 3}, bytes(5)), "the fields of a record"),
+        (with_header({"score": "high"}, bytes(5)), "could not convert|the fields of a record"),
     ],
 )
 def test_malformed_bytes_are_refused(data, message):
