@@ -106,7 +106,8 @@ def quantized_weights(translator: Translator, kind: str) -> Iterator[dict[str, Q
         for weight, value in zip(weights, originals, strict=True):
             _assign_quantized(weight, quantize(value, kind), quantized)
         translator.prepare()
-        for table in translator.tables.search:
+        search_weights = translator.search_weights  # None for an ensemble
+        for table in search_weights.variables if search_weights else ():
             _assign_quantized(table, quantize(table.numpy(), kind, keep_last=True), quantized)
         yield quantized
     finally:
