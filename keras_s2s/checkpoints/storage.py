@@ -19,18 +19,7 @@ __all__ = ["IMPORTED", "MANIFEST", "copy", "exists", "load", "load_model", "rest
 MANIFEST = "checkpoint.json"
 IMPORTED = "imported"  # in an imported run, the checkpoint that its training starts from
 # Keras finds a saved class by its registration, which happens when its module is imported.
-_MODULES_WITH_REGISTERED_CLASSES = (
-    "models",
-    "models.seq2seq",
-    "encoders",
-    "decoders",
-    "heads",
-    "layers.embeddings",
-    "layers.features",
-    "losses",
-    "metrics",
-    "schedules",
-)
+_MODULES_WITH_REGISTERED_CLASSES = ("models", "losses", "metrics", "schedules")
 
 
 def save(model: keras.Model, directory: Path | str, state: dict[str, Any]) -> Path:

@@ -1,6 +1,9 @@
 """Formatting of hypotheses as text, tab-separated columns or JSON."""
 
+import argparse
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from keras_s2s.cli.text_streams import on_one_line
 from keras_s2s.signatures import Hypothesis, hard_alignment
@@ -19,7 +22,7 @@ ALIGNMENTS = ("none", "soft", "hard", "pharaoh")
 TABS = "\t\r\n"
 
 
-def add_output_options(parser) -> None:
+def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the output format."""
     group = parser.add_argument_group("output")
     add_format_options(group, "tsv: columns line, rank, score, log_prob, text, tokens, alignment")
@@ -36,7 +39,9 @@ def add_output_options(parser) -> None:
     )
 
 
-def add_format_options(group, columns, default="text") -> None:
+def add_format_options(
+    group: argparse._ActionsContainer, columns: str, default: str = "text"
+) -> None:
     """Adds `--format` and `--json`; `columns` is the help text of the tsv columns."""
     group.add_argument("--format", choices=FORMATS, default=default, help=columns)
     group.add_argument(
@@ -48,7 +53,9 @@ def add_format_options(group, columns, default="text") -> None:
     )
 
 
-def format_hypotheses(number, source, hypotheses, arguments, error="") -> list[str]:
+def format_hypotheses(
+    number: int, source: Any, hypotheses: Sequence, arguments: argparse.Namespace, error: str = ""
+) -> list[str]:
     """Formats the hypotheses of one source.
 
     Args:
