@@ -17,4 +17,4 @@ def main(path, *words):
 if __name__ == "__main__":
     main(*sys.argv[1:])
     if "tensorflow" in sys.modules:
-        sys.exit("tools/quickstart_edge.py: expected no TensorFlow, came one")
+        sys.exit("tools/quickstart_edge.py: expected no TensorFlow, got one")

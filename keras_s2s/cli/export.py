@@ -19,7 +19,6 @@ FORMAT_OPTIONS = {
         "ensemble",
         "weights",
         "batching",
-        "frozen",
         "xla",
         "gpu",
         "shortlist",
@@ -51,21 +50,34 @@ def _add_arguments(parser):
     )
     types = f"LiteRT: {', '.join(QUANTIZATIONS)}; CTranslate2: its own names, such as int8"
     add("--quantize", metavar="TYPE", help=f"{types} (default: float32)")
+    _add_litert_arguments(add)
+    _add_saved_model_arguments(add)
+    _add_checkpoint_arguments(parser)
+
+
+def _add_litert_arguments(add):
     add("--beam", type=integer(1), metavar="K", help="LiteRT: the maximum beam size")
     longest = "LiteRT: the maximum number of target tokens"
     add("--max-length", type=integer(1), metavar="N", help=longest)
     texts = "LiteRT: strings in and out, for hosts that link in the operations of tf.text"
     add("--text-operations", action="store_true", help=texts)
+
+
+def _add_saved_model_arguments(add):
     add("--weights", choices=WEIGHT_TYPES, help="storage type of matrices (default: float32)")
     more = "merge concurrent requests into batches inside the graph, without a server flag"
     add("--batching", action="store_true", help=more)
-    add("--frozen", action="store_true", help="weights as constants of the graph, of at most 2 GB")
+    add("--frozen", action="store_true", help=argparse.SUPPRESS)  # removed
     fast = "compile searches of one text by XLA; the server needs --xla_cpu_compilation_enabled"
     add("--xla", action="store_true", help=fast)
     placed = "for a server with a GPU, which places the operations of a search itself"
     add("--gpu", action="store_true", help=placed)
     few = "restrict target tokens to those of FILE, one a line, or the N most frequent of training"
     add("--shortlist", metavar="FILE|N", help=few)
+
+
+def _add_checkpoint_arguments(parser):
+    add = parser.add_argument
     add(
         "--ensemble",
         nargs="+",
@@ -82,6 +94,8 @@ def _add_arguments(parser):
 
 
 def _export(arguments):
+    if arguments.frozen:
+        raise UserError("--frozen: removed; export without it (--weights int8 gives smaller files)")
     supported = FORMAT_OPTIONS[arguments.format]
     for name in sorted(
         {name for names in FORMAT_OPTIONS.values() for name in names} - {*supported}

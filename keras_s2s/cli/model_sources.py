@@ -205,7 +205,7 @@ class ServedModel:
 
 
 class ExportModel(ServedModel):
-    """A SavedModel in this process; same interface as `RunModel`."""
+    """A SavedModel in this process, rows of texts [B]; same interface as `RunModel`."""
 
     def __init__(self, path: str):
         from keras_s2s.serving.server.local_model import LocalModel

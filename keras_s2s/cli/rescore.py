@@ -41,7 +41,7 @@ def add_options(group: argparse._ActionsContainer) -> None:
             type=number_type(field.low, field.high),
             default=field.default,
             metavar="X",
-            help=f"of --nbest: {field.meaning} (default: {field.default:g})",
+            help=f"of --nbest: {field.description} (default: {field.default:g})",
         )
     group.add_argument(
         "--by-tokens",

@@ -64,8 +64,7 @@ def _verify(arguments):
 
 def _open(name, arguments, stack):
     """Returns a function of requests, and the model's own request corpus or None."""
-    from keras_s2s.export.saved_model import verification
-    from keras_s2s.export.verification import model_comparison, request_corpus
+    from keras_s2s.export.verification import model_comparison, request_corpus, request_runner
 
     if name.startswith(SCHEME):
         client = stack.enter_context(make_client(name, arguments.timeout))
@@ -86,11 +85,7 @@ def _open(name, arguments, stack):
 
     translator = load_run(name, arguments.checkpoint)
     corpus = request_corpus.build_corpus(translator, request_corpus.load_validation_pairs(name))
-
-    def predict(requests):
-        return [verification.run_request(translator, request) for request in requests]
-
-    return predict, corpus
+    return lambda requests: request_runner.run_requests(translator, requests), corpus
 
 
 def _predict_with(client):

@@ -204,7 +204,7 @@ def label(record: AttentionRecord) -> str:
 
 
 def summary_value(tag: str, record: AttentionRecord) -> Summary.Value:
-    """Returns a record as the value of a TensorBoard summary, a scalar string tensor."""
+    """Returns a record as the value of a TensorBoard summary, a string of no shape."""
     tensor = TensorProto(dtype=DT_STRING, string_val=[pack(record)])
     return Summary.Value(tag=tag, tensor=tensor, metadata=metadata(record))
 

@@ -38,7 +38,7 @@ class Tokenizer:
     def _setup(self, description: dict[str, Any], model: bytes | None) -> None:
         """Prepares what a kind needs in addition."""
 
-    def cut(self, text: str) -> list[str]:
+    def split_text(self, text: str) -> list[str]:
         """Splits a text without special tokens into pieces."""
         raise NotImplementedError
 
@@ -51,10 +51,10 @@ class Tokenizer:
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")
         if not self.special_tokens:
-            return self.cut(text)
+            return self.split_text(text)
         pieces: list[str] = []
         for part in self._special.sub(rf"{_SEPARATOR}\1{_SEPARATOR}", text).split(_SEPARATOR):
-            pieces += [part] if part in self.special_tokens else self.cut(part)
+            pieces += [part] if part in self.special_tokens else self.split_text(part)
         return pieces
 
     def ids(self, pieces: Iterable[str]) -> list[int]:

@@ -253,7 +253,7 @@ def test_configuration_round_trip(layer):
         (lambda: ConvolutionalEncoder(4, paired=0), "paired: expected a positive integer, got 0"),
         (
             lambda: MeanEncoder(4).build((None, None, 3)),
-            r"inputs: expected source vectors of width 4 \(units\), came 3",
+            r"inputs: expected source vectors of width 4 \(units\), got 3",
         ),
     ],
 )

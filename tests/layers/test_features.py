@@ -207,13 +207,13 @@ def test_fit_and_save(tmp_path, policy):
     [
         (lambda f, t: (f, t, RegressionHead(F)), "head: expected a head over a vocabulary"),
         (lambda f, t: (f, f, SoftmaxHead(11)), "head: expected a regression head"),
-        (lambda f, t: (f, f, RegressionHead(4)), "head: expected frames of 3 numbers, came 4"),
+        (lambda f, t: (f, f, RegressionHead(4)), "head: expected frames of 3 numbers, got 4"),
         (lambda f, t: (f, f, RegressionHead(F), "output"), "tie: expected 'none' beside frames"),
         (lambda f, t: (f, t, SoftmaxHead(11), "all"), "tie: expected 'none' beside frames"),
         (lambda f, t: (f, t, PointerGeneratorHead(11)), "head: expected one that does not copy"),
         (
             lambda f, t: (t, FeatureProjection(F, 8, first="source"), RegressionHead(F)),
-            "first: 'source' expected source frames of 3 numbers, came no",
+            "first: 'source' expected source frames of 3 numbers, got no",
         ),
     ],
 )
@@ -239,7 +239,7 @@ def test_a_preset():
 def test_invalid_arguments():
     with pytest.raises(ValueError, match="first: expected one of zeros, source, got 'end'"):
         FeatureProjection(F, 8, first="end")
-    with pytest.raises(ValueError, match="loss: expected one of l1, l2, gaussian, came 'mae'"):
+    with pytest.raises(ValueError, match="loss: expected one of l1, l2, gaussian, got 'mae'"):
         RegressionHead(F, "mae")
-    with pytest.raises(ValueError, match="clip: expected a positive number, came 0"):
+    with pytest.raises(ValueError, match="clip: expected a positive number, got 0"):
         RegressionHead(F, clip=0)

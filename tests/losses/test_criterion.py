@@ -111,7 +111,7 @@ def test_configuration():
     assert config.training.objectives.coverage == 1.0
     assert Config.from_dict(config.to_dict()) == config
     for section, message in (
-        ({"sampling_k": 2.0}, "sampling_k: expected none for no scheduled_sampling, came 2.0"),
+        ({"sampling_k": 2.0}, "sampling_k: expected none for no scheduled_sampling, got 2.0"),
         ({"scheduled_sampling": "exponential", "sampling_k": 2}, "above 0 and below 1 for expon"),
         ({"cross_entropy": 0}, "cross_entropy: expected more than 0 where max_margin is 0"),
         ({"cross_entropy": 0, "max_margin": 1, "r_drop": 1}, "r_drop: expected 0 where cross_en"),

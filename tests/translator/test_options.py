@@ -348,9 +348,9 @@ def test_an_ensemble_needs_equal_vocabularies(ensemble, tmp_path):
     message = "other/tokenizers: expected the target vocabulary of .*one, got another"
     with pytest.raises(UserError, match=message):
         Translator.load([tmp_path / "one", tmp_path / "other"])
-    with pytest.raises(ValueError, match="models: expected copies False as in the .*, came True"):
+    with pytest.raises(ValueError, match="models: expected copies False as in the .*, got True"):
         Ensemble([parts[0], make_model(CASES["pointer"])])
-    with pytest.raises(ValueError, match="models: expected at least one, came none"):
+    with pytest.raises(ValueError, match="models: expected at least one, got none"):
         Ensemble([])
 
 

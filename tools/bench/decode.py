@@ -19,10 +19,8 @@ troubles all alike. Figures are sentences a second, and the median time of singl
 """
 
 import argparse
-import gzip
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -33,14 +31,21 @@ from pathlib import Path
 
 import numpy as np
 import sacrebleu
-import sentencepiece
-import train  # the other file of this directory
+import train  # tools/bench/train.py
+from decode_setup import (
+    BEAMS,
+    MAX_LENGTH,
+    PENALTY,
+    SENTENCES,
+    load_tokenizer,
+    prepare,
+    read_lines,
+)
 
-BEAMS, BATCH, MAX_LENGTH, PENALTY = (5, 1), 32, 100, 0.6
+BATCH = 32
 RANKING = {"length_penalty": PENALTY, "length_offset": 0.0}  # as CTranslate2 divides
 SINGLE = 100  # sentences of which the latency is the median
 FORCED, FORCED_BATCH = (64, 512), 8
-UPDATES, SENTENCES = 1500, "sentences.json"
 REFERENCE = "CTranslate2 float32"
 # Contenders by name: kind of engine, number of workers, environment.
 CONTENDERS = {
@@ -59,37 +64,7 @@ LENGTHS = {
     "keras_s2s gru": ("preset-gru", 1, {}),
     REFERENCE: ("ctranslate2-float32", 1, {}),
 }
-# The configuration of train.py with half the learning rate; at the full rate OpenNMT-tf only
-# learns to produce some German.
-THEIR_OWN = {
-    "params": {
-        "optimizer": "Adam",
-        "optimizer_params": {"beta_1": 0.9, "beta_2": 0.98},
-        "learning_rate": 0.5,
-        "decay_type": "NoamDecay",
-        "label_smoothing": 0.1,
-        "decay_params": {"model_dim": 128, "warmup_steps": 500},
-    },
-    "train": {
-        "batch_size": 4096,
-        "batch_type": "tokens",
-        "length_bucket_width": 1,
-        "maximum_features_length": 100,
-        "maximum_labels_length": 100,
-        "sample_buffer_size": 500000,
-        "max_step": UPDATES,
-        "save_summary_steps": 100,
-        "save_checkpoints_steps": UPDATES,
-    },
-}
 OTHERS = "opennmt"  # the kind that runs in the other environment
-OURS = """import sys
-from keras_s2s.export import export_ctranslate2, export_saved_model
-run, work = sys.argv[1:]
-export_saved_model(run, f"{work}/export")
-for name, quantization in (("float32", None), ("int8", "int8")):
-    export_ctranslate2(run, f"{work}/ctranslate2-{name}", quantization=quantization)
-"""
 
 
 def main():
@@ -108,67 +83,10 @@ def main():
     parser.add_argument("--json", type=Path, metavar="FILE", help="where all figures go")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    _prepare(options)
+    prepare(options)
     found = _forced(options) if options.lengths else _race(options)
     if options.json:
         options.json.write_text(json.dumps({"time": time.ctime(), "samples": found}, indent=1))
-
-
-def _prepare(options):
-    """Trains and exports what WORK does not have, and writes the sentences of the contenders."""
-    work, data = options.work, options.data.resolve()
-    if not (work / "ours" / "best").is_dir():
-        files = [
-            f"data.{part}.{side}={data / name}.{language}.gz"
-            for part, name in (("train", "train"), ("valid", "val"))
-            for side, language in (("source", "en"), ("target", "de"))
-        ]
-        command = [sys.executable, "-m", "keras_s2s", "train", str(train.RECIPE), *files]
-        settings = [f"training.{key}={UPDATES}" for key in ("updates", "validate_every")]
-        train._run([*command, *settings, "--run-dir", str(work / "ours")], work / "ours.log")
-    if options.opennmt:
-        _prepare_opennmt(options)
-    for name in ("export", "ctranslate2-float32", "ctranslate2-int8"):
-        shutil.rmtree(work / name, ignore_errors=True)
-    train._run([sys.executable, "-c", OURS, str(work / "ours"), str(work)], work / "export.log")
-    texts = _lines(options.data / "test2016.en.gz")[: options.sentences]
-    cut = _pieces(work).encode(texts)
-    order = sorted(range(len(texts)), key=lambda i: -len(cut[i]))
-    (work / SENTENCES).write_text(json.dumps({"texts": texts, "order": order}))
-
-
-def _prepare_opennmt(options):
-    work, python = options.work, [options.opennmt, "-m", "opennmt.bin.main", "--config"]
-    if not (work / "float32-0").exists():  # where train.py looks for the pieces
-        (work / "float32-0").symlink_to("ours")
-    (work / "model.py").write_text(train.MODEL)
-    path = work / "opennmt.json"
-    if not (work / "opennmt" / f"ckpt-{UPDATES}.index").exists():
-        files = train._segmented_files(options)
-        data = {"train_features_file": files["en"], "train_labels_file": files["de"]}
-        data |= {f"{side}_vocabulary": files["vocabulary"] for side in ("source", "target")}
-        path.write_text(json.dumps({"model_dir": str(work / "opennmt"), "data": data, **THEIR_OWN}))
-        command = [*python, str(path), "--model", str(work / "model.py"), "train"]
-        train._run(command, work / "opennmt.log")
-    config = json.loads(path.read_text())
-    for beam in BEAMS:
-        name = f"opennmt-beam{beam}"
-        if not (work / name).is_dir():
-            limits = {"length_penalty": PENALTY, "maximum_decoding_length": MAX_LENGTH}
-            config["params"] |= limits | {"beam_width": beam}
-            path = work / f"{name}.json"
-            path.write_text(json.dumps(config))
-            output = ["export", "--output_dir", str(work / name), "--format", "saved_model"]
-            train._run([*python, str(path), *output], work / f"{name}.log")
-
-
-def _lines(path):
-    return gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]
-
-
-def _pieces(work):
-    path = work / "ours" / "tokenizers" / "source.model"
-    return sentencepiece.SentencePieceProcessor(model_file=str(path))
 
 
 def _start(options, name, kind, workers, environment):
@@ -214,7 +132,7 @@ def _sample(options, contenders, requests):
 def _race(options):
     requests = [{"measure": m, "beam": beam} for m in ("throughput", "latency") for beam in BEAMS]
     samples = _sample(options, CONTENDERS, requests)
-    targets = _lines(options.data / "test2016.de.gz")[: options.sentences]
+    targets = read_lines(options.data / "test2016.de.gz")[: options.sentences]
     targets = [targets[i] for i in json.loads((options.work / SENTENCES).read_text())["order"]]
     for sample in samples:
         if texts := sample.pop("texts", None):  # speed counts only with comparable outputs
@@ -346,7 +264,7 @@ def _saved_model_engine(work, _, workers):
 
 
 def _opennmt_engine(work, _, workers):
-    processor, calls = _pieces(work), {}
+    processor, calls = load_tokenizer(work), {}
     for beam in BEAMS:
         path = work / f"opennmt-beam{beam}"
         calls[beam], *_ = _callable(path, workers, "serving_default", ("tokens", "length"))
@@ -366,7 +284,7 @@ def _ctranslate2_engine(work, kind, workers):
     import ctranslate2
 
     threads = {"inter_threads": workers, "intra_threads": 1}
-    compute_type, processor = kind.partition("-")[2], _pieces(work)
+    compute_type, processor = kind.partition("-")[2], load_tokenizer(work)
     translator = ctranslate2.Translator(str(work / kind), compute_type=compute_type, **threads)
 
     def run(texts, beam, fewest=0, most=MAX_LENGTH):

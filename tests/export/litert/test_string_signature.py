@@ -182,7 +182,7 @@ def test_card_and_operations_name_the_custom_operations(exported):
 def test_edge_translator_needs_no_custom_operations(exported):
     translator, edge = exported[0], EdgeTranslator(exported[1] / "model.tflite")
     assert edge.translate(WORDS[:3]) == translator.translate(WORDS[:3])
-    with pytest.raises(ValueError, match="(came|got) 'translate', which needs TFText>Byte"):
+    with pytest.raises(ValueError, match="got 'translate', which needs TFText>Byte"):
         edge.run("translate", text=column("a"))
 
 
