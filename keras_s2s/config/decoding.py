@@ -23,10 +23,7 @@ def _field(option: DecodingOption) -> tuple[str, Any, dataclasses.Field]:
     low = key.low if key.low is not None else option.low
     # A cap that an export may set is checked against the section `export`.
     high = None if option.high in EXPORT_CAPS else resolve_bound(option.high, CAPS)
-    limits = {
-        "low": None if low is None else kind(low),
-        "high": None if high is None else kind(high),
-    }
+    low, high = (None if bound is None else kind(bound) for bound in (low, high))
     if key.is_derived:
         return option.name, kind | None, setting(None, low=low, high=high)
     return option.name, kind, setting(option.default, low=low, high=high)
