@@ -3,10 +3,13 @@
 import argparse
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from keras_s2s import signatures
 from keras_s2s.cli.text_streams import on_one_line
-from keras_s2s.signatures import Hypothesis, hard_alignment
+
+if TYPE_CHECKING:
+    from keras_s2s.signatures import Hypothesis
 
 __all__ = [
     "ALIGNMENTS",
@@ -113,7 +116,7 @@ def _cells(hypothesis, arguments):
     return [on_one_line(cell, TABS) for cell in cells]
 
 
-def hypothesis_as_dict(hypothesis: Hypothesis, alignment: str = "none") -> dict:
+def hypothesis_as_dict(hypothesis: "Hypothesis", alignment: str = "none") -> dict:
     """Converts a hypothesis to a JSON object."""
     row = {
         "text": hypothesis.text,
@@ -141,7 +144,9 @@ def shortest_float(value: float) -> float | None:
 
 
 def _hard_alignment(hypothesis):
-    positions = {target: source for source, target in hard_alignment(hypothesis.alignment)}
+    positions = {
+        target: source for source, target in signatures.hard_alignment(hypothesis.alignment)
+    }
     return [positions.get(target, -1) for target in range(len(hypothesis.tokens))]
 
 
@@ -149,7 +154,8 @@ def _format_alignment(hypothesis, kind):
     """Formats an alignment as one cell."""
     if kind == "pharaoh":
         return " ".join(
-            f"{source}-{target}" for source, target in hard_alignment(hypothesis.alignment)
+            f"{source}-{target}"
+            for source, target in signatures.hard_alignment(hypothesis.alignment)
         )
     if kind == "hard":
         return " ".join(map(str, _hard_alignment(hypothesis)))
