@@ -1,1 +1,1 @@
-"""One file of tests a room, in folders as the package has them."""
+"""Tests, in the folders of the package; a file of tests is named for the module that it tests."""

@@ -1,4 +1,4 @@
-"""The house rules: who may import whom, how large things get, what is written down."""
+"""Rules of the code base: which folder imports which, sizes, types, documentation."""
 
 import ast
 import configparser
@@ -6,6 +6,7 @@ import importlib
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,14 @@ import keras_s2s
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"keras_s2s": "keras_s2s", "export": "keras_s2s.export", "serving": "keras_s2s.serving"}
 
-# A folder imports only the rows above its own, and in its own row what stands to its left.
+# A folder imports only the rows above its own, and in its own row the folders to its left.
 ROWS = (
-    ("errors", "io"),
+    ("errors", "io", "module_aliases"),
     ("signatures",),
     ("config",),
     ("layers",),
     ("attention",),
-    ("transformer_layers",),
+    ("layers.transformer*",),
     ("encoders", "decoders", "heads"),
     ("losses", "schedules"),
     ("models",),
@@ -39,44 +40,54 @@ ROWS = (
     ("cli",),
     ("__main__",),
 )
+ORDER = {folder: (y, x) for y, row in enumerate(ROWS) for x, folder in enumerate(row)}
 # Transformer layers are in `layers/` but contain attention layers: they come after `attention/`.
 TRANSFORMER_LAYERS = ("keras_s2s.layers.transformer", "keras_s2s.layers.transformer_stack")
-ORDER = {room: (y, x) for y, row in enumerate(ROWS) for x, room in enumerate(row)}
 ONLY = {"serving": {"errors", "io", "signatures"}}  # runs on the artefact alone
+LAZY_TABLES = ("_LAZY", "_MODULES")  # public names to modules that are imported on first access
+WORKERS = {"keras_s2s.serving.edge.worker"}  # export runs it in a separate process
+NOT_MODULES = {"keras_s2s.card"}  # a key of the metadata of LiteRT files
+VAGUE_NAMES = {"utils", "util", "helpers", "common", "misc"}
+
 FILE_LINES = 400
 FUNCTION_LINES = 40
+CONSTRUCTOR_ARGUMENTS = 8
+# The arguments of these are keys of saved models: they cannot be grouped.
+LONG_CONSTRUCTORS = {"TransformerDecoder", "TransformerEncoder", "TransformerLayer"}
 LEFT_OVER = re.compile("|".join(("TO" + "DO", "FIX" + "ME", r"\bXX" + "X")))
 TENSOR = re.compile(r"\b(float|int|bool|string)\w* tensor")
 SHAPE = re.compile(r"\[(\.\.\.|[A-Z][A-Za-z']*\b)[^]]*\]")
+MODULE_NAME = re.compile(r"keras_s2s(\.[a-z_][a-z0-9_]*)+")
+
+TEST_FOLDERS_OF_THEIR_OWN = {"compatibility", "conformance", "system", "tensorboard.page"}
+TESTED_WITH_THEIR_PARENT = {"attention.positions", "importers.opennmt"}
 
 
-def package_files():
+def package_files() -> list[Path]:
     return sorted(path for folder in PACKAGES for path in (ROOT / folder).rglob("*.py"))
 
 
-def python_files():
-    found = package_files()
-    for folder in ("tests", "tools"):
-        found += sorted((ROOT / folder).rglob("*.py"))
-    return found
+def python_files() -> list[Path]:
+    folders = (ROOT / "tests", ROOT / "tools")
+    return package_files() + [path for folder in folders for path in sorted(folder.rglob("*.py"))]
 
 
-def dotted(path):
-    """`export/saved_model.py` -> `keras_s2s.export.saved_model`."""
+def dotted(path: Path) -> str:
+    """`export/publishing.py` -> `keras_s2s.export.publishing`."""
     first, *rest = path.relative_to(ROOT).with_suffix("").parts
     return ".".join([PACKAGES[first], *rest]).removesuffix(".__init__")
 
 
-def room(module):
-    """The room of a dotted name of ours; None for the package itself."""
+def folder_of(module: str) -> str | None:
+    """The entry of `ROWS` that a module belongs to; None for the package itself."""
     if module in TRANSFORMER_LAYERS:
-        return "transformer_layers"
+        return "layers.transformer*"
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else None
 
 
-def imports(path):
-    """Absolute dotted names that a file imports, wherever in the file, with their lines."""
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Absolute dotted names of all import statements of a file, with their lines."""
     here = dotted(path).split(".") if path.parts[len(ROOT.parts)] in PACKAGES else []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -92,18 +103,67 @@ def imports(path):
                 yield base, node.lineno
 
 
-def relative(path):
+def module_strings(path: Path) -> Iterator[tuple[str, int]]:
+    """Modules of this package that strings name, as in `"keras_s2s.config"`, with their lines."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and MODULE_NAME.fullmatch(node.value)
+            and node.value not in NOT_MODULES
+        ):
+            yield node.value, node.lineno
+
+
+def lazy_imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Modules in a file's tables of names that are imported on first access, with their lines."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in LAZY_TABLES:
+            package = "keras_s2s" if dotted(path) == "keras_s2s.serving" else dotted(path)
+            for value in node.value.values:
+                yield f"{package}.{value.value}", value.lineno
+
+
+def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def public_definitions(path):
+def public_definitions(path: Path) -> Iterator[ast.ClassDef | ast.FunctionDef]:
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
             yield node
 
 
-def is_layer(node):
-    """A class whose base is named like a Keras layer or model, or one of ours."""
+def public_functions(path: Path) -> Iterator[tuple[ast.FunctionDef, bool]]:
+    """Public functions, constructors and public methods; and whether the first argument is self."""
+    for node in public_definitions(path):
+        if isinstance(node, ast.FunctionDef):
+            yield node, False
+            continue
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef):
+                decorators = {getattr(item, "id", "") for item in method.decorator_list}
+                if method.name == "__init__" or not method.name.startswith("_"):
+                    yield method, "staticmethod" not in decorators
+
+
+def arguments(node: ast.FunctionDef) -> list[ast.arg]:
+    """The named arguments of a function, without `*args` and `**kwargs`."""
+    return [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+
+
+def unannotated(node: ast.FunctionDef, is_method: bool) -> list[str]:
+    """Arguments of a function without a type; "return" where its result has none."""
+    variable = [item for item in (node.args.vararg, node.args.kwarg) if item]
+    own = arguments(node)[is_method:] + variable
+    names = [argument.arg for argument in own if argument.annotation is None]
+    if node.returns is None and node.name != "__init__":
+        names.append("return")
+    return names
+
+
+def is_layer(node: ast.AST) -> bool:
+    """Whether a base of the class is named like a layer or model."""
     names = [
         base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
         for base in getattr(node, "bases", ())
@@ -111,7 +171,18 @@ def is_layer(node):
     return any(name.endswith(("Layer", "Model", "Encoder", "Decoder", "Head")) for name in names)
 
 
-def may_import(own, other):
+def only_reexports(text: str) -> bool:
+    """Whether a module has imports but no code besides a docstring and `__all__`."""
+    body = [node for node in ast.parse(text).body if not isinstance(node, ast.Expr)]
+    has_imports = any(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
+    return has_imports and all(
+        isinstance(node, ast.Import | ast.ImportFrom)
+        or (isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__")
+        for node in body
+    )
+
+
+def may_import(own: str | None, other: str) -> bool:
     if own == other or own is None:
         return True
     if own in ONLY:
@@ -119,24 +190,54 @@ def may_import(own, other):
     return ORDER[other] < ORDER[own] and (other not in ("serving", "export") or own == "cli")
 
 
+def subfolders(root: Path, prefix: str = "") -> set[str]:
+    """Dotted names of the packages below a folder."""
+    parents = (path.parent.relative_to(root).parts for path in root.rglob("__init__.py"))
+    return {".".join([*([prefix] if prefix else []), *parts]) for parts in parents} - {""}
+
+
 @pytest.mark.parametrize("path", package_files(), ids=relative)
-def test_rooms_import_only_what_stands_above_them(path):
-    own = room(dotted(path))
+def test_folders_import_only_what_is_above_them(path):
+    own = folder_of(dotted(path))
     assert own is None or own in ORDER, f"{relative(path)} is in no row of this test's table"
-    for name, line in imports(path):
-        other = room(name) if name.split(".")[0] == "keras_s2s" else None
-        if other in ORDER:
+    for name, line in [*imports(path), *module_strings(path), *lazy_imports(path)]:
+        other = folder_of(name) if name.split(".")[0] == "keras_s2s" else None
+        if own == "layers" and name in TRANSFORMER_LAYERS and path.name == "__init__.py":
+            continue  # the package lists them among its public names
+        if other in ORDER and name not in WORKERS:
             assert may_import(own, other), f"{relative(path)}:{line}: {own} imports {other}"
 
 
 def test_import_rule_finds_what_it_forbids():
-    assert not may_import("masks", "model")
-    assert not may_import("attention", "transformer")
-    assert not may_import("serving", "model")
+    assert not may_import("layers", "attention")
+    assert not may_import("attention", "layers.transformer*")
+    assert not may_import("encoders", "decoders")
+    assert not may_import("search", "translator")
+    assert not may_import("serving", "models")
+    assert not may_import("serving", "config")
     assert not may_import("training", "export")
-    assert may_import("transformer", "attention")
+    assert not may_import("export", "serving")
+    assert may_import("layers.transformer*", "attention")
+    assert may_import("decoders", "encoders")
     assert may_import("serving", "signatures")
     assert may_import("cli", "serving")
+
+
+def test_every_folder_has_a_row():
+    files = {
+        path.relative_to(ROOT / "keras_s2s").parts[0]
+        for path in package_files()
+        if path.is_relative_to(ROOT / "keras_s2s")
+    }
+    names = {name.removesuffix(".py") for name in files} - {"__init__"}
+    assert names | {"export", "serving", "layers.transformer*"} == set(ORDER)
+
+
+@pytest.mark.parametrize("path", package_files(), ids=relative)
+def test_modules_in_strings_exist(path):
+    modules = {dotted(file) for file in package_files()}
+    for name, line in [*module_strings(path), *lazy_imports(path)]:
+        assert name in modules, f"{relative(path)}:{line}: there is no module {name}"
 
 
 @pytest.mark.parametrize("path", python_files(), ids=relative)
@@ -161,8 +262,28 @@ def test_files_and_functions_stay_small(path):
             assert lines <= FUNCTION_LINES, f"{relative(path)}:{node.lineno}: {node.name}"
 
 
+def test_constructors_have_few_arguments():
+    long = {
+        node.name
+        for path in package_files()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        for method in node.body
+        if isinstance(method, ast.FunctionDef) and method.name == "__init__"
+        if len(arguments(method)) - 1 > CONSTRUCTOR_ARGUMENTS
+    }
+    assert long == LONG_CONSTRUCTORS
+
+
+@pytest.mark.parametrize("path", package_files(), ids=relative)
+def test_files_define_what_they_are_named_for(path):
+    assert path.stem not in VAGUE_NAMES
+    if path.name not in ("__init__.py", "__main__.py"):
+        assert not only_reexports(path.read_text()), f"{relative(path)} only re-exports"
+
+
 @pytest.mark.parametrize("path", python_files(), ids=relative)
-def test_nothing_is_left_over(path):
+def test_no_unfinished_work_is_marked(path):
     assert not LEFT_OVER.search(path.read_text())
 
 
@@ -175,6 +296,21 @@ def test_public_objects_are_documented(path):
         assert docstring, f"{where} has no docstring"
         if is_layer(node) or TENSOR.search(docstring):
             assert SHAPE.search(docstring), f"{where} has a docstring without shapes"
+
+
+@pytest.mark.parametrize("path", package_files(), ids=relative)
+def test_public_functions_are_annotated(path):
+    # Overridden methods of Keras, `call` and `build` among them, are annotated like all others.
+    for node, is_method in public_functions(path):
+        names = ", ".join(unannotated(node, is_method))
+        assert not names, f"{relative(path)}:{node.lineno}: {node.name} has no types for {names}"
+
+
+def test_types_are_distributed():
+    assert (ROOT / "keras_s2s" / "py.typed").is_file()
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    assert "py.typed" in parser["options.package_data"]["keras_s2s"].split()
 
 
 @pytest.mark.parametrize("path", package_files(), ids=relative)
@@ -199,27 +335,36 @@ def test_every_package_is_installed():
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg")
     listed = parser["options"]["packages"].split()
-    found = {dotted(path) for path in package_files() if path.name == "__init__.py"}
-    assert sorted(listed) == sorted(found)
+    existing = [dotted(path) for path in package_files() if path.name == "__init__.py"]
+    assert sorted(listed) == sorted(existing)
 
 
-def without_tensorflow(code):
+def test_tests_have_the_folders_of_the_package():
+    packages = subfolders(ROOT / "keras_s2s")
+    packages |= subfolders(ROOT / "export", "export") | subfolders(ROOT / "serving", "serving")
+    tests = subfolders(ROOT / "tests") - TEST_FOLDERS_OF_THEIR_OWN
+    assert tests == packages - TESTED_WITH_THEIR_PARENT
+
+
+def modules_without_tensorflow(code: str) -> list[str]:
     check = "import sys\n" + code + "\nprint([m for m in sys.modules if m in "
     check += "('tensorflow', 'keras', 'numpy', 'tensorflow_serving')])"
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    process = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout.splitlines()
 
 
-def test_help_does_not_wait_for_tensorflow():
+def test_help_does_not_import_tensorflow():
     code = "from keras_s2s import cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit: pass"
-    *text, modules = without_tensorflow(code)
+    *text, modules = modules_without_tensorflow(code)
     assert any("evaluate" in line for line in text)
     assert modules == "[]"
 
 
-def test_client_does_not_wait_for_tensorflow():
-    (modules,) = without_tensorflow("from keras_s2s.serving import Client")
+def test_client_does_not_import_tensorflow():
+    (modules,) = modules_without_tensorflow("from keras_s2s.serving import Client")
     assert "tensorflow" not in modules
     assert "keras'" not in modules
 
@@ -227,5 +372,5 @@ def test_client_does_not_wait_for_tensorflow():
 @pytest.mark.parametrize("arguments", [["check"], ["format", "--check"]], ids=" ".join)
 def test_ruff_finds_nothing(arguments):
     command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "."]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stdout
+    process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert process.returncode == 0, process.stdout

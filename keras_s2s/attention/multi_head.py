@@ -1,7 +1,7 @@
 """Multi-head attention over a memory, and over a sequence itself with a cache for decoding."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -50,7 +50,7 @@ class CrossAttention(Attention):
     (TensorShape([1, 3, 8]), TensorShape([1, 2, 3, 5]))
     """
 
-    def __init__(self, units, num_heads, dropout=0.0, **kwargs):
+    def __init__(self, units: int, num_heads: int, dropout: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.units, self.num_heads, self.dropout = units, num_heads, dropout
         self._scale = self._head_scale(units, num_heads)
@@ -59,7 +59,7 @@ class CrossAttention(Attention):
         self.output_projection = Linear(units, dtype=self.dtype_policy)
         self.weight_dropout = Dropout(dropout, dtype="float32")
 
-    def build(self, query_shape, memory_shape=None):
+    def build(self, query_shape: Sequence, memory_shape: Sequence | None = None) -> None:
         memory_width = (memory_shape or query_shape)[-1]
         for layer, width in (
             (self.query_projection, query_shape[-1]),
@@ -86,7 +86,14 @@ class CrossAttention(Attention):
             projected, _ = functions.split_heads(self.memory_projection(keys), 2, self.num_heads)
         return projected, values
 
-    def call(self, query, keys, values, mask=None, training=None):
+    def call(
+        self,
+        query: tf.Tensor,
+        keys: tf.Tensor,
+        values: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         (query,) = functions.split_heads(
             self.query_projection(query) * self._scale, 1, self.num_heads
         )
@@ -123,7 +130,7 @@ class CrossAttention(Attention):
         outputs = tf.reshape(tf.transpose(outputs, [0, 2, 1, 3]), [-1, self.units])
         return self.output_projection(outputs), weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"units": self.units, "num_heads": self.num_heads, "dropout": self.dropout}
         return {**super().get_config(), **own}
 
@@ -164,7 +171,9 @@ class SelfAttention(Attention):
     (TensorShape([1, 5, 8]), TensorShape([1, 2, 5, 5]))
     """
 
-    def __init__(self, units, num_heads, dropout=0.0, position=None, **kwargs):
+    def __init__(
+        self, units: int, num_heads: int, dropout: float = 0.0, position: Any = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.units, self.num_heads, self.dropout = units, num_heads, dropout
         self.position = position
@@ -173,7 +182,7 @@ class SelfAttention(Attention):
         self.output_projection = Linear(units, dtype=self.dtype_policy)
         self.weight_dropout = Dropout(dropout, dtype="float32")
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Sequence) -> None:
         for layer, width in (
             (self.input_projection, inputs_shape[-1]),
             (self.output_projection, self.units),
@@ -183,7 +192,13 @@ class SelfAttention(Attention):
         if self.position is not None and not self.position.built:
             self.position.build()
 
-    def call(self, inputs, mask=None, training=None, loop_backend=TENSORFLOW):
+    def call(
+        self,
+        inputs: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        training: bool | None = None,
+        loop_backend: Any = TENSORFLOW,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         query, keys, values = functions.split_heads(
             self.input_projection(inputs), 3, self.num_heads
         )
@@ -272,13 +287,13 @@ class SelfAttention(Attention):
             outputs, _ = self._attend_with_positions(query, *memory, (positions, key_positions))
         return self.output_projection(tf.reshape(outputs, [-1, self.units])), cache
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"units": self.units, "num_heads": self.num_heads, "dropout": self.dropout}
         own["position"] = keras.saving.serialize_keras_object(self.position)
         return {**super().get_config(), **own}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         position = keras.saving.deserialize_keras_object(config["position"])
         return cls(**{**config, "position": position})
 

@@ -1,5 +1,7 @@
 """Count of target tokens."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -21,11 +23,11 @@ class TargetTokens(keras.metrics.Metric):
     2.0
     """
 
-    def __init__(self, name: str = "tokens", **kwargs) -> None:
+    def __init__(self, name: str = "tokens", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.total = self.add_weight(shape=(), initializer="zeros", name="total")
 
-    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         weights = tf.ones_like(y_true) if sample_weight is None else sample_weight
         self.total.assign_add(tf.reduce_sum(tf.cast(weights, tf.float32)))
 

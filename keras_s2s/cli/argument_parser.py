@@ -3,7 +3,8 @@
 import argparse
 import difflib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 __all__ = ["Parser", "add_command", "integer", "number"]
 
@@ -11,10 +12,10 @@ __all__ = ["Parser", "add_command", "integer", "number"]
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and name the nearest command."""
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any):
         super().__init__(allow_abbrev=False, formatter_class=_Help, **options)
 
-    def parse(self, argv):
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parses arguments; overrides such as `a.b=1` may come before or after options."""
         arguments, rest = self.parse_known_args(argv)
         # argparse does not assign words after an option once `*` has matched zero words
@@ -25,7 +26,7 @@ class Parser(argparse.ArgumentParser):
             arguments.overrides = [*arguments.overrides, *rest]
         return arguments
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}\n")
 
     def _check_value(self, action, value):
@@ -42,7 +43,12 @@ class _Help(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=30)
 
 
-def add_command(commands, name, run, summary) -> Parser:
+def add_command(
+    commands: argparse._SubParsersAction,
+    name: str,
+    run: Callable[[argparse.Namespace], Any],
+    summary: str,
+) -> Parser:
     """Adds the sub-command `name`, which calls `run(arguments)`; `summary` is its help line."""
     parser = commands.add_parser(name, help=summary, description=summary)
     parser.set_defaults(run=run)

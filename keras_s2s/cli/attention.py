@@ -1,5 +1,6 @@
 """The command `attention`: attention maps of a pair as a table, JSON, page or picture."""
 
+import argparse
 import hashlib
 import json
 import sys
@@ -20,7 +21,7 @@ KINDS = ("json", "html", *PICTURES)
 GRIDS = {"cross": "all", "self": "decoder", "encoder": "encoder"}
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `attention` to the parser's sub-commands."""
     parser = add_command(commands, "attention", _attention, "show the attention maps of a pair")
     add_model_arguments(parser)

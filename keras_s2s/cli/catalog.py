@@ -1,5 +1,6 @@
 """The command `catalog`: a list of presets, and of the parts of models."""
 
+import argparse
 import json
 
 from keras_s2s.cli.argument_parser import add_command, integer
@@ -10,7 +11,7 @@ __all__ = ["add_commands"]
 _VOCABULARY = 32000
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `catalog` to the parser's sub-commands."""
     summary = "list the presets of models: name, number of parameters, paper"
     parser = add_command(commands, "catalog", _catalog, summary)

@@ -1,5 +1,6 @@
 """The command `evaluate`: scores of a trained run on pairs."""
 
+import argparse
 import json
 
 from keras_s2s.cli.argument_parser import add_command
@@ -16,7 +17,7 @@ __all__ = ["add_commands"]
 EXCLUDED_OPTIONS = ("num_hypotheses", "alternatives_at")  # only the best hypothesis is scored
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `evaluate` to the parser's sub-commands."""
     parser = add_command(commands, "evaluate", _evaluate, "score a trained run on pairs")
     parser.add_argument("run_dir", metavar="RUN", help="a run directory")

@@ -28,7 +28,7 @@ FORMAT_OPTIONS = {
 }
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `export` to the parser's sub-commands."""
     summary = "publish a trained run for a server or a device"
     _add_arguments(add_command(commands, "export", _export, summary))

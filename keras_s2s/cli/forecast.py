@@ -1,5 +1,6 @@
 """The command `forecast`: continuation of sequences of features."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from keras_s2s.io import atomic_path
 __all__ = ["add_commands"]
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `forecast` to the parser's sub-commands."""
     parser = add_command(commands, "forecast", _forecast, "continue sequences of features")
     add_model_arguments(parser)

@@ -1,9 +1,15 @@
 """Formatting of hypotheses as text, tab-separated columns or JSON."""
 
+import argparse
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from keras_s2s import signatures
 from keras_s2s.cli.text_streams import on_one_line
-from keras_s2s.signatures import Hypothesis, hard_alignment
+
+if TYPE_CHECKING:
+    from keras_s2s.signatures import Hypothesis
 
 __all__ = [
     "ALIGNMENTS",
@@ -19,7 +25,7 @@ ALIGNMENTS = ("none", "soft", "hard", "pharaoh")
 TABS = "\t\r\n"
 
 
-def add_output_options(parser) -> None:
+def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the output format."""
     group = parser.add_argument_group("output")
     add_format_options(group, "tsv: columns line, rank, score, log_prob, text, tokens, alignment")
@@ -36,7 +42,9 @@ def add_output_options(parser) -> None:
     )
 
 
-def add_format_options(group, columns, default="text") -> None:
+def add_format_options(
+    group: argparse._ActionsContainer, columns: str, default: str = "text"
+) -> None:
     """Adds `--format` and `--json`; `columns` is the help text of the tsv columns."""
     group.add_argument("--format", choices=FORMATS, default=default, help=columns)
     group.add_argument(
@@ -48,7 +56,9 @@ def add_format_options(group, columns, default="text") -> None:
     )
 
 
-def format_hypotheses(number, source, hypotheses, arguments, error="") -> list[str]:
+def format_hypotheses(
+    number: int, source: Any, hypotheses: Sequence, arguments: argparse.Namespace, error: str = ""
+) -> list[str]:
     """Formats the hypotheses of one source.
 
     Args:
@@ -106,7 +116,7 @@ def _cells(hypothesis, arguments):
     return [on_one_line(cell, TABS) for cell in cells]
 
 
-def hypothesis_as_dict(hypothesis: Hypothesis, alignment: str = "none") -> dict:
+def hypothesis_as_dict(hypothesis: "Hypothesis", alignment: str = "none") -> dict:
     """Converts a hypothesis to a JSON object."""
     row = {
         "text": hypothesis.text,
@@ -134,7 +144,9 @@ def shortest_float(value: float) -> float | None:
 
 
 def _hard_alignment(hypothesis):
-    positions = {target: source for source, target in hard_alignment(hypothesis.alignment)}
+    positions = {
+        target: source for source, target in signatures.hard_alignment(hypothesis.alignment)
+    }
     return [positions.get(target, -1) for target in range(len(hypothesis.tokens))]
 
 
@@ -142,7 +154,8 @@ def _format_alignment(hypothesis, kind):
     """Formats an alignment as one cell."""
     if kind == "pharaoh":
         return " ".join(
-            f"{source}-{target}" for source, target in hard_alignment(hypothesis.alignment)
+            f"{source}-{target}"
+            for source, target in signatures.hard_alignment(hypothesis.alignment)
         )
     if kind == "hard":
         return " ".join(map(str, _hard_alignment(hypothesis)))

@@ -1,5 +1,6 @@
 """The command `import`: models and configurations of other toolkits."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ __all__ = ["add_commands"]
 LANGUAGES = ("source_language", "target_language")
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `import` to the parser's sub-commands."""
     summary = "convert a model or a configuration of another toolkit"
     parser = add_command(commands, "import", _import, summary)

@@ -1,5 +1,6 @@
 """Processing of files of any size in windows of lines, each sorted into batches by length."""
 
+import argparse
 import hashlib
 import itertools
 import sys
@@ -23,7 +24,7 @@ __all__ = [
 MAX_SHOWN = 5
 
 
-def add_window_options(parser) -> None:
+def add_window_options(parser: argparse.ArgumentParser) -> None:
     """Adds `--batch-size`, `--window` and `--resume`."""
     add_batch_option(parser)
     parser.add_argument(
@@ -40,7 +41,7 @@ def add_window_options(parser) -> None:
     )
 
 
-def add_batch_option(parser) -> None:
+def add_batch_option(parser: argparse.ArgumentParser) -> None:
     """Adds `--batch-size`."""
     parser.add_argument(
         "--batch-size",
@@ -130,7 +131,7 @@ class RowErrors:
         state: dict that stores the number of errors and the first messages.
     """
 
-    def __init__(self, state):
+    def __init__(self, state: dict[str, Any]):
         self._state = state
 
     def add(self, location: str, message: str) -> None:
@@ -152,7 +153,7 @@ class RowErrors:
 
 def progress_bar(
     label: str, total: int | None = None, output: LineOutput | None = None, done: int = 0
-):
+) -> Any:
     """Returns a progress bar on the standard error, shown only at a terminal."""
     from tqdm import tqdm
 

@@ -1,13 +1,19 @@
 """Models by name: runs, exports and served models behind one interface."""
 
+import argparse
 import contextlib
 import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from keras_s2s.cli.argument_parser import number
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.errors import UserError
+
+if TYPE_CHECKING:
+    from keras_s2s.serving import Client
 
 __all__ = [
     "LITERT_SUFFIX",
@@ -25,7 +31,7 @@ SCHEME = "grpc://"
 LITERT_SUFFIX = ".tflite"
 
 
-def add_model_arguments(parser) -> None:
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that `open_model` reads."""
     parser.add_argument(
         "model",
@@ -43,7 +49,7 @@ def add_model_arguments(parser) -> None:
     add_checkpoint_option(parser)
 
 
-def add_timeout_option(parser) -> None:
+def add_timeout_option(parser: argparse.ArgumentParser) -> None:
     """Adds `--timeout`."""
     parser.add_argument(
         "--timeout",
@@ -54,7 +60,7 @@ def add_timeout_option(parser) -> None:
     )
 
 
-def open_model(arguments):
+def open_model(arguments: argparse.Namespace) -> contextlib.AbstractContextManager:
     """Opens the model that the arguments of `add_model_arguments` name, as a context manager.
 
     Raises:
@@ -82,7 +88,7 @@ def open_served_model(address: str, name: str, timeout: float) -> "ServedModel":
     return ServedModel(make_client(url, timeout), url)
 
 
-def make_client(name: str, timeout: float):
+def make_client(name: str, timeout: float) -> "Client":
     """Returns the `Client` of grpc://HOST:PORT/NAME."""
     from keras_s2s.serving import Client
 
@@ -91,7 +97,7 @@ def make_client(name: str, timeout: float):
 
 
 @contextlib.contextmanager
-def serving_errors_as_user_errors():
+def serving_errors_as_user_errors() -> Iterator[None]:
     """Turns the errors of a served model into user errors."""
     from keras_s2s.serving import ServingError
 
@@ -108,22 +114,26 @@ class RunModel:
     by row.
     """
 
-    def __init__(self, runs, checkpoint):
+    def __init__(self, runs: Sequence[str], checkpoint: Any):
         from keras_s2s.translator import load_run
 
         self._model = load_run(runs[0] if len(runs) == 1 else runs, checkpoint=checkpoint)
         self._runs, self._checkpoint = runs, checkpoint
 
-    def translate(self, texts, alignment=True, **options):
+    def translate(
+        self, texts: Sequence, alignment: bool = True, **options: Any
+    ) -> tuple[list, dict[int, str]]:
         return self._method("decode")(texts, batch_size=len(texts), errors="return", **options)
 
-    def sample(self, texts, alignment=True, **options):
+    def sample(
+        self, texts: Sequence, alignment: bool = True, **options: Any
+    ) -> tuple[list, dict[int, str]]:
         return self._method("sample")(texts, batch_size=len(texts), errors="return", **options)
 
-    def score(self, texts, **targets):
+    def score(self, texts: Sequence, **targets: Any) -> tuple[list, dict[int, str]]:
         return self._method("score")(texts, batch_size=len(texts), errors="return", **targets)
 
-    def forecast(self, frames, steps=None):
+    def forecast(self, frames: Sequence, steps: int | None = None) -> tuple[list, dict[int, str]]:
         return self._method("forecast")(frames, steps, batch_size=len(frames), errors="return")
 
     def _method(self, method):
@@ -133,7 +143,7 @@ class RunModel:
             raise UserError(f"{self._runs[0]}: expected a run to {expected}, got one to {actual}")
         return getattr(self._model, method)
 
-    def attention(self, texts, **targets):
+    def attention(self, texts: Sequence, **targets: Any) -> list:
         results = self._method("attention")(texts, **targets)
         if not all(result.source_tokens for result in results):  # valid rows hold the end token
             raise UserError(next(iter(self.score(texts, **targets)[1].values())))
@@ -149,22 +159,26 @@ class RunModel:
 class ServedModel:
     """A model behind a client; same interface as `RunModel`."""
 
-    def __init__(self, client, name):
+    def __init__(self, client: Any, name: str):
         self._model, self._name = client, name
 
-    def translate(self, texts, alignment=True, **options):
+    def translate(
+        self, texts: Sequence, alignment: bool = True, **options: Any
+    ) -> tuple[list, dict[int, str]]:
         return self._call(self._model.translate, texts, alignment=alignment, **options)
 
-    def sample(self, texts, alignment=True, **options):
+    def sample(
+        self, texts: Sequence, alignment: bool = True, **options: Any
+    ) -> tuple[list, dict[int, str]]:
         return self._call(self._model.sample, texts, alignment=alignment, **options)
 
-    def score(self, texts, **targets):
+    def score(self, texts: Sequence, **targets: Any) -> tuple[list, dict[int, str]]:
         return self._call(self._model.score, texts, **targets)
 
-    def forecast(self, frames, steps=None):
+    def forecast(self, frames: Sequence, steps: int | None = None) -> tuple[list, dict[int, str]]:
         return self._call(self._model.forecast, frames, steps=steps)
 
-    def attention(self, texts, **targets):
+    def attention(self, texts: Sequence, **targets: Any) -> list:
         with serving_errors_as_user_errors():
             return self._model.attention(texts, **targets)
 
@@ -193,7 +207,7 @@ class ServedModel:
 class ExportModel(ServedModel):
     """A SavedModel in this process, rows of texts [B]; same interface as `RunModel`."""
 
-    def __init__(self, path):
+    def __init__(self, path: str):
         from keras_s2s.serving.server.local_model import LocalModel
 
         with serving_errors_as_user_errors():
@@ -206,24 +220,28 @@ class ExportModel(ServedModel):
 class LiteRTModel:
     """A LiteRT file in this process, run without TensorFlow; same interface as `RunModel`."""
 
-    def __init__(self, path):
+    def __init__(self, path: str):
         from keras_s2s.serving import EdgeTranslator
 
         with serving_errors_as_user_errors():
             self._model, self._name = EdgeTranslator(path), path
 
-    def translate(self, texts, alignment=True, **options):
+    def translate(
+        self, texts: Sequence, alignment: bool = True, **options: Any
+    ) -> tuple[list, dict[int, str]]:
         with serving_errors_as_user_errors():
             return self._model.decode(texts, errors="return", **options)
 
-    def sample(self, texts, alignment=True, **options):
+    def sample(
+        self, texts: Sequence, alignment: bool = True, **options: Any
+    ) -> tuple[list, dict[int, str]]:
         raise UserError(f"{self._name}: expected a model with sampling, got a LiteRT file")
 
-    def score(self, texts, **targets):
+    def score(self, texts: Sequence, **targets: Any) -> tuple[list, dict[int, str]]:
         with serving_errors_as_user_errors():
             return self._model.score(texts, errors="return", **targets)
 
-    def attention(self, texts, **targets):
+    def attention(self, texts: Sequence, **targets: Any) -> list:
         raise UserError(f"{self._name}: expected a model with attention maps, got a LiteRT file")
 
     def identity(self) -> str:

@@ -1,5 +1,7 @@
 """The command `predict`."""
 
+import argparse
+
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.length_windows import process_windows
 from keras_s2s.cli.model_sources import add_timeout_option, open_served_model
@@ -11,7 +13,7 @@ __all__ = ["add_commands"]
 BATCH_SIZE = 32  # texts of one call
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `predict` to the parser's sub-commands."""
     parser = add_command(commands, "predict", _predict, "translate texts with a served model")
     add = parser.add_argument

@@ -1,7 +1,10 @@
 """Rescoring of n-best lists: `score MODEL --nbest FILE`."""
 
+import argparse
 import json
 import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from keras_s2s.cli.argument_parser import number as number_type
 from keras_s2s.cli.formatting import shortest_float
@@ -15,7 +18,7 @@ __all__ = ["RescoreJob", "add_options"]
 PENALTIES = ("length_penalty", "length_offset")
 
 
-def add_options(group) -> None:
+def add_options(group: argparse._ActionsContainer) -> None:
     """Adds `--nbest` and its options."""
     group.add_argument(
         "--nbest",
@@ -53,12 +56,12 @@ class RescoreJob:
 
     name = "score"
 
-    def __init__(self, model, arguments):
+    def __init__(self, model: Any, arguments: argparse.Namespace):
         self.model, self.arguments, self.state = model, arguments, {}
         self.row_errors = RowErrors(self.state)
 
     @staticmethod
-    def source(arguments):
+    def source(arguments: argparse.Namespace) -> tuple[Callable[[], Iterator[tuple]], list]:
         """Returns a function that yields checked rows, and the path of their file."""
         if any((arguments.source, arguments.target, arguments.pairs)):
             raise UserError("expected --source and --target, or --pairs alone, or --nbest alone")
@@ -81,7 +84,9 @@ class RescoreJob:
         names = ("format", "weight", "by_tokens", "batch_size", "window", *PENALTIES)
         return {"nbest": True} | {name: getattr(self.arguments, name) for name in names}
 
-    def lines(self, rows, first, done):
+    def lines(
+        self, rows: Sequence[Sequence], first: int, done: Callable[[int], Any]
+    ) -> Iterator[str]:
         """Yields lines for rows of (JSON line,)."""
         inputs = [json.loads(row[0]) for row in rows]
         items = [(row["source"], h) for row in inputs for h in row["hypotheses"]]
@@ -125,7 +130,7 @@ class RescoreJob:
             return on_one_line(row["hypotheses"][0]["text"]) if row["hypotheses"] else ""
         return json.dumps(row, ensure_ascii=False)
 
-    def report(self):
+    def report(self) -> None:
         """Prints nothing."""
 
 

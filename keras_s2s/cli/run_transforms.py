@@ -1,5 +1,7 @@
 """The commands `average` and `update-vocab`, which make a run from other runs."""
 
+import argparse
+
 from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.config import Config
@@ -7,7 +9,7 @@ from keras_s2s.config import Config
 __all__ = ["add_commands"]
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `average` and `update-vocab` to the parser's sub-commands."""
     summary = "make a run from the mean of several checkpoints"
     parser = add_command(commands, "average", _average, summary)

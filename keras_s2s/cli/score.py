@@ -1,8 +1,11 @@
 """The command `score`: log-probabilities of targets, and rescoring of n-best lists."""
 
+import argparse
 import json
 import math
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from keras_s2s.cli import rescore
 from keras_s2s.cli.argument_parser import add_command
@@ -28,7 +31,7 @@ COLUMNS = (
 )
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `score` to the parser's sub-commands."""
     parser = add_command(commands, "score", _score, "score targets, or rescore n-best lists")
     add_model_arguments(parser)
@@ -70,13 +73,13 @@ class ScoreJob:
 
     name = "score"
 
-    def __init__(self, model, arguments):
+    def __init__(self, model: Any, arguments: argparse.Namespace):
         self.model, self.arguments = model, arguments
         self.state = {"log_prob": 0.0, "tokens": 0, "pairs": 0}
         self.row_errors = RowErrors(self.state)
 
     @staticmethod
-    def source(arguments):
+    def source(arguments: argparse.Namespace) -> tuple[Callable[[], Iterator[tuple]], list]:
         """Returns a function that yields the rows, and the paths of their files."""
         names = ("source", "target", "pairs")
         files = {name: getattr(arguments, name) for name in names}
@@ -103,7 +106,9 @@ class ScoreJob:
             for name in ("format", "level", "batch_size", "window")
         }
 
-    def lines(self, rows, first, done):
+    def lines(
+        self, rows: Sequence[Sequence], first: int, done: Callable[[int], Any]
+    ) -> Iterator[str]:
         """Yields lines for rows of (source, target)."""
         lengths = [max(map(len, row)) for row in rows]
         scores, errors = run_in_length_batches(
@@ -122,7 +127,7 @@ class ScoreJob:
     def _score(self, rows):
         return self.model.score([row[0] for row in rows], targets=[row[1] for row in rows])
 
-    def report(self):
+    def report(self) -> None:
         """Prints the perplexity of all pairs on the standard error."""
         tokens, pairs, log_prob = (self.state[name] for name in ("tokens", "pairs", "log_prob"))
         if tokens:

@@ -1,5 +1,7 @@
 """The command `serve`."""
 
+import argparse
+
 from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.errors import UserError
@@ -7,7 +9,7 @@ from keras_s2s.errors import UserError
 __all__ = ["add_commands"]
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `serve` to the parser's sub-commands."""
     _add_arguments(add_command(commands, "serve", _serve, "serve an export over gRPC"))
 

@@ -144,7 +144,7 @@ class LineOutput(contextlib.AbstractContextManager):
 
     done = 0
 
-    def __init__(self, path=None):
+    def __init__(self, path: str | None = None):
         self.state = {}
         self.path = None if path in (None, "-") else Path(path)
         self._temporary = None

@@ -13,7 +13,7 @@ from keras_s2s.errors import UserError
 __all__ = ["add_commands", "add_config", "read_config"]
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `train` to the parser's sub-commands."""
     summary = "train a model; run again to continue from the last checkpoint"
     parser = add_command(commands, "train", _train, summary)
@@ -24,7 +24,7 @@ def add_commands(commands) -> None:
     add_config(parser)
 
 
-def add_config(parser) -> None:
+def add_config(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that `read_config` reads."""
     parser.add_argument("config", metavar="CONFIG", help="a configuration file (YAML)")
     parser.add_argument(

@@ -1,5 +1,9 @@
 """The command `translate`, and the job that it shares with `predict`."""
 
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.formatting import add_output_options, format_hypotheses
 from keras_s2s.cli.length_windows import (
@@ -25,7 +29,7 @@ __all__ = ["TranslateJob", "add_commands", "add_files", "add_options", "input_fi
 INT32 = 2**31
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `translate` to the parser's sub-commands."""
     parser = add_command(commands, "translate", _translate, "translate lines, or sample targets")
     add_model_arguments(parser)
@@ -40,7 +44,7 @@ def add_commands(commands) -> None:
     add_options(parser)
 
 
-def add_files(parser) -> None:
+def add_files(parser: argparse.ArgumentParser) -> None:
     """Adds `--output` and the options of windows and batches."""
     parser.add_argument(
         "--output",
@@ -52,7 +56,7 @@ def add_files(parser) -> None:
     add_window_options(parser)
 
 
-def add_options(parser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of search, sampling and output."""
     add_output_options(parser)
     add_search_options(parser)
@@ -70,12 +74,14 @@ class TranslateJob:
 
     name = "translate"
 
-    def __init__(self, model, arguments):
+    def __init__(self, model: Any, arguments: argparse.Namespace):
         self.model, self.arguments, self.state = model, arguments, {}
         self.options = search_options(arguments)
         self.row_errors = RowErrors(self.state)
 
-    def lines(self, rows, first, done):
+    def lines(
+        self, rows: Sequence[Sequence], first: int, done: Callable[[int], Any]
+    ) -> Iterator[str]:
         """Yields lines for rows of (text, its constraints or None, its prefix or None)."""
         items = list(enumerate(rows, first))
         lengths = [len(row[0]) for row in rows]
@@ -121,12 +127,12 @@ class TranslateJob:
         return self.arguments.constraints_file or self.arguments.prefix_file
 
 
-def input_files(arguments) -> list:
+def input_files(arguments: argparse.Namespace) -> list:
     """The paths of the columns of `TranslateJob` rows; None for files that are not used."""
     return [arguments.input, arguments.constraints_file, arguments.prefix_file]
 
 
-def fingerprint_inputs(paths):
+def fingerprint_inputs(paths: Sequence[str | None]) -> dict[str, Any] | None:
     """Fingerprint of the input files; None if one of them can be read only once."""
     if any(path and is_read_once(path) for path in paths):
         return None

@@ -1,5 +1,6 @@
 """The commands `verify_models` and `inspect`."""
 
+import argparse
 import contextlib
 import itertools
 import json
@@ -26,7 +27,7 @@ LITERT_SIGNATURES = ("serving_default", "translate", "score")
 KINDS = "a run, a SavedModel's directory or base path, FILE.tflite, or grpc://HOST:PORT/NAME"
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `verify_models` and `inspect` to the parser's sub-commands."""
     parser = add_command(commands, "verify", _verify, "check that models give the same answers")
     parser.add_argument("models", nargs="+", metavar="MODEL", help=KINDS)

@@ -1,5 +1,6 @@
 """The command `vocab`: training of tokenizers, and their coverage of the corpora."""
 
+import argparse
 import json
 import sys
 
@@ -12,7 +13,7 @@ __all__ = ["add_commands"]
 _COLUMNS = ("lines", "pieces", "known", "characters", "known", "used", "mean")
 
 
-def add_commands(commands) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `vocab` to the parser's sub-commands."""
     summary = "train the tokenizers of a configuration and report how they fit its corpora"
     parser = add_command(commands, "vocab", _vocab, summary)

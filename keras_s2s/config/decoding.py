@@ -5,31 +5,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_s2s.config.validation import Section, setting
-from keras_s2s.signatures.caps import CAPS, EXPORT_CAPS
-from keras_s2s.signatures.decoding_option import DecodingOption
+from keras_s2s.signatures.caps import CAPS, EXPORT_CAPS, resolve_bound
+from keras_s2s.signatures.decoding_option import ConfigKey, DecodingOption
 from keras_s2s.signatures.option_groups import active_options, config_options
 from keras_s2s.signatures.options import OPTIONS
 
 __all__ = ["Decoding"]
 
-_TYPES = {"int32": int, "float32": float, "bool": bool, "string": str}
+_TYPES: dict[str, Any] = {"int32": int, "float32": float, "bool": bool, "string": str}
 
 
 def _field(option: DecodingOption) -> tuple[str, Any, dataclasses.Field]:
     """The dataclass field of an option: name, type, default and bounds."""
-    kind, default = _TYPES[option.dtype], option.default
     if option.is_list:
         return option.name, list | None, setting(None)
-    low = option.config.low if option.config.low is not None else option.low
+    key, kind = option.config or ConfigKey(), _TYPES[option.dtype]
+    low = key.low if key.low is not None else option.low
     # A cap that an export may set is checked against the section `export`.
-    high = None if option.high in EXPORT_CAPS else CAPS.get(option.high, option.high)
+    high = None if option.high in EXPORT_CAPS else resolve_bound(option.high, CAPS)
     low, high = (None if bound is None else kind(bound) for bound in (low, high))
-    if option.config.is_derived:
-        kind, default = kind | None, None
-    return option.name, kind, setting(default, low=low, high=high)
+    if key.is_derived:
+        return option.name, kind | None, setting(None, low=low, high=high)
+    return option.name, kind, setting(option.default, low=low, high=high)
 
 
-_Options = dataclasses.make_dataclass(
+_Options: Any = dataclasses.make_dataclass(
     "_Options", map(_field, config_options()), bases=(Section,), frozen=True
 )
 
@@ -52,7 +52,7 @@ class Decoding(_Options):
 
     dictionary: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         for option in config_options():
             value = getattr(self, option.name)

@@ -1,6 +1,6 @@
 """Weights of Hugging Face Transformer layers (BART and derived models) under Keras names."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class StackSizes(NamedTuple):
     hidden: int
 
 
-def stack_weights(weights, part: str, sizes: StackSizes) -> dict:
+def stack_weights(weights: Any, part: str, sizes: StackSizes) -> dict:
     """Converts the weights of a stack of layers.
 
     Args:

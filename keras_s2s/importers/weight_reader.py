@@ -37,7 +37,7 @@ class Weights:
         arrays: the arrays by name.
     """
 
-    def __init__(self, path, arrays: dict):
+    def __init__(self, path: Path | str, arrays: dict):
         self.path, self.arrays, self._taken = path, arrays, set()
 
     def __contains__(self, name):

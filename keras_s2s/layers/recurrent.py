@@ -5,7 +5,7 @@ at once; `call` computes the rest, one position at a time. Training projects a s
 decoder's step projects one position, and both run the same code afterwards.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -98,7 +98,12 @@ class GRUCell(_Cell):
     gates = 3
     state_names = ("h",)
 
-    def call(self, projected, states, recurrent_scale=None):
+    def call(
+        self,
+        projected: tf.Tensor,
+        states: Mapping[str, tf.Tensor],
+        recurrent_scale: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         hidden = states["h"]
         update_x, reset_x, candidate_x = tf.split(projected, 3, -1)
         update_h, reset_h, candidate_h = tf.split(self.recur(hidden, recurrent_scale), 3, -1)
@@ -134,7 +139,12 @@ class LSTMCell(_Cell):
     gates = 4
     state_names = ("h", "c")
 
-    def call(self, projected, states, recurrent_scale=None):
+    def call(
+        self,
+        projected: tf.Tensor,
+        states: Mapping[str, tf.Tensor],
+        recurrent_scale: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         gates = projected + self.recur(states["h"], recurrent_scale)
         input_gate, forget_gate, candidate, output_gate = tf.split(gates, 4, -1)
         memory = tf.sigmoid(forget_gate + 1.0) * states["c"]
@@ -217,11 +227,13 @@ class LayerNormLSTMCell(_LayerNorm, LSTMCell):
 
     groups = (4,)
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any):
         super().__init__(units, **kwargs)
         self.memory_norm = make_norm(self.dtype_policy, 1e-5)
 
-    def build(self, inputs_shape, states_shape=None):
+    def build(
+        self, inputs_shape: Sequence, states_shape: Mapping[str, Sequence] | None = None
+    ) -> None:
         super().build(inputs_shape, states_shape)
         if not self.memory_norm.built:
             self.memory_norm.build((None, self.units))

@@ -1,5 +1,8 @@
 """The contract of served models: signatures, decoding options, requests and responses."""
 
+import importlib
+from typing import Any
+
 from keras_s2s.signatures.caps import CAPS, MAX_PENALTY
 from keras_s2s.signatures.decoding_option import DecodingOption
 from keras_s2s.signatures.fields import (
@@ -17,19 +20,20 @@ from keras_s2s.signatures.fields import (
     signatures_for,
 )
 from keras_s2s.signatures.options import OPTIONS
-from keras_s2s.signatures.responses import (
-    Attention,
-    Forecast,
-    Hypothesis,
-    Score,
-    hard_alignment,
-)
 
 # Earlier names.
 PENALTY = MAX_PENALTY
 fields_of = signature_fields
-pharaoh = hard_alignment
 signatures_of = signatures_for
+
+# Imported on first access: these modules need NumPy, the help of the command line does not.
+_LAZY = {
+    "Attention": "responses",
+    "Forecast": "responses",
+    "Hypothesis": "responses",
+    "Score": "responses",
+    "hard_alignment": "responses",
+}
 
 __all__ = [
     "ATTENTION",
@@ -58,3 +62,16 @@ __all__ = [
     "signatures_for",
     "signatures_of",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    attribute = "hard_alignment" if name == "pharaoh" else name  # the earlier name
+    if attribute not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[attribute]}"), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

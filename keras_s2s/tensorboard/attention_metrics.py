@@ -1,6 +1,8 @@
 """Metrics of attention heads: entropy, sharpness and alignment error rate."""
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from keras_s2s.tensorboard.attention_records import attention_maps
 __all__ = ["alignment_error_rate", "entropy", "head_metrics", "read_alignments", "sharpness"]
 
 
-def entropy(weights):
+def entropy(weights: np.ndarray) -> np.ndarray:
     """Mean entropy of the rows of a map in nats, from 0 (one position) to log S (uniform).
 
     Args:
@@ -27,7 +29,7 @@ def entropy(weights):
     return -(weights * logs).sum(-1).mean(-1)
 
 
-def sharpness(weights):
+def sharpness(weights: np.ndarray) -> np.ndarray:
     """Mean of the largest weight of each row of a map, also called the confidence of a head.
 
     Args:
@@ -41,7 +43,7 @@ def sharpness(weights):
     return np.asarray(weights, "float64").max(-1).mean(-1)
 
 
-def alignment_error_rate(maps, references) -> float:
+def alignment_error_rate(maps: Sequence[np.ndarray], references: Sequence) -> float:
     """Alignment error rate (AER) of hard alignments against reference links, all of them sure.
 
     Args:
@@ -63,7 +65,7 @@ def alignment_error_rate(maps, references) -> float:
     return 1 - 2 * common / total if total else float("nan")
 
 
-def head_metrics(attentions, references=None) -> dict:
+def head_metrics(attentions: Sequence, references: Sequence | None = None) -> dict:
     """Computes the metrics of every head over several sentences.
 
     Args:
@@ -95,7 +97,7 @@ def _without_end(weights, kind):
     return weights[..., :-1] if kind == "cross" and weights.shape[-1] > 1 else weights
 
 
-def read_alignments(path, count: int) -> list:
+def read_alignments(path: Path | str, count: int) -> list:
     """Reads the first `count` lines of a file of alignments in Pharaoh format, such as `0-0 1-2`.
 
     Positions are those of tokens, source first, from 0.

@@ -13,6 +13,7 @@ import struct
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
@@ -87,7 +88,7 @@ class AttentionRecord:
         )
 
 
-def attention_maps(attention) -> dict:
+def attention_maps(attention: Any) -> dict:
     """Returns the maps of an `Attention` by kind, as (names, weights); omits missing kinds."""
     maps = {
         "cross": (attention.names, attention.attention),
@@ -97,7 +98,12 @@ def attention_maps(attention) -> dict:
     return {kind: pair for kind, pair in maps.items() if pair[1] is not None}
 
 
-def make_record(attention, target=None, reference=None, score=None) -> AttentionRecord:
+def make_record(
+    attention: Any,
+    target: str | None = None,
+    reference: str | None = None,
+    score: float | None = None,
+) -> AttentionRecord:
     """Converts an `Attention` to a record for the attention tab and the standalone page.
 
     Args:
@@ -203,7 +209,7 @@ def summary_value(tag: str, record: AttentionRecord) -> Summary.Value:
     return Summary.Value(tag=tag, tensor=tensor, metadata=metadata(record))
 
 
-def write(logdir, tag: str, record: AttentionRecord, step: int) -> Path:
+def write(logdir: Path | str, tag: str, record: AttentionRecord, step: int) -> Path:
     """Writes a record to a new event file, without TensorFlow.
 
     A run with an open writer should pass `pack(record)` and `metadata(record)` to

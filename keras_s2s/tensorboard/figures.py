@@ -6,7 +6,9 @@ import logging
 import math
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -51,7 +53,7 @@ def _is_error(record):
 class AttentionFigure(Figure):
     """A matplotlib figure without global state, which notebooks display."""
 
-    def savefig(self, *args, **kwargs):
+    def savefig(self, *args: Any, **kwargs: Any) -> Any:
         # SVG keeps text as text, so that the fonts of the viewer are used
         with _quiet_fonts(), matplotlib.rc_context({"svg.fonttype": "none"}):
             return super().savefig(*args, **kwargs)
@@ -65,7 +67,7 @@ class AttentionFigure(Figure):
         self.savefig(buffer, format="png", dpi=dpi)
         return buffer.getvalue()
 
-    def pixels(self, dpi: float = DPI):
+    def pixels(self, dpi: float = DPI) -> np.ndarray:
         """Renders the figure as a uint8 array `[height, width, 4]`."""
         canvas = FigureCanvasAgg(self)
         self.set_dpi(dpi)
@@ -75,7 +77,12 @@ class AttentionFigure(Figure):
 
 
 def plot_attention(
-    weights, source_tokens, target_tokens, title="", names=None, sides=("source", "target")
+    weights: Any,
+    source_tokens: Sequence[str],
+    target_tokens: Sequence[str],
+    title: str = "",
+    names: Sequence[str] | None = None,
+    sides: Any = ("source", "target"),
 ) -> Figure:
     """Plots attention weights as heat maps: source tokens as columns, target tokens as rows.
 
@@ -126,7 +133,7 @@ def plot_attention(
     return figure
 
 
-def attention_grid(attention, kind="cross") -> dict:
+def attention_grid(attention: Any, kind: str = "cross") -> dict:
     """Returns the arguments of `plot_attention` for all maps of one kind.
 
     Args:
@@ -156,7 +163,7 @@ def attention_grid(attention, kind="cross") -> dict:
     }
 
 
-def save_attention(path, *args, **kwargs) -> Path:
+def save_attention(path: Path | str, *args: Any, **kwargs: Any) -> Path:
     """Saves the figure of `plot_attention` as PNG or SVG, selected by the suffix of `path`.
 
     The file is written under a temporary name and renamed.

@@ -2,6 +2,7 @@
 
 import functools
 import unicodedata
+from collections.abc import Iterable
 
 from matplotlib import font_manager
 
@@ -39,7 +40,7 @@ CANDIDATES = (
 DEFAULT = "DejaVu Sans"  # ships with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew, phonetics
 
 
-def font_families(texts) -> list[str]:
+def font_families(texts: Iterable[str]) -> list[str]:
     """Returns installed fonts that together cover the characters of texts, the default font first.
 
     Characters that no font covers are drawn as boxes. Matplotlib 3.11 and later shape Arabic and
@@ -84,13 +85,13 @@ def _add_new_fonts():
     return count
 
 
-def is_right_to_left(tokens) -> bool:
+def is_right_to_left(tokens: Iterable[str]) -> bool:
     """Whether most letters belong to right-to-left scripts."""
     classes = [unicodedata.bidirectional(char) for token in tokens for char in token]
     return classes.count("R") + classes.count("AL") > classes.count("L")
 
 
-def printable_label(token, max_length=MAX_LENGTH) -> str:
+def printable_label(token: str, max_length: int = MAX_LENGTH) -> str:
     r"""Returns a token with invisible and direction-changing characters escaped, as `\u202e`.
 
     A token longer than `max_length` characters is truncated.

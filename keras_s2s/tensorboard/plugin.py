@@ -4,6 +4,8 @@ The process of TensorBoard imports this module, which does not need TensorFlow.
 """
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 from tensorboard import errors, plugin_util
 from tensorboard.backend import http_util
@@ -35,21 +37,21 @@ class AttentionPlugin(base_plugin.TBPlugin):
 
     plugin_name = PLUGIN
 
-    def __init__(self, context):
+    def __init__(self, context: base_plugin.TBContext):
         self._provider = context.data_provider
         self._cache = {}
 
-    def get_plugin_apps(self):
+    def get_plugin_apps(self) -> dict[str, Callable]:
         """Returns the WSGI application of each path; files come from a fixed list."""
         handlers = {"/index": self._index, "/steps": self._steps, "/record": self._record}
         apps = {path: _handler_app(handler) for path, handler in handlers.items()}
         return apps | {f"/{name}": _file_app(PAGE / name) for name in FILES}
 
-    def is_active(self):
+    def is_active(self) -> bool:
         """Returns False: TensorBoard shows the tab once a run has data of this plugin."""
         return False
 
-    def frontend_metadata(self):
+    def frontend_metadata(self) -> base_plugin.FrontendMetadata:
         """Returns the metadata of an iframe that runs `main.js`."""
         return base_plugin.FrontendMetadata(es_module_path="/main.js", tab_name="Attention")
 
@@ -115,12 +117,12 @@ class AttentionPlugin(base_plugin.TBPlugin):
 class AttentionLoader(base_plugin.TBLoader):
     """Loader of the plugin; raises the number of steps that TensorBoard keeps to 64 by default."""
 
-    def fix_flags(self, flags):
+    def fix_flags(self, flags: Any) -> None:
         """Adds a default for this plugin to `--samples_per_plugin`."""
         if isinstance(getattr(flags, "samples_per_plugin", None), dict):
             flags.samples_per_plugin.setdefault(PLUGIN, SAMPLES)
 
-    def load(self, context):
+    def load(self, context: base_plugin.TBContext) -> AttentionPlugin:
         """Returns the plugin."""
         return AttentionPlugin(context)
 

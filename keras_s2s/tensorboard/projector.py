@@ -1,6 +1,8 @@
 """Embeddings and token labels for the projector of TensorBoard."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +16,7 @@ MAX_POINTS = 10_000  # the projector draws no more
 LABEL = 100  # characters
 
 
-def write_projector(directory, tables) -> Path:
+def write_projector(directory: Path | str, tables: Mapping[str, Any]) -> Path:
     """Writes projector_config.pbtxt and the vectors and labels of every table.
 
     Args:
@@ -62,11 +64,11 @@ class EmbeddingProjector(keras.callbacks.Callback):
         every: number of epochs between two writes, which replace each other.
     """
 
-    def __init__(self, directory, tables, *, every=1):
+    def __init__(self, directory: Path | str, tables: Mapping[str, Any], *, every: int = 1):
         super().__init__()
         self.directory, self.tables, self.every = directory, tables, every
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if (epoch + 1) % self.every == 0:
             write_projector(self.directory, self.tables())
 

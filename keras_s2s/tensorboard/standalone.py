@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from keras_s2s.tensorboard.attention_records import AttentionRecord, label, pack
@@ -19,7 +20,7 @@ IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 
-def html(records) -> str:
+def html(records: Iterable) -> str:
     """Returns an HTML file with the page and the given records, without network access.
 
     Args:

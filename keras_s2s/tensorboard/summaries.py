@@ -2,6 +2,9 @@
 
 import logging
 import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -73,7 +76,15 @@ class AttentionSummary(_SummaryCallback):
     """
 
     def __init__(
-        self, attend, pairs, directory, *, every=1, images=True, alignments=None, step=None
+        self,
+        attend: Callable,
+        pairs: Sequence,
+        directory: Path | str,
+        *,
+        every: int = 1,
+        images: Any = True,
+        alignments: Sequence | None = None,
+        step: Callable[[], int] | None = None,
     ):
         super().__init__(directory, step)
         if alignments is not None and len(alignments) != len(pairs):
@@ -83,7 +94,7 @@ class AttentionSummary(_SummaryCallback):
         self.attend, self.pairs, self.every = attend, list(pairs), every
         self.images, self.alignments = _kinds(images), alignments
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if (epoch + 1) % self.every == 0 and self.pairs:
             self.write()
 
@@ -127,24 +138,26 @@ class RunDescription(_SummaryCallback):
         name: name of the run in the HParams tab. Defaults to a hash of the settings.
     """
 
-    def __init__(self, directory, settings, graph=None, name=None):
+    def __init__(
+        self, directory: Path | str, settings: str, graph: Any = None, name: str | None = None
+    ):
         super().__init__(directory, None)
         self.settings, self.graph, self.name = settings, graph, name
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         from tensorboard.plugins.hparams import api
 
         with self._get_writer().as_default(step=0):
             api.hparams(self.settings, trial_id=self.name)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         graph = self.graph() if self.graph is not None else None
         if graph is not None:
             with self._get_writer().as_default(step=0):
                 tf.summary.graph(graph)
             self.graph = None
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         from tensorboard.plugins.hparams import api_pb2, summary
 
         ended = summary.session_end_pb(api_pb2.STATUS_SUCCESS)

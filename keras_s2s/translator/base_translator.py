@@ -42,13 +42,13 @@ class BaseTranslator:
 
     def __init__(
         self,
-        model,
-        source_tokenizer,
-        target_tokenizer,
+        model: Any,
+        source_tokenizer: Any,
+        target_tokenizer: Any,
         decoding: Decoding | None = None,
         caps: dict[str, int] | None = None,
         dictionary: dict[str, str] | None = None,
-        shortlist=None,
+        shortlist: Any = None,
     ):
         _check_size("source_tokenizer", source_tokenizer, model.source.size)
         _check_size("target_tokenizer", target_tokenizer, model.vocabulary_size)
@@ -83,7 +83,7 @@ class BaseTranslator:
         cls,
         run: Path | str | Sequence[Path | str],
         checkpoint: str = "best",
-        shortlist=None,
+        shortlist: Any = None,
         prepare: bool = True,
     ) -> Self:
         """Loads the translator or forecaster of a run directory, or of several as one ensemble.
@@ -234,7 +234,7 @@ class BaseTranslator:
             for field in signature.inputs
         ]
 
-    def serving_default(self, *source) -> dict[str, tf.Tensor]:
+    def serving_default(self, *source: tf.Tensor) -> dict[str, tf.Tensor]:
         """The signature `serving_default` as a function of tensors."""
         raise NotImplementedError(f"{type(self).__name__} has to define serving_default")
 

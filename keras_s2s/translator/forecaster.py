@@ -38,7 +38,7 @@ class Forecaster(BaseTranslator):
         *,
         batch_size: int = 32,
         errors: str = "raise",
-    ):
+    ) -> Any:
         """Predicts the frames that follow each row.
 
         Args:
@@ -57,7 +57,7 @@ class Forecaster(BaseTranslator):
         options = self._with_defaults(FORECAST.name, {"steps": steps})
         return self._run(FORECAST, list(frames), options, batch_size, errors)
 
-    def serving_default(self, *source) -> dict[str, tf.Tensor]:
+    def serving_default(self, *source: tf.Tensor) -> dict[str, tf.Tensor]:
         """The signature `serving_default`: as many steps as the run's default says."""
         outputs = self._functions.forecast(*source, **self.constants(self.signatures[self.main]))
         return {name: outputs[name] for name in ("values", "variances") if name in outputs}

@@ -1,7 +1,7 @@
 """List options of a request as ids: the prefix, constraints and disallowed sequences."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -55,7 +55,7 @@ def tokenize_lists(values: Mapping[str, tf.Tensor], source: Source) -> ListOptio
     return ListOptions(prefix, prefix_length, *constraints, disallowed)
 
 
-def text_or_tokens(tokenizer, text: tf.Tensor, tokens: tf.Tensor) -> tf.RaggedTensor:
+def text_or_tokens(tokenizer: Any, text: tf.Tensor, tokens: tf.Tensor) -> tf.RaggedTensor:
     """Returns the tokens, ragged [B, None], of texts, or the lines of `tokens` where there are any.
 
     Args:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_s2s import tokenizers
 from keras_s2s.config import Config
@@ -15,7 +16,7 @@ __all__ = ["load_run"]
 def load_run(
     run: Path | str | Sequence[Path | str],
     checkpoint: str = "best",
-    shortlist=None,
+    shortlist: Any = None,
     prepare: bool = True,
 ) -> Translator | Forecaster:
     """Loads a run by the kind of its target; arguments and errors as for `Translator.load`."""

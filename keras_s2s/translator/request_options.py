@@ -31,7 +31,7 @@ Source = TextSource | FeatureSource
 MAX_RATIO = 100.0  # keeps rows with a wrong ratio within int32
 
 
-def search_options(values: Values, lists: ListOptions, source: Source):
+def search_options(values: Values, lists: ListOptions, source: Source) -> tuple:
     """Resolves the options of `translate`.
 
     Args:
@@ -71,7 +71,7 @@ def search_options(values: Values, lists: ListOptions, source: Source):
     return options, _constraint_options(values, lists, is_valid), errors
 
 
-def sampling_options(values: Values, lists: ListOptions, source: Source):
+def sampling_options(values: Values, lists: ListOptions, source: Source) -> tuple:
     """Resolves the options of `sample`; arguments as for `search_options`.
 
     Returns:

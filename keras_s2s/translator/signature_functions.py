@@ -1,5 +1,8 @@
 """Served signatures as functions of tensors, shared by Python, the exports and the tests."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from keras_s2s import search
@@ -44,7 +47,14 @@ class SignatureFunctions:
         search_weights: `SearchWeights` of the model, or None.
     """
 
-    def __init__(self, model, tokenizers, caps: dict[str, int], dictionary=None, shortlist=None):
+    def __init__(
+        self,
+        model: Any,
+        tokenizers: Sequence,
+        caps: dict[str, int],
+        dictionary: Any = None,
+        shortlist: Any = None,
+    ):
         self.model, self.tokenizers, self.caps = model, tokenizers, caps
         self.dictionary = dictionary
         # Ids of a search are columns of its logits, which a shortlist numbers anew.
@@ -52,11 +62,17 @@ class SignatureFunctions:
         self.search = search.search  # an export may set another function of the same kind
         self.search_weights = None
 
-    def next(self, *args, **kwargs):
+    def next(self, *args: Any, **kwargs: Any) -> tuple:
         """`Seq2Seq.next` for ids int32 [B, K], with the search weights if there are any."""
         return self.model.next(*args, search_weights=self.search_weights, **kwargs)
 
-    def translate(self, *inputs, alignment: bool = True, constrained: bool = True, **options):
+    def translate(
+        self,
+        *inputs: tf.Tensor,
+        alignment: bool = True,
+        constrained: bool = True,
+        **options: tf.Tensor,
+    ) -> Outputs:
         """The signature `translate`.
 
         Args:
@@ -80,7 +96,7 @@ class SignatureFunctions:
         replace_unknown = values.get("replace_unknown") if alignment else None
         return self._hypotheses(hypotheses, source, errors, replace_unknown)
 
-    def sample(self, *inputs, **options) -> Outputs:
+    def sample(self, *inputs: tf.Tensor, **options: tf.Tensor) -> Outputs:
         """The signature `sample`."""
         source, values = self._read(inputs, options, self.search_tokenizers)
         lists = tokenize_lists(values, source)
@@ -95,7 +111,7 @@ class SignatureFunctions:
         )
         return self._hypotheses(hypotheses, source, errors, None)
 
-    def forecast(self, *inputs, **options) -> Outputs:
+    def forecast(self, *inputs: tf.Tensor, **options: tf.Tensor) -> Outputs:
         """The signature `forecast` of a model whose target is features."""
         source, values = self._read(inputs, options, self.tokenizers)
         steps, errors = forecast_steps(values, source)
@@ -109,7 +125,7 @@ class SignatureFunctions:
         outputs = {name: value for name, value in frames._asdict().items() if value is not None}
         return outputs | {"lengths": steps, "error": errors}
 
-    def score(self, *inputs, **options) -> Outputs:
+    def score(self, *inputs: tf.Tensor, **options: tf.Tensor) -> Outputs:
         """The signature `score`."""
         _, pieces, errors, (x, y, weights) = self._example(inputs, options)
         logits = self.model(x, training=False)  # [B, T, V']
@@ -128,7 +144,7 @@ class SignatureFunctions:
             "error": errors,
         }
 
-    def attention(self, *inputs, **options) -> Outputs:
+    def attention(self, *inputs: tf.Tensor, **options: tf.Tensor) -> Outputs:
         """The signature `attention`."""
         source, pieces, errors, (x, _, weights) = self._example(inputs, options)
         maps = self.model(x, maps="all", training=False)["attention"]

@@ -1,6 +1,6 @@
 """Sources of a request: texts or features, and the errors of their rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
@@ -28,7 +28,7 @@ class TextSource:
         num_bytes: int32 [B], size of each text.
     """
 
-    def __init__(self, text, tokenizers, copies: bool, caps: dict[str, int]):
+    def __init__(self, text: tf.Tensor, tokenizers: Sequence, copies: bool, caps: dict[str, int]):
         self.tokenizers, self.supports_copy, self.caps = tokenizers, copies, caps
         self.num_bytes = tf.strings.length(text)
         self.batch = tf.shape(text)[0]
@@ -67,7 +67,14 @@ class FeatureSource:
         length: int32 [B].
     """
 
-    def __init__(self, features, length, tokenizers, copies: bool, caps: dict[str, int]):
+    def __init__(
+        self,
+        features: tf.Tensor,
+        length: tf.Tensor,
+        tokenizers: Sequence,
+        copies: bool,
+        caps: dict[str, int],
+    ):
         self.tokenizers, self.caps = tokenizers, caps
         self.batch, self.width = tf.shape(features)[0], tf.shape(features)[1]
         self.length = tf.broadcast_to(length, [self.batch])

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -14,7 +15,7 @@ WHOLE_LOOPS = "SINGLE_THREADED_EXECUTOR"
 
 def trace_function(
     function: Callable, specs: list[tf.TensorSpec], loops_as_calls: bool | None = None
-):
+) -> Any:
     """Traces a function as a graph.
 
     A loop that TensorFlow splits has seven kinds of small operations for each tensor that it

@@ -33,7 +33,7 @@ class Translator(BaseTranslator):
             ensemble or of tokens that the vocabulary lacks.
     """
 
-    def translate(self, texts: Iterable[Any], *, batch_size: int = 32, **options) -> list[str]:
+    def translate(self, texts: Iterable[Any], *, batch_size: int = 32, **options: Any) -> list[str]:
         """Returns the best target of each text.
 
         Args:
@@ -54,8 +54,8 @@ class Translator(BaseTranslator):
         return [hypotheses[0].text if hypotheses else "" for hypotheses in rows]
 
     def decode(
-        self, texts: Iterable[Any], *, batch_size: int = 32, errors: str = "raise", **options
-    ):
+        self, texts: Iterable[Any], *, batch_size: int = 32, errors: str = "raise", **options: Any
+    ) -> Any:
         """Returns all hypotheses of each text; arguments as for `translate`.
 
         Args:
@@ -69,8 +69,8 @@ class Translator(BaseTranslator):
         return self._run(TRANSLATE, texts, options, batch_size, errors)
 
     def sample(
-        self, texts: Iterable[Any], *, batch_size: int = 32, errors: str = "raise", **options
-    ):
+        self, texts: Iterable[Any], *, batch_size: int = 32, errors: str = "raise", **options: Any
+    ) -> Any:
         """Samples targets of each text, the likeliest first; otherwise as `decode`.
 
         Args:
@@ -88,7 +88,7 @@ class Translator(BaseTranslator):
         *,
         batch_size: int = 32,
         errors: str = "raise",
-    ):
+    ) -> Any:
         """Returns the log-probabilities of given targets.
 
         Args:
@@ -110,7 +110,7 @@ class Translator(BaseTranslator):
         *,
         batch_size: int = 8,
         errors: str = "raise",
-    ):
+    ) -> Any:
         """Returns all attention maps of the model; arguments as for `score`.
 
         With `errors="return"` a row with an error has no tokens.
@@ -121,14 +121,14 @@ class Translator(BaseTranslator):
         options = {"target": targets, "target_tokens": target_tokens}
         return self._run(ATTENTION, texts, options, batch_size, errors)
 
-    def translate_tensors(self, *inputs, **options) -> dict[str, tf.Tensor]:
+    def translate_tensors(self, *inputs: tf.Tensor, **options: tf.Tensor) -> dict[str, tf.Tensor]:
         """The signature `translate` as a function of tensors; left-out options have defaults."""
         signature = self.signatures["translate"]
         count = len(signature.sources())
         values = self.constants(signature) | dict(zip(signature.options(), inputs[count:]))
         return self._functions.translate(*inputs[:count], **(values | options))
 
-    def serving_default(self, *source) -> dict[str, tf.Tensor]:
+    def serving_default(self, *source: tf.Tensor) -> dict[str, tf.Tensor]:
         """The signature `serving_default`: the best hypothesis under the default options."""
         outputs = self._functions.translate(
             *source,

@@ -1,5 +1,7 @@
 """Scores of words: sums over the tokens of each."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from keras_s2s.signatures.fields import MISSING_SCORE
@@ -8,7 +10,7 @@ __all__ = ["score_words"]
 
 
 def score_words(
-    pieces: tf.RaggedTensor, log_probs: tf.Tensor, tokenizer, end: str
+    pieces: tf.RaggedTensor, log_probs: tf.Tensor, tokenizer: Any, end: str
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the words of targets and the log-probability of each.
 

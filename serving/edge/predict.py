@@ -22,7 +22,7 @@ BATCH_SIZE = 4
 
 
 def predict(
-    translator, signature: str, inputs: Mapping[str, np.ndarray], timeout: float | None = None
+    translator: Any, signature: str, inputs: Mapping[str, np.ndarray], timeout: float | None = None
 ) -> dict[str, np.ndarray]:
     """Answers a request of `SERVING_DEFAULT`, `TRANSLATE` or `SCORE`.
 

@@ -4,7 +4,7 @@ The rules, their order and their messages are those of a served model.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +73,7 @@ class RequestRow:
     disallowed: list[list[int]] = field(default_factory=list)
 
 
-def tokenize_source(text: str | bytes, tokenizers, caps: dict[str, int]) -> RequestSource:
+def tokenize_source(text: str | bytes, tokenizers: Sequence, caps: dict[str, int]) -> RequestSource:
     """Tokenizes a source text.
 
     Args:
@@ -93,7 +93,7 @@ def tokenize_source(text: str | bytes, tokenizers, caps: dict[str, int]) -> Requ
     return RequestSource(kept, ids, copy_ids, len(pieces), _first_error(rules))
 
 
-def target_ids(source: list[str], pieces: list[str], target, copies: bool) -> list[int]:
+def target_ids(source: list[str], pieces: list[str], target: Any, copies: bool) -> list[int]:
     """Returns the ids of target tokens; an unknown token that the source contains is its copy.
 
     Args:
@@ -114,7 +114,11 @@ def target_ids(source: list[str], pieces: list[str], target, copies: bool) -> li
 
 
 def tokenize_options(
-    values: Mapping[str, Any], source: RequestSource, target, copies: bool, caps: dict[str, int]
+    values: Mapping[str, Any],
+    source: RequestSource,
+    target: Any,
+    copies: bool,
+    caps: dict[str, int],
 ) -> RequestRow:
     """Tokenizes the options of one row and checks them.
 

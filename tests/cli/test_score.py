@@ -52,7 +52,7 @@ def test_levels_add_up(runs, run):
             assert len(row[f"{kind}s"]) == len(row[f"{kind}_log_probs"])
             assert total == pytest.approx(row["log_prob"], abs=1e-4)
     total, tokens = sum(row["log_prob"] for row in rows), sum(len(row["tokens"]) for row in rows)
-    assert err.startswith(f"perplexity {np.exp(-total / tokens):.4f} a token: {tokens} tokens")
+    assert err.startswith(f"perplexity {np.exp(-total / tokens):.4f} per token: {tokens} tokens")
     assert run(*words)[0].split() == [f"{row['log_prob']:.4f}" for row in rows]
     table = [line.split("\t") for line in run(*words, "--format=tsv")[0].splitlines()]
     assert table == [

@@ -125,7 +125,7 @@ def test_ranges_are_checked(capsys, words, problem):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["--temperature", "2"], "--temperature: expected --sample, got without"),
+        (["--temperature", "2"], "--temperature: expected --sample, got none"),
         (["--sample", "--beam-size", "2"], "--beam-size: expected a search, without --sample"),
         (["--sample", "--constraint", "A"], "--constraint: expected a search, without --sample"),
         (["--sample", "--constraints-file", "x"], "--constraints-file: expected a search, without"),

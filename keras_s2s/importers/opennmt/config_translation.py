@@ -30,7 +30,7 @@ STEPS = (
 
 
 def translate(
-    opennmt_config: OpenNMTConfig, model=None, *, auto: bool = False
+    opennmt_config: OpenNMTConfig, model: str | None = None, *, auto: bool = False
 ) -> tuple[dict, Report]:
     """Translates a configuration and reports the outcome for every key.
 

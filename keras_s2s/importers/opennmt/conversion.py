@@ -1,5 +1,7 @@
 """State of the conversion of one OpenNMT-tf configuration."""
 
+from typing import Any
+
 from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig
 from keras_s2s.importers.opennmt.report import Report, TranslatedKey, UntranslatedKey
 
@@ -20,11 +22,11 @@ class ConfigConversion:
         report: the outcome for every key of OpenNMT-tf.
     """
 
-    def __init__(self, opennmt_config: OpenNMTConfig, model=None):
+    def __init__(self, opennmt_config: OpenNMTConfig, model: str | None = None):
         self.opennmt_config, self.model = opennmt_config, model
         self.config, self.report = {}, Report()
 
-    def set_keys(self, key: str, remark: str = "", **sections) -> None:
+    def set_keys(self, key: str, remark: str = "", **sections: Any) -> None:
         """Sets keys of the resulting configuration and reports the key they come from.
 
         Args:

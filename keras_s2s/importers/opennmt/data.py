@@ -3,6 +3,7 @@
 import os
 
 from keras_s2s.config.yaml_files import read_yaml as read_yaml
+from keras_s2s.importers.opennmt.conversion import ConfigConversion
 from keras_s2s.importers.opennmt.opennmt_config import OpenNMTConfig, parse_json
 
 __all__ = ["corpora", "embeddings", "ends_source", "same_vocabulary", "tokenizers"]
@@ -11,7 +12,7 @@ BEFOREHAND = "its tokens are read as they are: cut the texts with it beforehand"
 SIDES = ("source", "target")
 
 
-def corpora(conversion) -> None:
+def corpora(conversion: ConfigConversion) -> None:
     """Translates training and validation files, example weights and alignments."""
     opennmt_config = conversion.opennmt_config
     sides = [opennmt_config.strings(f"data.train_{name}_file") for name in ("features", "labels")]
@@ -90,7 +91,7 @@ def same_vocabulary(opennmt_config: OpenNMTConfig) -> bool:
     return files[0] is not None and files[0] == files[1]
 
 
-def ends_source(conversion) -> bool:
+def ends_source(conversion: ConfigConversion) -> bool:
     """Whether sources end with `</s>`; reports the sequence controls."""
     opennmt_config = conversion.opennmt_config
     end = opennmt_config.flag("data.source_sequence_controls.end")
@@ -119,7 +120,7 @@ def ends_source(conversion) -> bool:
     return end
 
 
-def tokenizers(conversion) -> None:
+def tokenizers(conversion: ConfigConversion) -> None:
     """Translates vocabularies and tokenization into one shared tokenizer or one per side."""
     found = {side: _tokenizer(conversion, side) for side in SIDES}
     if found["source"] == found["target"] and "file" in found["source"]:
@@ -212,7 +213,7 @@ def _sentencepiece(opennmt_config, side, parameters):
     return made
 
 
-def embeddings(conversion) -> None:
+def embeddings(conversion: ConfigConversion) -> None:
     """Translates files of pretrained embeddings, and whether they are trained."""
     opennmt_config = conversion.opennmt_config
     for side in SIDES:

@@ -1,5 +1,7 @@
 """Training objectives besides the likelihood, and scheduled sampling."""
 
+from keras_s2s.importers.opennmt.conversion import ConfigConversion
+
 __all__ = ["objectives"]
 
 KINDS = {"ce": "cross_entropy", "mse": "squared"}
@@ -7,7 +9,7 @@ SCHEDULES = ("constant", "linear", "exponential", "inverse_sigmoid")
 TRUTH = "training reads the true target at every position"
 
 
-def objectives(conversion) -> None:
+def objectives(conversion: ConfigConversion) -> None:
     """Translates guided alignment, weight penalties, contrastive learning, scheduled sampling."""
     _guided_alignment(conversion)
     _regularization(conversion)

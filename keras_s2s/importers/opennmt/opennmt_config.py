@@ -30,7 +30,7 @@ class OpenNMTConfig:
     4
     """
 
-    def __init__(self, raw: dict, locations: dict | None = None, automatic=frozenset()):
+    def __init__(self, raw: dict, locations: dict | None = None, automatic: Any = frozenset()):
         self.raw, self.locations, self.automatic = raw, locations or {}, frozenset(automatic)
 
     def get(self, key: str, default: Any = None) -> Any:

@@ -3,6 +3,7 @@
 import math
 import re
 
+from keras_s2s.importers.opennmt.conversion import ConfigConversion
 from keras_s2s.importers.opennmt.model_types import Transformer
 
 __all__ = ["freezing", "optimizer", "schedule"]
@@ -34,7 +35,7 @@ DECAYS = {
 NO_FLOOR = "a schedule has no floor"
 
 
-def optimizer(conversion) -> None:
+def optimizer(conversion: ConfigConversion) -> None:
     """Translates the optimizer and its options; Adam replaces an unknown one."""
     opennmt_config, key = conversion.opennmt_config, "params.optimizer"
     parameters, name = opennmt_config.mapping("params.optimizer_params"), opennmt_config.get(key)
@@ -93,7 +94,7 @@ def _report_options(conversion, parameters, options, remarks):
             conversion.add_refused(dotted, "the optimizer here has no such option")
 
 
-def schedule(conversion) -> None:
+def schedule(conversion: ConfigConversion) -> None:
     """Translates learning rate, decay type and decay parameters; reports differing parameters."""
     opennmt_config = conversion.opennmt_config
     name, rate = (
@@ -209,7 +210,7 @@ _PARTS = (
 )
 
 
-def freezing(conversion) -> None:
+def freezing(conversion: ConfigConversion) -> None:
     """Translates the frozen layers into names for `training.freeze`."""
     key = "params.freeze_layers"
     layers = conversion.opennmt_config.strings(key)

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt.model_types import Recurrent
-from keras_s2s.importers.opennmt.weights import OUTPUT, TABLES, head_weights
+from keras_s2s.importers.opennmt.weights import OUTPUT, TABLES, Checkpoint, head_weights
 
 __all__ = ["infer_recurrent", "is_recurrent", "recurrent_weights"]
 
@@ -15,12 +15,12 @@ ENCODER = "model/encoder/rnn/rnn/cell/cells"
 FORGET_BIAS = 1.0  # which the cell of this package adds
 
 
-def is_recurrent(checkpoint) -> bool:
+def is_recurrent(checkpoint: Checkpoint) -> bool:
     """Whether the decoder of a checkpoint is an LSTM with Luong attention."""
     return MEMORY in checkpoint.shapes
 
 
-def infer_recurrent(checkpoint, dropout=0.3) -> Recurrent:
+def infer_recurrent(checkpoint: Checkpoint, dropout: float = 0.3) -> Recurrent:
     """Infers the sizes of a recurrent model from the shapes in a checkpoint.
 
     Raises:
@@ -40,7 +40,9 @@ def infer_recurrent(checkpoint, dropout=0.3) -> Recurrent:
     return Recurrent(layers, units, False, dropout, embedding)
 
 
-def recurrent_weights(checkpoint, model: Recurrent, rows: dict) -> dict[str, np.ndarray]:
+def recurrent_weights(
+    checkpoint: Checkpoint, model: Recurrent, rows: dict
+) -> dict[str, np.ndarray]:
     """Converts the weights of a recurrent model.
 
     Args:

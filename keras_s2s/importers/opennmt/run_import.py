@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s import models as catalog
@@ -185,7 +186,7 @@ def _with_missing(tokenizer_config: TokenizerConfig, vocabulary):
     )
 
 
-def vocabulary_rows(tokenizer, vocabulary: list[str]) -> list[int]:
+def vocabulary_rows(tokenizer: Any, vocabulary: list[str]) -> list[int]:
     """Maps the ids of a tokenizer to rows of OpenNMT-tf's embedding.
 
     Args:

@@ -2,6 +2,7 @@
 
 import math
 
+from keras_s2s.importers.opennmt.conversion import ConfigConversion
 from keras_s2s.signatures.caps import CAPS
 
 __all__ = ["averaging", "batches", "decoding", "evaluation", "lengths"]
@@ -27,7 +28,7 @@ METRICS = {
 }
 
 
-def decoding(conversion) -> None:
+def decoding(conversion: ConfigConversion) -> None:
     """Translates beam size, penalties, target lengths, label smoothing and dropout."""
     number = conversion.opennmt_config.number
     beam = max(1, number("params.beam_width", 1, integer=True))
@@ -62,7 +63,7 @@ def decoding(conversion) -> None:
         conversion.set_keys("params.dropout", "of every part", model={"dropout": float(dropout)})
 
 
-def batches(conversion) -> None:
+def batches(conversion: ConfigConversion) -> None:
     """Translates batch size, batch type and gradient accumulation."""
     opennmt_config = conversion.opennmt_config
     size = opennmt_config.number("train.batch_size", 0, low=0, integer=True)
@@ -88,7 +89,7 @@ def batches(conversion) -> None:
         conversion.set_keys("train.effective_batch_size", training={"accumulate": count})
 
 
-def lengths(conversion) -> None:
+def lengths(conversion: ConfigConversion) -> None:
     """Translates the number of updates, length limits, moving average and checkpoint interval."""
     opennmt_config = conversion.opennmt_config
     updates = opennmt_config.number("train.max_step", low=1, integer=True)
@@ -118,7 +119,7 @@ def lengths(conversion) -> None:
     averaging(conversion)
 
 
-def averaging(conversion) -> None:
+def averaging(conversion: ConfigConversion) -> None:
     """Translates the number of kept and of averaged checkpoints."""
     opennmt_config, keys = (
         conversion.opennmt_config,
@@ -131,7 +132,7 @@ def averaging(conversion) -> None:
     conversion.set_keys(keys[1], run if num_averaged else "", training={"keep": keep})
 
 
-def evaluation(conversion) -> None:
+def evaluation(conversion: ConfigConversion) -> None:
     """Translates validation interval, scorers, early stopping and export on best."""
     opennmt_config = conversion.opennmt_config
     interval = opennmt_config.number("eval.steps", 5000, low=1, integer=True)

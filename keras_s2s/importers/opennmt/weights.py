@@ -99,7 +99,7 @@ class Checkpoint:
 
 
 def infer_transformer(
-    checkpoint: Checkpoint, *, heads: int, dropout=0.1, activation="relu"
+    checkpoint: Checkpoint, *, heads: int, dropout: float = 0.1, activation: str = "relu"
 ) -> Transformer:
     """Infers the sizes of a Transformer from the shapes in a checkpoint.
 

@@ -49,7 +49,7 @@ export async function start(host, source) {
     problem.hidden = false;
   }
 
-  // One frame draws what was last pointed at, however many events came.
+  // Pointer events between two frames are drawn once, as the last of them.
   function focus(found, keep = false) {
     if (keep) state.pinned = JSON.stringify(found) === JSON.stringify(state.pinned) ? null : found;
     if (state.waiting === undefined) {

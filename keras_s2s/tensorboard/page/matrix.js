@@ -39,11 +39,11 @@ export function matrixLayout(map, width) {
   const cell = Math.max(2, Math.min(36, Math.floor((width - 130) / Math.max(map.columns, 1))));
   const letters = cell >= 11 ? Math.min(13, cell) : 0;
   const longest = (tokens) => Math.max(1, ...tokens.map((token) => breadth(cut(shown(token), LONGEST))));
-  const room = (tokens) => (letters ? 14 + Math.ceil(longest(tokens) * letters) : 8) + SIDE;
+  const space = (tokens) => (letters ? 14 + Math.ceil(longest(tokens) * letters) : 8) + SIDE;
   // Chinese, and letters alone, stand upright above their columns
   const upright = letters > 0 && longest(map.columnTokens) * letters <= cell - 2;
-  const top = upright ? letters + 14 + SIDE : room(map.columnTokens);
-  const layout = { cell, letters, upright, left: room(map.rowTokens), top };
+  const top = upright ? letters + 14 + SIDE : space(map.columnTokens);
+  const layout = { cell, letters, upright, left: space(map.rowTokens), top };
   layout.turned = readsLeft(map.columnTokens);
   layout.width = layout.left + cell * map.columns + 2;
   layout.height = layout.top + cell * map.rows + 2;

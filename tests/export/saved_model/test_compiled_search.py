@@ -42,7 +42,7 @@ found = {}
 with LocalModel(sys.argv[1]) as model:
     for name, texts, options in (
         ("one", ["a b"], {}), ("two", ["a b", "c"], {}), ("wide", ["a b"], {"beam_size": 4}),
-        ("long", ["a b c d e f g h i a b"], {}), ("wish", ["a b"], {"no_repeat_ngram": 2}),
+        ("long", ["a b c d e f g h i a b"], {}), ("constrained", ["a b"], {"no_repeat_ngram": 2}),
     ):
         try:
             found[name] = [x[0].text for x in model.translate(texts, **options)]
@@ -141,7 +141,7 @@ def test_server_without_xla_runs_other_searches_only(exported):
     assert found["two"] == translator.translate(["a b", "c"])
     assert found["wide"] == translator.translate(["a b"], beam_size=4)
     assert found["long"] == translator.translate([TEXTS[5]])
-    assert found["wish"] == translator.translate(["a b"], no_repeat_ngram=2)
+    assert found["constrained"] == translator.translate(["a b"], no_repeat_ngram=2)
 
 
 @pytest.mark.slow
