@@ -82,7 +82,7 @@ def tokenize_source(text: str | bytes, tokenizers, caps: dict[str, int]) -> Requ
         caps: see `keras_s2s.signatures.CAPS`.
     """
     raw = text if isinstance(text, bytes) else text.encode()
-    pieces = tokenizers[0].pieces(raw[: caps["text_bytes"]])
+    pieces = tokenizers[0].tokenize(raw[: caps["text_bytes"]])
     rules = [
         limit_rule("text bytes", len(raw), caps["text_bytes"]),
         limit_rule("text tokens", len(pieces), caps["source_length"]),
@@ -131,9 +131,9 @@ def tokenize_options(
 
     row = RequestRow(dict(values))
     prefix_tokens = _items(values["prefix_tokens"])
-    row.prefix = ids([*target.pieces(_raw(values["target_prefix"])), *prefix_tokens])
+    row.prefix = ids([*target.tokenize(_raw(values["target_prefix"])), *prefix_tokens])
     for phrase in _items(values["constraints"]):
-        pieces = target.pieces(_raw(phrase))
+        pieces = target.tokenize(_raw(phrase))
         row.constraints += [ids(pieces)] if pieces else []
         row.unknown += [
             piece
@@ -143,7 +143,7 @@ def tokenize_options(
     for phrase in _items(values["disallowed"]):
         single = ids([phrase])
         is_known = single[0] != UNKNOWN_ID or phrase == UNKNOWN
-        row.disallowed += [ids(target.pieces(_raw(phrase))), *([single] if is_known else [])]
+        row.disallowed += [ids(target.tokenize(_raw(phrase))), *([single] if is_known else [])]
     row.disallowed = [x for x in row.disallowed if 0 < len(x) <= caps["max_length"]]
     min_length, max_length = _lengths(values, len(row.prefix), source.length)
     row.options |= {"min_length": min_length, "max_length": max_length}

@@ -33,7 +33,7 @@ def score_row(
         The score and "", or an empty score and an error message.
     """
     source = processor.read_source(text)
-    tokens = processor.target.pieces(target)
+    tokens = processor.target.tokenize(target)
     target, target_lines = decode_text(target), decode_text(target_lines)
     tokens = [*tokens, *filter(None, target_lines.split("\n"))]
     problem = source.error or target_error(target, target_lines, tokens, processor.caps)

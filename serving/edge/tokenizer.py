@@ -15,9 +15,9 @@ _SEPARATOR = "\x1d\0\x1d"
 
 
 class Tokenizer:
-    """Conversion between text, the strings of tokens ("pieces") and ids, in plain Python.
+    """Conversion between text, tokens and ids, in plain Python.
 
-    Subclasses implement `cut` and `detokenize`. Results equal those of `keras_s2s.tokenizers`.
+    Subclasses implement `split_text` and `detokenize`. Results equal those of `keras_s2s.tokenizers`.
 
     Args:
         description: `kind`, `special_tokens` and settings of the kind.
@@ -38,7 +38,7 @@ class Tokenizer:
     def _setup(self, description: dict[str, Any], model: bytes | None) -> None:
         """Prepares what a kind needs in addition."""
 
-    def cut(self, text: str) -> list[str]:
+    def split_text(self, text: str) -> list[str]:
         """Splits a text without special tokens into pieces."""
         raise NotImplementedError
 
@@ -46,15 +46,15 @@ class Tokenizer:
         """Joins pieces to a text."""
         raise NotImplementedError
 
-    def pieces(self, text: str | bytes) -> list[str]:
+    def tokenize(self, text: str | bytes) -> list[str]:
         """Splits a text into the strings of its tokens; invalid UTF-8 becomes U+FFFD."""
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")
         if not self.special_tokens:
-            return self.cut(text)
+            return self.split_text(text)
         pieces: list[str] = []
         for part in self._special.sub(rf"{_SEPARATOR}\1{_SEPARATOR}", text).split(_SEPARATOR):
-            pieces += [part] if part in self.special_tokens else self.cut(part)
+            pieces += [part] if part in self.special_tokens else self.split_text(part)
         return pieces
 
     def ids(self, pieces: Iterable[str]) -> list[int]:
