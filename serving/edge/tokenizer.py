@@ -17,7 +17,8 @@ _SEPARATOR = "\x1d\0\x1d"
 class Tokenizer:
     """Conversion between text, tokens and ids, in plain Python.
 
-    Subclasses implement `split_text` and `detokenize`. Results equal those of `keras_s2s.tokenizers`.
+    Subclasses implement `split_text` and `detokenize`. Results equal those of
+    `keras_s2s.tokenizers`.
 
     Args:
         description: `kind`, `special_tokens` and settings of the kind.
