@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_s2s.errors import UserError
 
-__all__ = ["string_array", "to_array", "to_text"]
+__all__ = ["decode_text", "string_array", "to_array", "to_text"]
 
 
 def to_array(
@@ -56,10 +56,14 @@ def string_array(strings: Iterable[str | bytes]) -> np.ndarray:
     return _objects([text.encode() if isinstance(text, str) else text for text in strings])
 
 
+def decode_text(text: str | bytes) -> str:
+    """Decodes UTF-8; invalid bytes become U+FFFD."""
+    return text.decode(errors="replace") if isinstance(text, bytes) else text
+
+
 def to_text(array: np.ndarray) -> np.ndarray:
-    """Decodes an object array of bytes to Python strings; broken UTF-8 becomes U+FFFD."""
-    texts = [item.decode(errors="replace") for item in array.reshape(-1)]
-    return _objects(texts).reshape(array.shape)
+    """Decodes an object array of bytes to Python strings, as `decode_text`."""
+    return _objects(list(map(decode_text, array.reshape(-1)))).reshape(array.shape)
 
 
 def _as_array(value: Any, name: str, dtype: type | None = None) -> np.ndarray:

@@ -26,6 +26,7 @@ __all__ = [
     "RequestRow",
     "RequestSource",
     "needs_constraints",
+    "split_items",
     "target_error",
     "target_ids",
     "tokenize_options",
@@ -130,9 +131,9 @@ def tokenize_options(
         return target_ids(source.pieces, pieces, target, copies)
 
     row = RequestRow(dict(values))
-    prefix_tokens = _items(values["prefix_tokens"])
+    prefix_tokens = split_items(values["prefix_tokens"])
     row.prefix = ids([*target.tokenize(_raw(values["target_prefix"])), *prefix_tokens])
-    for phrase in _items(values["constraints"]):
+    for phrase in split_items(values["constraints"]):
         pieces = target.tokenize(_raw(phrase))
         row.constraints += [ids(pieces)] if pieces else []
         row.unknown += [
@@ -140,7 +141,7 @@ def tokenize_options(
             for piece, number in zip(pieces, ids(pieces))
             if number == UNKNOWN_ID and piece != UNKNOWN
         ]
-    for phrase in _items(values["disallowed"]):
+    for phrase in split_items(values["disallowed"]):
         single = ids([phrase])
         is_known = single[0] != UNKNOWN_ID or phrase == UNKNOWN
         row.disallowed += [ids(target.tokenize(_raw(phrase))), *([single] if is_known else [])]
@@ -174,7 +175,8 @@ def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _items(lines: str) -> list[str]:
+def split_items(lines: str) -> list[str]:
+    """Returns the items of an option that is a list: its lines, without empty ones."""
     return [line for line in lines.split("\n") if line]
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from keras_s2s.signatures.arrays import decode_text
+
 __all__ = ["END", "PAD", "SPECIAL", "START", "UNKNOWN", "UNKNOWN_ID", "Tokenizer", "strip_ascii"]
 
 PAD, UNKNOWN_ID, START, END = range(4)
@@ -49,8 +51,7 @@ class Tokenizer:
 
     def tokenize(self, text: str | bytes) -> list[str]:
         """Splits a text into the strings of its tokens; invalid UTF-8 becomes U+FFFD."""
-        if isinstance(text, bytes):
-            text = text.decode("utf-8", "replace")
+        text = decode_text(text)
         if not self.special_tokens:
             return self.split_text(text)
         pieces: list[str] = []
