@@ -166,7 +166,7 @@ def test_command(tmp_path, capsys):
     assert f"{run}: expected a directory that does not exist yet" in capsys.readouterr().err
     assert main(["import", str(directory), str(run) + "2", *words[2:], "--output", "x"]) == 2
     assert main(["import", str(directory)]) == 2
-    assert "RUN: expected the run directory to make" in capsys.readouterr().err
+    assert "RUN: expected the run directory to create" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -90,5 +90,5 @@ def test_subword_marks_are_not_characters(tmp_path):
 
 def test_an_invalid_line_is_reported(tmp_path):
     (tmp_path / "pairs.tsv").write_text("a\t1\nb\n")
-    with pytest.raises(UserError, match=r"pairs\.tsv:2: expected source<TAB>target, came no tab"):
+    with pytest.raises(UserError, match=r"pairs\.tsv:2: expected source<TAB>target, got no tab"):
         measure(Corpus(pairs=str(tmp_path / "pairs.tsv")), NUMBERS, NUMBERS, 5)
