@@ -18,7 +18,6 @@ FORMAT_OPTIONS = {
         "ensemble",
         "weights",
         "batching",
-        "frozen",
         "xla",
         "gpu",
         "shortlist",
@@ -58,7 +57,6 @@ def _add_arguments(parser):
     add("--weights", choices=WEIGHT_TYPES, help="storage type of matrices (default: float32)")
     more = "merge concurrent requests into batches inside the graph, without a server flag"
     add("--batching", action="store_true", help=more)
-    add("--frozen", action="store_true", help="weights as constants of the graph, of at most 2 GB")
     fast = "compile searches of one text by XLA; the server needs --xla_cpu_compilation_enabled"
     add("--xla", action="store_true", help=fast)
     placed = "for a server with a GPU, which places the operations of a search itself"
