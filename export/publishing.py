@@ -7,7 +7,6 @@ a staging directory without a lock belongs to a killed process, and the next exp
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
@@ -15,10 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from keras_s2s.errors import UserError
+from keras_s2s.io import acquire_lock, flush_tree
+from keras_s2s.signatures.version_directories import MAX_VERSION, list_versions
 
-__all__ = ["check_version", "keep_newest", "list_versions", "publish"]
+__all__ = ["check_version", "keep_newest", "publish"]
 
-MAX_VERSION = 2**63 - 1  # TensorFlow Serving ignores a directory with a larger number
 PREFIX = ".export-"
 
 
@@ -51,7 +51,7 @@ def publish(
             path.mkdir()
             scratch.mkdir()
             write(path, scratch)
-            _sync_to_disk(path)
+            flush_tree(path)
             return _rename_into_place(path, directory, version)
     except OSError as error:
         reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
@@ -74,16 +74,8 @@ def check_version(directory: Path | str, version: int | None) -> None:
         raise UserError(f"version: expected a positive integer, got {version!r}")
     if version > MAX_VERSION:
         raise UserError(f"version: expected at most {MAX_VERSION}, got {version}")
-    if version in list_versions(directory):
+    if Path(directory).is_dir() and version in list_versions(directory):
         raise UserError(f"version: expected one that is free, got {version}: {directory} has it")
-
-
-def list_versions(directory: Path | str) -> dict[int, Path]:
-    """Paths of the versions that a server would load, by ascending number; `007` is 7."""
-    directory = Path(directory)
-    paths = directory.iterdir() if directory.is_dir() else []
-    versions = {int(path.name): path for path in paths if path.name.isdecimal()}
-    return {number: versions[number] for number in sorted(versions) if number <= MAX_VERSION}
 
 
 def keep_newest(directory: Path | str, count: int) -> None:
@@ -106,7 +98,8 @@ def keep_newest(directory: Path | str, count: int) -> None:
         ['10', '2']
     """
     directory = Path(directory)
-    for path in list(list_versions(directory).values())[:-count]:
+    versions = list_versions(directory) if directory.is_dir() else {}
+    for path in list(versions.values())[:-count]:
         with (
             _staging_directory(directory) as staging,
             contextlib.suppress(FileNotFoundError),
@@ -129,54 +122,20 @@ def _create_locked(directory: Path) -> tuple[Path, int]:
     """A new staging directory and the file descriptor that holds its lock."""
     while True:
         staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=directory))
-        lock = _lock(staging, required=False)
+        lock = acquire_lock(staging, allow_unlocked=True)
         if lock is not None and staging.exists():
             return staging, lock
         if lock is not None:  # another export removed the directory before it was locked
             os.close(lock)
 
 
-def _lock(staging: Path, required: bool = True) -> int | None:
-    """Locks a directory without waiting.
-
-    Args:
-        staging: the directory.
-        required: whether a file system without locks counts as a failure. If not, the descriptor
-            is returned without a lock there.
-
-    Returns:
-        An open file descriptor; None if another process has the lock or the directory is gone.
-    """
-    try:
-        descriptor = os.open(staging, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if isinstance(error, BlockingIOError) or required:
-            os.close(descriptor)
-            return None
-    return descriptor
-
-
 def _remove_abandoned(directory: Path) -> None:
     """Removes the staging directories of killed exports."""
     for staging in directory.glob(f"{PREFIX}*"):
-        lock = _lock(staging)
+        lock = acquire_lock(staging)
         if lock is not None:
             shutil.rmtree(staging, ignore_errors=True)
             os.close(lock)
-
-
-def _sync_to_disk(directory: Path) -> None:
-    """Flushes all files: a power failure must not leave a version of empty files."""
-    for path in [*directory.rglob("*"), directory]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _rename_into_place(staged: Path, directory: Path, version: int | None) -> Path:

@@ -1,4 +1,4 @@
-"""Atomic writes, file locks and flushing to disk.
+"""Atomic writes, file locks, flushing to disk, and lines of UTF-8 text files.
 
 A reader sees a file or directory written here either complete or in its previous state, even when
 the writing process is killed.
@@ -6,21 +6,39 @@ the writing process is killed.
 
 import contextlib
 import fcntl
+import gzip
+import io
 import os
 import shutil
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from keras_s2s.errors import UserError
 
 __all__ = [
+    "BUFFER_SIZE",
+    "BYTE_ORDER_MARK",
     "acquire_lock",
     "atomic_path",
+    "check_utf8",
+    "decode_lines",
+    "decompress",
+    "describe_invalid_byte",
     "flush_file",
     "flush_tree",
+    "is_gzipped",
+    "naming_file",
     "new_directory",
+    "strip_byte_order_mark",
+    "strip_line_ending",
+    "strip_lines",
     "write_atomically",
 ]
+
+BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()
+BUFFER_SIZE = 1 << 17  # bytes
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> None:
@@ -132,3 +150,95 @@ def flush_tree(directory: Path) -> None:
     """Flushes a directory and everything below it, so that a power failure loses nothing."""
     for path in [*directory.rglob("*"), directory]:
         flush_file(path)
+
+
+def is_gzipped(path: Path | str) -> bool:
+    """Returns whether the name of a file ends in `.gz`."""
+    return str(path).endswith(".gz")
+
+
+def decompress(file: BinaryIO) -> io.BufferedReader:
+    """Returns a reader of the decompressed content of a gzip file.
+
+    Args:
+        file: The gzip file, opened in binary mode. The reader does not close it.
+    """
+    # iterating over the lines of a BufferedReader is faster than over those of a GzipFile
+    return io.BufferedReader(gzip.GzipFile(fileobj=file), BUFFER_SIZE)
+
+
+def strip_byte_order_mark(line: bytes) -> bytes:
+    """Returns the first line of a file without its byte order mark."""
+    return line.removeprefix(BYTE_ORDER_MARK)
+
+
+def strip_line_ending(line: bytes) -> bytes:
+    r"""Returns a line without its `\n` or `\r\n`.
+
+    Example:
+
+    >>> from keras_s2s.io import strip_line_ending
+    >>> strip_line_ending(b"one\r\n")
+    b'one'
+    """
+    return line.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def strip_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yields the lines of a file without line endings and the byte order mark of the first."""
+    for number, line in enumerate(lines):
+        yield strip_line_ending(line if number else strip_byte_order_mark(line))
+
+
+def decode_lines(lines: Iterable[bytes], path: Path | str) -> Iterator[str]:
+    """As `strip_lines`, for text.
+
+    Args:
+        lines: The lines of a file from its first.
+        path: The name of the file in an error message.
+
+    Raises:
+        UserError: As `check_utf8`.
+    """
+    for number, line in enumerate(lines, 1):
+        check_utf8([line], path, number)
+        yield strip_line_ending(line if number > 1 else strip_byte_order_mark(line)).decode()
+
+
+def describe_invalid_byte(error: UnicodeDecodeError) -> str:
+    """Returns the first invalid byte of a line and its column."""
+    return f"byte 0x{error.object[error.start]:02x} at column {error.start + 1}"
+
+
+def check_utf8(lines: Sequence[bytes], path: Path | str, first: int = 1) -> None:
+    """Checks that consecutive lines of a file are valid UTF-8.
+
+    Args:
+        lines: The lines.
+        path: The name of the file in an error message.
+        first: The number of the first of the lines.
+
+    Raises:
+        UserError: A line is not UTF-8. The message names file, line, byte and column.
+    """
+    try:
+        b"".join(lines).decode()  # one call for all lines: fast where they are valid
+    except UnicodeDecodeError:
+        for number, line in enumerate(lines, first):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                invalid = describe_invalid_byte(error)
+                raise UserError(f"{path}:{number}: expected UTF-8, got {invalid}") from None
+
+
+@contextlib.contextmanager
+def naming_file(path: Path | str) -> Iterator[None]:
+    """Turns the errors of reading a text file or a gzip file into a `UserError` with its path."""
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: expected a whole gzip file, got: {error}") from None
+    except OSError as error:
+        message = error.strerror or error
+        raise UserError(f"{path}: expected a text file, got: {message}") from None

@@ -1,12 +1,16 @@
-"""Atomic writes, new directories and file locks."""
+"""Atomic writes, new directories, file locks and lines of text files."""
 
 import errno
+import gzip
 import os
 import subprocess
 import sys
+from io import BytesIO
+from pathlib import Path
 
 import pytest
 
+from keras_s2s import io
 from keras_s2s.errors import UserError
 from keras_s2s.io import acquire_lock, atomic_path, flush_tree, new_directory, write_atomically
 
@@ -78,3 +82,47 @@ def test_no_import_of_tensorflow(module):
     code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_line_endings_and_byte_order_mark():
+    lines = [b"one\n", b"two\r\n", b"three", b"four\r\r\n", b""]
+    assert [*map(io.strip_line_ending, lines)] == [b"one", b"two", b"three", b"four\r", b""]
+    assert io.strip_byte_order_mark("\ufeff\ufeffa".encode()) == "\ufeffa".encode()
+
+
+def test_invalid_utf8_is_reported_with_file_line_and_column():
+    io.check_utf8(["é\n".encode(), b"a"], "file")
+    with pytest.raises(UserError, match="^file:8: expected UTF-8, got byte 0xff at column 2$"):
+        io.check_utf8([b"a\n", b"b\xff\n"], "file", first=7)
+
+
+def test_decompress_and_damaged_files():
+    content = gzip.compress(b"one\ntwo\n")
+    assert io.decompress(BytesIO(content)).readlines() == [b"one\n", b"two\n"]
+    for damaged in (content[:-9], b"text"):
+        with (
+            pytest.raises(UserError, match=r"^f\.gz: expected a whole gzip file, got: "),
+            io.naming_file("f.gz"),
+        ):
+            io.decompress(BytesIO(damaged)).read()
+    with (
+        pytest.raises(UserError, match="none: expected a text file, got: No such file"),
+        io.naming_file("none"),
+    ):
+        Path("none").read_bytes()
+    assert [*map(io.is_gzipped, ("a.gz", "a.gz.txt"))] == [True, False]
+
+
+def test_decoded_lines():
+    lines = ["\ufeffone\r\n".encode(), "\ufefftwo \x85\n".encode(), b"", b"a\xff"]
+    decoded = io.decode_lines(lines, "file")
+    assert [next(decoded) for _ in range(3)] == ["one", "\ufefftwo \x85", ""]
+    with pytest.raises(UserError, match="^file:4: expected UTF-8, got byte 0xff at column 2$"):
+        next(decoded)
+    assert list(io.strip_lines(lines[:2])) == [b"one", "\ufefftwo \x85".encode()]
+
+
+def test_io_needs_no_tensorflow():
+    code = "import sys, keras_s2s.io; print('tensorflow' in sys.modules)"
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert completed.stdout == "False\n", completed.stderr

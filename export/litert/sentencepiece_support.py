@@ -100,7 +100,7 @@ def _find_difference(tokenizer: SentencePiece) -> str | bytes | None:
     The texts contain every character of `CODES`: first, last, twice, and beside a space.
     """
     kernel = KernelTokenizer(tokenizer)
-    tokenize = tf.function(lambda texts: tokenizer.ids(tokenizer.pieces(texts)), autograph=False)
+    tokenize = tf.function(lambda texts: tokenizer.ids(tokenizer.tokenize(texts)), autograph=False)
     texts = [form.format(chr(code)) for form in TEMPLATES for codes in CODES for code in codes]
     texts = [*ODD_TEXTS, *texts]
     for start in range(0, len(texts), BATCH_SIZE):

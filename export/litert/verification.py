@@ -22,6 +22,7 @@ from keras_s2s.export.verification.request_runner import TIMEOUT, run_request, r
 from keras_s2s.export.verification.rounding_ties import find_difference
 from keras_s2s.metrics import higher_is_better, score
 from keras_s2s.metrics.evaluation import evaluate
+from keras_s2s.signatures.arrays import to_text
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.translator import Translator
 
@@ -169,7 +170,7 @@ def measure_quantization(
         build_request("score", sources, targets),
     ]
     texts, scores = run_file(path, exchange, requests)
-    hypotheses = [text.decode("utf-8", "replace") for text in texts["text"]]
+    hypotheses = to_text(texts["text"]).tolist()
     original = evaluate(translator, pairs, [metric or "exact"])
     max_loss, max_drift = QUANTIZATION_LIMITS[quantization]
     figures = {

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_s2s.errors import UserError
 from keras_s2s.export.verification.probe_requests import ProbeRequest
+from keras_s2s.signatures.arrays import decode_text
 from keras_s2s.signatures.fields import signature_fields
 
 __all__ = ["Difference", "NotProven", "VerificationError", "first_difference"]
@@ -116,8 +117,6 @@ def _describe_array(array):
 
 
 def _describe_value(value):
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if isinstance(value, str):
-        return repr(value)
+    if isinstance(value, str | bytes):
+        return repr(decode_text(value))
     return f"{value:.9g}" if isinstance(value, np.floating) else str(value)

@@ -18,6 +18,7 @@ from keras_s2s.export.verification.probe_requests import (
 from keras_s2s.export.verification.request_runner import TIMEOUT
 from keras_s2s.export.verification.rounding_ties import find_difference
 from keras_s2s.export.verification.session_process import SessionProcess
+from keras_s2s.signatures.arrays import to_text
 from keras_s2s.signatures.fields import FORECAST
 
 __all__ = ["load_export_corpus", "session_runner", "verify_models"]
@@ -116,14 +117,6 @@ def _add_tokens(corpus, run):
 def _decode_strings(response):
     """Strings as clients return them: invalid UTF-8 is replaced."""
     return {
-        name: _decode_array(value) if value.dtype.kind == "O" else value
+        name: to_text(value) if value.dtype.kind == "O" else value
         for name, value in response.items()
     }
-
-
-def _decode_array(array):
-    decoded = array.copy()
-    flat = decoded.reshape(-1)
-    for i, value in enumerate(flat):
-        flat[i] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    return decoded

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_s2s.export.verification.feature_requests import malformed_features
-from keras_s2s.signatures.arrays import string_array
+from keras_s2s.signatures.arrays import decode_text, string_array
 from keras_s2s.signatures.fields import FORECAST, signature_fields
 from keras_s2s.signatures.option_groups import signature_options
 from keras_s2s.signatures.options import OPTIONS
@@ -232,8 +232,7 @@ def _target_rows(corpus: RequestCorpus) -> list[Row]:
 
 def _first_word(text: str | bytes) -> str:
     """The first word, or its first characters."""
-    text = text if isinstance(text, str) else text.decode("utf-8", "replace")
-    return (text.split() or [""])[0][:8]
+    return (decode_text(text).split() or [""])[0][:8]
 
 
 def _readable(value: Any) -> Any:
@@ -241,6 +240,6 @@ def _readable(value: Any) -> Any:
     if getattr(value, "ndim", 0):
         return f"numbers {list(value.shape)}"
     if isinstance(value, bytes):
-        text = value.decode("utf-8", "replace")
+        text = decode_text(value)
         return text if len(text) < 60 else f"{text[:57]}..."
     return value.item()

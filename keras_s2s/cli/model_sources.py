@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import enum
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,17 +12,18 @@ from keras_s2s.cli.argument_parser import number
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.errors import UserError
+from keras_s2s.signatures.version_directories import is_saved_model, list_versions
 
 if TYPE_CHECKING:
     from keras_s2s.serving import Client
 
 __all__ = [
-    "LITERT_SUFFIX",
-    "SCHEME",
+    "MODEL_HELP",
+    "ModelKind",
     "add_model_arguments",
     "add_timeout_option",
-    "is_export",
     "make_client",
+    "model_kind",
     "open_model",
     "open_served_model",
     "serving_errors_as_user_errors",
@@ -29,6 +31,33 @@ __all__ = [
 
 SCHEME = "grpc://"
 LITERT_SUFFIX = ".tflite"
+MODEL_HELP = "a run, a SavedModel's directory or base path, FILE.tflite, or grpc://HOST:PORT/NAME"
+
+
+class ModelKind(enum.Enum):
+    """Kinds of models that a name of a command line stands for."""
+
+    RUN = "run"
+    EXPORT = "export"
+    LITERT = "litert"
+    SERVED = "served"
+
+
+def model_kind(name: str) -> ModelKind:
+    """Returns the kind of model that RUN | DIR | FILE.tflite | grpc://HOST:PORT/MODEL names.
+
+    A folder is an export if it is a SavedModel or holds versions of one; a run with exports is a
+    run. The model need not exist: any other name is a run.
+    """
+    if name.startswith(SCHEME):
+        return ModelKind.SERVED
+    if name.endswith(LITERT_SUFFIX):
+        return ModelKind.LITERT
+    path = Path(name)
+    if not path.is_dir() or (path / "config.yml").exists():
+        return ModelKind.RUN
+    directories = (path, *list_versions(path).values())
+    return ModelKind.EXPORT if any(map(is_saved_model, directories)) else ModelKind.RUN
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +65,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a run, a SavedModel's directory or base path, FILE.tflite, or grpc://HOST:PORT/NAME",
+        help=MODEL_HELP,
     )
     parser.add_argument(
         "--ensemble",
@@ -67,11 +96,12 @@ def open_model(arguments: argparse.Namespace) -> contextlib.AbstractContextManag
         UserError: if there is no such model, or it cannot be loaded.
     """
     name = arguments.model
-    if name.startswith(SCHEME):
+    kind = model_kind(name)
+    if kind is ModelKind.SERVED:
         model = open_served_model(*_address(name), arguments.timeout)
-    elif name.endswith(LITERT_SUFFIX):
+    elif kind is ModelKind.LITERT:
         model = LiteRTModel(name)
-    elif is_export(Path(name)):
+    elif kind is ModelKind.EXPORT:
         import_tensorflow()
         model = ExportModel(name)
     else:
@@ -259,14 +289,6 @@ def _address(name):
     if not (address and slash and model):
         raise UserError(f"{name}: expected grpc://HOST:PORT/NAME")
     return address, model
-
-
-def is_export(path: Path) -> bool:
-    """Whether a folder is a SavedModel or holds versions of one; a run with exports is not."""
-    if not path.is_dir() or (path / "config.yml").exists():
-        return False
-    versions = (child for child in path.iterdir() if child.name.isdecimal())
-    return any((folder / "saved_model.pb").is_file() for folder in (path, *versions))
 
 
 def _file_hash(paths) -> str:

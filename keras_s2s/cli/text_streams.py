@@ -10,6 +10,7 @@ from keras_s2s.cli.standard_streams import open_stream
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.config import is_frames
 from keras_s2s.errors import UserError
+from keras_s2s.io import decode_lines
 
 __all__ = [
     "LineOutput",
@@ -38,21 +39,11 @@ def source_lines(path: str) -> Iterator:
         UserError: if the file is missing or a line is not UTF-8; names file and line.
     """
     if path == "-":
-        return _standard_input()
+        return decode_lines(open_stream("stdin").buffer, "standard input")
     import_tensorflow()
     from keras_s2s.data import read_features, read_lines
 
     return read_features(path) if is_frames(path) else read_lines(path)
-
-
-def _standard_input():
-    for number, line in enumerate(open_stream("stdin").buffer, 1):
-        try:
-            text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            byte = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
-            raise UserError(f"standard input:{number}: expected UTF-8, got {byte}") from None
-        yield text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}") if number == 1 else text
 
 
 def aligned_lines(paths: Sequence) -> Iterator[tuple]:

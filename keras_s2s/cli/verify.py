@@ -4,33 +4,32 @@ import argparse
 import contextlib
 import itertools
 import json
-from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.model_sources import (
-    LITERT_SUFFIX,
-    SCHEME,
+    MODEL_HELP,
+    ModelKind,
     add_timeout_option,
-    is_export,
     make_client,
+    model_kind,
     serving_errors_as_user_errors,
 )
 from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.text_streams import LineOutput
 from keras_s2s.errors import UserError
+from keras_s2s.io import strip_lines
 
 __all__ = ["add_commands"]
 
 MAX_LINES = 100
 LITERT_SIGNATURES = ("serving_default", "translate", "score")
-KINDS = "a run, a SavedModel's directory or base path, FILE.tflite, or grpc://HOST:PORT/NAME"
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `verify_models` and `inspect` to the parser's sub-commands."""
     parser = add_command(commands, "verify", _verify, "check that models give the same answers")
-    parser.add_argument("models", nargs="+", metavar="MODEL", help=KINDS)
+    parser.add_argument("models", nargs="+", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "--input", metavar="FILE", help=f"further source texts, one a line (the first {MAX_LINES})"
     )
@@ -55,9 +54,8 @@ def _verify(arguments):
         for name in names:
             models[name], corpus = _open(name, arguments, stack)
             corpora += [corpus] if corpus else []
-        signatures = (
-            LITERT_SIGNATURES if any(name.endswith(LITERT_SUFFIX) for name in names) else None
-        )
+        has_litert = ModelKind.LITERT in map(model_kind, names)
+        signatures = LITERT_SIGNATURES if has_litert else None
         count = verify_models(models, _request_corpus(corpora, arguments.input), signatures)
     print(f"{' = '.join(names)}: {count} requests, all answers equal")
 
@@ -66,16 +64,17 @@ def _open(name, arguments, stack):
     """Returns a function of requests, and the model's own request corpus or None."""
     from keras_s2s.export.verification import model_comparison, request_corpus, request_runner
 
-    if name.startswith(SCHEME):
+    kind = model_kind(name)
+    if kind is ModelKind.SERVED:
         client = stack.enter_context(make_client(name, arguments.timeout))
         return _predict_with(client), None
-    if name.endswith(LITERT_SUFFIX):
+    if kind is ModelKind.LITERT:
         from keras_s2s.serving import EdgeTranslator
 
         with serving_errors_as_user_errors():
             model = EdgeTranslator(name)
         return _predict_with(model), None
-    if is_export(Path(name)):
+    if kind is ModelKind.EXPORT:
         from keras_s2s.serving.server.version_directories import find_version
 
         with serving_errors_as_user_errors():
@@ -107,7 +106,7 @@ def _request_corpus(corpora, path):
     if path is None:
         return base
     with open(path, "rb") as file:
-        lines = [line.rstrip(b"\r\n") for line in itertools.islice(file, MAX_LINES)]
+        lines = list(strip_lines(itertools.islice(file, MAX_LINES)))
     return RequestCorpus((*base.texts, *lines), base.targets, base.tokens)
 
 
@@ -115,7 +114,7 @@ def _inspect(arguments):
     import_tensorflow()
     from keras_s2s.export.inspection import describe_export, describe_run
 
-    if is_export(Path(arguments.path)):
+    if model_kind(arguments.path) is ModelKind.EXPORT:
         from keras_s2s.serving.server.version_directories import find_version
 
         with serving_errors_as_user_errors():

@@ -13,8 +13,8 @@ from keras_s2s.config import Corpus
 from keras_s2s.data.alignments import check_links
 from keras_s2s.data.feature_files import feature_size, is_frames, open_features, read_features
 from keras_s2s.data.line_files import LineReader
-from keras_s2s.data.text_lines import is_gzipped
 from keras_s2s.errors import UserError
+from keras_s2s.io import is_gzipped
 from keras_s2s.tokenizers import Features, Tokenizer
 
 __all__ = [

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_s2s.data.text_lines import (
+from keras_s2s.errors import UserError
+from keras_s2s.io import (
     BUFFER_SIZE,
     check_utf8,
     decompress,
@@ -19,7 +20,6 @@ from keras_s2s.data.text_lines import (
     strip_byte_order_mark,
     strip_line_ending,
 )
-from keras_s2s.errors import UserError
 
 __all__ = ["LineReader", "file_stamp", "is_remote", "open_binary", "tensorflow_message"]
 

@@ -151,7 +151,7 @@ def _tokenize_function(tokenizer):
     """A function of texts [B]: their lengths, the ids of all N pieces, and the unknown pieces."""
 
     def tokenize(texts):
-        pieces = tokenizer.pieces(texts)  # [B, None]
+        pieces = tokenizer.tokenize(texts)  # [B, None]
         ids = tokenizer.ids(pieces.values)  # [N]
         unknown = pieces.values[ids == UNKNOWN_ID]
         unknown_texts = tokenizer.detokenize(unknown[:, None])  # without marks such as ##

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["string_array", "to_array", "to_text"]
+from keras_s2s.errors import UserError
+
+__all__ = ["decode_text", "string_array", "to_array", "to_text"]
 
 
 def to_array(
@@ -25,7 +27,7 @@ def to_array(
         The array; strings as an object array of bytes.
 
     Raises:
-        ValueError: naming the argument, if its rows have different lengths, it mixes types or it
+        UserError: naming the argument, if its rows have different lengths, it mixes types or it
             does not fit the requested type.
 
     Example:
@@ -34,10 +36,10 @@ def to_array(
     >>> to_array([1, 2], "beam_size", "float32").tolist()
     [1.0, 2.0]
     """
-    array = np.array(value, np.object_) if dtype == "string" else _as_array(value, name)
+    array = _as_array(value, name, np.object_ if dtype == "string" else None)
     if array.dtype.kind in "OUS":
         if dtype not in (None, "string"):
-            raise ValueError(f"{name}: expected {dtype}, got {_first(array)!r}")
+            raise UserError(f"{name}: expected {dtype}, got {_first(array)!r}")
         return _encoded(value, name, encoding_errors)
     if dtype is not None:
         return _cast(array, name, dtype)
@@ -54,19 +56,23 @@ def string_array(strings: Iterable[str | bytes]) -> np.ndarray:
     return _objects([text.encode() if isinstance(text, str) else text for text in strings])
 
 
+def decode_text(text: str | bytes) -> str:
+    """Decodes UTF-8; invalid bytes become U+FFFD."""
+    return text.decode(errors="replace") if isinstance(text, bytes) else text
+
+
 def to_text(array: np.ndarray) -> np.ndarray:
-    """Decodes an object array of bytes to Python strings; broken UTF-8 becomes U+FFFD."""
-    texts = [item.decode(errors="replace") for item in array.reshape(-1)]
-    return _objects(texts).reshape(array.shape)
+    """Decodes an object array of bytes to Python strings, as `decode_text`."""
+    return _objects(list(map(decode_text, array.reshape(-1)))).reshape(array.shape)
 
 
-def _as_array(value: Any, name: str) -> np.ndarray:
+def _as_array(value: Any, name: str, dtype: type | None = None) -> np.ndarray:
     try:
-        return np.asarray(value)
+        return np.asarray(value, dtype)
     except UnicodeDecodeError:  # bytes among strings
         return np.array(value, np.object_)
     except ValueError as error:
-        raise ValueError(f"{name}: expected rows of equal length, got others: {error}") from error
+        raise UserError(f"{name}: expected rows of equal length, got others: {error}") from error
 
 
 def _first(array: np.ndarray) -> Any:
@@ -79,11 +85,11 @@ def _cast(array: np.ndarray, name: str, dtype: str) -> np.ndarray:
     target = np.dtype(dtype)
     allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}.get(target.kind, target.kind)
     if array.size and array.dtype.kind not in allowed:
-        raise ValueError(f"{name}: expected {dtype}, got {_first(array)!r}")
+        raise UserError(f"{name}: expected {dtype}, got {_first(array)!r}")
     cast = array.astype(target)
     if target.kind in "iu" and not np.array_equal(cast, array):
         beyond = _first(array[cast != array])
-        raise ValueError(f"{name}: expected a number that fits {dtype}, got {beyond!r}")
+        raise UserError(f"{name}: expected a number that fits {dtype}, got {beyond!r}")
     return cast
 
 
@@ -98,11 +104,11 @@ def _bytes(item: Any, name: str, errors: str) -> bytes:
     if isinstance(item, bytes):
         return item
     if not isinstance(item, str):
-        raise ValueError(f"{name}: expected a string, got {item!r}")
+        raise UserError(f"{name}: expected a string, got {item!r}")
     try:
         return item.encode("utf-8", errors)
     except UnicodeEncodeError as error:
-        raise ValueError(f"{name}: expected valid Unicode, got {item!r}: {error}") from error
+        raise UserError(f"{name}: expected valid Unicode, got {item!r}: {error}") from error
 
 
 def _objects(values: list[Any]) -> np.ndarray:

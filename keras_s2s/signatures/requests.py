@@ -1,6 +1,6 @@
 """Requests: what a Python caller passes, as the NumPy arrays of a signature's inputs.
 
-Every function raises a ValueError that names the argument. Bounds of options are not checked here:
+Every function raises a UserError that names the argument. Bounds of options are not checked here:
 they depend on the model, which answers a row beyond them with an `error`.
 """
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.arrays import string_array, to_array
 from keras_s2s.signatures.fields import SCORE, Field, Signature
 
@@ -62,7 +63,7 @@ def target_inputs(
     """
     if (targets is None) == (target_tokens is None):
         got = "neither" if targets is None else "both"
-        raise ValueError(f"targets: expected either targets or target_tokens, got {got}")
+        raise UserError(f"targets: expected either targets or target_tokens, got {got}")
     rows = source_rows(texts)
     options = SCORE.options()
     if targets is None:
@@ -93,7 +94,7 @@ def option_columns(
         if name not in fields:
             nearest = difflib.get_close_matches(name, fields, 1)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-            raise ValueError(f"unknown option {name!r}: expected one of {list(fields)}{hint}")
+            raise UserError(f"unknown option {name!r}: expected one of {list(fields)}{hint}")
     return {
         name: _column(fields[name], name, value, num_rows, encoding_errors)
         for name, value in options.items()
@@ -112,12 +113,12 @@ def source_rows(
         encoding_errors: how `str.encode` treats what is not valid Unicode.
     """
     if isinstance(texts, str | bytes):
-        raise ValueError(f"texts: expected a list of strings, got the string {texts!r}")
+        raise UserError(f"texts: expected a list of strings, got the string {texts!r}")
     rows = list(texts)
     if num_features is None and not (rows and _is_matrix(rows[0])):
         array = to_array(rows, "texts", "string", encoding_errors)
         if array.ndim != 1:
-            raise ValueError("texts: expected a flat list of strings, got nested lists")
+            raise UserError("texts: expected a flat list of strings, got nested lists")
         return list(array)
     matrices: list[np.ndarray] = []
     for number, row in enumerate(rows):
@@ -139,7 +140,7 @@ def _matrix(row: Any, number: int, num_features: int | None) -> np.ndarray:
     is_matrix = array.dtype.kind in "fiub" and array.ndim == 2
     if not is_matrix or num_features not in (None, array.shape[1]):
         got = "text" if isinstance(row, str | bytes) else f"{array.dtype} {list(array.shape)}"
-        raise ValueError(f"features[{number}]: expected numbers [S, {width}], got {got}")
+        raise UserError(f"features[{number}]: expected numbers [S, {width}], got {got}")
     return array.astype(np.float32)
 
 
@@ -173,7 +174,7 @@ def _column(
         value = _lines_of_rows(value, name, encoding_errors)
     array = to_array(value, name, field.dtype, encoding_errors)
     if array.ndim > 1 or (array.ndim == 1 and len(array) != num_rows):
-        raise ValueError(
+        raise UserError(
             f"{name}: expected one value or {num_rows}, one for each text,"
             f" got the shape {list(array.shape)}"
         )
@@ -187,11 +188,11 @@ def _lines_of_rows(value: Any, name: str, encoding_errors: str) -> Any:
     try:
         items = list(value)
     except TypeError:
-        raise ValueError(f"{name}: expected a list of strings, got {value!r}") from None
+        raise UserError(f"{name}: expected a list of strings, got {value!r}") from None
     is_nested = [isinstance(item, list | tuple | np.ndarray) for item in items]
     if any(is_nested) and not all(is_nested):
         odd = is_nested.index(False)
-        raise ValueError(
+        raise UserError(
             f"{name}: expected one list of strings, or one list for each text,"
             f" got {items[odd]!r} beside lists in {name}[{odd}]"
         )
@@ -203,8 +204,8 @@ def _lines_of_rows(value: Any, name: str, encoding_errors: str) -> Any:
 def _lines(items: Iterable[Any], name: str, encoding_errors: str) -> bytes:
     strings = to_array(list(items), name, "string", encoding_errors)
     if strings.ndim != 1:
-        raise ValueError(f"{name}: expected a flat list of strings, got nested lists")
+        raise UserError(f"{name}: expected a flat list of strings, got nested lists")
     for number, item in enumerate(strings):
         if LINE_FEED in item:
-            raise ValueError(f"{name}[{number}]: expected no line feed, got {item.decode()!r}")
+            raise UserError(f"{name}[{number}]: expected no line feed, got {item.decode()!r}")
     return LINE_FEED.join(strings)

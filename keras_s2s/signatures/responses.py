@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_s2s.signatures.arrays import decode_text
 from keras_s2s.signatures.fields import MISSING_SCORE
 
 __all__ = [
@@ -137,7 +138,7 @@ def read_rows(signature: str, rows: Sequence[Row]) -> tuple[list[Any], dict[int,
     Returns:
         The result of each row, and {row: message} of the rows with an error.
     """
-    errors = {number: _text(row["error"]) for number, row in enumerate(rows) if row["error"]}
+    errors = {number: decode_text(row["error"]) for number, row in enumerate(rows) if row["error"]}
     return [read_row(signature, row) for row in rows], errors
 
 
@@ -158,7 +159,7 @@ def _hypothesis(row: Row, k: int, source: list[str]) -> Hypothesis:
     length = int(row["lengths"][k])
     alignment = row.get("alignment")
     return Hypothesis(
-        text=_text(row["text"][k]),
+        text=decode_text(row["text"][k]),
         score=float(row["score"][k]),
         log_prob=float(row["log_prob"][k]),
         tokens=_texts(row["tokens"][k][:length]),
@@ -224,8 +225,4 @@ def _unpadded(strings: Sequence[Any]) -> list[str]:
 
 
 def _texts(strings: Sequence[Any]) -> list[str]:
-    return [_text(string) for string in strings]
-
-
-def _text(string: Any) -> str:
-    return string.decode("utf-8", "replace") if isinstance(string, bytes) else string
+    return [decode_text(string) for string in strings]

@@ -1,5 +1,6 @@
 """Metrics of attention heads: entropy, sharpness and alignment error rate."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_s2s.errors import UserError
+from keras_s2s.io import decode_lines
 from keras_s2s.signatures.responses import hard_alignment
 from keras_s2s.tensorboard.attention_records import attention_maps
 
@@ -106,9 +108,9 @@ def read_alignments(path: Path | str, count: int) -> list:
         UserError: if a line has another format (names file and line), or there are fewer lines.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            lines = [line for line, _ in zip(file, range(count))]
-    except (OSError, UnicodeDecodeError) as error:
+        with open(path, "rb") as file:
+            lines = list(itertools.islice(decode_lines(file, path), count))
+    except OSError as error:
         raise UserError(f"{path}: expected a file of alignments, got: {error}") from None
     if len(lines) < count:
         raise UserError(f"{path}: expected at least {count} lines, got {len(lines)}")

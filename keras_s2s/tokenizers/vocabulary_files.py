@@ -6,6 +6,12 @@ from pathlib import Path
 
 from keras_s2s.config import TokenizerConfig
 from keras_s2s.errors import UserError
+from keras_s2s.io import (
+    BYTE_ORDER_MARK,
+    check_utf8,
+    strip_byte_order_mark,
+    strip_line_ending,
+)
 from keras_s2s.tokenizers.base import RESERVED_TOKENS, Tokenizer
 from keras_s2s.tokenizers.sentencepiece import SentencePiece
 from keras_s2s.tokenizers.wordpiece import WordPiece
@@ -18,7 +24,6 @@ _WITH_COUNT = re.compile(r"(.+)\t[-+.0-9eE]+")  # a count, or a score in Sentenc
 _BERT_RESERVED = re.compile(r"\[(PAD|UNK|CLS|SEP|MASK|unused\d+)\]")
 _OPENNMT_RESERVED = (b"<blank>", b"<s>", b"</s>")  # the first lines of a file of OpenNMT-tf
 _OPENNMT_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # its symbol for a space
-_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
 def load_vocabulary(config: TokenizerConfig) -> Tokenizer:
@@ -68,14 +73,10 @@ def _parse_vocabulary(path, content, kind) -> list[str]:
 
 
 def _parse_line(line, number, path) -> str:
-    try:
-        text = line.decode()
-    except UnicodeDecodeError as error:
-        byte = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
-        raise UserError(f"{path}:{number}: expected UTF-8, got {byte}") from None
-    if number == 1 and text != _BYTE_ORDER_MARK:
-        text = text.removeprefix(_BYTE_ORDER_MARK)
-    text = text.removesuffix("\r") if text != "\r" else text
+    check_utf8([line], path, number)
+    if number == 1 and line != BYTE_ORDER_MARK:
+        line = strip_byte_order_mark(line)
+    text = (strip_line_ending(line) if line != b"\r" else line).decode()
     with_count = _WITH_COUNT.fullmatch(text)
     return with_count[1] if with_count else text
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from keras_s2s.errors import UserError
-from keras_s2s.io import write_atomically
+from keras_s2s.io import decode_lines, write_atomically
 
 __all__ = ["load", "save", "table"]
 
@@ -31,8 +31,9 @@ def load(run: Path | str, default: Path | str | None = None) -> dict[str, str] |
             return None
         path = Path(default)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            lines = list(decode_lines(file, path))
+    except OSError as error:
         raise UserError(f"{path}: expected a dictionary, got: {error}") from None
     entries = {}
     for number, line in enumerate(lines, 1):

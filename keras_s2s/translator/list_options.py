@@ -62,7 +62,7 @@ def text_or_tokens(tokenizer: Any, text: tf.Tensor, tokens: tf.Tensor) -> tf.Rag
         tokenizer: the target's.
         text, tokens: string [B].
     """
-    pieces = tokenizer.pieces(text)
+    pieces = tokenizer.tokenize(text)
     if tokenizer.prefix_tokens:  # the empty text has tokens too
         is_alone = tf.repeat(tf.equal(tokens, ""), pieces.row_lengths())
         pieces = tf.ragged.boolean_mask(pieces, pieces.with_values(is_alone))

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_s2s.errors import UserError
 from keras_s2s.signatures.fields import Signature
 from keras_s2s.signatures.requests import option_columns, source_inputs, source_rows
 
@@ -35,13 +34,10 @@ def run_batches(
         for each text its row of every output, by name.
 
     Raises:
-        UserError: a ValueError, naming the argument that has another number or type of values.
+        UserError: an argument has another number or type of values; the message names it.
     """
-    try:
-        rows = source_rows(texts, num_features, encoding_errors="replace")
-        columns = option_columns(signature, options, len(rows), encoding_errors="replace")
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    rows = source_rows(texts, num_features, encoding_errors="replace")
+    columns = option_columns(signature, options, len(rows), encoding_errors="replace")
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     outputs: list[dict[str, np.ndarray]] = [{}] * len(rows)
     for first in range(0, len(rows), batch_size):

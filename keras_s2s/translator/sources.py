@@ -34,7 +34,7 @@ class TextSource:
         self.batch = tf.shape(text)[0]
         text = tf.strings.substr(text, 0, caps["text_bytes"])
         self.input_errors = list(tokenizers[0].input_errors(text))
-        pieces = tokenizers[0].pieces(text)
+        pieces = tokenizers[0].tokenize(text)
         self.length = tf.cast(pieces.row_lengths(), tf.int32)
         self.inputs = pieces[:, : caps["source_length"]]
         self.pieces = tokenizers[0].surface_forms(self.inputs)

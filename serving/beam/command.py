@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from keras_s2s.io import describe_invalid_byte
 from keras_s2s.serving.beam import io, pipeline
 from keras_s2s.serving.beam.command_line import FORMATS, PROG, parse
 from keras_s2s.serving.beam.counters import count, read_counters
@@ -152,7 +153,7 @@ class _ReadLines(DoFn):
             try:
                 yield (file, number), line.decode()
             except UnicodeDecodeError as error:
-                invalid = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
+                invalid = describe_invalid_byte(error)
                 text, key = line.decode(errors="replace"), (file, number)
                 count("lines", 1)
                 count("errors", 1)

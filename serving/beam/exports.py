@@ -10,7 +10,8 @@ from pathlib import Path
 from keras_s2s.serving.beam.filesystems import is_remote, match_paths, open_raw
 from keras_s2s.serving.beam.io import CorpusError
 from keras_s2s.serving.errors import StartError
-from keras_s2s.serving.server.version_directories import SAVED_MODEL, find_version
+from keras_s2s.serving.server.version_directories import find_version
+from keras_s2s.signatures.version_directories import SAVED_MODEL, version_number
 
 __all__ = ["copy_export", "find_export", "local_copy"]
 
@@ -42,8 +43,8 @@ def _find_remote_version(base: str) -> str | None:
     directories = [os.path.dirname(path) for path in files]
     if base in directories:
         return base
-    names = {path: path.split("/")[-1] for path in directories}
-    versions = {int(name): path for path, name in names.items() if name.isdecimal()}
+    versions = {version_number(path.split("/")[-1]): path for path in directories}
+    versions.pop(None, None)
     return versions[max(versions)] if versions else None
 
 

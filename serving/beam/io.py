@@ -2,17 +2,15 @@
 
 import contextlib
 import glob
-import gzip
 import os
 import zlib
 from collections.abc import Iterator
 
+from keras_s2s.io import decompress, is_gzipped, strip_lines
 from keras_s2s.serving.beam.filesystems import absolute_path, is_remote, match_paths, open_raw
 from keras_s2s.serving.errors import ServingError
 
 __all__ = ["CorpusError", "find_inputs", "name_outputs", "read_lines"]
-
-_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()  # some editors write it at the start
 
 
 class CorpusError(ServingError, ValueError):
@@ -79,10 +77,10 @@ def read_lines(path: str) -> Iterator[bytes]:
     try:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(open_raw(path))
-            if path.endswith(".gz"):  # Beam's own reader accepts a truncated file
-                file = stack.enter_context(gzip.GzipFile(fileobj=file))
-            for number, line in enumerate(file, 1):
-                line = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
-                yield line.removesuffix(b"\n").removesuffix(b"\r")
+            if is_gzipped(path):  # Beam's own reader accepts a truncated file
+                file = stack.enter_context(decompress(file))
+            for line in strip_lines(file):
+                number += 1
+                yield line
     except (OSError, EOFError, zlib.error) as error:
         raise CorpusError(f"{path}:{number + 1}: cannot be read: {error}") from error

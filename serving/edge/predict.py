@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_s2s.signatures.arrays import string_array
+from keras_s2s.serving.edge.requests import split_items
+from keras_s2s.signatures.arrays import decode_text, string_array
 from keras_s2s.signatures.fields import (
     LIST_INPUTS,
     MISSING_SCORE,
@@ -50,7 +51,7 @@ def predict(
     if signature == SCORE.name:
         return _score(translator, texts, columns, timeout)
     for name in LIST_INPUTS & columns.keys():
-        columns[name] = [[item for item in _lines(row) if item] for row in columns[name]]
+        columns[name] = [split_items(decode_text(row)) for row in columns[name]]
     rows, errors = translator.decode(
         texts, batch_size=BATCH_SIZE, errors="return", timeout=timeout, **columns
     )
@@ -128,10 +129,6 @@ def _units(scores: Sequence[Score], strings: str, log_probs: str) -> dict[str, n
 
 def _error_column(errors: Mapping[int, str], batch: int) -> np.ndarray:
     return string_array(errors.get(row, "") for row in range(batch))
-
-
-def _lines(value: str | bytes) -> list[str]:
-    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else value).split("\n")
 
 
 def _padded(rows: Sequence[Sequence[str]], width: int) -> np.ndarray:

@@ -26,6 +26,7 @@ __all__ = [
     "RequestRow",
     "RequestSource",
     "needs_constraints",
+    "split_items",
     "target_error",
     "target_ids",
     "tokenize_options",
@@ -82,7 +83,7 @@ def tokenize_source(text: str | bytes, tokenizers: Sequence, caps: dict[str, int
         caps: see `keras_s2s.signatures.CAPS`.
     """
     raw = text if isinstance(text, bytes) else text.encode()
-    pieces = tokenizers[0].pieces(raw[: caps["text_bytes"]])
+    pieces = tokenizers[0].tokenize(raw[: caps["text_bytes"]])
     rules = [
         limit_rule("text bytes", len(raw), caps["text_bytes"]),
         limit_rule("text tokens", len(pieces), caps["source_length"]),
@@ -134,20 +135,20 @@ def tokenize_options(
         return target_ids(source.pieces, pieces, target, copies)
 
     row = RequestRow(dict(values))
-    prefix_tokens = _items(values["prefix_tokens"])
-    row.prefix = ids([*target.pieces(_raw(values["target_prefix"])), *prefix_tokens])
-    for phrase in _items(values["constraints"]):
-        pieces = target.pieces(_raw(phrase))
+    prefix_tokens = split_items(values["prefix_tokens"])
+    row.prefix = ids([*target.tokenize(_raw(values["target_prefix"])), *prefix_tokens])
+    for phrase in split_items(values["constraints"]):
+        pieces = target.tokenize(_raw(phrase))
         row.constraints += [ids(pieces)] if pieces else []
         row.unknown += [
             piece
             for piece, number in zip(pieces, ids(pieces))
             if number == UNKNOWN_ID and piece != UNKNOWN
         ]
-    for phrase in _items(values["disallowed"]):
+    for phrase in split_items(values["disallowed"]):
         single = ids([phrase])
         is_known = single[0] != UNKNOWN_ID or phrase == UNKNOWN
-        row.disallowed += [ids(target.pieces(_raw(phrase))), *([single] if is_known else [])]
+        row.disallowed += [ids(target.tokenize(_raw(phrase))), *([single] if is_known else [])]
     row.disallowed = [x for x in row.disallowed if 0 < len(x) <= caps["max_length"]]
     min_length, max_length = _lengths(values, len(row.prefix), source.length)
     row.options |= {"min_length": min_length, "max_length": max_length}
@@ -178,7 +179,8 @@ def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _items(lines: str) -> list[str]:
+def split_items(lines: str) -> list[str]:
+    """Returns the items of an option that is a list: its lines, without empty ones."""
     return [line for line in lines.split("\n") if line]
 
 

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_s2s.serving.edge.edge_file import EdgeFile, EdgeFileWithDeadline
-from keras_s2s.serving.edge.requests import RequestSource, target_error
+from keras_s2s.serving.edge.requests import RequestSource, split_items, target_error
 from keras_s2s.serving.edge.text_processor import END_TOKEN, TextProcessor
+from keras_s2s.signatures.arrays import decode_text
 from keras_s2s.signatures.fields import MISSING_SCORE, SCORE
 from keras_s2s.signatures.responses import Score
 
-__all__ = ["decode_text", "score_row"]
+__all__ = ["score_row"]
 
 
 def score_row(
@@ -33,9 +34,9 @@ def score_row(
         The score and "", or an empty score and an error message.
     """
     source = processor.read_source(text)
-    tokens = processor.target.pieces(target)
+    tokens = processor.target.tokenize(target)
     target, target_lines = decode_text(target), decode_text(target_lines)
-    tokens = [*tokens, *filter(None, target_lines.split("\n"))]
+    tokens = [*tokens, *split_items(target_lines)]
     problem = source.error or target_error(target, target_lines, tokens, processor.caps)
     if problem:
         return Score(MISSING_SCORE, [], [], [], []), problem
@@ -82,8 +83,3 @@ def _sum_words(
             words.append([token])
             sums.append(log_prob)
     return [processor.target.detokenize(word) for word in words], sums
-
-
-def decode_text(value: str | bytes) -> str:
-    """Decodes UTF-8; invalid bytes become U+FFFD."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

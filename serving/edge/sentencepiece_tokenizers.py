@@ -23,7 +23,7 @@ class SentencePiece(Tokenizer):
         self._leading_spaces = description.get("leading_spaces") or ""
         self._has_bytes = self.numbers.keys() >= _BYTES.keys()
 
-    def pieces(self, text: str | bytes) -> list[str]:
+    def tokenize(self, text: str | bytes) -> list[str]:
         # Not decoded before: an invalid byte is an unknown piece, whereas the model's
         # normalization may map U+FFFD to a space.
         return self._processor.encode(text, out_type=str)
@@ -49,12 +49,12 @@ class SentencePiece(Tokenizer):
 class Marian(SentencePiece):
     """SentencePiece subwords with Marian's ids and a language tag before the text."""
 
-    def pieces(self, text: str | bytes) -> list[str]:
+    def tokenize(self, text: str | bytes) -> list[str]:
         if isinstance(text, bytes):
             text = text.decode("utf-8", "surrogateescape")
         tag = re.match(">>[^\udc80-\udcff]*?<<", text)  # a tag contains no invalid byte
         start = tag.end() if tag else 0
-        pieces = super().pieces(text[start:].encode("utf-8", "surrogateescape"))
+        pieces = super().tokenize(text[start:].encode("utf-8", "surrogateescape"))
         return [tag[0], *pieces] if tag else pieces
 
     def detokenize(self, pieces: Iterable[str]) -> str:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from keras_s2s.signatures.arrays import decode_text
+
 __all__ = ["END", "PAD", "SPECIAL", "START", "UNKNOWN", "UNKNOWN_ID", "Tokenizer", "strip_ascii"]
 
 PAD, UNKNOWN_ID, START, END = range(4)
@@ -15,9 +17,10 @@ _SEPARATOR = "\x1d\0\x1d"
 
 
 class Tokenizer:
-    """Conversion between text, the strings of tokens ("pieces") and ids, in plain Python.
+    """Conversion between text, tokens and ids, in plain Python.
 
-    Subclasses implement `cut` and `detokenize`. Results equal those of `keras_s2s.tokenizers`.
+    Subclasses implement `split_text` and `detokenize`. Results equal those of
+    `keras_s2s.tokenizers`.
 
     Args:
         description: `kind`, `special_tokens` and settings of the kind.
@@ -46,10 +49,9 @@ class Tokenizer:
         """Joins pieces to a text."""
         raise NotImplementedError
 
-    def pieces(self, text: str | bytes) -> list[str]:
+    def tokenize(self, text: str | bytes) -> list[str]:
         """Splits a text into the strings of its tokens; invalid UTF-8 becomes U+FFFD."""
-        if isinstance(text, bytes):
-            text = text.decode("utf-8", "replace")
+        text = decode_text(text)
         if not self.special_tokens:
             return self.split_text(text)
         pieces: list[str] = []

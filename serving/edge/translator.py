@@ -17,9 +17,10 @@ from keras_s2s.serving.edge import predict as edge_predict
 from keras_s2s.serving.edge.edge_file import EdgeFile, EdgeFileWithDeadline
 from keras_s2s.serving.edge.hypotheses import read_hypotheses
 from keras_s2s.serving.edge.requests import RequestRow, RequestSource
-from keras_s2s.serving.edge.scoring import decode_text, score_row
+from keras_s2s.serving.edge.scoring import score_row
 from keras_s2s.serving.edge.search import decode_rows
 from keras_s2s.serving.edge.text_processor import END_TOKEN, TextProcessor
+from keras_s2s.signatures.arrays import decode_text
 from keras_s2s.signatures.fields import SCORE, TRANSLATE
 from keras_s2s.signatures.requests import search_inputs, target_inputs
 from keras_s2s.signatures.responses import Hypothesis, Score

@@ -16,8 +16,8 @@ from keras_s2s.serving.errors import StartError
 from keras_s2s.serving.server.edge_model import MODEL_FILE
 from keras_s2s.serving.server.model_loader import ModelLoader
 from keras_s2s.serving.server.servicer import Servicer, add_servicer
-from keras_s2s.serving.server.version_directories import SAVED_MODEL, find_versions
 from keras_s2s.serving.server.versions import ModelVersions
+from keras_s2s.signatures.version_directories import is_saved_model, list_versions
 
 __all__ = ["Server"]
 
@@ -129,7 +129,7 @@ class Server:
         latest = versions.list()[0]
         if latest.model is None:
             message = " ".join(latest.message.split())
-            directory = find_versions(self.model_base_path).get(latest.number)
+            directory = list_versions(self.model_base_path).get(latest.number)
             has_model_file = directory is not None and (directory / MODEL_FILE).is_file()
             if has_model_file and not self._load.prefer_tflite_model:
                 message += f" (prefer_tflite_model would serve its {MODEL_FILE})"
@@ -165,12 +165,12 @@ def _check_base_path(path: Path) -> None:
         problem = "is not a directory" if path.exists() else "does not exist"
         raise StartError(f"model_base_path {path} {problem}")
     try:
-        if find_versions(path):
+        if list_versions(path):
             return
     except OSError as error:
         raise StartError(f"model_base_path {path} cannot be read: {error.strerror}") from error
     hint = f"expected a directory named by a number, such as {path / '1'}"
-    if (path / SAVED_MODEL).is_file():
+    if is_saved_model(path):
         hint = f"it is itself a version: give the directory above it, {path.parent}"
     raise StartError(f"model_base_path {path} holds no version: {hint}")
 

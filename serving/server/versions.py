@@ -25,7 +25,7 @@ from keras_s2s.serving.server.version import (
     UNLOADING,
     Version,
 )
-from keras_s2s.serving.server.version_directories import find_versions
+from keras_s2s.signatures.version_directories import list_versions
 
 __all__ = ["ModelVersions", "VersionSource", "not_found_message"]
 
@@ -75,7 +75,7 @@ class ModelVersions:
     def poll(self) -> None:
         """Checks the disk once: loads the highest version if it is new, unloads the others."""
         try:
-            directories = find_versions(self.base_path)
+            directories = list_versions(self.base_path)
         except OSError as error:
             # As in TensorFlow Serving, loaded versions continue to serve.
             if not self._is_base_path_missing:

@@ -13,8 +13,8 @@ import pytest
 
 from keras_s2s.config import Decoding
 from keras_s2s.export import export_translator
-from keras_s2s.export.publishing import list_versions
 from keras_s2s.serving import Client
+from keras_s2s.signatures.version_directories import list_versions
 from tests.export.tiny_models import make_translator
 
 ROOT = Path(__file__).resolve().parents[2]

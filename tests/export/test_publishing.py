@@ -13,7 +13,8 @@ import pytest
 
 from keras_s2s.errors import UserError
 from keras_s2s.export import keep_newest
-from keras_s2s.export.publishing import check_version, list_versions, publish
+from keras_s2s.export.publishing import check_version, publish
+from keras_s2s.signatures.version_directories import list_versions
 
 # Publishes three files slowly. Arguments: directory, version (0: the next one), seconds per file.
 SLOW = """

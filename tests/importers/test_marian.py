@@ -73,7 +73,7 @@ def shared(tmp_path_factory):
 
 def test_log_probabilities_match_numpy(imported):
     source, target = (getattr(imported.translator, f"{s}_tokenizer") for s in ("source", "target"))
-    pieces = source.pieces(tf.constant(TEXTS)), target.pieces(tf.constant(TARGETS))
+    pieces = source.tokenize(tf.constant(TEXTS)), target.tokenize(tf.constant(TARGETS))
     x, _, weights = make_example(*pieces, source, target)
     found = log_softmax(imported.translator.model(x))
     ours, theirs = imported.columns()

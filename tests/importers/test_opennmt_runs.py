@@ -166,7 +166,7 @@ def test_command(tmp_path, capsys):
     assert f"{run}: expected a directory that does not exist yet" in capsys.readouterr().err
     assert main(["import", str(directory), str(run) + "2", *words[2:], "--output", "x"]) == 2
     assert main(["import", str(directory)]) == 2
-    assert "RUN: expected the run directory to make" in capsys.readouterr().err
+    assert "RUN: expected the run directory to create" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_command(tmp_path, capsys):
         (lambda d: (d / "v.txt").write_text("<s>\n"), "v.txt:1: expected <blank>, got '<s>'"),
         (lambda d: (d / "v.txt").write_text("<blank>\n<s>\n</s>\na\n"), "expected 10 tokens"),
         (lambda d: (d / "v.txt").unlink(), "v.txt: expected a vocabulary"),
-        (lambda d: (d / "v.txt").write_bytes(b"\xff"), "v.txt: expected UTF-8"),
+        (lambda d: (d / "v.txt").write_bytes(b"\xff"), "v.txt:1: expected UTF-8"),
         (lambda d: (d / "config.yml").write_text("data: {}"), "source_vocabulary: expected a voc"),
         (
             lambda d: (d / "model_description.py").write_text("model = ("),

@@ -20,7 +20,7 @@ from keras_s2s.importers.opennmt.recurrent import (
 from keras_s2s.importers.opennmt.report import Report
 from keras_s2s.importers.opennmt.weights import Checkpoint, infer_transformer, transformer_weights
 from keras_s2s.importers.transformer_weights import assign_weights
-from keras_s2s.io import new_directory
+from keras_s2s.io import decode_lines, new_directory
 
 __all__ = ["import_run", "read_vocabulary", "vocabulary_rows"]
 
@@ -132,12 +132,10 @@ def read_vocabulary(opennmt_config: OpenNMTConfig, side: str) -> list[str]:
         raise opennmt_config.error(key, "a vocabulary file")
     path = Path(opennmt_config.path(files[0]))
     try:
-        lines = path.read_bytes().decode().split("\n")
+        with path.open("rb") as file:
+            tokens = list(decode_lines(file, path))
     except OSError as error:
         raise UserError(f"{path}: expected a vocabulary, got: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: expected UTF-8, got byte {error.start}") from None
-    tokens = [line.rstrip("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
     for number, name in enumerate(SPECIAL):
         token = tokens[number] if number < len(tokens) else "nothing"
         if token != name:

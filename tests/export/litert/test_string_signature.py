@@ -140,7 +140,7 @@ def test_other_batch_sizes_are_refused_and_the_next_call_succeeds(run, count):
 
 def test_kernel_tokenizes_as_sentencepiece(side):
     texts = ["".join(RANDOM.choices(PARTS, k=k % 9 + 1)) for k in range(3000)]
-    mine = side.ids(side.pieces(texts)).to_list()
+    mine = side.ids(side.tokenize(texts)).to_list()
     assert KernelTokenizer(side).tokenize_batch(texts).to_list() == mine
 
 
@@ -307,7 +307,7 @@ def test_model_that_the_kernel_tokenizes_differently_is_refused(side, tmp_path, 
         tmp_path,
     )
     monkeypatch.setattr(
-        KernelTokenizer, "tokenize_batch", lambda self, texts: side.ids(side.pieces(texts))[:, 1:]
+        KernelTokenizer, "tokenize_batch", lambda self, texts: side.ids(side.tokenize(texts))[:, 1:]
     )
     refuse(
         "a source model by which .* SentencePiece does, got one by which it cuts 'a' otherwise",

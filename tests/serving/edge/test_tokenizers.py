@@ -66,11 +66,11 @@ def pair(request):
 
 
 def assert_agree(graph, edge, texts):
-    pieces = graph.pieces(tf.constant(texts))
+    pieces = graph.tokenize(tf.constant(texts))
     ids, joined = graph.ids(pieces).to_list(), graph.detokenize(pieces.to_tensor("")).numpy()
     begins = pieces.with_values(graph.is_word_start(pieces.values)).to_list()
     for i, row in enumerate(pieces.to_list()):
-        edge_pieces = edge.pieces(texts[i])
+        edge_pieces = edge.tokenize(texts[i])
         assert edge_pieces == [piece.decode() for piece in row]
         assert edge.ids(edge_pieces) == ids[i]
         assert edge.detokenize(edge_pieces) == joined[i].decode()

@@ -183,7 +183,7 @@ def test_commands(model_file, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines() == translator.translate(["a b c", "i h"])
     words = ["translate", str(path), "--input", str(tmp_path / "in"), "--sample"]
     assert cli.main(words) == 2
-    assert "expected a model that draws, got a LiteRT file" in capsys.readouterr().err
+    assert "expected a model with sampling, got a LiteRT file" in capsys.readouterr().err
     translator.save(tmp_path / "run")
     assert cli.main(["verify", str(path), str(tmp_path / "run")]) == 0
     assert "all answers equal" in capsys.readouterr().out

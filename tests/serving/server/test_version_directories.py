@@ -1,19 +1,10 @@
-"""Lookup of version directories."""
+"""Lookup of the version directory of a SavedModel."""
 
 import pytest
 
 from keras_s2s.serving import StartError
-from keras_s2s.serving.server.version_directories import SAVED_MODEL, find_version, find_versions
-
-
-def test_versions_are_named_by_decimal_numbers(tmp_path):
-    for name in ("1", "007", "7", "12", ".tmp-13", "13.tmp", "-4", "v2", "1_0", "9" * 19):
-        (tmp_path / name).mkdir()
-    assert find_versions(tmp_path) == {
-        1: tmp_path / "1",
-        7: tmp_path / "7",
-        12: tmp_path / "12",
-    }
+from keras_s2s.serving.server.version_directories import find_version
+from keras_s2s.signatures.version_directories import SAVED_MODEL
 
 
 def test_highest_version_or_directory_itself(tmp_path):
