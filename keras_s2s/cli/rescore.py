@@ -38,7 +38,7 @@ def add_options(group) -> None:
             type=number_type(field.low, field.high),
             default=field.default,
             metavar="X",
-            help=f"of --nbest: {field.meaning} (default: {field.default:g})",
+            help=f"of --nbest: {field.description} (default: {field.default:g})",
         )
     group.add_argument(
         "--by-tokens",
