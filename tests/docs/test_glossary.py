@@ -29,7 +29,7 @@ FORMER_NAMES = {
     *("Checkpoint", "Course", "Goal", "Guard", "Journal", "Means", "Progress", "Rescue"),
     *("Summaries", "Validate", "PartedSize", "making", "replacing", "Survey", "survey"),
     *("LOWEST", "Extras", "forbidden", "needed", "no_extras", "SPECIAL_PIECES", "rehearse"),
-    *("Theirs", "written", "NotProven", "PlainDecoder", "traced", "Vocabularies"),
+    *("Theirs", "written", "NotProven", "PlainDecoder", "places", "traced"),
 }
 
 
