@@ -14,6 +14,7 @@ from keras_s2s.attention.functions import (
     dot_product_attention,
     masked_softmax,
     merge_heads,
+    places,
     split_heads,
 )
 from keras_s2s.attention.gated import GatedAttention
@@ -47,5 +48,6 @@ __all__ = [
     "make_attention",
     "masked_softmax",
     "merge_heads",
+    "places",
     "split_heads",
 ]

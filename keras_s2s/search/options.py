@@ -68,7 +68,7 @@ class ConstraintOptions(NamedTuple):
 
 
 class SamplingOptions(NamedTuple):
-    """Options of `SamplingOptions`.
+    """Options of `Sampling`.
 
     Attributes:
         num_samples: int32 [B], targets drawn.
