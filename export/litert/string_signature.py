@@ -23,7 +23,6 @@ from keras_s2s.export.litert.signature_functions import LiteRTSignatures
 from keras_s2s.export.litert.verification import run_file
 from keras_s2s.export.verification.comparison import VerificationError
 from keras_s2s.export.verification.probe_requests import LONG, UNUSUAL, ProbeRequest, build_request
-from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.translator import Translator
 
@@ -70,8 +69,7 @@ class StringSignature:
     def concrete(self) -> Any:
         """The concrete function of `text` [1]."""
         spec = tf.TensorSpec([None], tf.string, "text")
-        with loop_backend.growing():
-            return tf.function(self.translate, autograph=False).get_concrete_function(text=spec)
+        return tf.function(self.translate, autograph=False).get_concrete_function(text=spec)
 
     def translate(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Translates one text.

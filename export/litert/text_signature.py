@@ -17,7 +17,6 @@ from keras_s2s.export.litert.signature_functions import LiteRTSignatures, copy_o
 from keras_s2s.export.litert.verification import run_file
 from keras_s2s.export.verification.comparison import VerificationError
 from keras_s2s.export.verification.probe_requests import ProbeRequest, build_request
-from keras_s2s.layers import loop_backend
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.tokenizers import RESERVED_TOKENS, Tokenizer
 from keras_s2s.translator import Translator
@@ -89,20 +88,19 @@ class TextSignature:
             row[: len(codes)] = codes
 
     def concrete(self) -> Any:
-        """The concrete function of `decode_text` [N] and `length` [1]."""
+        """The concrete function of `text` [N] and `length` [1]."""
         specs = {
             "text": tf.TensorSpec([None], tf.int32, "text"),
             "length": tf.TensorSpec([None], tf.int32, "length"),
         }
-        with loop_backend.growing():
-            return tf.function(self.translate, autograph=False).get_concrete_function(**specs)
+        return tf.function(self.translate, autograph=False).get_concrete_function(**specs)
 
     def translate(self, text: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
         """Translates one text.
 
         Args:
             text: int32 [N], at least one element.
-            length: int32 [1], how many elements of `decode_text` are the text.
+            length: int32 [1], how many elements of `text` are the text.
 
         Returns:
             `decode_text` int32 [M], `length` int32 [1] of the target, and its `score` float32 [1].

@@ -46,7 +46,7 @@ class TrainingLoss(TrainingStep):
         Raises:
             ValueError: an objective over the attention of a decoder without any; replicas.
         """
-        criterion = None if settings.plain else Criterion(settings, self)
+        criterion = None if settings.is_cross_entropy_only else Criterion(settings, self)
         if criterion is not None or self.criterion is not None:
             self.configure_updates(self.batches_per_update)
         self.criterion = criterion

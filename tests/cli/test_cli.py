@@ -70,7 +70,7 @@ def test_version(capsys):
         (["evaluate", "run", "--batch-size", "0"], "an integer of at least 1, got 0"),
         (["predict", "--server", "nowhere", "--model", "m", "x"], "HOST:PORT"),
         (["translate", "x", "--input", "no-such-file"], "no-such-file: expected a text file"),
-        (["evaluate", "no-such-run"], "no-such-run: expected a run directory, made by"),
+        (["evaluate", "no-such-run"], "no-such-run: expected a run directory of keras-s2s train"),
         (["export", "run", "x", "--version", str(2**63)], "from 1 to 9223372036854775807, got"),
         (["serve", "--model-name=x", "--model-base-path=x", "--port=65536"], "from 0 to 65535"),
         (["export", "run", "x", "--checkpoint", "bets"], "got bets; the nearest is best"),

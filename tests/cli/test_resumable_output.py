@@ -54,7 +54,8 @@ def test_what_goes_on_is_what_would_have_been(tmp_path, capsys):
     with pytest.raises(UserError, match="line 13: broken"):
         write(made, resume=False, limit=13)
     assert made.read_text() == "old"
-    assert "out.txt.partial holds what the first 12 lines gave; --resume" in capsys.readouterr().err
+    expected_text = "out.txt.partial holds the output of the first 12 lines; --resume"
+    assert expected_text in capsys.readouterr().err
     with (tmp_path / "out.txt.partial").open("a") as file:
         file.write("half a li")
     write(made, resume=True)
@@ -101,7 +102,7 @@ def test_what_cannot_be_taken_up_is_named(tmp_path):
     with pytest.raises(UserError, match=r"out.txt.partial: expected at least \d+ bytes, got 0"):
         write(tmp_path / "out.txt", resume=True)
     (tmp_path / "out.txt.partial.json").write_text("[]")
-    with pytest.raises(UserError, match="partial.json: expected what this command wrote"):
+    with pytest.raises(UserError, match="partial.json: expected a file that this command wrote"):
         write(tmp_path / "out.txt", resume=True)
     with pytest.raises(UserError, match="--resume: expected --input and --output, both files"):
         open_output("-", {}, resume=True)
@@ -122,7 +123,7 @@ def test_two_commands_do_not_write_one_file(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.test_cli_resume import expected, write
+from tests.cli.test_resumable_output import expected, write
 
 made = Path(sys.argv[1]) / "out.txt"
 rounds = 0

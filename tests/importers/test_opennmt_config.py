@@ -210,7 +210,7 @@ def test_command_writes_a_configuration_that_loads(tmp_path, capsys):
         assert f"# {row['key']}: no counterpart:" in text
         assert f"{row['key']}: no counterpart:" in err
     assert main([str(word) for word in words]) == 2
-    assert "expected a file that does not exist yet" in capsys.readouterr().err
+    assert "expected a path that does not exist" in capsys.readouterr().err
 
 
 def test_command_prints_without_an_output(tmp_path, capsys):
@@ -219,6 +219,6 @@ def test_command_prints_without_an_output(tmp_path, capsys):
     assert main(["import", "--config", str(path)]) == 0
     out, err = capsys.readouterr()
     assert yaml.safe_load(out)["decoding"]["beam_size"] == 3
-    assert "model: left out; --model-type says" in err
+    assert "model: omitted; select the OpenNMT-tf model with --model-type" in err
     assert main(["import", "--config", str(path), "--json"]) == 2
     assert main(["import"]) == 2

@@ -138,7 +138,7 @@ def test_unsupported_decoder_settings_are_named(make, tmp_path, more, setting):
 def test_supported_decoder_settings(tmp_path):
     more = ", residual_connections=False, attention_layer_activation=tf.math.tanh"
     (tmp_path / "model_description.py").write_text(DESCRIPTION.format(more))
-    assert read_description(tmp_path).other is None
+    assert read_description(tmp_path).unsupported is None
 
 
 def test_model_type_without_tanh_is_refused(make):
