@@ -10,6 +10,7 @@ from keras_s2s.config import ModelConfig
 from keras_s2s.errors import UserError
 from keras_s2s.heads import PointerGeneratorHead, RegressionHead, SoftmaxHead
 from keras_s2s.layers.features import FeatureProjection, last_frame
+from keras_s2s.layers.loop_backend import XLALoopBackend
 from keras_s2s.layers.token_embedding import TokenEmbedding
 from keras_s2s.models import build
 from keras_s2s.models.seq2seq import Seq2Seq
@@ -159,7 +160,7 @@ def test_forecast_in_a_graph_of_any_size():
 
     x, steps = source(), tf.constant([4, 2, 3, 1])
     eager = search.forecast(model.begin, model.next, x, steps, F)
-    fixed = search.forecast(model.begin, model.next, x, steps, F, most=6)
+    fixed = search.forecast(model.begin, model.next, x, steps, F, XLALoopBackend(6))
     np.testing.assert_allclose(run(x, steps)["values"], eager.values, atol=1e-4)
     np.testing.assert_allclose(fixed.values, eager.values, atol=1e-4)
     alone = run({k: v[1:2] for k, v in x.items()}, steps[1:2])

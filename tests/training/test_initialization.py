@@ -222,6 +222,6 @@ def test_factors_are_initialized_by_the_vocabulary_of_each(corpora, tmp_path):
         tmp_path / "old",
         of("new.tsv", ["bird￨N was￨A"]),
         tmp_path / "derived",
-        say=lambda text: None,
+        log=lambda text: None,
     )
     assert checkpoints.load_model(tmp_path / "derived" / "best").source.embeddings[0].size == 6
