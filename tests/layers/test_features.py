@@ -160,7 +160,7 @@ def test_forecast_in_a_graph_of_any_size():
 
     x, steps = source(), tf.constant([4, 2, 3, 1])
     eager = search.forecast(model.begin, model.next, x, steps, F)
-    fixed = search.forecast(model.begin, model.next, x, steps, F, XLALoopBackend(6))
+    fixed = search.forecast(model.begin, model.next, x, steps, F, loop_backend=XLALoopBackend(6))
     np.testing.assert_allclose(run(x, steps)["values"], eager.values, atol=1e-4)
     np.testing.assert_allclose(fixed.values, eager.values, atol=1e-4)
     alone = run({k: v[1:2] for k, v in x.items()}, steps[1:2])
