@@ -43,4 +43,4 @@ def test_copying_models_and_constrained_defaults_have_no_plain_search(copying_fi
 
 
 def test_removed_signature_is_not_exported(copying_file):
-    assert "serving_ids" not in EdgeFile(copying_file[1] / "model.tflite").about["signatures"]
+    assert "serving_ids" not in EdgeFile(copying_file[1] / "model.tflite").description["signatures"]
