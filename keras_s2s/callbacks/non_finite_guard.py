@@ -32,7 +32,7 @@ class NonFinitePolicy(NamedTuple):
 
 
 class NonFiniteGuard(keras.callbacks.Callback):
-    """Checks every update of a model with `vitals` (see `keras_s2s.models.training_step`).
+    """Checks every update of a model with `update_stats` (see `keras_s2s.models.training_step`).
 
     An update is non-finite if its loss or a gradient is not finite. The model leaves such an
     update out, so only its batches are lost. Training has diverged if the mean loss of about the

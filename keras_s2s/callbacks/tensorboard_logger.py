@@ -17,7 +17,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
     """Writes scalars to `directory`/train and `directory`/valid, by updates.
 
     `TensorBoardLogger("logs")` is sufficient for the `fit` of any Keras model. The gradient norm
-    needs a model with `vitals`: `configure_updates` is called for a `Seq2Seq` on one replica that
+    needs a model with `update_stats`: `configure_updates` is called for a `Seq2Seq` on one replica that
     does not run eagerly.
 
     Args:
@@ -72,7 +72,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
     def _write_training(self) -> None:
         values = {name: value for name, value in self._logs.items() if name != "tokens"}
         values["learning_rate"] = float(self.model.optimizer.learning_rate)
-        stats = getattr(self.model, "vitals", None)
+        stats = getattr(self.model, "update_stats", None)
         if stats is not None and math.isfinite(norm := stats.gradient_norm()):
             values["gradient_norm"] = norm
         self._write("train", values)

@@ -44,7 +44,7 @@ class UpdateMeter:
     """Measures updates of a compiled model. The model cannot be trained afterwards.
 
     Args:
-        model: a model with `vitals` (see `keras_s2s.models.training_step`).
+        model: a model with `update_stats` (see `keras_s2s.models.training_step`).
         read_batch: `read_batch(batch_tokens)` returns the longest batch of that size.
     """
 

@@ -31,15 +31,16 @@ def test_the_first_pairs_are_shown():
 
 def test_every_validation_shows_samples(tmp_path, corpora):
     config = configuration(corpora, updates=4, validate_every=2, validate_lines=5, samples=2)
-    lines = io.StringIO()
-    train(config, tmp_path / "run", stream=lines)
+    stream = io.StringIO()
+    train(config, tmp_path / "run", stream=stream)
     with open(corpora["valid"]["pairs"]) as file:
         source, reference = next(file).split()
-    lines = lines.getvalue().splitlines()
+    lines = stream.getvalue().splitlines()
     assert sum(line.startswith("hypothesis: ") for line in lines) == 4
     assert lines.count(f"source:     {source}") == lines.count(f"reference:  {reference}") == 2
     pages = texts(tmp_path / "run" / "logs" / "valid")
     assert sorted(pages) == [2, 4]
     assert f"    source:     {source}\n    reference:  {reference}\n" in pages[4]
-    train(changed(config, training__samples=0, training__updates=6), tmp_path / "run", stream=lines)
-    assert lines.getvalue().count("hypothesis: ") == 4
+    more = changed(config, training__samples=0, training__updates=6)
+    train(more, tmp_path / "run", stream=stream)
+    assert stream.getvalue().count("hypothesis: ") == 4
