@@ -17,8 +17,8 @@ class TensorBoardLogger(keras.callbacks.Callback):
     """Writes scalars to `directory`/train and `directory`/valid, by updates.
 
     `TensorBoardLogger("logs")` is sufficient for the `fit` of any Keras model. The gradient norm
-    needs a model with `update_stats`: `configure_updates` is called for a `Seq2Seq` on one replica that
-    does not run eagerly.
+    needs a model with `update_stats`: `configure_updates` is called for a `Seq2Seq` on one replica
+    that does not run eagerly.
 
     Args:
         directory: usually RUN/logs.
