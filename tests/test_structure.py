@@ -59,7 +59,7 @@ TENSOR = re.compile(r"\b(float|int|bool|string)\w* tensor")
 SHAPE = re.compile(r"\[(\.\.\.|[A-Z][A-Za-z']*\b)[^]]*\]")
 MODULE_NAME = re.compile(r"keras_s2s(\.[a-z_][a-z0-9_]*)+")
 
-TEST_FOLDERS_OF_THEIR_OWN = {"compatibility", "conformance", "system", "tensorboard.page"}
+TEST_FOLDERS_OF_THEIR_OWN = {"docs", "compatibility", "conformance", "system", "tensorboard.page"}
 TESTED_WITH_THEIR_PARENT = {"attention.positions", "importers.opennmt"}
 
 

@@ -36,8 +36,12 @@ def list_versions(base_path: Path | str) -> dict[int, Path]:
         OSError: The base path cannot be listed.
     """
     children = sorted(Path(base_path).iterdir(), key=lambda child: child.name)
-    versions = {version_number(child.name): child for child in children}
-    return {number: versions[number] for number in sorted(versions.keys() - {None})}
+    versions = {}
+    for child in children:
+        number = version_number(child.name)
+        if number is not None:
+            versions[number] = child
+    return dict(sorted(versions.items()))
 
 
 def is_saved_model(directory: Path | str) -> bool:
