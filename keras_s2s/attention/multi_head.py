@@ -116,7 +116,7 @@ class CrossAttention(Attention):
             inputs: float tensor [B * K, D].
             sizes: B and K.
             keys, values, mask: as for `call`; the mask may also be the result of
-                `functions.places` for a mask [B, 1, 1, M].
+                `functions.additive_mask` for a mask [B, 1, 1, M].
 
         Returns:
             The outputs, float tensor [B * K, D], and float32 weights [B, H, K, M].

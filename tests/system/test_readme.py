@@ -1,4 +1,4 @@
-"""The README's own example, run as it stands; pages whose links lead somewhere."""
+"""The example of the README, and the links of the pages."""
 
 import re
 from pathlib import Path
