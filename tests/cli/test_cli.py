@@ -326,7 +326,7 @@ def test_export_refuses_a_version_that_exists(place, served, capsys):
     base = place / "export" / "tiny"
     line = fails(capsys, "export", place / "run", base, "--version", 1)
     assert "version: expected one that is free, got 1" in line
-    assert "got nothing of that name" in fails(capsys, "export", place / "none", base)
+    assert "got a path that does not exist" in fails(capsys, "export", place / "none", base)
     assert "got a folder without config.yml" in fails(capsys, "translate", base.parent)
     assert sorted(path.name for path in base.iterdir()) == ["1"]
 

@@ -41,7 +41,7 @@ def test_ids_of_a_shortlist():
     for pieces, problem in (
         (["b", "x"], "got 'x'"),
         ([], "at least one"),
-        (["<s>"], "not spec"),
+        (["<s>"], "not reserved"),
     ):
         with pytest.raises(ValueError, match=f"shortlist: expected .*{problem}"):
             Shortlist(full, pieces)
@@ -109,7 +109,7 @@ def test_shortlist_from_a_count_or_a_file(tmp_path):
     assert load_shortlist(run, str(tmp_path / "list")) == ["f", "b"]
     (tmp_path / "list").write_text("f\nq\n")
     for shortlist, problem in (
-        (tmp_path / "list", "list: shortlist: expected pieces of the vocabulary, got 'q'"),
+        (tmp_path / "list", "list: shortlist: expected tokens of the vocabulary, got 'q'"),
         (tmp_path / "none", "none"),
         (0, "shortlist: expected a file or at least 1 token, got 0"),
         (5, "shortlist: expected a file because .* names no training data .*, got 5"),

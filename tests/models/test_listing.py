@@ -68,4 +68,4 @@ def test_the_command_with_an_unknown_preset(capsys):
 def test_the_command_with_an_invalid_vocabulary(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["catalog", "--vocabulary", "3"])
-    assert "expected a whole number of at least 4, got 3" in capsys.readouterr().err
+    assert "expected an integer of at least 4, got 3" in capsys.readouterr().err

@@ -54,7 +54,7 @@ def test_invalid_ensembles_are_reported(directory, capsys):
         (["--ensemble", str(directory / "none")], "none"),
         (
             ["--ensemble", first, "--format", "ctranslate2"],
-            "--ensemble: expected none with --format",
+            "--ensemble: expected no value with --format",
         ),
         (["--ensemble", first, "--shortlist", "4"], "shortlist: expected none for an"),
     ):

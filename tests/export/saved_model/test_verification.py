@@ -54,12 +54,12 @@ def verification_error(translator, path, exchange):
 
 
 def test_python_callback_publishes_nothing(translator, tmp_path, monkeypatch):
-    graphs = translator.graphs()
+    graphs = translator.functions()
 
     def with_callback(text, *columns):
         return graphs["score"](tf.numpy_function(lambda x: x, [text], tf.string), *columns)
 
-    monkeypatch.setattr(translator, "graphs", lambda: graphs | {"score": with_callback})
+    monkeypatch.setattr(translator, "functions", lambda: graphs | {"score": with_callback})
     with pytest.raises(VerificationError, match="operation PyFunc .*: a callback into Python"):
         export_translator(translator, tmp_path)
     assert os.listdir(tmp_path) == []
