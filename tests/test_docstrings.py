@@ -6,7 +6,7 @@ import importlib
 import keras
 import pytest
 
-from tests.test_structure import dotted, package_files
+from tests.source_files import dotted, package_files
 
 OPTIONAL_PACKAGES = {"ai_edge_litert", "ai_edge_quantizer", "apache_beam", "ctranslate2"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

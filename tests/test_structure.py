@@ -6,15 +6,29 @@ import importlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import keras_s2s
-
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = {"keras_s2s": "keras_s2s", "export": "keras_s2s.export", "serving": "keras_s2s.serving"}
+from tests.source_files import (
+    ROOT,
+    arguments,
+    dotted,
+    imports,
+    lazy_imports,
+    module_strings,
+    nodes_of,
+    package_files,
+    public_definitions,
+    public_functions,
+    python_files,
+    relative,
+    subfolders,
+    text_of,
+    tree_of,
+)
 
 # A folder imports only the rows above its own, and in its own row the folders to its left.
 ROWS = (
@@ -44,9 +58,7 @@ ORDER = {folder: (y, x) for y, row in enumerate(ROWS) for x, folder in enumerate
 # Transformer layers are in `layers/` but contain attention layers: they come after `attention/`.
 TRANSFORMER_LAYERS = ("keras_s2s.layers.transformer", "keras_s2s.layers.transformer_stack")
 ONLY = {"serving": {"errors", "io", "signatures"}}  # runs on the artefact alone
-LAZY_TABLES = ("_LAZY", "_MODULES")  # public names to modules that are imported on first access
 WORKERS = {"keras_s2s.serving.edge.worker"}  # export runs it in a separate process
-NOT_MODULES = {"keras_s2s.card"}  # a key of the metadata of LiteRT files
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "misc"}
 
 FILE_LINES = 400
@@ -57,25 +69,14 @@ LONG_CONSTRUCTORS = {"TransformerDecoder", "TransformerEncoder", "TransformerLay
 LEFT_OVER = re.compile("|".join(("TO" + "DO", "FIX" + "ME", r"\bXX" + "X")))
 TENSOR = re.compile(r"\b(float|int|bool|string)\w* tensor")
 SHAPE = re.compile(r"\[(\.\.\.|[A-Z][A-Za-z']*\b)[^]]*\]")
-MODULE_NAME = re.compile(r"keras_s2s(\.[a-z_][a-z0-9_]*)+")
 
 TEST_FOLDERS_OF_THEIR_OWN = {"docs", "compatibility", "conformance", "system", "tensorboard.page"}
 TESTED_WITH_THEIR_PARENT = {"attention.positions", "importers.opennmt"}
 
 
-def package_files() -> list[Path]:
-    return sorted(path for folder in PACKAGES for path in (ROOT / folder).rglob("*.py"))
-
-
-def python_files() -> list[Path]:
-    folders = (ROOT / "tests", ROOT / "tools")
-    return package_files() + [path for folder in folders for path in sorted(folder.rglob("*.py"))]
-
-
-def dotted(path: Path) -> str:
-    """`export/publishing.py` -> `keras_s2s.export.publishing`."""
-    first, *rest = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join([PACKAGES[first], *rest]).removesuffix(".__init__")
+def problems(rule: Callable[[Path], Iterator[str]], files: list[Path]) -> list[str]:
+    """What a rule finds in all files."""
+    return [problem for path in files for problem in rule(path)]
 
 
 def folder_of(module: str) -> str | None:
@@ -84,72 +85,6 @@ def folder_of(module: str) -> str | None:
         return "layers.transformer*"
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else None
-
-
-def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Absolute dotted names of all import statements of a file, with their lines."""
-    here = dotted(path).split(".") if path.parts[len(ROOT.parts)] in PACKAGES else []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                keep = len(here) - node.level + (path.name == "__init__.py")
-                base = ".".join([*here[:keep], *([base] if base else [])])
-            if base == "keras_s2s":
-                yield from ((f"{base}.{alias.name}", node.lineno) for alias in node.names)
-            else:
-                yield base, node.lineno
-
-
-def module_strings(path: Path) -> Iterator[tuple[str, int]]:
-    """Modules of this package that strings name, as in `"keras_s2s.config"`, with their lines."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and MODULE_NAME.fullmatch(node.value)
-            and node.value not in NOT_MODULES
-        ):
-            yield node.value, node.lineno
-
-
-def lazy_imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Modules in a file's tables of names that are imported on first access, with their lines."""
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in LAZY_TABLES:
-            package = "keras_s2s" if dotted(path) == "keras_s2s.serving" else dotted(path)
-            for value in node.value.values:
-                yield f"{package}.{value.value}", value.lineno
-
-
-def relative(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-def public_definitions(path: Path) -> Iterator[ast.ClassDef | ast.FunctionDef]:
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
-            yield node
-
-
-def public_functions(path: Path) -> Iterator[tuple[ast.FunctionDef, bool]]:
-    """Public functions, constructors and public methods; and whether the first argument is self."""
-    for node in public_definitions(path):
-        if isinstance(node, ast.FunctionDef):
-            yield node, False
-            continue
-        for method in node.body:
-            if isinstance(method, ast.FunctionDef):
-                decorators = {getattr(item, "id", "") for item in method.decorator_list}
-                if method.name == "__init__" or not method.name.startswith("_"):
-                    yield method, "staticmethod" not in decorators
-
-
-def arguments(node: ast.FunctionDef) -> list[ast.arg]:
-    """The named arguments of a function, without `*args` and `**kwargs`."""
-    return [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
 
 
 def unannotated(node: ast.FunctionDef, is_method: bool) -> list[str]:
@@ -171,9 +106,9 @@ def is_layer(node: ast.AST) -> bool:
     return any(name.endswith(("Layer", "Model", "Encoder", "Decoder", "Head")) for name in names)
 
 
-def only_reexports(text: str) -> bool:
+def only_reexports(path: Path) -> bool:
     """Whether a module has imports but no code besides a docstring and `__all__`."""
-    body = [node for node in ast.parse(text).body if not isinstance(node, ast.Expr)]
+    body = [node for node in tree_of(path).body if not isinstance(node, ast.Expr)]
     has_imports = any(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
     return has_imports and all(
         isinstance(node, ast.Import | ast.ImportFrom)
@@ -190,22 +125,20 @@ def may_import(own: str | None, other: str) -> bool:
     return ORDER[other] < ORDER[own] and (other not in ("serving", "export") or own == "cli")
 
 
-def subfolders(root: Path, prefix: str = "") -> set[str]:
-    """Dotted names of the packages below a folder."""
-    parents = (path.parent.relative_to(root).parts for path in root.rglob("__init__.py"))
-    return {".".join([*([prefix] if prefix else []), *parts]) for parts in parents} - {""}
-
-
-@pytest.mark.parametrize("path", package_files(), ids=relative)
-def test_folders_import_only_what_is_above_them(path):
+def forbidden_imports(path: Path) -> Iterator[str]:
     own = folder_of(dotted(path))
-    assert own is None or own in ORDER, f"{relative(path)} is in no row of this test's table"
+    if own is not None and own not in ORDER:
+        yield f"{relative(path)} is in no row of this test's table"
     for name, line in [*imports(path), *module_strings(path), *lazy_imports(path)]:
         other = folder_of(name) if name.split(".")[0] == "keras_s2s" else None
         if own == "layers" and name in TRANSFORMER_LAYERS and path.name == "__init__.py":
             continue  # the package lists them among its public names
-        if other in ORDER and name not in WORKERS:
-            assert may_import(own, other), f"{relative(path)}:{line}: {own} imports {other}"
+        if other in ORDER and name not in WORKERS and not may_import(own, other):
+            yield f"{relative(path)}:{line}: {own} imports {other}"
+
+
+def test_folders_import_only_what_is_above_them():
+    assert not problems(forbidden_imports, package_files())
 
 
 def test_import_rule_finds_what_it_forbids():
@@ -233,40 +166,46 @@ def test_every_folder_has_a_row():
     assert names | {"export", "serving", "layers.transformer*"} == set(ORDER)
 
 
-@pytest.mark.parametrize("path", package_files(), ids=relative)
-def test_modules_in_strings_exist(path):
+def test_modules_in_strings_exist():
     modules = {dotted(file) for file in package_files()}
-    for name, line in [*module_strings(path), *lazy_imports(path)]:
-        assert name in modules, f"{relative(path)}:{line}: there is no module {name}"
+    assert not [
+        f"{relative(path)}:{line}: there is no module {name}"
+        for path in package_files()
+        for name, line in [*module_strings(path), *lazy_imports(path)]
+        if name not in modules
+    ]
 
 
-@pytest.mark.parametrize("path", python_files(), ids=relative)
-def test_export_and_serving_are_never_imported_by_their_bare_names(path):
-    bare = [
+def test_export_and_serving_are_never_imported_by_their_bare_names():
+    assert not [
         f"{relative(path)}:{line}"
+        for path in python_files()
         for name, line in imports(path)
         if name.split(".")[0] in ("export", "serving")
     ]
-    assert not bare
 
 
-@pytest.mark.parametrize("path", python_files(), ids=relative)
-def test_files_and_functions_stay_small(path):
-    text = path.read_text()
-    assert text.count("\n") <= FILE_LINES
-    for node in ast.walk(ast.parse(text)):
+def oversized(path: Path) -> Iterator[str]:
+    if text_of(path).count("\n") > FILE_LINES:
+        yield relative(path)
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node, clean=False)
             lines = node.end_lineno - node.lineno + 1
             lines -= docstring.count("\n") + 1 if docstring else 0
-            assert lines <= FUNCTION_LINES, f"{relative(path)}:{node.lineno}: {node.name}"
+            if lines > FUNCTION_LINES:
+                yield f"{relative(path)}:{node.lineno}: {node.name}"
+
+
+def test_files_and_functions_stay_small():
+    assert not problems(oversized, python_files())
 
 
 def test_constructors_have_few_arguments():
     long = {
         node.name
         for path in package_files()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes_of(path)
         if isinstance(node, ast.ClassDef)
         for method in node.body
         if isinstance(method, ast.FunctionDef) and method.name == "__init__"
@@ -275,35 +214,41 @@ def test_constructors_have_few_arguments():
     assert long == LONG_CONSTRUCTORS
 
 
-@pytest.mark.parametrize("path", package_files(), ids=relative)
-def test_files_define_what_they_are_named_for(path):
-    assert path.stem not in VAGUE_NAMES
-    if path.name not in ("__init__.py", "__main__.py"):
-        assert not only_reexports(path.read_text()), f"{relative(path)} only re-exports"
+def test_files_define_what_they_are_named_for():
+    files = [path for path in package_files() if path.name not in ("__init__.py", "__main__.py")]
+    assert not [path for path in package_files() if path.stem in VAGUE_NAMES]
+    assert not [path for path in files if only_reexports(path)]
 
 
-@pytest.mark.parametrize("path", python_files(), ids=relative)
-def test_no_unfinished_work_is_marked(path):
-    assert not LEFT_OVER.search(path.read_text())
+def test_no_unfinished_work_is_marked():
+    assert not [relative(path) for path in python_files() if LEFT_OVER.search(text_of(path))]
 
 
-@pytest.mark.parametrize("path", package_files(), ids=relative)
-def test_public_objects_are_documented(path):
-    assert ast.get_docstring(ast.parse(path.read_text())), f"{relative(path)} has no docstring"
+def undocumented(path: Path) -> Iterator[str]:
+    if not ast.get_docstring(tree_of(path)):
+        yield f"{relative(path)} has no docstring"
     for node in public_definitions(path):
         where = f"{relative(path)}:{node.lineno}: {node.name}"
         docstring = ast.get_docstring(node)
-        assert docstring, f"{where} has no docstring"
-        if is_layer(node) or TENSOR.search(docstring):
-            assert SHAPE.search(docstring), f"{where} has a docstring without shapes"
+        if not docstring:
+            yield f"{where} has no docstring"
+        elif (is_layer(node) or TENSOR.search(docstring)) and not SHAPE.search(docstring):
+            yield f"{where} has a docstring without shapes"
 
 
-@pytest.mark.parametrize("path", package_files(), ids=relative)
-def test_public_functions_are_annotated(path):
+def test_public_objects_are_documented():
+    assert not problems(undocumented, package_files())
+
+
+def untyped(path: Path) -> Iterator[str]:
     # Overridden methods of Keras, `call` and `build` among them, are annotated like all others.
     for node, is_method in public_functions(path):
-        names = ", ".join(unannotated(node, is_method))
-        assert not names, f"{relative(path)}:{node.lineno}: {node.name} has no types for {names}"
+        if names := ", ".join(unannotated(node, is_method)):
+            yield f"{relative(path)}:{node.lineno}: {node.name} has no types for {names}"
+
+
+def test_public_functions_are_annotated():
+    assert not problems(untyped, package_files())
 
 
 def test_types_are_distributed():
@@ -313,15 +258,13 @@ def test_types_are_distributed():
     assert "py.typed" in parser["options.package_data"]["keras_s2s"].split()
 
 
-@pytest.mark.parametrize("path", package_files(), ids=relative)
-def test_all_lists_what_is_importable(path):
-    module = importlib.import_module(dotted(path)) if path.name != "__main__.py" else None
-    names = getattr(module, "__all__", None)
-    if names is None:
-        return
-    for name in names:
-        assert getattr(module, name) is not None
-        assert not name.startswith("_")
+def test_all_lists_what_is_importable():
+    for path in package_files():
+        if path.name != "__main__.py":
+            module = importlib.import_module(dotted(path))
+            for name in getattr(module, "__all__", ()):
+                assert getattr(module, name) is not None
+                assert not name.startswith("_")
 
 
 def test_package_names_its_public_objects():

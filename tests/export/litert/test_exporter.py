@@ -167,9 +167,15 @@ def test_missing_quantizer_is_reported(kind):
     [
         (["--quantize", "float16"], "--quantize: expected no value with --format saved_model"),
         (["--max-length", "9"], "--max-length: expected no value with --format saved_model"),
-        (["--format", "litert", "--batching"], "--batching: expected no value with --format litert"),
+        (
+            ["--format", "litert", "--batching"],
+            "--batching: expected no value with --format litert",
+        ),
         (["--format", "litert", "--weights", "int8"], "--weights: expected no value with --format"),
-        (["--format", "ctranslate2", "--version", "3"], "--version: expected no value with --format"),
+        (
+            ["--format", "ctranslate2", "--version", "3"],
+            "--version: expected no value with --format",
+        ),
         (["--frozen"], "--frozen: removed; export without it"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -356,4 +356,6 @@ def test_command(exported, tmp_path, monkeypatch, capsys):
     assert cli.main([*command, "--format", "litert"]) == 0
     assert options["text_operations"] is True
     assert cli.main(command) == 2
-    assert "--text-operations: expected no value with --format saved_model" in capsys.readouterr().err
+    assert (
+        "--text-operations: expected no value with --format saved_model" in capsys.readouterr().err
+    )

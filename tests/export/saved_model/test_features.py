@@ -74,7 +74,9 @@ def test_client_forecasts_equal_those_of_the_forecaster(forecasts, forecaster):
         with pytest.raises(RowError, match="steps: expected 1 to 8, got 9") as caught:
             client.forecast(ROWS, [9, 2])
         assert len(caught.value.results[1].values) == 2
-        with pytest.raises(ValueError, match=r"features\[1\]: expected numbers \[S, 3\], got .*\[5, 2\]"):
+        with pytest.raises(
+            ValueError, match=r"features\[1\]: expected numbers \[S, 3\], got .*\[5, 2\]"
+        ):
             client.forecast([ROWS[0], ROWS[0][:, :2]])
 
 
