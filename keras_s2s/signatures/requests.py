@@ -12,9 +12,12 @@ import numpy as np
 
 from keras_s2s.errors import UserError
 from keras_s2s.signatures.arrays import string_array, to_array
+from keras_s2s.signatures.decoding_option import CONSTRAINT, LIST
 from keras_s2s.signatures.fields import SCORE, Field, Signature
+from keras_s2s.signatures.options import OPTIONS
 
 __all__ = [
+    "needs_constraints",
     "option_columns",
     "pad_features",
     "search_inputs",
@@ -100,6 +103,22 @@ def option_columns(
         for name, value in options.items()
         if value is not None
     }
+
+
+def needs_constraints(columns: Mapping[str, np.ndarray]) -> bool:
+    """Returns whether any row of `option_columns` has an option of constrained beam search on."""
+
+    def is_active(name: str, column: np.ndarray) -> bool:
+        inactive = OPTIONS[name].inactive
+        inactive = inactive.encode() if isinstance(inactive, str) else inactive
+        return bool(np.any(column != inactive))
+
+    groups = (CONSTRAINT, LIST)
+    return any(
+        is_active(name, column)
+        for name, column in columns.items()
+        if name in OPTIONS and OPTIONS[name].group in groups
+    )
 
 
 def source_rows(

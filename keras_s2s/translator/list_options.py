@@ -9,7 +9,7 @@ from keras_s2s.config import SpecialIds
 from keras_s2s.tokenizers import UNKNOWN
 from keras_s2s.translator.sources import FeatureSource, TextSource
 
-__all__ = ["ListOptions", "text_or_tokens", "tokenize_lists"]
+__all__ = ["ListOptions", "no_lists", "text_or_tokens", "tokenize_lists"]
 
 Source = TextSource | FeatureSource
 
@@ -53,6 +53,13 @@ def tokenize_lists(values: Mapping[str, tf.Tensor], source: Source) -> ListOptio
         disallowed = _no_sequences(source)
         constraints = disallowed, tf.zeros_like(prefix_length), _no_texts(source)
     return ListOptions(prefix, prefix_length, *constraints, disallowed)
+
+
+def no_lists(source: Source) -> ListOptions:
+    """Returns the list options of a request that has none, without operations on strings."""
+    zeros, none = tf.zeros([source.batch], tf.int32), _no_sequences(source)
+    no_ids = tf.zeros([source.batch, 0], tf.int32)
+    return ListOptions(no_ids, zeros, none, zeros, _no_texts(source), none)
 
 
 def text_or_tokens(tokenizer: Any, text: tf.Tensor, tokens: tf.Tensor) -> tf.RaggedTensor:

@@ -13,7 +13,7 @@ __all__ = ["run_batches"]
 
 
 def run_batches(
-    function: Callable,
+    function_for: Callable,
     signature: Signature,
     texts: Iterable[Any],
     options: Mapping[str, Any],
@@ -23,7 +23,8 @@ def run_batches(
     """Runs a signature over texts.
 
     Args:
-        function: a concrete function of one tensor for each input.
+        function_for: options' columns [B] by name -> concrete function of one tensor for each
+            input.
         signature: the signature.
         texts: list of strings, or of arrays [S, F] where the signature takes features.
         options: the other inputs by name, see `signatures.requests.option_columns`.
@@ -38,6 +39,7 @@ def run_batches(
     """
     rows = source_rows(texts, num_features, encoding_errors="replace")
     columns = option_columns(signature, options, len(rows), encoding_errors="replace")
+    function = function_for(columns)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     outputs: list[dict[str, np.ndarray]] = [{}] * len(rows)
     for first in range(0, len(rows), batch_size):

@@ -177,24 +177,32 @@ def _num_bytes(values: Values, names: tuple[str, ...]) -> dict[str, tf.Tensor]:
 
 def _list_values(values: Values, lists: ListOptions) -> ListValues:
     """What the rules of a request read of its lists."""
+    num_missing, is_contradiction = _constraint_conflicts(lists)
+    return ListValues(
+        num_bytes=_num_bytes(values, (*PREFIXES, *PHRASES)),
+        prefix_length=lists.prefix_length,
+        num_constraint_tokens=lists.num_constraint_tokens,
+        num_missing_tokens=num_missing,
+        has_unknown=tf.not_equal(lists.unknown, ""),
+        unknown=lists.unknown,
+        is_contradiction=is_contradiction,
+    )
+
+
+def _constraint_conflicts(lists: ListOptions) -> tuple[tf.Tensor, tf.Tensor]:
+    """Constraint tokens that the prefix lacks, int32 [B], and whether any is disallowed, bool."""
     count = lists.num_constraint_tokens
+    nothing = tf.zeros_like(count), tf.zeros_like(count, tf.bool)
+    if lists.constraints.shape[1] == 0:  # of `no_lists`
+        return nothing
     constraints = search.no_constraints(tf.shape(count)[0])._replace(
         constraints=lists.constraints,
         disallowed=lists.disallowed,
         prefix=lists.prefix,
         prefix_length=lists.prefix_length,
     )
-    num_missing, is_contradiction = tf.cond(
+    return tf.cond(
         tf.reduce_any(count > 0),
         lambda: (search.required_tokens(constraints), search.has_disallowed(constraints)),
-        lambda: (tf.zeros_like(count), tf.zeros_like(count, tf.bool)),
-    )
-    return ListValues(
-        num_bytes=_num_bytes(values, (*PREFIXES, *PHRASES)),
-        prefix_length=lists.prefix_length,
-        num_constraint_tokens=count,
-        num_missing_tokens=num_missing,
-        has_unknown=tf.not_equal(lists.unknown, ""),
-        unknown=lists.unknown,
-        is_contradiction=is_contradiction,
+        lambda: nothing,
     )

@@ -9,7 +9,7 @@ from keras_s2s import search
 from keras_s2s.data import make_example, make_source, target_strings
 from keras_s2s.signatures.fields import MISSING_SCORE
 from keras_s2s.tokenizers import UNKNOWN
-from keras_s2s.translator.list_options import tokenize_lists
+from keras_s2s.translator.list_options import no_lists, tokenize_lists
 from keras_s2s.translator.request_options import (
     forecast_steps,
     read_target,
@@ -78,12 +78,12 @@ class SignatureFunctions:
         Args:
             *inputs: the source.
             alignment: whether the outputs have the alignment, which `replace_unknown` needs.
-            constrained: False leaves constrained beam search out of the graph; the options that
-                need it must be inactive.
+            constrained: False leaves lists and constrained beam search out of the graph; the
+                options that need it must be inactive, and the target tokenizer without prefix.
             **options: tensors by name.
         """
         source, values = self._read(inputs, options, self.search_tokenizers)
-        lists = tokenize_lists(values, source)
+        lists = tokenize_lists(values, source) if constrained else no_lists(source)
         options, constraints, errors = search_options(values, lists, source)
         hypotheses = self.search(
             self.model.begin,

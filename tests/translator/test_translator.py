@@ -44,6 +44,18 @@ def test_order_and_results_do_not_depend_on_batches(translator):
             np.testing.assert_allclose([h.score for h in one], [h.score for h in other], atol=1e-4)
 
 
+def test_a_constraint_does_not_affect_other_rows(translator):
+    plain = translator.decode(TEXTS, num_hypotheses=2)  # traced without constrained search
+    constraints = [[] for _ in TEXTS] + [["g"]]
+    *rows, constrained = translator.decode(
+        [*TEXTS, "a b"], num_hypotheses=2, constraints=constraints
+    )
+    assert all("g" in hypothesis.tokens for hypothesis in constrained)
+    for row, expected in zip(rows, plain, strict=True):
+        assert [h.tokens for h in row] == [h.tokens for h in expected]
+        np.testing.assert_allclose([h.score for h in row], [h.score for h in expected], atol=1e-4)
+
+
 def test_hypotheses_are_complete(translator):
     for text, found in zip(TEXTS, translator.decode(TEXTS, num_hypotheses=3, max_length=4)):
         assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
