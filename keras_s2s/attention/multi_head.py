@@ -146,8 +146,8 @@ class SelfAttention(Attention):
         units: int, width D, a multiple of `num_heads`.
         num_heads: int, number of heads H.
         dropout: float, share of attention weights dropped in training.
-        position: a `SelfPosition` for H heads of width D / H; None when the inputs already encode
-            their positions.
+        position: an `AttentionPosition` for H heads of width D / H; None when the inputs already
+            encode their positions.
 
     Call arguments:
         inputs: float tensor [B, N, D].
@@ -160,7 +160,7 @@ class SelfAttention(Attention):
         ValueError: when `num_heads` does not divide `units`.
 
     Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.2; positions: see
-    `keras_s2s.attention.self_positions`.
+    `keras_s2s.attention.positions`.
 
     Example:
 
@@ -216,7 +216,7 @@ class SelfAttention(Attention):
         return self.output_projection(functions.merge_heads(outputs)), weights
 
     def _attend_with_positions(self, query, keys, values, mask, positions, training=False):
-        """Attention over keys that `SelfPosition` has transformed; `positions` are [Q] and [N]."""
+        """Attention over keys that the position has transformed; `positions` are [Q] and [N]."""
         query = self.position.rotate(query, positions[0])
         scores = tf.matmul(query, keys, transpose_b=True)
         bias = self.position.bias(query, *positions)

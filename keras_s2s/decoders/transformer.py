@@ -43,7 +43,7 @@ class TransformerDecoder(Decoder):
         epsilon: added to the variance in normalisations.
         positions: a kind, or a dict of `kind` and its arguments: `"sinusoidal"`, `"learned"`,
             `"relative"`, `"t5"`, `"rotary"`, `"alibi"`, ..., see
-            `keras_s2s.layers.transformer.split_positions`.
+            `keras_s2s.layers.transformer_stack.parse_positions`.
         scaled: whether the vectors are multiplied by the square root of D.
         first_position: number of the first token in a position signal added to the vectors.
 

@@ -22,7 +22,7 @@ class MeanEncoder(Encoder):
     Args:
         units: width D of the source vectors.
         positions: `"none"`, or the position signal added to the vectors: `"sinusoidal"`,
-            `"vaswani"` or `"learned"`, see `keras_s2s.layers.transformer.split_positions`.
+            `"vaswani"` or `"learned"`, see `keras_s2s.layers.transformer_stack.parse_positions`.
         dropout: rate of dropout on the vectors.
         source_end: whether the last real token of a source, its end, is encoded; False treats it
             as padding.

@@ -40,7 +40,8 @@ def search_options(values: Values, lists: ListOptions, source: Source) -> tuple:
         source: the request's source.
 
     Returns:
-        `search.Options` and `search.Extras` within their bounds, and the errors, string [B].
+        `search.Options` and `search.ConstraintOptions` within their bounds, and the errors,
+        string [B].
     """
     beam_size = tf.clip_by_value(values["beam_size"], 1, source.caps["beam_size"])
     has_alternatives = OPTIONS["alternatives_at"].is_active(values["alternatives_at"])
@@ -75,7 +76,8 @@ def sampling_options(values: Values, lists: ListOptions, source: Source) -> tupl
     """Resolves the options of `sample`; arguments as for `search_options`.
 
     Returns:
-        `search.Options`, `search.Sampling` and `search.Extras`, and the errors, string [B].
+        `search.Options`, `search.SamplingOptions` and `search.ConstraintOptions`, and the errors,
+        string [B].
     """
     max_length = _max_length(values, lists)
     prefix = ListValues(_num_bytes(values, PREFIXES), lists.prefix_length)
@@ -156,7 +158,7 @@ def _lengths(values: Values, lists: ListOptions, source: Source) -> tuple[tf.Ten
 
 
 def _constraint_options(values: Values, lists: ListOptions, is_valid: tf.Tensor):
-    """`search.Extras`, inactive in rows with an error."""
+    """`search.ConstraintOptions`, inactive in rows with an error."""
 
     def where_valid(value: tf.Tensor, inactive) -> tf.Tensor:
         rows = tf.reshape(is_valid, [-1] + [1] * (value.shape.rank - 1))
