@@ -51,6 +51,15 @@ def test_self_attention(heads, causal):
         assert_close((outputs[b], weights[b]), references.self_attention(layer, x[b], mask[b]))
 
 
+def test_keys_of_their_own():
+    layer = make_cross()
+    memory = normal(3, 5, 6)
+    other = memory[::-1]
+    keys, values = layer.project(memory, other)
+    assert_close(keys, layer.project(other)[0])
+    assert_close(values, layer.project(memory)[1])
+
+
 def test_self_attention_without_a_mask():
     layer, x = make_self(), normal(3, 5, 8)
     assert_close(layer(x), layer(x, mask=tf.ones([3, 5, 5], tf.bool)))

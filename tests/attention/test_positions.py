@@ -38,6 +38,21 @@ def make(kind, causal, policy="float32", **options):
     return randomise(layer)
 
 
+def test_values_of_positions_get_the_dropout_of_the_weights():
+    layer = make("relative", False, dropout=0.5)
+    kernel, units = layer.input_projection.kernel, HEADS * SIZE
+    kernel.assign(tf.pad(kernel[:, : 2 * units], [[0, 0], [0, units]]))  # no values but positions'
+    layer.input_projection.bias.assign(tf.zeros([3 * units]))
+    layer.output_projection.kernel.assign(tf.eye(units))
+    layer.output_projection.bias.assign(tf.zeros([units]))
+    # The weight of a single key is 1; dropout makes it 0 or 2.
+    outputs, _ = layer(tf.ones([32, 1, units]), training=True)
+    vector = layer.position.value_table[layer.position.max_distance]
+    factors = tf.reshape(outputs, [-1, SIZE]) / vector
+    assert_close(factors, tf.round(factors))
+    assert set(np.unique(tf.round(factors))) == {0, 2}
+
+
 def bucket(distance, causal, buckets, furthest):
     """The paper's bucket of key position minus query position, in float64."""
     first = 0

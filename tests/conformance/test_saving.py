@@ -79,12 +79,15 @@ def encoded(values):
 
 
 def in_this_process(translator, name, given):
-    """A signature's outputs; a missing input has the translator's default."""
+    """A signature's outputs; a missing input has the translator's default.
+
+    The functions are those that the export has traced; tests/translator has eager ones beside them.
+    """
     fields, defaults = SIGNATURES[name].inputs, translator.defaults(SIGNATURES[name])
     columns = [
         tf.constant(encoded(given.get(f.name, [defaults.get(f.name)])), f.dtype) for f in fields
     ]
-    outputs = translator.functions()[name](*columns)
+    outputs = translator._trace(translator.signatures[name])(*columns)
     return {key: value.numpy() for key, value in outputs.items()}
 
 

@@ -92,6 +92,19 @@ def test_the_loss_is_the_weighted_sum():
     assert_close(total, np.float32(expected))
 
 
+def test_the_contrast_is_that_of_a_pass_over_the_corrupted_target():
+    model, (x, y, weights) = make(Objectives(max_margin=1.0)), batch()
+    corrupted = model.criterion.outputs(x, y, weights)["corrupted"]
+    rows = [0, 1]  # the third has no token to leave out
+    # A target is its tokens behind the start token.
+    target = np.concatenate([np.full((3, 1), 2), corrupted["y"][:, :-1]], 1).astype("int32")
+    expected = model({**x, "target": target}).numpy()
+    kept = corrupted["weights"].numpy() > 0
+    assert kept[rows].any(1).all()
+    assert_close(corrupted["logits"].numpy()[kept], expected[kept], 1e-5)
+    assert (target != x["target"]).any()
+
+
 def ops(model):
     """Types of the operations of one update's graph, in order."""
     iterator = iter(tf.data.Dataset.from_tensors(batch()).repeat())

@@ -71,6 +71,12 @@ def test_half_precision_logits():
     assert total.dtype == count.dtype == tf.float32
 
 
+def test_likelihood_is_the_weighted_sum():
+    log_probs = -np.abs(normal(3, 4)).astype("float32")
+    total, count = losses.likelihood()(None, None, {"target_log_probs": log_probs}, WEIGHTS)
+    assert_close((total, count), (-(log_probs * WEIGHTS).sum(), 6.0))
+
+
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, 2])
 def test_smoothing_out_of_range(smoothing):
     message = f"label_smoothing: expected 0 <= e < 1, got {smoothing}"

@@ -170,6 +170,18 @@ def test_the_search_stops_when_no_live_hypothesis_can_win():
     assert table.steps == 1
 
 
+def test_the_search_goes_on_while_a_longer_target_can_win():
+    """The penalty of the longest target counts, not only that of the next length."""
+    table, word = PrefixTable(1), WORDS[0]
+    table.log_probs[...] = -20.0
+    table.log_probs[..., word] = -0.001
+    table.log_probs[0, START, [END, word]] = -0.45, -1.05
+    _, code = table.log_probs_after(0, (word,) * LONGEST)
+    table.log_probs[0, code, [END, word]] = -0.001, -20.0
+    result = search.search(table.begin, table.step, table.source, options([2], [1], [3], [LONGEST]))
+    assert hypotheses(result, 0)[0][2] == (word,) * LONGEST
+
+
 @pytest.mark.parametrize("exponent", [0.0, 0.6])
 def test_a_live_hypothesis_that_is_far_ahead_is_not_dropped(exponent):
     """Bad hypotheses that end early fill the beam before the good one ends."""
