@@ -203,6 +203,7 @@ def test_a_model_without_attention_has_no_maps_and_replaces_nothing():
 FAST = [("pre", "pre", "pointer")]  # all that a model can have
 
 
+@pytest.mark.slow
 def test_exports_in_a_session(tmp_path):
     check_exports(FAST, tmp_path)
 

@@ -22,10 +22,8 @@ from tests.conformance import models, parts
 from tests.export.tiny_models import make_translator
 
 FAST = [
-    ("bigru", "gru", "softmax"),
     ("pre", "pre", "tied"),
     ("bilstm", "grus", "pointer"),
-    ("mean", "convs", "tied"),  # windows of one position
 ]
 # An edge runner has no tokenizer for the target of a pointer network.
 SLOW = [c for c in parts.PAIRWISE + parts.MORE if c not in FAST and c[2] != "network"]
@@ -58,6 +56,7 @@ def test_search_equals_that_of_keras(encoder, decoder, head):
     check_search(models.make(encoder, decoder, head))
 
 
+@pytest.mark.slow
 def test_vocabulary_that_keras_searches_by_blocks(monkeypatch):
     monkeypatch.setattr(models, "TARGET_SIZE", 320)
     check_search(models.make("gru", "gru", "softmax"))

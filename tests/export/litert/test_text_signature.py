@@ -35,7 +35,9 @@ def characters():
     return train(TokenizerConfig(kind="characters", size=None), ["abc d\u00e9\u4e2d\U0001f600"])
 
 
-@pytest.fixture(scope="module", params=["characters", "bytes"])
+@pytest.fixture(
+    scope="module", params=["characters", pytest.param("bytes", marks=pytest.mark.slow)]
+)
 def exported(request, tmp_path_factory):
     side = characters() if request.param == "characters" else Bytes()
     with pytest.MonkeyPatch.context() as patch:

@@ -51,13 +51,14 @@ def translator(kind):
     return Translator(model, source, target, Decoding(beam_size=2, max_length=6), {"max_length": 8})
 
 
-@pytest.fixture(scope="module", params=["factors", pytest.param("sources", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["factors", "sources"])
 def exported(request, tmp_path_factory):
     local, texts = translator(request.param), KINDS[request.param][1]
     pairs = [(text, "a b c") for text in texts]
     return local, texts, export_translator(local, tmp_path_factory.mktemp("export"), pairs=pairs)
 
 
+@pytest.mark.slow
 def test_client_results_equal_those_of_the_translator(exported):
     # LocalModel answers from a Session of TensorFlow 1, as TensorFlow Serving does
     local, texts, path = exported
@@ -95,6 +96,7 @@ def test_unknown_token_is_replaced_by_the_word_only():
     assert set(found[0].split()) == {"new"}
 
 
+@pytest.mark.slow
 def test_the_number_of_sources_is_checked_row_by_row(exported):
     local, _, path = exported
     if local.source_tokenizer.kind == "factors":

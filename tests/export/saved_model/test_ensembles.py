@@ -33,6 +33,7 @@ def translations(capsys, model, *words):
     return [[(h["text"], h["score"]) for h in row["hypotheses"]] for row in rows]
 
 
+@pytest.mark.slow
 def test_ensemble_is_exported_as_one_model(directory, capsys):
     first, second = directory / "0", directory / "1"
     assert cli.main(["export", str(first), str(directory / "both"), "--ensemble", str(second)]) == 0

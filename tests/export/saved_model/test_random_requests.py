@@ -42,7 +42,9 @@ def array(values, dtype):
     return np.array(encoded, object) if encoded else np.zeros([0], object)
 
 
-@pytest.fixture(scope="module", params=["pointer", "transformer"])
+@pytest.fixture(
+    scope="module", params=["pointer", pytest.param("transformer", marks=pytest.mark.slow)]
+)
 def pair(request, tmp_path_factory):
     """A translator, and its export."""
     parts = {"pointer": ("bigru", "gru", "pointer"), "transformer": ("pre", "pre", "tied")}

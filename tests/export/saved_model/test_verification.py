@@ -104,6 +104,7 @@ def test_other_tokenizer(translator, written, tmp_path):
     assert one.split()[2:] != other.split()[2:]
 
 
+@pytest.mark.slow
 def test_dropped_mask(translator, written, tmp_path, monkeypatch):
     softmax = functions.masked_softmax
     monkeypatch.setattr(functions, "masked_softmax", lambda scores, mask=None: softmax(scores))
@@ -130,6 +131,7 @@ def test_process_that_ends_early(translator, written, tmp_path, monkeypatch):
     assert message.startswith("the process that loads the export ended with status 1: ")
 
 
+@pytest.mark.slow
 def test_moved_export_equals_the_model(translator, written, tmp_path):
     moved = tmp_path / "elsewhere" / "7"
     shutil.copytree(written, moved)
