@@ -200,14 +200,6 @@ def test_a_model_without_attention_has_no_maps_and_replaces_nothing():
     assert set(outputs["tokens"][:, 0].ravel()) == {b"<unk>"}
 
 
-FAST = [("pre", "pre", "pointer")]  # all that a model can have
-
-
-@pytest.mark.slow
-def test_exports_in_a_session(tmp_path):
-    check_exports(FAST, tmp_path)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("encoder", list(parts.ENCODERS))
 def test_every_export_in_a_session(encoder, tmp_path):

@@ -135,6 +135,12 @@ INVALID_REQUESTS = [
     ),
     (
         "translate",
+        {"beam_size": vector(2, np.int32)[None]},
+        errors.InvalidArgument,
+        "beam_size: expected one value or one for each of 1 rows, got the shape [1, 1]",
+    ),
+    (
+        "translate",
         {"beam": vector(2, np.int32)},
         errors.InvalidArgument,
         "Inputs contains invalid name. Used request inputs: text, request input: beam,text",

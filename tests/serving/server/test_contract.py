@@ -187,6 +187,18 @@ PREDICT_ERRORS = [
         "duplicate output tensor alias: text",
     ),
     (
+        "an output twice, apart",
+        request(outputs=["text", "score", "text"]),
+        INVALID,
+        "duplicate output tensor alias: text",
+    ),
+    (
+        "version zero",
+        request(version=0),
+        NOT_FOUND,
+        "Servable not found for request: Specific(shout, 0)",
+    ),
+    (
         "wrong type",
         request({"text": tf.make_tensor_proto([1])}),
         INVALID,

@@ -31,6 +31,8 @@ def test_run_skips_pythons_checks(base_path):
     with pytest.raises(StatusError, match="^Timed out waiting for notification") as caught:
         model.run({feed: np.array([2**30], np.int32)}, [fetch], timeout=0.2)
     assert caught.value.code == 4
+    with pytest.raises(StatusError, match="^Timed out waiting for notification"):
+        model.run({feed: np.array([2**22], np.int32)}, [fetch], timeout=0.0004)
     with pytest.raises(StatusError, match="nothing:0"):
         model.run({}, ["nothing:0"])
     model.close()
