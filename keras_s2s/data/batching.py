@@ -112,6 +112,8 @@ def batches(
     to_example = _decode
     if not statistics.examples:
         to_example = _text_to_example(source, target, copy, training, noise)
+    # AutoGraph has nothing to convert there, and takes seconds to find out.
+    to_example = tf.autograph.experimental.do_not_convert(to_example)
     dataset = dataset.map(to_example, tf.data.AUTOTUNE, deterministic=True)
     cardinality = tf.data.INFINITE_CARDINALITY
     if not training:

@@ -160,6 +160,7 @@ def _count(counters, encode_block, progress):
     blocks = tf.data.Dataset.from_generator(
         _block_generator(counters, errors), output_signature=spec
     )
+    encode_block = tf.autograph.experimental.do_not_convert(encode_block)
     encoded = blocks.map(encode_block, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
     num_pairs = 0
     for number, lengths, rows in encoded.as_numpy_iterator():
