@@ -150,7 +150,11 @@ def test_defaults_keep_given_values():
 
 @pytest.mark.parametrize(
     ("head", "smoothing", "is_reported"),
-    [("adaptive_softmax", 0.1, True), ("adaptive_softmax", 0.0, False), ("softmax", 0.1, False)],
+    [
+        ("adaptive_softmax", 0.1, True),
+        pytest.param("adaptive_softmax", 0.0, False, marks=pytest.mark.slow),
+        pytest.param("softmax", 0.1, False, marks=pytest.mark.slow),
+    ],
 )
 def test_a_head_without_label_smoothing_is_reported(
     tmp_path, corpora, head, smoothing, is_reported

@@ -9,9 +9,9 @@ import pytest
 from keras_s2s.cli import main
 from keras_s2s.errors import UserError
 from keras_s2s.models.seq2seq import Seq2Seq
-from keras_s2s.training import batch_size_finder, dry_run, train
+from keras_s2s.training import batch_size_finder, dry_run
 from keras_s2s.training.update_meter import UpdateMeter
-from tests.training.toy_runs import changed, small_config
+from tests.training.toy_runs import UPDATES, changed, configuration, small_config
 
 
 def snapshot(directory):
@@ -39,18 +39,14 @@ def test_dry_run_of_a_new_run(tmp_path, corpora):
     assert lines[-1] == f"{tmp_path / 'run'}: nothing written; 0 of 11 updates done"
 
 
-def test_dry_run_of_a_resumed_run(tmp_path, corpora):
-    train(small_config(corpora), tmp_path / "run", stream=io.StringIO())
-    before = snapshot(tmp_path)
-    report = dry_run(small_config(corpora, updates=20), tmp_path / "run", stream=io.StringIO())
-    assert report["updates"] == [11, 20]
-    with pytest.raises(UserError, match="model.encoder.dropout is 0.3 in this run, got 0.1"):
-        dry_run(
-            changed(small_config(corpora), model__dropout=0.1),
-            tmp_path / "run",
-            stream=io.StringIO(),
-        )
-    assert snapshot(tmp_path) == before
+def test_dry_run_of_a_resumed_run(run, corpora):
+    before = snapshot(run)
+    report = dry_run(configuration(corpora, updates=UPDATES + 9), run, stream=io.StringIO())
+    assert report["updates"] == [UPDATES, UPDATES + 9]
+    with pytest.raises(UserError, match="model.encoder.dropout is 0.0 in this run, got 0.1"):
+        config = changed(configuration(corpora), model__dropout=0.1)
+        dry_run(config, run, stream=io.StringIO())
+    assert snapshot(run) == before
 
 
 def test_insufficient_memory_or_disk_space_is_reported(tmp_path, corpora, monkeypatch):

@@ -69,7 +69,7 @@ def test_a_non_finite_update_stops_and_names_its_lines(tmp_path, poisoned):
     assert checkpoints.load(tmp_path / "run" / "last")[1]["step"] == STEP - 2
 
 
-@pytest.mark.parametrize("action", ["skip", "roll_back"])
+@pytest.mark.parametrize("action", [pytest.param("skip", marks=pytest.mark.slow), "roll_back"])
 def test_training_continues_after_a_non_finite_update(tmp_path, poisoned, action):
     config, _ = poisoned
     output = io.StringIO()
