@@ -62,6 +62,7 @@ def test_insufficient_memory_or_disk_space_is_reported(tmp_path, corpora, monkey
         dry_run(small_config(corpora), tmp_path / "run", stream=io.StringIO())
 
 
+@pytest.mark.slow
 def test_a_non_finite_loss_is_reported(tmp_path, corpora, monkeypatch):
     def objectives(self):
         return [lambda x, y, logits, weights: (logits[0, 0, 0] * float("nan"), 1.0)]

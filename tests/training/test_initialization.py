@@ -85,7 +85,9 @@ def test_frozen_parts_stay_and_others_learn(corpora, tmp_path):
         train(small_config(corpora, updates=6), tmp_path / "run", stream=io.StringIO())
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy", ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_validation_and_best_use_the_mean_of_the_weights(corpora, tmp_path, policy):
     options = {"ema": 0.5, "updates": 4, "validate_every": 2, "policy": policy, "keep": 9}
     figures = train(

@@ -58,6 +58,7 @@ def test_training_is_traced(tmp_path, corpora, monkeypatch):
     assert sum(operation.seconds for operation in read_trace(path)) > 0
 
 
+@pytest.mark.slow
 def test_failed_training_stops_the_profiler(tmp_path, corpora):
     def export(run_dir, step):
         raise RuntimeError("stop")
