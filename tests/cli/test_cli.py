@@ -269,6 +269,7 @@ def test_predict_says_what_translate_says(place, served, capsys, monkeypatch, tm
     assert len(line.split("\t")) == 6
 
 
+@pytest.mark.slow
 def test_a_model_is_named_the_same_way_everywhere(place, served, capsys, tmp_path, monkeypatch):
     loaded_once(monkeypatch)
     (tmp_path / "in.txt").write_text("abba\n\nb\n")
@@ -287,6 +288,17 @@ def test_a_model_is_named_the_same_way_everywhere(place, served, capsys, tmp_pat
         assert server == own
     line = fails(capsys, "translate", models[1], "--ensemble", place / "run", *commands[0][1:3])
     assert f"--ensemble: expected runs, got {models[1]}" in line
+
+
+def test_inspect_shows_an_export(place, served, capsys):
+    directory = place / "export" / "tiny"
+    text = run(capsys, "inspect", directory)
+    assert text.startswith(f"{directory / '1'}: SavedModel, ")
+    assert "\nsignature serving_default\n" in text
+    found = json.loads(run(capsys, "inspect", directory / "1", "--json"))
+    assert found["signatures"]["serving_default"]["inputs"] == {
+        "text": {"dtype": "string", "shape": [None]}
+    }
 
 
 def test_predict_goes_on_after_a_text_the_server_refuses(served, capsys):

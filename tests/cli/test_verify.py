@@ -44,6 +44,7 @@ def test_an_export_and_what_is_served_are_one(base, capsys, tmp_path):
         assert said.endswith(f" = {served}: 11 requests, all answers equal\n")
 
 
+@pytest.mark.slow
 def test_what_differs_stands_side_by_side(runs, base, capsys):
     out, err = ended(capsys, 1, "verify", runs / "one", base)
     assert out == ""
@@ -73,6 +74,7 @@ def test_models_that_are_none(runs, names, problem, capsys):
     assert problem in ended(capsys, 2, "verify", *words).err
 
 
+@pytest.mark.slow
 def test_inspect_shows_what_is_there(runs, base, capsys):
     text = ended(capsys, 0, "inspect", base).out
     assert text.startswith(f"{base / '1'}: SavedModel, ")
@@ -101,17 +103,20 @@ def test_inspect_of_a_file_that_is_damaged(runs, capsys, tmp_path):
     assert "saved_model.pb: expected a SavedModel" in ended(capsys, 2, "inspect", tmp_path).err
 
 
+@pytest.mark.slow
 def test_weights_are_stored_in_fewer_bytes(base):
     size = (base / "1" / "variables" / "variables.data-00000-of-00001").stat().st_size
     parameters = json.loads((base / "1" / "assets.extra" / "model_card.json").read_text())
     assert size < 1.8 * parameters["sizes"]["parameters"]  # float32 takes 4 and a table's copy
 
 
+@pytest.mark.slow
 def test_a_loader_that_would_not_unpack_them_says_so(base):
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected dtype float does not equal"):
         tf.saved_model.load(str(base / "1"))
 
 
+@pytest.mark.slow
 def test_batches_in_the_graph_do_not_wait_for_each_other_in_one_thread(base):
     command = [sys.executable, str(ONE_THREAD), str(base / "1"), "24"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)

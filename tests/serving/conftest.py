@@ -1,17 +1,33 @@
 """Fixtures: a server in this process for a small export, and clients of it."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from keras_s2s.serving import Client
 
 
-@pytest.fixture(scope="module")
-def base_path(tmp_path_factory):
-    from tests.serving.models import export
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """Function that returns a copy of the export with some signatures, each written once."""
+    from tests.serving import models
 
-    path = tmp_path_factory.mktemp("shout")
-    export(path)
-    return path
+    originals = {}
+
+    def copy(signatures=models.FEW):
+        if signatures not in originals:
+            originals[signatures] = tmp_path_factory.mktemp("original")
+            models.export(originals[signatures], signatures=signatures)
+        directory = tmp_path_factory.mktemp("copies") / "shout"
+        return Path(shutil.copytree(originals[signatures], directory))
+
+    return copy
+
+
+@pytest.fixture(scope="module")
+def base_path(written):
+    return written()
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,10 @@ from keras_s2s.signatures.requests import search_inputs, target_inputs
 
 
 @pytest.fixture(scope="module")
-def base_path(tmp_path_factory):
-    from tests.serving.models import ALL, export
+def base_path(written):
+    from tests.serving.models import ALL
 
-    path = tmp_path_factory.mktemp("shout")
-    export(path, signatures=ALL)
-    return path
+    return written(ALL)
 
 
 def texts_of(rows):

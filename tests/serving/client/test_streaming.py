@@ -9,12 +9,8 @@ from keras_s2s.signatures.responses import Hypothesis
 
 
 @pytest.fixture(scope="module")
-def base_path(tmp_path_factory):
-    from tests.serving.models import export
-
-    path = tmp_path_factory.mktemp("shout")
-    export(path, signatures=(TRANSLATE, SAMPLE))
-    return path
+def base_path(written):
+    return written((TRANSLATE, SAMPLE))
 
 
 def hypothesis(tokens, finished):
