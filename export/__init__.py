@@ -3,31 +3,21 @@
 Names are imported on first access: `keep_newest` alone does not import TensorFlow.
 """
 
-import importlib
-from typing import Any
+from keras_s2s.lazy_imports import lazy_attributes
 
 _LAZY = {
-    "NotProven": "verification.comparison",
-    "Variant": "variant",
-    "VerificationError": "verification.comparison",
-    "export_ctranslate2": "ctranslate2.exporter",
-    "export_litert": "litert.exporter",
-    "export_litert_translator": "litert.exporter",
-    "export_saved_model": "saved_model.exporter",
-    "export_translator": "saved_model.exporter",
-    "keep_newest": "publishing",
+    "NotProven": ".verification.comparison",
+    "Variant": ".variant",
+    "VerificationError": ".verification.comparison",
+    "export_ctranslate2": ".ctranslate2.exporter",
+    "export_litert": ".litert.exporter",
+    "export_litert_translator": ".litert.exporter",
+    "export_saved_model": ".saved_model.exporter",
+    "export_translator": ".saved_model.exporter",
+    "keep_newest": ".publishing",
 }
 
 __all__ = sorted(_LAZY)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_attributes(__name__, _LAZY)

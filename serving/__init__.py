@@ -3,20 +3,19 @@
 Names are imported on first access: the client needs no TensorFlow, the server does.
 """
 
-import importlib
-from typing import Any
+from keras_s2s.lazy_imports import lazy_attributes
 
 _LAZY = {
-    "Attention": "signatures.responses",
-    "Client": "serving.client.client",
-    "EdgeTranslator": "serving.edge.translator",
-    "Hypothesis": "signatures.responses",
-    "RowError": "serving.errors",
-    "Score": "signatures.responses",
-    "Server": "serving.server.server",
-    "ServingError": "serving.errors",
-    "StartError": "serving.errors",
-    "serve": "serving.server.serve",
+    "Attention": "keras_s2s.signatures.responses",
+    "Client": "keras_s2s.serving.client.client",
+    "EdgeTranslator": "keras_s2s.serving.edge.translator",
+    "Hypothesis": "keras_s2s.signatures.responses",
+    "RowError": "keras_s2s.serving.errors",
+    "Score": "keras_s2s.signatures.responses",
+    "Server": "keras_s2s.serving.server.server",
+    "ServingError": "keras_s2s.serving.errors",
+    "StartError": "keras_s2s.serving.errors",
+    "serve": "keras_s2s.serving.server.serve",
 }
 
 __all__ = [
@@ -33,13 +32,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"keras_s2s.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_attributes(__name__, _LAZY)

@@ -78,9 +78,10 @@ def lazy_imports(path: Path) -> Iterator[tuple[str, int]]:
     """Modules in a file's tables of names that are imported on first access, with their lines."""
     for node in tree_of(path).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in LAZY_TABLES:
-            package = "keras_s2s" if dotted(path) == "keras_s2s.serving" else dotted(path)
             for value in node.value.values:
-                yield f"{package}.{value.value}", value.lineno
+                name = value.value.removeprefix(".")
+                is_absolute = name.startswith("keras_s2s.")
+                yield name if is_absolute else f"{dotted(path)}.{name}", value.lineno
 
 
 def relative(path: Path) -> str:

@@ -32,7 +32,7 @@ from tests.source_files import (
 
 # A folder imports only the rows above its own, and in its own row the folders to its left.
 ROWS = (
-    ("errors", "io", "module_aliases"),
+    ("errors", "io", "lazy_imports", "module_aliases"),
     ("signatures",),
     ("config",),
     ("layers",),
@@ -57,7 +57,7 @@ ROWS = (
 ORDER = {folder: (y, x) for y, row in enumerate(ROWS) for x, folder in enumerate(row)}
 # Transformer layers are in `layers/` but contain attention layers: they come after `attention/`.
 TRANSFORMER_LAYERS = ("keras_s2s.layers.transformer", "keras_s2s.layers.transformer_stack")
-ONLY = {"serving": {"errors", "io", "signatures"}}  # runs on the artefact alone
+ONLY = {"serving": {"errors", "io", "lazy_imports", "signatures"}}  # runs on the artefact alone
 WORKERS = {"keras_s2s.serving.edge.worker"}  # export runs it in a separate process
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "misc"}
 

@@ -4,41 +4,31 @@ Names are imported on first access, because some layers build on `keras_s2s.atte
 builds on others.
 """
 
-import importlib
-from typing import Any
+from keras_s2s.lazy_imports import lazy_attributes
 
 _LAZY = {
-    "Dropout": "dropout",
-    "FactoredEmbedding": "factored_embedding",
-    "FeatureProjection": "features",
-    "FeedForward": "feed_forward",
-    "GRUCell": "recurrent",
-    "GatedConvolution": "convolutions",
-    "LSTMCell": "recurrent",
-    "LayerNormGRUCell": "recurrent",
-    "LayerNormLSTMCell": "recurrent",
-    "LayerNormalization": "normalization",
-    "LearnedPositions": "positions",
-    "Linear": "dense",
-    "MultiSourceEmbedding": "multi_source_embeddings",
-    "NormalizedLinear": "dense",
-    "ParallelEmbedding": "multi_source_embeddings",
-    "PointerEmbedding": "pointer_embedding",
-    "TokenEmbedding": "token_embedding",
-    "TransformerLayer": "transformer",
-    "sinusoidal_positions": "positions",
+    "Dropout": ".dropout",
+    "FactoredEmbedding": ".factored_embedding",
+    "FeatureProjection": ".features",
+    "FeedForward": ".feed_forward",
+    "GRUCell": ".recurrent",
+    "GatedConvolution": ".convolutions",
+    "LSTMCell": ".recurrent",
+    "LayerNormGRUCell": ".recurrent",
+    "LayerNormLSTMCell": ".recurrent",
+    "LayerNormalization": ".normalization",
+    "LearnedPositions": ".positions",
+    "Linear": ".dense",
+    "MultiSourceEmbedding": ".multi_source_embeddings",
+    "NormalizedLinear": ".dense",
+    "ParallelEmbedding": ".multi_source_embeddings",
+    "PointerEmbedding": ".pointer_embedding",
+    "TokenEmbedding": ".token_embedding",
+    "TransformerLayer": ".transformer",
+    "sinusoidal_positions": ".positions",
 }
 
 __all__ = sorted(_LAZY)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_attributes(__name__, _LAZY)

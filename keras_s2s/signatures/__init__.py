@@ -1,8 +1,6 @@
 """The contract of served models: signatures, decoding options, requests and responses."""
 
-import importlib
-from typing import Any
-
+from keras_s2s.lazy_imports import lazy_attributes
 from keras_s2s.signatures.caps import CAPS, MAX_PENALTY
 from keras_s2s.signatures.decoding_option import DecodingOption
 from keras_s2s.signatures.fields import (
@@ -28,11 +26,11 @@ signatures_of = signatures_for
 
 # Imported on first access: these modules need NumPy, the help of the command line does not.
 _LAZY = {
-    "Attention": "responses",
-    "Forecast": "responses",
-    "Hypothesis": "responses",
-    "Score": "responses",
-    "hard_alignment": "responses",
+    "Attention": ".responses",
+    "Forecast": ".responses",
+    "Hypothesis": ".responses",
+    "Score": ".responses",
+    "hard_alignment": ".responses",
 }
 
 __all__ = [
@@ -64,14 +62,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    attribute = "hard_alignment" if name == "pharaoh" else name  # the earlier name
-    if attribute not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[attribute]}"), attribute)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_attributes(__name__, _LAZY, {"pharaoh": "hard_alignment"})

@@ -110,8 +110,8 @@ def needs_constraints(columns: Mapping[str, np.ndarray]) -> bool:
 
     def is_active(name: str, column: np.ndarray) -> bool:
         inactive = OPTIONS[name].inactive
-        inactive = inactive.encode() if isinstance(inactive, str) else inactive
-        return bool(np.any(column != inactive))
+        value = inactive.encode() if isinstance(inactive, str) else inactive
+        return bool(np.any(column != value))
 
     groups = (CONSTRAINT, LIST)
     return any(

@@ -1,14 +1,9 @@
 """gRPC client of served models."""
 
-from typing import Any
+from keras_s2s.lazy_imports import lazy_attributes
+
+_LAZY = {"Client": ".client"}  # other modules of this package need less
 
 __all__ = ["Client"]
 
-
-def __getattr__(name: str) -> Any:
-    # Imported on first access: other modules of this package need less.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from keras_s2s.serving.client.client import Client
-
-    return Client
+__getattr__, __dir__ = lazy_attributes(__name__, _LAZY)

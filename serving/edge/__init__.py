@@ -1,14 +1,9 @@
 """LiteRT models on NumPy and ai-edge-litert, without TensorFlow."""
 
-from typing import Any
+from keras_s2s.lazy_imports import lazy_attributes
+
+_LAZY = {"EdgeTranslator": ".translator"}  # other modules of this package need less
 
 __all__ = ["EdgeTranslator"]
 
-
-def __getattr__(name: str) -> Any:
-    # Imported on first access: other modules of this package need less.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from keras_s2s.serving.edge.translator import EdgeTranslator
-
-    return EdgeTranslator
+__getattr__, __dir__ = lazy_attributes(__name__, _LAZY)

@@ -110,7 +110,9 @@ def place(tmp_path_factory):
     (folder / "train.tsv").write_text("".join(lines))
     (folder / "tiny.yml").write_text(CONFIG.replace("TRAIN", str(folder / "train.tsv")))
     assert main(["train", str(folder / "tiny.yml"), "--run-dir", str(folder / "run")]) == 0
-    return folder
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        loaded_once(monkeypatch)
+        yield folder
 
 
 def run(capsys, *words):
@@ -270,8 +272,7 @@ def test_predict_says_what_translate_says(place, served, capsys, monkeypatch, tm
 
 
 @pytest.mark.slow
-def test_a_model_is_named_the_same_way_everywhere(place, served, capsys, tmp_path, monkeypatch):
-    loaded_once(monkeypatch)
+def test_a_model_is_named_the_same_way_everywhere(place, served, capsys, tmp_path):
     (tmp_path / "in.txt").write_text("abba\n\nb\n")
     (tmp_path / "pairs.tsv").write_text("abba\tA B B\nb\t\n")
     commands = (

@@ -47,8 +47,8 @@ def loaded_once(monkeypatch):
 
     load = functools.cache(translator.Translator.load)
 
-    def cached(runs, *how):
-        return load(tuple(runs) if isinstance(runs, list) else runs, *how)
+    def cached(runs, *args, **kwargs):
+        return load(tuple(runs) if isinstance(runs, list) else runs, *args, **kwargs)
 
     monkeypatch.setattr(translator.Translator, "load", cached)
 

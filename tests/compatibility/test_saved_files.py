@@ -65,7 +65,6 @@ def test_keras_files_load_and_compute_the_same(name, models):
     np.testing.assert_allclose(log_probs[0, 1, :4], MODELS[name]["log_probs"], atol=1e-4)
 
 
-@pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize(
     ("load", "path"),
     [
@@ -75,17 +74,16 @@ def test_keras_files_load_and_compute_the_same(name, models):
     ],
     ids=["run", "saved_model", "litert"],
 )
-def test_runs_and_exports_load_and_translate_the_same(load, path, options, exports):
-    arguments = OPTIONS[options]
-    translations = load(exports / path)(TRANSLATIONS["sources"], **arguments)
-    assert len(translations) == len(TRANSLATIONS[options])
-    for hypotheses, references in zip(translations, TRANSLATIONS[options], strict=True):
-        assert [hypothesis.text for hypothesis in hypotheses] == [r["text"] for r in references]
-        np.testing.assert_allclose(
-            [hypothesis.log_prob for hypothesis in hypotheses],
-            [reference["log_prob"] for reference in references],
-            atol=1e-4,
-        )
+def test_runs_and_exports_load_and_translate_the_same(load, path, exports):
+    translate = load(exports / path)
+    for options, arguments in OPTIONS.items():
+        translations = translate(TRANSLATIONS["sources"], **arguments)
+        assert len(translations) == len(TRANSLATIONS[options])
+        for hypotheses, references in zip(translations, TRANSLATIONS[options], strict=True):
+            assert [h.text for h in hypotheses] == [r["text"] for r in references]
+            np.testing.assert_allclose(
+                [h.log_prob for h in hypotheses], [r["log_prob"] for r in references], atol=1e-4
+            )
 
 
 def test_configuration_loads_and_is_written_back_as_it_was(exports, tmp_path):

@@ -46,7 +46,7 @@ class Imported:
         return [self.names.index(piece if piece in self.names else "<unk>") for piece in pieces]
 
 
-@pytest.fixture(scope="module", params=["m2m100", "nllb"])
+@pytest.fixture(scope="module", params=["m2m100", pytest.param("nllb", marks=pytest.mark.slow)])
 def imported(request, tmp_path_factory):
     alone = request.param == "nllb"
     return Imported(tmp_path_factory.mktemp(request.param), alone=alone)

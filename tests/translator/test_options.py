@@ -40,7 +40,9 @@ def make_model(case, seed=None):
     return model
 
 
-@pytest.fixture(scope="module", params=list(CASES))
+@pytest.fixture(
+    scope="module", params=["pointer", pytest.param("transformer", marks=pytest.mark.slow)]
+)
 def translator(request):
     return Translator(make_model(CASES[request.param]), *tokenizers())
 

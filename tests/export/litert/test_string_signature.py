@@ -120,6 +120,7 @@ def column(*texts):
     return given
 
 
+@pytest.mark.slow
 def test_translations_equal_those_of_keras(exported, run):
     texts = [*WORDS[:5], LINES[0], *ODD_TEXTS, *LONG, TOO_MANY_BYTES]
     given = column(*texts)
@@ -131,6 +132,7 @@ def test_translations_equal_those_of_keras(exported, run):
     assert len({*expected["text"]}) > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 2, 5])
 def test_other_batch_sizes_are_refused_and_the_next_call_succeeds(run, count):
     with pytest.raises(RuntimeError, match=f"num_input_elements != .*{count} != 1"):
@@ -167,6 +169,7 @@ def test_kernel_detokenizes_as_sentencepiece(side):
         assert detokenize(np.array(ids, np.int32)).numpy().tolist() == expected.numpy().tolist()
 
 
+@pytest.mark.slow
 def test_card_and_operations_name_the_custom_operations(exported):
     content = (exported[1] / "model.tflite").read_bytes()
     with pytest.raises(UserError, match="built-in operations alone, got TFText>ByteSplit"):
@@ -179,6 +182,7 @@ def test_card_and_operations_name_the_custom_operations(exported):
     assert "FastSentencepieceTokenize" in (exported[1] / "assets.extra/model_card.md").read_text()
 
 
+@pytest.mark.slow
 def test_edge_translator_needs_no_custom_operations(exported):
     translator, edge = exported[0], EdgeTranslator(exported[1] / "model.tflite")
     assert edge.translate(WORDS[:3]) == translator.translate(WORDS[:3])
@@ -186,6 +190,7 @@ def test_edge_translator_needs_no_custom_operations(exported):
         edge.run("translate", text=column("a"))
 
 
+@pytest.mark.slow
 def test_interpreter_without_them_runs_the_other_signatures(exported):
     plain = Interpreter(model_path=str(exported[1] / "model.tflite"))
     with pytest.raises(RuntimeError, match="unresolved custom op: TFText>"):
@@ -196,6 +201,7 @@ def test_interpreter_without_them_runs_the_other_signatures(exported):
     assert found["log_prob"].shape == (1,)
 
 
+@pytest.mark.slow
 def test_other_answer_fails_verification(exported, tmp_path, monkeypatch):
     path = exported[1] / "model.tflite"
 
@@ -316,6 +322,7 @@ def test_model_that_the_kernel_tokenizes_differently_is_refused(side, tmp_path, 
     )
 
 
+@pytest.mark.slow
 def test_custom_operations_load_without_tensorflow(exported):
     """Only the registrar is imported, with TensorFlow's shared library loaded."""
     code = f"""

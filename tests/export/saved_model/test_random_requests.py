@@ -43,7 +43,7 @@ def array(values, dtype):
 
 
 @pytest.fixture(
-    scope="module", params=["pointer", pytest.param("transformer", marks=pytest.mark.slow)]
+    scope="module", params=[pytest.param("pointer", marks=pytest.mark.slow), "transformer"]
 )
 def pair(request, tmp_path_factory):
     """A translator, and its export."""
