@@ -350,7 +350,7 @@ print(found["text"][0].decode())
     assert done.stdout.strip() == exported[0].translate(["abc"])[0].strip(), done.stderr
 
 
-def test_command(exported, tmp_path, monkeypatch, capsys):
+def test_command(tmp_path, monkeypatch, capsys):
     options = {}
     monkeypatch.setattr(
         "keras_s2s.export.export_litert",
