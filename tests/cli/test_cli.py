@@ -2,18 +2,15 @@
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import sacrebleu
 
 from keras_s2s import __version__
 from keras_s2s.cli import main
-from keras_s2s.cli.interrupts import redeliver_interrupts
 from tests.cli.test_translate import loaded_once
 
 CONFIG = """
@@ -31,7 +28,6 @@ training: {updates: 6, validate_every: 3, validate_lines: 5, scores: [wer, per]}
 decoding: {beam_size: 3, max_length: 8}
 export: {when: never}
 """
-CODE = "import keras_s2s; keras_s2s.Seq2Seq"
 WORDS = ["abba", "baab", "aa", "b", "ab", "bab", "bb", "a", "abab", "bbb"]
 
 
@@ -353,24 +349,6 @@ def test_training_publishes_its_best(place, capsys, tmp_path):
     assert kept.name == str(best["step"])
 
 
-def test_tensorflow_starts_without_a_word():
-    environment = {name: os.environ[name] for name in os.environ if not name.startswith("TF_")}
-    code = "from keras_s2s.cli.quiet import import_tensorflow; import_tensorflow()"
-    code += "; import tensorflow as tf; print(tf.reduce_sum([1, 2]).numpy())"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert (done.stdout, done.stderr) == ("3\n", "")
-
-
-@pytest.mark.parametrize("words", [("-m", "keras_s2s", "translate", "x"), ("-c", CODE)])
-def test_another_backend_is_named(words, tmp_path):
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment)
-    assert done.returncode != 0
-    line = done.stderr.splitlines()[-1]
-    assert line.endswith("rror: KERAS_BACKEND: expected 'tensorflow', got 'jax'")
-
-
 def test_output_to_a_folder_a_full_device_and_a_link(place, capsys, tmp_path):
     (tmp_path / "in.txt").write_text("abba\n")
     words = ("translate", place / "run", "--input", tmp_path / "in.txt", "--output")
@@ -386,17 +364,6 @@ def test_output_to_a_folder_a_full_device_and_a_link(place, capsys, tmp_path):
     run(capsys, *words, tmp_path / "link.txt")
     assert (tmp_path / "link.txt").is_symlink()
     assert (tmp_path / "out.txt").read_text().count("\n") == 1
-
-
-@pytest.mark.slow
-def test_an_interrupt_inside_a_destructor_comes_again():
-    class Dying:
-        def __del__(self):
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt), redeliver_interrupts():
-        Dying()
-        time.sleep(30)
 
 
 def test_interrupt_ends_with_130(monkeypatch, place):
