@@ -15,6 +15,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from keras_s2s.serving.server.session import LoadedModel
 from keras_s2s.signatures import fields as signatures
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -278,6 +279,18 @@ def test_empty_batch_runs(stub):
 def test_version_number_and_empty_label(stub):
     assert stub.Predict(request(version=1), timeout=20).model_spec.version.value == 1
     assert stub.Predict(request(version_label=""), timeout=20).model_spec.version.value == 1
+
+
+def test_deadline_of_a_call_limits_its_run(stub, monkeypatch):
+    limits, run = [], LoadedModel.run
+
+    def recording(self, feeds, fetches, timeout=None):
+        limits.append(timeout)
+        return run(self, feeds, fetches, timeout)
+
+    monkeypatch.setattr(LoadedModel, "run", recording)
+    stub.Predict(request(), timeout=15)
+    assert 0 < limits[0] <= 15
 
 
 def test_timeout_ends_the_run(stub):
