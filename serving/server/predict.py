@@ -11,16 +11,20 @@ import numpy as np
 
 from keras_s2s.serving import messages, tensor_codec
 from keras_s2s.serving.server import status
+from keras_s2s.serving.server.cancellation import Cancellation
 from keras_s2s.serving.server.servable import Servable
 from keras_s2s.serving.server.status import StatusError
 
-__all__ = ["DEFAULT_SIGNATURE", "predict"]
+__all__ = ["DEFAULT_SIGNATURE", "predict", "run_model"]
 
 DEFAULT_SIGNATURE = "serving_default"
 
 
 def predict(
-    request: messages.PredictRequest, model: Servable, timeout: float | None = None
+    request: messages.PredictRequest,
+    model: Servable,
+    timeout: float | None = None,
+    cancellation: Cancellation | None = None,
 ) -> messages.PredictResponse:
     """Answers a PredictRequest with a loaded model.
 
@@ -28,6 +32,7 @@ def predict(
         request: the request; its model name and version are ignored.
         model: the loaded model.
         timeout: time limit of the run in seconds; None is no limit.
+        cancellation: ends the run when the caller has gone, if the model supports it.
 
     Returns:
         The response, without the model's name and version.
@@ -43,12 +48,25 @@ def predict(
     feeds = _feeds(request.inputs, signature)
     aliases = _output_aliases(request.output_filter, signature)
     fetches = [signature.outputs[alias].name for alias in aliases]
-    values = model.run(feeds, fetches, timeout)
+    values = run_model(model, feeds, fetches, timeout, cancellation)
     response = messages.PredictResponse()
     response.model_spec.signature_name = name
     for alias, value in zip(aliases, values, strict=True):
         _encode(value, alias, response.outputs[alias])
     return response
+
+
+def run_model(
+    model: Servable,
+    feeds: dict[str, np.ndarray],
+    fetches: list[str],
+    timeout: float | None,
+    cancellation: Cancellation | None,
+) -> list[np.ndarray]:
+    """Runs a model; one without `supports_cancellation` is run without the cancellation."""
+    if cancellation is None or not getattr(model, "supports_cancellation", False):
+        return model.run(feeds, fetches, timeout)
+    return model.run(feeds, fetches, timeout, cancellation)
 
 
 def _feeds(inputs: Mapping[str, Any], signature: Any) -> dict[str, np.ndarray]:
