@@ -78,7 +78,7 @@ def _feeds(inputs: Mapping[str, Any], signature: Any) -> dict[str, np.ndarray]:
             message = _missing_input_message(alias, info, inputs, signature)
             raise StatusError(status.INVALID_ARGUMENT, message)
         protos[alias] = inputs[alias] if alias in inputs else signature.defaults[alias]
-    feeds = {signature.inputs[alias].name: _decode(proto, alias) for alias, proto in protos.items()}
+    arrays = {alias: _decode(proto, alias) for alias, proto in protos.items()}
     unknown = set(inputs) - set(signature.inputs)
     if unknown:
         used = _join(set(inputs) - unknown)
@@ -87,7 +87,8 @@ def _feeds(inputs: Mapping[str, Any], signature: Any) -> dict[str, np.ndarray]:
             f"Inputs contains invalid name. Used request inputs: {used},"
             f" request input: {_join(inputs)}",
         )
-    return feeds
+    _check_ranks_of_strings(arrays, signature)
+    return {signature.inputs[alias].name: array for alias, array in arrays.items()}
 
 
 def _check_num_inputs(inputs: Mapping[str, Any], signature: Any) -> None:
@@ -115,6 +116,9 @@ def _missing_input_message(alias: str, info: Any, inputs: Mapping[str, Any], sig
 def _decode(proto: Any, alias: str) -> np.ndarray:
     try:
         array = tensor_codec.decode(proto)
+    except tensor_codec.TensorSizeError as error:  # TensorFlow Serving has no such limit
+        message = f"tensor parsing error: {alias}: {error}"
+        raise StatusError(status.INVALID_ARGUMENT, message) from error
     except (ValueError, MemoryError) as error:
         raise StatusError(status.INVALID_ARGUMENT, f"tensor parsing error: {alias}") from error
     if proto.dtype != tensor_codec.BFLOAT16:
@@ -122,6 +126,25 @@ def _decode(proto: Any, alias: str) -> np.ndarray:
     import ml_dtypes  # adds the type to NumPy; installed with TensorFlow and LiteRT
 
     return array.astype(ml_dtypes.bfloat16)  # exact: the codec widens bfloat16 to float32
+
+
+def _check_ranks_of_strings(arrays: Mapping[str, np.ndarray], signature: Any) -> None:
+    """Rejects strings whose rank can end the process.
+
+    TensorFlow Serving checks no shapes, and existing clients rely on it: they send [1] for
+    [None, 1], and scalars for options, whose defaults are broadcast. But text operations such as
+    tokenizers abort the process at a scalar, or at a matrix where they expect a vector.
+    """
+    for alias, array in arrays.items():
+        shape = signature.inputs[alias].tensor_shape
+        rank = 0 if shape.unknown_rank else len(shape.dim)
+        is_required_text = array.dtype == np.object_ and alias not in signature.defaults
+        if is_required_text and rank and not 1 <= array.ndim <= rank:
+            expected = "a vector" if rank == 1 else f"a tensor of rank {rank}"
+            raise StatusError(
+                status.INVALID_ARGUMENT,
+                f"{alias}: expected {expected}, got the shape {list(array.shape)}",
+            )
 
 
 def _output_aliases(output_filter: Iterable[str], signature: Any) -> list[str]:
