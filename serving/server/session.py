@@ -5,6 +5,7 @@ exports that the server cannot run.
 """
 
 import ctypes
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,13 @@ class LoadedModel:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=self._graph)
+        self._graph: Any = tf.Graph()
+        self._session: Any = tf.compat.v1.Session(graph=self._graph)
         self._tensor_handles: dict[str, Any] = {}
         try:
             meta_graph = self._load(directory)
         except BaseException:
-            self._session.close()
+            self.close()
             raise
         self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
         functions = meta_graph.graph_def.library.function
@@ -97,6 +98,9 @@ class LoadedModel:
     def close(self) -> None:
         """Releases the model's memory; a run in progress would fail."""
         self._session.close()
+        self._tensor_handles.clear()
+        self._graph = self._session = None
+        gc.collect()  # a graph is a reference cycle, which Python would keep for a long time
 
     def _tensor_handle(self, name: str) -> Any:
         if name not in self._tensor_handles:

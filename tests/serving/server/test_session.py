@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,9 @@ def test_run_skips_pythons_checks(base_path):
         model.run({feed: np.array([2**22], np.int32)}, [fetch], timeout=0.0004)
     with pytest.raises(StatusError, match="nothing:0"):
         model.run({}, ["nothing:0"])
+    left = weakref.ref(model._graph)
     model.close()
+    assert left() is None  # each swap of versions would keep a graph
 
 
 def remove(path):
