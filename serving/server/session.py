@@ -15,6 +15,8 @@ import tensorflow_text  # noqa: F401  registers ops that a graph may use
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.util import deprecation
 
+from keras_s2s.errors import UserError
+from keras_s2s.io import path_without_wildcards
 from keras_s2s.serving.server import status
 from keras_s2s.serving.server.status import StatusError
 
@@ -51,8 +53,14 @@ class LoadedModel:
     def _load(self, directory: Path) -> Any:
         _check_graph_file(directory)
         try:
-            with self._graph.as_default(), deprecation.silence():
-                return tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
+            with (
+                path_without_wildcards(directory) as path,
+                self._graph.as_default(),
+                deprecation.silence(),
+            ):
+                return tf.compat.v1.saved_model.load(self._session, ["serve"], str(path))
+        except UserError as error:
+            raise StatusError(status.INVALID_ARGUMENT, str(error)) from error
         except tf.errors.OpError as error:
             raise StatusError(error.error_code, error.message) from error
         except (OSError, RuntimeError) as error:  # no such file; no graph with the tag

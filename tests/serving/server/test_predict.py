@@ -10,7 +10,7 @@ from keras_s2s.serving.server.status import StatusError
 
 
 class EchoModel:
-    """Returns its input `text`; the option `prefix` has a default, the shape of `any` is unknown."""
+    """Returns its input `text`; the option `prefix` has a default."""
 
     def __init__(self, dtype="string", shape=(-1,)):
         signature = messages.SignatureDef()
