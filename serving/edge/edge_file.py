@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_s2s.serving.edge.interpreter_pool import TIME_OVER, InterpreterPool
 from keras_s2s.serving.errors import StartError
+from keras_s2s.signatures.litert_digest import DIGEST_KEY, is_digest_correct
 
 __all__ = ["DESCRIPTION", "MODEL_CARD", "EdgeFile", "EdgeFileWithDeadline"]
 
@@ -58,6 +59,7 @@ class EdgeFile:
             raise StartError(f"{path}: expected a LiteRT file of keras_s2s, got another")
         self.description = _parse_json(self._entries[DESCRIPTION], path)
         self.card = _parse_json(self._entries.get(MODEL_CARD, b"{}"), path)
+        self._content, self._path = content, path
         if self.description["format"] > FORMAT:
             raise StartError(
                 f"{path}: expected a file of format {FORMAT},"
@@ -67,6 +69,25 @@ class EdgeFile:
             self._interpreters = InterpreterPool(content, threads, interpreters)
         except (ValueError, RuntimeError) as error:
             raise StartError(f"{path}: {error}") from None
+
+    def verify_digest(self) -> bool:
+        """Compares the file with the digest in its model card.
+
+        Returns:
+            True if they agree, False for a file without a digest, which an earlier version made.
+
+        Raises:
+            StartError: if the file is damaged.
+        """
+        digest = self.card.get("litert", {}).get(DIGEST_KEY)
+        if digest is None:
+            return False
+        if not is_digest_correct(self._content, digest):
+            raise StartError(
+                f"{self._path}: expected a file with the SHA-256 of its card, got a damaged one:"
+                " copy or export it again"
+            )
+        return True
 
     def entry(self, name: str) -> bytes:
         """Returns an entry of the metadata."""

@@ -21,6 +21,7 @@ from keras_s2s.serving.edge.requests import RequestRow, RequestSource
 from keras_s2s.serving.edge.scoring import score_row
 from keras_s2s.serving.edge.search import decode_rows
 from keras_s2s.serving.edge.text_processor import END_TOKEN, TextProcessor
+from keras_s2s.serving.errors import StartError
 from keras_s2s.signatures.arrays import decode_text
 from keras_s2s.signatures.fields import SCORE, TRANSLATE
 from keras_s2s.signatures.requests import search_inputs, target_inputs
@@ -38,6 +39,8 @@ class EdgeTranslator:
         path: a file written by `keras-s2s export --format litert`.
         threads: number of threads of an operation.
         interpreters: number of calls that run at the same time; each has a copy of the weights.
+        check_digest: compare the file with the digest in its model card. Otherwise a file with
+            damaged weights answers wrongly without an error.
 
     Attributes:
         card: the model card, a dict.
@@ -45,7 +48,8 @@ class EdgeTranslator:
         defaults: default options.
 
     Raises:
-        StartError: if the file does not exist, or is not a LiteRT file of keras_s2s.
+        StartError: if the file does not exist, or is not a LiteRT file of keras_s2s; with
+            `check_digest` also if it is damaged or has no digest.
 
     Example:
 
@@ -58,9 +62,16 @@ class EdgeTranslator:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], threads: int = 1, interpreters: int = 1
+        self,
+        path: str | os.PathLike[str],
+        threads: int = 1,
+        interpreters: int = 1,
+        *,
+        check_digest: bool = False,
     ) -> None:
         self._file = EdgeFile(path, threads, interpreters)
+        if check_digest and not self.verify_digest():
+            raise StartError(f"{path}: expected a digest in its card, got none: export it again")
         self._processor = TextProcessor(self._file)
         self.card = self._file.card
         self.caps = self._processor.caps
@@ -216,6 +227,17 @@ class EdgeTranslator:
     def run(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls a signature of the file, see `edge_file.EdgeFile.run`."""
         return self._file.run(signature, **inputs)
+
+    def verify_digest(self) -> bool:
+        """Compares the file with the digest in its card, see `edge_file.EdgeFile.verify_digest`.
+
+        Returns:
+            False if the file has no digest.
+
+        Raises:
+            StartError: if the file is damaged.
+        """
+        return self._file.verify_digest()
 
     def supports(self, signature: str) -> bool:
         """Returns whether `predict` can answer a signature; an old file may lack `score`."""

@@ -60,9 +60,10 @@ class EdgeModel:
         }
 
     def _check_runs(self, path: Path) -> None:
-        """Runs the model once: a damaged graph must not replace a version that works."""
+        """Checks the digest and runs once: a damaged file must not replace one that works."""
         text = np.array([b""], np.object_)
         try:
+            self._translator.verify_digest()
             self._translator.predict(SERVING_DEFAULT.name, {"text": text})
         except Exception as error:  # a damaged file may raise anything
             raise StatusError(status.DATA_LOSS, f"{path}: {error}") from error
