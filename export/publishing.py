@@ -74,7 +74,9 @@ def check_version(directory: Path | str, version: int | None) -> None:
         raise UserError(f"version: expected a positive integer, got {version!r}")
     if version > MAX_VERSION:
         raise UserError(f"version: expected at most {MAX_VERSION}, got {version}")
-    if Path(directory).is_dir() and version in list_versions(directory):
+    if not Path(directory).is_dir():
+        return
+    if version in list_versions(directory) or os.path.lexists(Path(directory, str(version))):
         raise UserError(f"version: expected one that is free, got {version}: {directory} has it")
 
 
@@ -141,13 +143,20 @@ def _remove_abandoned(directory: Path) -> None:
 def _rename_into_place(staged: Path, directory: Path, version: int | None) -> Path:
     """Renames a finished version to its number, or to the next free one."""
     while True:
-        number = version or max(list_versions(directory), default=0) + 1
-        path = directory / str(number)
+        path = directory / str(version or _free_number(directory))
         try:
             os.rename(staged, path)
         except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise UserError(f"{path}: cannot be published: {error.strerror}") from None
             check_version(directory, version)  # another export took the number meanwhile
         else:
             return path
+
+
+def _free_number(directory: Path) -> int:
+    """One more than the highest version, or the next number that no file has as its name."""
+    number = max(list_versions(directory), default=0) + 1
+    while os.path.lexists(directory / str(number)):
+        number += 1
+    return number

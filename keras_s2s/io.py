@@ -10,6 +10,7 @@ import gzip
 import io
 import os
 import shutil
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,15 +29,18 @@ __all__ = [
     "describe_invalid_byte",
     "flush_file",
     "flush_tree",
+    "has_wildcards",
     "is_gzipped",
     "naming_file",
     "new_directory",
+    "path_without_wildcards",
     "strip_byte_order_mark",
     "strip_line_ending",
     "strip_lines",
     "write_atomically",
 ]
 
+_WILDCARDS = "[\\"
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()
 BUFFER_SIZE = 1 << 17  # bytes
 
@@ -242,3 +246,35 @@ def naming_file(path: Path | str) -> Iterator[None]:
     except OSError as error:
         message = error.strerror or error
         raise UserError(f"{path}: expected a text file, got: {message}") from None
+
+
+@contextlib.contextmanager
+def path_without_wildcards(directory: Path | str) -> Iterator[Path]:
+    r"""Provides a path to a directory for TensorFlow's readers of checkpoints and SavedModels.
+
+    TensorFlow takes the path for a pattern and reports that no file matches, see `has_wildcards`.
+    The block gets a symbolic link to such a directory, which is removed with the block, and any
+    other directory as it is.
+
+    Raises:
+        UserError: the directory for temporary files has such a path itself.
+    """
+    path = Path(directory).absolute()
+    if not has_wildcards(path):
+        yield Path(directory)
+        return
+    with tempfile.TemporaryDirectory(prefix="keras-s2s-") as folder:
+        if has_wildcards(folder):
+            remedy = "rename the directory, or set TMPDIR to one without them"
+            raise UserError(f"{path}: expected a path without [ and \\, got one: {remedy}")
+        link = Path(folder) / "link"
+        link.symlink_to(path, target_is_directory=True)
+        yield link
+
+
+def has_wildcards(path: Path | str) -> bool:
+    r"""Returns whether TensorFlow would take a checkpoint's path for a pattern.
+
+    In a pattern `[abc]` and `\` do not stand for themselves; `*` and `?` match themselves too.
+    """
+    return any(character in str(path) for character in _WILDCARDS)

@@ -10,10 +10,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["BFLOAT16", "decode", "encode", "type_name", "type_number"]
+__all__ = [
+    "BFLOAT16",
+    "MAX_FILLED_BYTES",
+    "TensorSizeError",
+    "decode",
+    "encode",
+    "type_name",
+    "type_number",
+]
 
 BFLOAT16 = 14
 STRING = 7
+# A typed field may hold fewer values than its shape has elements: the last value is repeated. The
+# bound keeps a message of a few bytes from taking gigabytes.
+MAX_FILLED_BYTES = 2**22
+_MAX_RANK = 64  # NumPy's; TensorFlow's is 254
+
+
+class TensorSizeError(ValueError):
+    """A message declares a tensor much larger than its content."""
 
 
 class _ElementType(NamedTuple):
@@ -106,7 +122,9 @@ def decode(proto: Any) -> np.ndarray:
 
     Raises:
         ValueError: if the type is unknown, a dimension is negative or the content has the wrong
-            size.
+            size. No memory is allocated before these checks.
+        TensorSizeError: if the elements of the shape without a value would take more than
+            `MAX_FILLED_BYTES`.
     """
     if proto.dtype not in _BY_NUMBER:
         raise ValueError(f"a tensor has {type_name(proto.dtype)}, which cannot be read")
@@ -129,6 +147,8 @@ def decode(proto: Any) -> np.ndarray:
 def _shape(proto: Any) -> tuple[int, ...]:
     if proto.unknown_rank:
         return ()
+    if len(proto.dim) > _MAX_RANK:  # the product of many sizes alone could take hours
+        raise ValueError(f"a tensor has the rank {len(proto.dim)}; expected at most {_MAX_RANK}")
     shape = tuple(dimension.size for dimension in proto.dim)
     if any(size < 0 for size in shape):
         raise ValueError(f"a tensor has the shape {list(shape)}; expected no negative size")
@@ -145,6 +165,7 @@ def _from_content(element_type: _ElementType, content: bytes, count: int) -> np.
 
 
 def _from_field(element_type: _ElementType, field: Any, count: int) -> np.ndarray:
+    _check_filled_size(element_type, field, count)
     if element_type.number == STRING:
         values = _as_objects(list(field[:count]) or [b""])
     elif element_type.field in ("scomplex_val", "dcomplex_val"):
@@ -160,6 +181,17 @@ def _from_field(element_type: _ElementType, field: Any, count: int) -> np.ndarra
     if len(values) == count:
         return values
     return np.concatenate([values, np.full(count - len(values), values[-1], values.dtype)])
+
+
+def _check_filled_size(element_type: _ElementType, field: Any, count: int) -> None:
+    size = np.dtype(element_type.dtype).itemsize
+    if element_type.number == STRING:
+        size += len(field[-1]) if field else 0
+    if (count - len(field)) * size > MAX_FILLED_BYTES:
+        raise TensorSizeError(
+            f"expected the values of all {count:,} elements, got {len(field):,}: the last value is"
+            f" repeated over at most {MAX_FILLED_BYTES:,} bytes"
+        )
 
 
 def _split_strings(content: bytes, count: int) -> list[bytes]:

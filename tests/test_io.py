@@ -122,6 +122,33 @@ def test_decoded_lines():
     assert list(io.strip_lines(lines[:2])) == [b"one", "\ufefftwo \x85".encode()]
 
 
+@pytest.mark.parametrize("name", ["a[1]", "back\\slash", "[", "*?{}~ %"])
+def test_path_without_wildcards(tmp_path, name):
+    directory = tmp_path / name
+    directory.mkdir()
+    (directory / "file").write_text("text")
+    with io.path_without_wildcards(directory) as path:
+        assert (path / "file").read_text() == "text"
+        assert not io.has_wildcards(path)
+    assert (path == directory) == (not io.has_wildcards(name))
+    assert path == directory or not path.parent.exists()
+    assert (directory / "file").exists()
+
+
+def test_temporary_directory_with_wildcards_is_refused(tmp_path, monkeypatch):
+    for name in ("a[1]", "tmp[2]"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(io.tempfile, "tempdir", str(tmp_path / "tmp[2]"))
+    expected = (
+        r"a\[1\]: expected a path without \[ and \\, got one: rename the directory, or set TMPDIR"
+    )
+    with (
+        pytest.raises(UserError, match=expected),
+        io.path_without_wildcards(tmp_path / "a[1]"),
+    ):
+        pass
+
+
 def test_io_needs_no_tensorflow():
     code = "import sys, keras_s2s.io; print('tensorflow' in sys.modules)"
     completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -19,6 +19,7 @@ from keras_s2s.export.verification.request_corpus import (
     first_run_directory,
     load_validation_pairs,
 )
+from keras_s2s.signatures.litert_digest import DIGEST_KEY, NO_DIGEST, insert_digest
 from keras_s2s.tokenizers import Factors, Features, Multilingual, Pointers, Sources
 from keras_s2s.translator import Translator, load_run
 
@@ -136,9 +137,12 @@ def export_litert_translator(
         figures = {"quantization": quantization, "operations": sum(operations.values())}
         figures |= {"custom_operations": custom} if custom else {}
         figures |= _verify(translator, file, scratch, corpus, lines, metric, quantization)
+        figures |= {DIGEST_KEY: NO_DIGEST}
         card = build_card(translator, (about or {}) | {"litert": figures}, len(content))
         entries = metadata | {"keras_s2s.card": card}
-        (path / FILE).write_bytes(converter.add_metadata(content, entries))
+        complete, digest = insert_digest(converter.add_metadata(content, entries))
+        (path / FILE).write_bytes(complete)
+        card["litert"][DIGEST_KEY] = digest
         path.chmod(0o755)
         save_card(path, card)
 

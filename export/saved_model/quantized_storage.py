@@ -9,6 +9,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from keras_s2s.export.saved_model.weight_quantization import QuantizedWeight
 from keras_s2s.export.verification.session_worker import fingerprint
+from keras_s2s.io import path_without_wildcards
 
 __all__ = ["store_quantized_weights"]
 
@@ -35,16 +36,20 @@ def store_quantized_weights(
     if not quantized:
         return
     prefix = path / "variables" / "variables"
-    reader = tf.train.load_checkpoint(str(prefix))
-    tensors, replaced = {}, {}
-    for name in reader.get_variable_to_shape_map():
-        tensors[name] = value = reader.get_tensor(name)
+    tensors, replaced = _read_checkpoint(prefix), {}
+    for name, value in list(tensors.items()):
         weight = quantized.get(fingerprint(value)) if isinstance(value, np.ndarray) else None
         if weight is not None:
             replaced[name] = weight
             tensors |= _stored_parts(name, weight)
     _write_checkpoint(prefix, tensors)
     _insert_dequantization(_find_restore_function(graph), replaced)
+
+
+def _read_checkpoint(prefix: Path) -> dict[str, np.ndarray | bytes]:
+    with path_without_wildcards(prefix.parent) as directory:
+        reader = tf.train.load_checkpoint(str(directory / prefix.name))
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def _stored_parts(name: str, weight: QuantizedWeight) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Separate process that runs a SavedModel as TensorFlow Serving does."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from keras_s2s.export.saved_model.warmup import write_requests
 from keras_s2s.export.verification import session_worker
 from keras_s2s.export.verification.comparison import VerificationError
 from keras_s2s.export.verification.probe_requests import ProbeRequest
+from keras_s2s.io import path_without_wildcards
 
 __all__ = ["SessionProcess"]
 
@@ -46,6 +48,8 @@ class SessionProcess:
         self._exchange, self._requests = Path(exchange), requests
         write_requests(self._exchange / session_worker.REQUESTS, requests)
         (self._exchange / session_worker.WEIGHTS).write_text(json.dumps(fingerprints))
+        self._link = contextlib.ExitStack()
+        path = self._link.enter_context(path_without_wildcards(path))
         environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
         self._process = subprocess.Popen(
             # `-P`: files beside the script must not shadow modules of the same names
@@ -64,7 +68,7 @@ class SessionProcess:
 
     def __exit__(self, *_: Any) -> None:
         self._process.kill()
-        with self._process:
+        with self._link, self._process:
             pass
 
     def responses(self, timeout: float) -> list[dict[str, np.ndarray]]:

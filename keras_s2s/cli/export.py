@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from keras_s2s.cli.option_flags import add_checkpoint_option
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.errors import UserError
 from keras_s2s.export.variant import QUANTIZATIONS, WEIGHT_TYPES
+from keras_s2s.io import has_wildcards
 
 __all__ = ["add_commands"]
 
@@ -115,7 +117,15 @@ def _export(arguments):
     checkpoint, members = arguments.checkpoint, options.pop("ensemble", None) or []
     with _averaged(arguments.run_dir, arguments.average, checkpoint) as run:
         runs = [run, *members] if members else run
-        print(export_run(runs, arguments.directory, checkpoint=checkpoint, **options))
+        path = export_run(runs, arguments.directory, checkpoint=checkpoint, **options)
+    print(path)
+    if arguments.format == "saved_model" and has_wildcards(Path(path).absolute()):
+        _write_wildcard_note()
+
+
+def _write_wildcard_note():
+    reason = "TensorFlow Serving and tf.saved_model.load take [ and \\ in a path for a pattern"
+    sys.stderr.write(f"note: {reason}; copy the export to another path for them\n")
 
 
 @contextlib.contextmanager

@@ -255,6 +255,7 @@ class LiteRTModel:
 
         with serving_errors_as_user_errors():
             self._model, self._name = EdgeTranslator(path), path
+            self._model.verify_digest()
 
     def translate(
         self, texts: Sequence, alignment: bool = True, **options: Any

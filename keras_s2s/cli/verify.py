@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import sys
 
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.model_sources import (
@@ -29,7 +30,12 @@ LITERT_SIGNATURES = ("serving_default", "translate", "score")
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Adds `verify_models` and `inspect` to the parser's sub-commands."""
     parser = add_command(commands, "verify", _verify, "check that models give the same answers")
-    parser.add_argument("models", nargs="+", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument(
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help=f"{MODEL_HELP}; of a single FILE.tflite the digest is checked",
+    )
     parser.add_argument(
         "--input", metavar="FILE", help=f"further source texts, one a line (the first {MAX_LINES})"
     )
@@ -44,6 +50,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 def _verify(arguments):
     names = arguments.models
+    if len(names) == 1 and model_kind(names[0]) is ModelKind.LITERT:
+        _verify_digest(names[0])
+        return
     if len(set(names)) < max(2, len(names)):
         raise UserError(f"MODEL: expected two or more different models, got {' '.join(names)}")
     import_tensorflow()
@@ -60,6 +69,15 @@ def _verify(arguments):
     print(f"{' = '.join(names)}: {count} requests, all answers equal")
 
 
+def _verify_digest(name):
+    """Checks the digest of a LiteRT file; an earlier version wrote files without one."""
+    from keras_s2s.serving import EdgeTranslator
+
+    with serving_errors_as_user_errors():
+        EdgeTranslator(name, check_digest=True)
+    print(f"{name}: as it was exported")
+
+
 def _open(name, arguments, stack):
     """Returns a function of requests, and the model's own request corpus or None."""
     from keras_s2s.export.verification import model_comparison, request_corpus, request_runner
@@ -73,6 +91,8 @@ def _open(name, arguments, stack):
 
         with serving_errors_as_user_errors():
             model = EdgeTranslator(name)
+            if not model.verify_digest():
+                sys.stderr.write(f"note: {name}: has no digest, damage may go unnoticed\n")
         return _predict_with(model), None
     if kind is ModelKind.EXPORT:
         from keras_s2s.serving.server.version_directories import find_version

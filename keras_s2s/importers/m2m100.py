@@ -43,7 +43,7 @@ def import_m2m100(directory: Path | str, run: Path | str, source: str, target: s
     `forced_bos_token_id`; beam search also counts the log-probability of the forced token.
 
     Args:
-        directory: holds config.json, model.safetensors or pytorch_model.bin, sentencepiece.bpe
+        directory: holds config.json, weights (see `weight_reader.read_weights`), sentencepiece.bpe
             .model, vocab.json (M2M100), and a list of the languages: special_tokens_map.json or
             tokenizer_config.json; optionally generation_config.json.
         run: the new run directory.

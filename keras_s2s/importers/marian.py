@@ -35,7 +35,7 @@ def import_marian(directory: Path | str, run: Path | str) -> Path:
     The run translates, exports, and trains from update 0; `imported/` keeps the initial weights.
 
     Args:
-        directory: holds config.json, model.safetensors or pytorch_model.bin, source.spm,
+        directory: holds config.json, weights (see `weight_reader.read_weights`), source.spm,
             target.spm, vocab.json, and target_vocab.json if the sides have separate ones;
             optionally generation_config.json.
         run: the new run directory.

@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from keras_s2s.importers.pytorch_files import read_pytorch
 __all__ = ["Weights", "read_safetensors", "read_weights"]
 
 SAFETENSORS, PYTORCH = "model.safetensors", "pytorch_model.bin"
+INDEX = ".index.json"  # after the name of a file: the index of its shards
 # Type names in a safetensors header; numbers are little-endian.
 TYPES = {
     "F64": np.dtype("<f8"),
@@ -78,19 +80,57 @@ class Weights:
 
 
 def read_weights(directory: Path | str) -> Weights:
-    """Reads `model.safetensors` of a directory, or else `pytorch_model.bin`.
+    """Reads the weights of a directory, from one file or from shards.
+
+    The files are `model.safetensors`, `model.safetensors.index.json` with its shards,
+    `pytorch_model.bin`, or `pytorch_model.bin.index.json` with its shards: the first that exists.
 
     Raises:
-        UserError: both files are missing, or the file is damaged.
+        UserError: no file exists, a file is damaged, or the shards do not hold what the index
+            says.
     """
     directory = Path(directory)
-    if (directory / SAFETENSORS).is_file():
-        path = directory / SAFETENSORS
-        return Weights(path, read_safetensors(path))
-    if (directory / PYTORCH).is_file():
-        path = directory / PYTORCH
-        return Weights(path, read_pytorch(path))
-    raise UserError(f"{directory}: expected {SAFETENSORS} or {PYTORCH}, got neither")
+    for name, read in ((SAFETENSORS, read_safetensors), (PYTORCH, read_pytorch)):
+        path, index = directory / name, directory / f"{name}{INDEX}"
+        if path.is_file():
+            return Weights(path, read(path))
+        if index.is_file():
+            return Weights(index, _read_shards(index, read))
+    raise UserError(
+        f"{directory}: expected {SAFETENSORS} or {PYTORCH}, got neither, nor an index of shards"
+    )
+
+
+def _read_shards(
+    index: Path, read: Callable[[Path], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Reads the arrays of all shards, the files that an index names."""
+    files = _read_index(index)
+    arrays: dict[str, np.ndarray] = {}
+    for file in sorted(set(files.values())):
+        path = index.parent / file
+        if not path.is_file():
+            raise UserError(f"{index}: expected the shard {file} beside it, got no such file")
+        shard = read(path)
+        for name in sorted(arrays.keys() & shard.keys()):
+            raise UserError(f"{path}: {name}: expected it in one shard, got it in two")
+        arrays |= shard
+        for name in sorted(name for name in files if files[name] == file and name not in shard):
+            raise UserError(f"{path}: {name}: expected it, as {index.name} says, got none")
+    return arrays
+
+
+def _read_index(index: Path) -> dict[str, str]:
+    """Returns the name of the file of each array."""
+    try:
+        files = json.loads(index.read_text("utf-8"))["weight_map"]
+        names = set(files.values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{index}: expected an index of shards, got: {error!r}") from None
+    for name in names or {None}:
+        if not isinstance(name, str) or Path(name).name != name:
+            raise UserError(f"{index}: expected names of files beside it, got {name!r}")
+    return files
 
 
 def read_safetensors(path: Path | str) -> dict[str, np.ndarray]:

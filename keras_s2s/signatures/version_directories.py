@@ -27,7 +27,8 @@ def version_number(name: str) -> int | None:
 def list_versions(base_path: Path | str) -> dict[int, Path]:
     """Returns the version directories below a base path, by ascending number.
 
-    Of `7` and `007` the last in alphabetical order is used.
+    Of `7` and `007` the last in alphabetical order is used. Files are no versions, whatever their
+    name.
 
     Args:
         base_path: The directory that holds `1/`, `2/`, ...
@@ -39,7 +40,7 @@ def list_versions(base_path: Path | str) -> dict[int, Path]:
     versions = {}
     for child in children:
         number = version_number(child.name)
-        if number is not None:
+        if number is not None and child.is_dir():
             versions[number] = child
     return dict(sorted(versions.items()))
 

@@ -52,7 +52,7 @@ class CheckpointWriter:
         if not count:
             return
         checkpoints.copy(self.last, self.history / str(step))
-        kept = [path for path in self.history.iterdir() if path.name.isdigit()]
+        kept = [path for path in self.history.iterdir() if path.name.isdecimal() and path.is_dir()]
         for stale in sorted(kept, key=lambda path: int(path.name))[:-count]:
             # Without its manifest an incompletely removed directory is not a checkpoint.
             (stale / checkpoints.MANIFEST).unlink(missing_ok=True)

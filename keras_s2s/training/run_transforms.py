@@ -67,7 +67,7 @@ def average_checkpoints(
 
 def _kept_checkpoints(run: Path, last: int | None, option: str) -> list[Path]:
     """The latest checkpoints that `training.keep` kept, oldest first."""
-    paths = [path for path in (run / "checkpoints").glob("*") if path.name.isdigit()]
+    paths = [path for path in (run / "checkpoints").glob("*") if path.name.isdecimal()]
     kept = sorted(filter(checkpoints.exists, paths), key=lambda path: int(path.name))
     if not kept:
         raise UserError(f"{run}/checkpoints: expected checkpoints of training.keep, got none")

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from keras_s2s.serving.client.proxies import describe_proxy, is_loopback
 from keras_s2s.serving.errors import CALL_ERRORS, CallError, UnknownError
 
 __all__ = [
@@ -29,12 +30,23 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 
+# Codes that a proxy can cause; with another code the server itself has answered.
+_PROXY_CODES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "UNKNOWN", "UNIMPLEMENTED", "INTERNAL")
+_PROXY_CODES += ("PERMISSION_DENIED", "UNAUTHENTICATED", "CANCELLED")
+
 ResponseT = TypeVar("ResponseT", bound=Message)
 
 
 def open_channel(address: str) -> grpc.Channel:
-    """Returns a channel without TLS; the first call connects it."""
-    return grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    """Returns a channel without TLS; the first call connects it.
+
+    Addresses of this machine are connected directly, others as `http_proxy`, `no_proxy` and their
+    kin in the environment say.
+    """
+    options = [*_CHANNEL_OPTIONS]
+    if is_loopback(address):
+        options.append(("grpc.enable_http_proxy", 0))
+    return grpc.insecure_channel(address, options=options)
 
 
 def unary_method(
@@ -52,5 +64,8 @@ def unary_method(
 
 def call_error(error: Any, address: str, model: str) -> CallError:
     """Returns the exception for a `grpc.RpcError` of a call."""
-    error_class = CALL_ERRORS.get(error.code().name, UnknownError)
-    return error_class(error.details(), address=address, model=model)
+    code, details = error.code().name, error.details()
+    proxy = describe_proxy(address) if code in _PROXY_CODES else ""
+    if proxy:
+        details = f"{details} ({proxy})"
+    return CALL_ERRORS.get(code, UnknownError)(details, address=address, model=model)

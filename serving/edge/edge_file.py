@@ -4,14 +4,18 @@ It needs NumPy and ai-edge-litert; TensorFlow is not loaded.
 """
 
 import json
+import math
 import os
 import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import Any
 
 import numpy as np
 
 from keras_s2s.serving.edge.interpreter_pool import TIME_OVER, InterpreterPool
 from keras_s2s.serving.errors import StartError
+from keras_s2s.signatures.litert_digest import DIGEST_KEY, is_digest_correct
 
 __all__ = ["DESCRIPTION", "MODEL_CARD", "EdgeFile", "EdgeFileWithDeadline"]
 
@@ -55,6 +59,7 @@ class EdgeFile:
             raise StartError(f"{path}: expected a LiteRT file of keras_s2s, got another")
         self.description = _parse_json(self._entries[DESCRIPTION], path)
         self.card = _parse_json(self._entries.get(MODEL_CARD, b"{}"), path)
+        self._content, self._path = content, path
         if self.description["format"] > FORMAT:
             raise StartError(
                 f"{path}: expected a file of format {FORMAT},"
@@ -65,6 +70,25 @@ class EdgeFile:
         except (ValueError, RuntimeError) as error:
             raise StartError(f"{path}: {error}") from None
 
+    def verify_digest(self) -> bool:
+        """Compares the file with the digest in its model card.
+
+        Returns:
+            True if they agree, False for a file without a digest, which an earlier version made.
+
+        Raises:
+            StartError: if the file is damaged.
+        """
+        digest = self.card.get("litert", {}).get(DIGEST_KEY)
+        if digest is None:
+            return False
+        if not is_digest_correct(self._content, digest):
+            raise StartError(
+                f"{self._path}: expected a file with the SHA-256 of its card, got a damaged one:"
+                " copy or export it again"
+            )
+        return True
+
     def entry(self, name: str) -> bytes:
         """Returns an entry of the metadata."""
         return self._entries[name]
@@ -73,12 +97,15 @@ class EdgeFile:
         """Returns the dtype and rank of a signature's inputs, by name."""
         return self.description["signatures"][signature]["inputs"]
 
-    def with_deadline(self, deadline: float) -> "EdgeFileWithDeadline":
-        """Returns this file with a deadline by `time.monotonic`.
+    def with_deadline(
+        self, deadline: float, is_cancelled: Callable[[], bool] | None = None
+    ) -> "EdgeFileWithDeadline":
+        """Returns this file with a deadline by `time.monotonic`, which may be infinite.
 
-        Calls after the deadline raise TimeoutError.
+        Calls after the deadline raise TimeoutError, calls for which `is_cancelled` returns True
+        raise CancelledError.
         """
-        return EdgeFileWithDeadline(self, deadline)
+        return EdgeFileWithDeadline(self, deadline, is_cancelled)
 
     def run(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls a signature.
@@ -124,15 +151,19 @@ class EdgeFile:
 
 
 class EdgeFileWithDeadline:
-    """An `EdgeFile` whose calls fail after a deadline.
+    """An `EdgeFile` whose calls fail after a deadline or a cancellation.
 
     Args:
         file: the file.
-        deadline: the deadline by `time.monotonic`.
+        deadline: the deadline by `time.monotonic`, or infinity.
+        is_cancelled: tells whether calls fail from now on; None is never.
     """
 
-    def __init__(self, file: EdgeFile, deadline: float) -> None:
+    def __init__(
+        self, file: EdgeFile, deadline: float, is_cancelled: Callable[[], bool] | None = None
+    ) -> None:
         self._file = file
+        self._is_cancelled = is_cancelled
         self.description = file.description
         self.deadline = deadline
 
@@ -141,11 +172,15 @@ class EdgeFileWithDeadline:
 
         Raises:
             TimeoutError: after the deadline.
+            concurrent.futures.CancelledError: after the cancellation.
         """
+        if self._is_cancelled is not None and self._is_cancelled():
+            raise CancelledError("the run is cancelled")
         seconds = self.deadline - time.monotonic()
         if seconds <= 0:
             raise TimeoutError(TIME_OVER)
-        return self._file.run_within(seconds, signature, inputs)
+        limit = None if math.isinf(seconds) else seconds
+        return self._file.run_within(limit, signature, inputs)
 
 
 def _check_count(name: str, value: Any) -> None:

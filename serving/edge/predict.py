@@ -1,6 +1,6 @@
 """Requests to an edge translator as to a served model: arrays in, arrays out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,11 @@ BATCH_SIZE = 4
 
 
 def predict(
-    translator: Any, signature: str, inputs: Mapping[str, np.ndarray], timeout: float | None = None
+    translator: Any,
+    signature: str,
+    inputs: Mapping[str, np.ndarray],
+    timeout: float | None = None,
+    is_cancelled: Callable[[], bool] | None = None,
 ) -> dict[str, np.ndarray]:
     """Answers a request of `SERVING_DEFAULT`, `TRANSLATE` or `SCORE`.
 
@@ -32,6 +36,7 @@ def predict(
         signature: its name.
         inputs: arrays [B] by name, strings as bytes; an option left out has its default.
         timeout: seconds after which it stops; None is no limit.
+        is_cancelled: tells whether to stop before the next step; None is never.
 
     Returns:
         Arrays by name, shaped as `keras_s2s.signatures` says; strings as object arrays of bytes.
@@ -39,6 +44,7 @@ def predict(
     Raises:
         ValueError: naming an unknown signature, or an input that is unknown or missing.
         TimeoutError: the time is over.
+        concurrent.futures.CancelledError: `is_cancelled` returned True.
     """
     if signature not in EDGE_SIGNATURES:
         known = ", ".join(EDGE_SIGNATURES)
@@ -49,11 +55,12 @@ def predict(
     columns = {name: np.asarray(value).tolist() for name, value in inputs.items()}
     texts = columns.pop("text")
     if signature == SCORE.name:
-        return _score(translator, texts, columns, timeout)
+        return _score(translator, texts, columns, (timeout, is_cancelled))
     for name in LIST_INPUTS & columns.keys():
         columns[name] = [split_items(decode_text(row)) for row in columns[name]]
+    limits = {"timeout": timeout, "is_cancelled": is_cancelled}
     rows, errors = translator.decode(
-        texts, batch_size=BATCH_SIZE, errors="return", timeout=timeout, **columns
+        texts, batch_size=BATCH_SIZE, errors="return", **limits, **columns
     )
     if signature == SERVING_DEFAULT.name:
         best = [row[0] if row else None for row in rows]
@@ -103,12 +110,12 @@ def _hypotheses(
 
 
 def _score(
-    translator, texts: Sequence[bytes], columns: Mapping[str, Any], timeout: float | None
+    translator, texts: Sequence[bytes], columns: Mapping[str, Any], limits: tuple
 ) -> dict[str, np.ndarray]:
     """The outputs of `score`."""
     empty = [""] * len(texts)
     targets, tokens = columns.get("target", empty), columns.get("target_tokens", empty)
-    scores, errors = translator.score_rows(texts, targets, tokens, timeout)
+    scores, errors = translator.score_rows(texts, targets, tokens, *limits)
     return {
         "log_prob": np.array([score.log_prob for score in scores], np.float32),
         "error": _error_column(errors, len(texts)),

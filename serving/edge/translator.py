@@ -6,9 +6,10 @@ print(translator.translate(["hello"], beam_size=5))
 ```
 """
 
+import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from keras_s2s.serving.edge.requests import RequestRow, RequestSource
 from keras_s2s.serving.edge.scoring import score_row
 from keras_s2s.serving.edge.search import decode_rows
 from keras_s2s.serving.edge.text_processor import END_TOKEN, TextProcessor
+from keras_s2s.serving.errors import StartError
 from keras_s2s.signatures.arrays import decode_text
 from keras_s2s.signatures.fields import SCORE, TRANSLATE
 from keras_s2s.signatures.requests import search_inputs, target_inputs
@@ -37,6 +39,8 @@ class EdgeTranslator:
         path: a file written by `keras-s2s export --format litert`.
         threads: number of threads of an operation.
         interpreters: number of calls that run at the same time; each has a copy of the weights.
+        check_digest: compare the file with the digest in its model card. Otherwise a file with
+            damaged weights answers wrongly without an error.
 
     Attributes:
         card: the model card, a dict.
@@ -44,7 +48,8 @@ class EdgeTranslator:
         defaults: default options.
 
     Raises:
-        StartError: if the file does not exist, or is not a LiteRT file of keras_s2s.
+        StartError: if the file does not exist, or is not a LiteRT file of keras_s2s; with
+            `check_digest` also if it is damaged or has no digest.
 
     Example:
 
@@ -57,9 +62,16 @@ class EdgeTranslator:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], threads: int = 1, interpreters: int = 1
+        self,
+        path: str | os.PathLike[str],
+        threads: int = 1,
+        interpreters: int = 1,
+        *,
+        check_digest: bool = False,
     ) -> None:
         self._file = EdgeFile(path, threads, interpreters)
+        if check_digest and not self.verify_digest():
+            raise StartError(f"{path}: expected a digest in its card, got none: export it again")
         self._processor = TextProcessor(self._file)
         self.card = self._file.card
         self.caps = self._processor.caps
@@ -88,6 +100,7 @@ class EdgeTranslator:
         batch_size: int = 1,
         errors: str = "raise",
         timeout: float | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
         **options: Any,
     ) -> Any:
         """Returns all hypotheses of each text, best first.
@@ -97,12 +110,14 @@ class EdgeTranslator:
             errors: `"raise"`, or `"return"` to return a pair of the result and error messages by
                 row number; such a row has no hypothesis.
             timeout: time limit of the search in seconds; None is no limit.
+            is_cancelled: function that tells whether to stop before the next step; None is never.
 
         Raises:
             ValueError: as `translate`.
             TimeoutError: if the time limit is reached.
+            concurrent.futures.CancelledError: if `is_cancelled` returns True.
         """
-        file = self._file_within(timeout)
+        file = self._file_within(timeout, is_cancelled)
         rows = self._read_rows(texts, options)
         problems = {i: row.error for i, (_, row) in enumerate(rows) if row.error}
         valid = [i for i in range(len(rows)) if i not in problems]
@@ -176,13 +191,14 @@ class EdgeTranslator:
         targets: Sequence[str | bytes],
         target_tokens: Sequence[str | bytes],
         timeout: float | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
     ) -> tuple[list[Score], dict[int, str]]:
         """Scores targets given as texts or as tokens, one token on each line.
 
         Returns:
             A `Score` for each text, and error messages by row number.
         """
-        file = self._file_within(timeout)
+        file = self._file_within(timeout, is_cancelled)
         rows = [
             score_row(file, self._processor, *row) for row in zip(texts, targets, target_tokens)
         ]
@@ -195,6 +211,7 @@ class EdgeTranslator:
         inputs: dict[str, Any],
         outputs: Iterable[str] | None = None,
         timeout: float | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
     ) -> dict[str, np.ndarray]:
         """Answers a request as a served model does, see `edge.predict.predict`.
 
@@ -202,14 +219,25 @@ class EdgeTranslator:
             signature: name of the signature.
             inputs: arrays by name.
             outputs: names of the outputs to return; None returns all.
-            timeout: as for `decode`.
+            timeout, is_cancelled: as for `decode`.
         """
-        arrays = edge_predict.predict(self, signature, inputs, timeout)
+        arrays = edge_predict.predict(self, signature, inputs, timeout, is_cancelled)
         return {name: arrays[name] for name in outputs or arrays}
 
     def run(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls a signature of the file, see `edge_file.EdgeFile.run`."""
         return self._file.run(signature, **inputs)
+
+    def verify_digest(self) -> bool:
+        """Compares the file with the digest in its card, see `edge_file.EdgeFile.verify_digest`.
+
+        Returns:
+            False if the file has no digest.
+
+        Raises:
+            StartError: if the file is damaged.
+        """
+        return self._file.verify_digest()
 
     def supports(self, signature: str) -> bool:
         """Returns whether `predict` can answer a signature; an old file may lack `score`."""
@@ -220,10 +248,13 @@ class EdgeTranslator:
         """Returns the tokens that the model reads of a text, and the end token."""
         return [*self._processor.read_source(text).pieces, END_TOKEN]
 
-    def _file_within(self, timeout: float | None) -> EdgeFile | EdgeFileWithDeadline:
-        if timeout is None:
+    def _file_within(
+        self, timeout: float | None, is_cancelled: Callable[[], bool] | None
+    ) -> EdgeFile | EdgeFileWithDeadline:
+        if timeout is None and is_cancelled is None:
             return self._file
-        return self._file.with_deadline(time.monotonic() + timeout)
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        return self._file.with_deadline(deadline, is_cancelled)
 
     def _read_rows(
         self, texts: Iterable[str], options: dict[str, Any]

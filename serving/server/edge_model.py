@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from keras_s2s.serving.edge.predict import EDGE_SIGNATURES
 from keras_s2s.serving.edge.translator import EdgeTranslator
 from keras_s2s.serving.errors import StartError
 from keras_s2s.serving.server import status
+from keras_s2s.serving.server.cancellation import Cancellation
 from keras_s2s.serving.server.status import StatusError
 from keras_s2s.signatures.arrays import to_array
 from keras_s2s.signatures.fields import SERVING_DEFAULT, Field, Signature
@@ -33,10 +35,13 @@ class EdgeModel:
 
     Attributes:
         signatures: SignatureDef messages by name, equal to those of a SavedModel of the same run.
+        supports_cancellation: True: a search looks for a cancellation before each step.
 
     Raises:
         StatusError: if the file does not load.
     """
+
+    supports_cancellation = True
 
     def __init__(self, directory: Path) -> None:
         path = directory / MODEL_FILE
@@ -55,15 +60,20 @@ class EdgeModel:
         }
 
     def _check_runs(self, path: Path) -> None:
-        """Runs the model once: a damaged graph must not replace a version that works."""
+        """Checks the digest and runs once: a damaged file must not replace one that works."""
         text = np.array([b""], np.object_)
         try:
+            self._translator.verify_digest()
             self._translator.predict(SERVING_DEFAULT.name, {"text": text})
         except Exception as error:  # a damaged file may raise anything
             raise StatusError(status.DATA_LOSS, f"{path}: {error}") from error
 
     def run(
-        self, feeds: dict[str, np.ndarray], fetches: list[str], timeout: float | None = None
+        self,
+        feeds: dict[str, np.ndarray],
+        fetches: list[str],
+        timeout: float | None = None,
+        cancellation: Cancellation | None = None,
     ) -> list[np.ndarray]:
         """Runs a signature.
 
@@ -72,19 +82,23 @@ class EdgeModel:
                 arrays of bytes; an option may also be a scalar or [1].
             fetches: names of the output tensors to return, of one signature.
             timeout: time limit of the search in seconds; None is no limit.
+            cancellation: ends the search before its next step.
 
         Returns:
             The arrays of `fetches`, in the same order.
 
         Raises:
-            StatusError: if an input has the wrong type or shape, the time limit is reached or the
-                file fails.
+            StatusError: if an input has the wrong type or shape, the time limit is reached, the
+                run is cancelled or the file fails.
         """
         name = fetches[0].partition("/")[0]
         inputs = _check_inputs(EDGE_SIGNATURES[name], feeds)
         outputs = [fetch.removeprefix(f"{name}/") for fetch in fetches]
         try:
-            arrays = self._translator.predict(name, inputs, outputs, timeout)
+            is_cancelled = cancellation and (lambda: cancellation.is_cancelled)
+            arrays = self._translator.predict(name, inputs, outputs, timeout, is_cancelled)
+        except CancelledError as error:
+            raise StatusError(status.CANCELLED, str(error)) from error
         except TimeoutError as error:
             raise StatusError(status.DEADLINE_EXCEEDED, _TIMED_OUT) from error
         except ValueError as error:

@@ -11,16 +11,20 @@ import numpy as np
 
 from keras_s2s.serving import messages, tensor_codec
 from keras_s2s.serving.server import status
+from keras_s2s.serving.server.cancellation import Cancellation
 from keras_s2s.serving.server.servable import Servable
 from keras_s2s.serving.server.status import StatusError
 
-__all__ = ["DEFAULT_SIGNATURE", "predict"]
+__all__ = ["DEFAULT_SIGNATURE", "predict", "run_model"]
 
 DEFAULT_SIGNATURE = "serving_default"
 
 
 def predict(
-    request: messages.PredictRequest, model: Servable, timeout: float | None = None
+    request: messages.PredictRequest,
+    model: Servable,
+    timeout: float | None = None,
+    cancellation: Cancellation | None = None,
 ) -> messages.PredictResponse:
     """Answers a PredictRequest with a loaded model.
 
@@ -28,6 +32,7 @@ def predict(
         request: the request; its model name and version are ignored.
         model: the loaded model.
         timeout: time limit of the run in seconds; None is no limit.
+        cancellation: ends the run when the caller has gone, if the model supports it.
 
     Returns:
         The response, without the model's name and version.
@@ -43,12 +48,25 @@ def predict(
     feeds = _feeds(request.inputs, signature)
     aliases = _output_aliases(request.output_filter, signature)
     fetches = [signature.outputs[alias].name for alias in aliases]
-    values = model.run(feeds, fetches, timeout)
+    values = run_model(model, feeds, fetches, timeout, cancellation)
     response = messages.PredictResponse()
     response.model_spec.signature_name = name
     for alias, value in zip(aliases, values, strict=True):
         _encode(value, alias, response.outputs[alias])
     return response
+
+
+def run_model(
+    model: Servable,
+    feeds: dict[str, np.ndarray],
+    fetches: list[str],
+    timeout: float | None,
+    cancellation: Cancellation | None,
+) -> list[np.ndarray]:
+    """Runs a model; one without `supports_cancellation` is run without the cancellation."""
+    if cancellation is None or not getattr(model, "supports_cancellation", False):
+        return model.run(feeds, fetches, timeout)
+    return model.run(feeds, fetches, timeout, cancellation)
 
 
 def _feeds(inputs: Mapping[str, Any], signature: Any) -> dict[str, np.ndarray]:
@@ -60,7 +78,7 @@ def _feeds(inputs: Mapping[str, Any], signature: Any) -> dict[str, np.ndarray]:
             message = _missing_input_message(alias, info, inputs, signature)
             raise StatusError(status.INVALID_ARGUMENT, message)
         protos[alias] = inputs[alias] if alias in inputs else signature.defaults[alias]
-    feeds = {signature.inputs[alias].name: _decode(proto, alias) for alias, proto in protos.items()}
+    arrays = {alias: _decode(proto, alias) for alias, proto in protos.items()}
     unknown = set(inputs) - set(signature.inputs)
     if unknown:
         used = _join(set(inputs) - unknown)
@@ -69,7 +87,8 @@ def _feeds(inputs: Mapping[str, Any], signature: Any) -> dict[str, np.ndarray]:
             f"Inputs contains invalid name. Used request inputs: {used},"
             f" request input: {_join(inputs)}",
         )
-    return feeds
+    _check_ranks_of_strings(arrays, signature)
+    return {signature.inputs[alias].name: array for alias, array in arrays.items()}
 
 
 def _check_num_inputs(inputs: Mapping[str, Any], signature: Any) -> None:
@@ -97,6 +116,9 @@ def _missing_input_message(alias: str, info: Any, inputs: Mapping[str, Any], sig
 def _decode(proto: Any, alias: str) -> np.ndarray:
     try:
         array = tensor_codec.decode(proto)
+    except tensor_codec.TensorSizeError as error:  # TensorFlow Serving has no such limit
+        message = f"tensor parsing error: {alias}: {error}"
+        raise StatusError(status.INVALID_ARGUMENT, message) from error
     except (ValueError, MemoryError) as error:
         raise StatusError(status.INVALID_ARGUMENT, f"tensor parsing error: {alias}") from error
     if proto.dtype != tensor_codec.BFLOAT16:
@@ -104,6 +126,25 @@ def _decode(proto: Any, alias: str) -> np.ndarray:
     import ml_dtypes  # adds the type to NumPy; installed with TensorFlow and LiteRT
 
     return array.astype(ml_dtypes.bfloat16)  # exact: the codec widens bfloat16 to float32
+
+
+def _check_ranks_of_strings(arrays: Mapping[str, np.ndarray], signature: Any) -> None:
+    """Rejects strings whose rank can end the process.
+
+    TensorFlow Serving checks no shapes, and existing clients rely on it: they send [1] for
+    [None, 1], and scalars for options, whose defaults are broadcast. But text operations such as
+    tokenizers abort the process at a scalar, or at a matrix where they expect a vector.
+    """
+    for alias, array in arrays.items():
+        shape = signature.inputs[alias].tensor_shape
+        rank = 0 if shape.unknown_rank else len(shape.dim)
+        is_required_text = array.dtype == np.object_ and alias not in signature.defaults
+        if is_required_text and rank and not 1 <= array.ndim <= rank:
+            expected = "a vector" if rank == 1 else f"a tensor of rank {rank}"
+            raise StatusError(
+                status.INVALID_ARGUMENT,
+                f"{alias}: expected {expected}, got the shape {list(array.shape)}",
+            )
 
 
 def _output_aliases(output_filter: Iterable[str], signature: Any) -> list[str]:

@@ -27,6 +27,7 @@ _SERVER_OPTIONS = (
     ("grpc.so_reuseport", 0),  # otherwise two servers could share one port without an error
 )
 _THREADS_PER_CORE = 4
+_STATUS_THREADS = 2
 
 
 class Server:
@@ -141,8 +142,9 @@ class Server:
     def _listen(self, versions: ModelVersions) -> Callable[[], None]:
         """Opens the port; returns a function that closes it."""
         workers = futures.ThreadPoolExecutor(_THREADS_PER_CORE * (os.cpu_count() or 1))
+        status_workers = futures.ThreadPoolExecutor(_STATUS_THREADS)
         server = grpc.server(workers, options=_SERVER_OPTIONS)
-        add_servicer(server, Servicer({versions.name: versions}))
+        add_servicer(server, Servicer({versions.name: versions}), status_workers)
         try:
             self.port = server.add_insecure_port(f"{self.host}:{self.port}")
         except RuntimeError as error:
@@ -152,6 +154,7 @@ class Server:
         def close() -> None:
             server.stop(self.drain_seconds).wait()
             workers.shutdown()
+            status_workers.shutdown()
 
         return close
 

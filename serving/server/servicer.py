@@ -6,12 +6,14 @@ calls with UNIMPLEMENTED.
 
 import logging
 from collections.abc import Callable, Mapping
+from concurrent import futures
 from typing import Any
 
 import grpc
 
 from keras_s2s.serving import messages
 from keras_s2s.serving.server import status
+from keras_s2s.serving.server.cancellation import Cancellation
 from keras_s2s.serving.server.predict import predict
 from keras_s2s.serving.server.status import StatusError
 from keras_s2s.serving.server.versions import VersionSource, not_found_message
@@ -37,20 +39,26 @@ class Servicer:
         self._models = models
 
     def predict(
-        self, request: messages.PredictRequest, timeout: float | None = None
+        self,
+        request: messages.PredictRequest,
+        timeout: float | None = None,
+        cancellation: Cancellation | None = None,
     ) -> messages.PredictResponse:
-        """Predict: runs a signature; `timeout` in seconds limits the run."""
+        """Predict: runs a signature; `timeout` in seconds and `cancellation` end the run."""
         versions, number = self._select(request)
         with versions.use(number) as version:
-            response = predict(request, version.loaded_model, timeout)
+            response = predict(request, version.loaded_model, timeout, cancellation)
         response.model_spec.name = versions.name
         response.model_spec.version.value = version.number
         return response
 
     def get_model_metadata(
-        self, request: messages.GetModelMetadataRequest, timeout: float | None = None
+        self,
+        request: messages.GetModelMetadataRequest,
+        timeout: float | None = None,
+        cancellation: Cancellation | None = None,
     ) -> messages.GetModelMetadataResponse:
-        """GetModelMetadata: all signatures of a version; `timeout` is ignored: nothing runs."""
+        """GetModelMetadata: all signatures of a version; nothing runs that could be ended."""
         _check_has_spec(request)
         if not request.metadata_field:
             raise _invalid("GetModelMetadataRequest must specify at least one metadata_field")
@@ -71,7 +79,10 @@ class Servicer:
         return response
 
     def get_model_status(
-        self, request: messages.GetModelStatusRequest, timeout: float | None = None
+        self,
+        request: messages.GetModelStatusRequest,
+        timeout: float | None = None,
+        cancellation: Cancellation | None = None,
     ) -> messages.GetModelStatusResponse:
         """GetModelStatus: the states of one or all known versions, newest first."""
         _check_has_spec(request)
@@ -112,27 +123,46 @@ def _invalid(message: str) -> StatusError:
     return StatusError(status.INVALID_ARGUMENT, message)
 
 
-def add_servicer(server: grpc.Server, servicer: Servicer) -> None:
-    """Registers a servicer's calls with a gRPC server that has not started."""
+def add_servicer(
+    server: grpc.Server, servicer: Servicer, status_workers: futures.ThreadPoolExecutor
+) -> None:
+    """Registers a servicer's calls with a gRPC server that has not started.
+
+    Args:
+        server: the server; Predict runs in its threads.
+        servicer: answers the calls.
+        status_workers: threads of the other calls, which must not wait behind long runs.
+    """
     services = {
         "tensorflow.serving.PredictionService": {
             "Predict": _handler(servicer.predict, messages.PredictRequest),
             "GetModelMetadata": _handler(
-                servicer.get_model_metadata, messages.GetModelMetadataRequest
+                servicer.get_model_metadata, messages.GetModelMetadataRequest, status_workers
             ),
         },
         "tensorflow.serving.ModelService": {
-            "GetModelStatus": _handler(servicer.get_model_status, messages.GetModelStatusRequest),
+            "GetModelStatus": _handler(
+                servicer.get_model_status, messages.GetModelStatusRequest, status_workers
+            ),
         },
     }
     handlers = [grpc.method_handlers_generic_handler(*item) for item in services.items()]
     server.add_generic_rpc_handlers(tuple(handlers))
 
 
-def _handler(method: Callable[..., Any], request_class: Any) -> grpc.RpcMethodHandler:
+def _handler(
+    method: Callable[..., Any],
+    request_class: Any,
+    workers: futures.ThreadPoolExecutor | None = None,
+) -> grpc.RpcMethodHandler:
+    """Returns the handler of a call; it runs in `workers` instead of the server's threads."""
+
     def respond(request: Any, context: grpc.ServicerContext) -> Any:
+        cancellation = Cancellation()
         try:
-            return method(request, _seconds_left(context))
+            if not context.add_callback(cancellation.cancel):  # the caller has gone meanwhile
+                raise StatusError(status.CANCELLED, "the caller has cancelled the call")
+            return method(request, _seconds_left(context), cancellation)
         except StatusError as error:
             failure = error
         except Exception as error:  # a bug of the server must not look like a network failure
@@ -140,6 +170,8 @@ def _handler(method: Callable[..., Any], request_class: Any) -> grpc.RpcMethodHa
             failure = StatusError(status.INTERNAL, f"{type(error).__name__}: {error}")
         return context.abort(failure.grpc_code, failure.wire_message)
 
+    if workers is not None:
+        respond.experimental_thread_pool = workers  # type: ignore[attr-defined]  # read by gRPC
     return grpc.unary_unary_rpc_method_handler(
         respond,
         request_deserializer=request_class.FromString,

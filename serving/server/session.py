@@ -5,6 +5,7 @@ exports that the server cannot run.
 """
 
 import ctypes
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import tensorflow_text  # noqa: F401  registers ops that a graph may use
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.util import deprecation
 
+from keras_s2s.errors import UserError
+from keras_s2s.io import path_without_wildcards
 from keras_s2s.serving.server import status
 from keras_s2s.serving.server.status import StatusError
 
@@ -35,13 +38,13 @@ class LoadedModel:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=self._graph)
+        self._graph: Any = tf.Graph()
+        self._session: Any = tf.compat.v1.Session(graph=self._graph)
         self._tensor_handles: dict[str, Any] = {}
         try:
             meta_graph = self._load(directory)
         except BaseException:
-            self._session.close()
+            self.close()
             raise
         self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
         functions = meta_graph.graph_def.library.function
@@ -50,8 +53,14 @@ class LoadedModel:
     def _load(self, directory: Path) -> Any:
         _check_graph_file(directory)
         try:
-            with self._graph.as_default(), deprecation.silence():
-                return tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
+            with (
+                path_without_wildcards(directory) as path,
+                self._graph.as_default(),
+                deprecation.silence(),
+            ):
+                return tf.compat.v1.saved_model.load(self._session, ["serve"], str(path))
+        except UserError as error:
+            raise StatusError(status.INVALID_ARGUMENT, str(error)) from error
         except tf.errors.OpError as error:
             raise StatusError(error.error_code, error.message) from error
         except (OSError, RuntimeError) as error:  # no such file; no graph with the tag
@@ -97,6 +106,9 @@ class LoadedModel:
     def close(self) -> None:
         """Releases the model's memory; a run in progress would fail."""
         self._session.close()
+        self._tensor_handles.clear()
+        self._graph = self._session = None
+        gc.collect()  # a graph is a reference cycle, which Python would keep for a long time
 
     def _tensor_handle(self, name: str) -> Any:
         if name not in self._tensor_handles:

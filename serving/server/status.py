@@ -3,6 +3,7 @@
 import grpc
 
 __all__ = [
+    "CANCELLED",
     "DATA_LOSS",
     "DEADLINE_EXCEEDED",
     "FAILED_PRECONDITION",
@@ -15,6 +16,7 @@ __all__ = [
 ]
 
 OK = 0
+CANCELLED = 1
 UNKNOWN = 2
 INVALID_ARGUMENT = 3
 DEADLINE_EXCEEDED = 4

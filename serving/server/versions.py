@@ -6,6 +6,7 @@ their version. Versions stay listed with their last state.
 """
 
 import contextlib
+import gc
 import logging
 import threading
 import time
@@ -149,6 +150,8 @@ class ModelVersions:
         else:
             version.state = AVAILABLE
             _log.info("%s: version %d is loaded", self.name, number)
+        if version.model is None:
+            gc.collect()  # what the failed load has left
 
     def _record_failure(self, version: Version, error: Exception) -> None:
         if isinstance(error, StatusError):
@@ -178,6 +181,7 @@ class ModelVersions:
     def _close(self, version: Version) -> None:
         version.loaded_model.close()
         version.model = None
+        gc.collect()  # TensorFlow's graphs are reference cycles: each would stay for a long time
         version.state = END
         _log.info("%s: version %d is unloaded", self.name, version.number)
 

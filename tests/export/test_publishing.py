@@ -178,3 +178,16 @@ def test_keep_newest(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["100", "20", "5.note"]
     keep_newest(tmp_path, 2)
     assert sorted(os.listdir(tmp_path)) == ["100", "20", "5.note"]
+
+
+def test_files_named_by_a_number_are_neither_versions_nor_overwritten(tmp_path):
+    for version in ("1", "2", "3"):
+        (tmp_path / version).mkdir()
+    for name in ("4", "9"):
+        (tmp_path / name).write_text("a note")
+    keep_newest(tmp_path, 2)
+    assert sorted(list_versions(tmp_path)) == [2, 3]
+    assert publish(tmp_path, None, lambda path, scratch: None) == tmp_path / "5"
+    with pytest.raises(UserError, match="version: expected one that is free, got 9"):
+        check_version(tmp_path, 9)
+    assert (tmp_path / "9").read_text() == "a note"

@@ -14,6 +14,7 @@ from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt import read
 from keras_s2s.importers.opennmt.model_description import read_description
 from keras_s2s.importers.opennmt.run_import import import_run, vocabulary_rows
+from keras_s2s.importers.opennmt.weights import Checkpoint
 from tests.importers import checkpoints
 from tests.importers.checkpoints import SIZE, WORDS, Forward, random_weights, save, shapes
 
@@ -237,6 +238,20 @@ def test_unexpected_variables_are_named(tmp_path, more, less, problem):
     save(tmp_path, random_weights(kept | more))
     with pytest.raises(UserError, match=problem):
         import_run(tmp_path, tmp_path / "run", read([tmp_path / "config.yml"]))
+
+
+@pytest.mark.parametrize("name", ["model[1]", "back\\slash"])
+def test_checkpoint_in_a_directory_with_wildcards(tmp_path, name):
+    weights = random_weights(shapes())
+    (tmp_path / name).mkdir()
+    save(tmp_path / name, weights)
+    for path in (tmp_path / name, tmp_path / name / "ckpt-7"):
+        checkpoint = Checkpoint(path)
+        assert checkpoint.step == 7
+        assert str(checkpoint.path) == str(tmp_path / name / "ckpt-7")
+        for variable in sorted(checkpoint.shapes)[:2]:
+            expected = weights[variable.removeprefix("model/")]
+            np.testing.assert_array_equal(checkpoint(variable), expected)
 
 
 def test_missing_checkpoint(tmp_path):

@@ -1,5 +1,8 @@
 """Conversion between arrays and TensorProto, compared with TensorFlow's."""
 
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -128,6 +131,44 @@ def test_unknown_rank_is_a_scalar():
     message = proto("INT32", [], int_val=[4, 5])
     message.tensor_shape.unknown_rank = True
     assert tensor_codec.decode(message).tolist() == 4
+
+
+LARGE = [
+    proto("FLOAT", [2**29], float_val=[1]),
+    proto("FLOAT", [2**20 + 2], float_val=[1]),
+    proto("BOOL", [2**62]),
+    proto("INT64", [2**40, 2**40]),
+    proto("COMPLEX128", [2**28], dcomplex_val=[1, 2]),
+    proto("HALF", [2**28], half_val=[1]),
+    proto("STRING", [2**28], string_val=[b""]),
+    proto("STRING", [2**18], string_val=[b"x" * 1000]),  # the string's bytes are repeated too
+    proto("DOUBLE", [2**29], tensor_content=b"12345678"),
+    proto("STRING", [2**50], tensor_content=b"\0" * 9),
+    proto("FLOAT", [0, *[2**62] * 3]),
+    proto("FLOAT", [2**62] * 50_000),  # the product of the sizes has 3 million bits
+    proto("FLOAT", [1] * 65, float_val=[1]),
+]
+
+
+@pytest.mark.parametrize("message", LARGE, ids=range(len(LARGE)))
+def test_large_shape_is_refused_before_memory_is_allocated(message):
+    tracemalloc.start()
+    start = time.process_time()
+    try:
+        with pytest.raises(ValueError):
+            tensor_codec.decode(message)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - start < 5
+
+
+def test_values_may_be_left_out_up_to_a_bound():
+    array = tensor_codec.decode(proto("FLOAT", [2**20], float_val=[1.5]))
+    assert array.shape == (2**20,)
+    assert (array == 1.5).all()
+    with pytest.raises(tensor_codec.TensorSizeError, match="536,870,912 elements, got 1: the last"):
+        tensor_codec.decode(LARGE[0])
 
 
 INVALID_PROTOS = [

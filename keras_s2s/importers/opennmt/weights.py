@@ -1,6 +1,8 @@
 """OpenNMT-tf checkpoints: model sizes, and Transformer weights under the names of this package."""
 
+import contextlib
 import re
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import tensorflow as tf
 
 from keras_s2s.errors import UserError
 from keras_s2s.importers.opennmt.model_types import Transformer
+from keras_s2s.io import path_without_wildcards
 
 __all__ = [
     "OUTPUT",
@@ -45,9 +48,16 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path | str):
-        prefix = tf.train.latest_checkpoint(path) if Path(path).is_dir() else str(path)
+        is_directory = Path(path).is_dir()
+        directory = Path(path) if is_directory else Path(path).parent
+        stack = contextlib.ExitStack()  # the reader opens files as long as it exists
+        weakref.finalize(self, stack.close)
+        readable = stack.enter_context(path_without_wildcards(directory))
+        name = "" if is_directory else Path(path).name
+        found = tf.train.latest_checkpoint(readable) if is_directory else str(readable / name)
+        prefix = (found or str(path)).replace(str(readable), str(directory), 1)
         try:
-            self._reader = tf.train.load_checkpoint(prefix or str(path))
+            self._reader = tf.train.load_checkpoint(found or str(path))
         except (tf.errors.OpError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{path}: expected an OpenNMT-tf checkpoint, got: {reason}") from None

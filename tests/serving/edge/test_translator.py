@@ -209,3 +209,35 @@ def test_inputs_of_a_file_are_checked(edge):
         file.run("encoder")
     with pytest.raises(ValueError, match="ids: expected int32 of rank 2 with elements, got int64"):
         file.run("encode", ids=np.zeros([1, 2], np.int64))
+
+
+@pytest.fixture
+def damaged_file(model_file, tmp_path):
+    """A copy with one bit of the weights turned."""
+    content = bytearray(model_file[1].read_bytes())
+    weights = np.ascontiguousarray(model_file[0].model.trainable_variables[0].value.numpy())
+    place = content.find(weights.tobytes()[:64])
+    assert place > 0
+    content[place] ^= 1
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(content)
+    return path
+
+
+def test_damaged_weights_are_found_by_the_digest(model_file, damaged_file, capsys):
+    assert EdgeTranslator(model_file[1], check_digest=True).verify_digest()
+    assert EdgeTranslator(damaged_file).translate(["a"])  # it answers without the check
+    expected = "expected a file with the SHA-256 of its card, got a damaged one"
+    with pytest.raises(StartError, match=expected):
+        EdgeTranslator(damaged_file, check_digest=True)
+    for words in (["verify", damaged_file], ["translate", damaged_file, "--input", __file__]):
+        assert cli.main([*map(str, words)]) == 2
+        assert "got a damaged one" in capsys.readouterr().err
+    assert cli.main(["verify", str(model_file[1])]) == 0
+    assert capsys.readouterr().out == f"{model_file[1]}: as it was exported\n"
+
+
+def test_file_without_a_digest_opens_unless_one_is_asked_for(model_file):
+    edge = EdgeTranslator(model_file[1])
+    del edge._file.card["litert"]["file_sha256"]
+    assert not edge.verify_digest()

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,18 @@ def test_run_skips_pythons_checks(base_path):
         model.run({feed: np.array([2**22], np.int32)}, [fetch], timeout=0.0004)
     with pytest.raises(StatusError, match="nothing:0"):
         model.run({}, ["nothing:0"])
+    left = weakref.ref(model._graph)
+    model.close()
+    assert left() is None  # each swap of versions would keep a graph
+
+
+@pytest.mark.parametrize("name", ["model[1]", "back\\slash"])
+def test_path_with_wildcards_loads(base_path, tmp_path, name):
+    directory = Path(shutil.copytree(base_path / "1", tmp_path / name / "1"))
+    model = LoadedModel(directory)
+    signature = model.signatures["serving_default"]
+    feed, fetch = signature.inputs["text"].name, signature.outputs["text"].name
+    assert model.run({feed: np.array([b"version"], object)}, [fetch])[0].tolist() == [b"1"]
     model.close()
 
 

@@ -1,7 +1,9 @@
 """Loading and unloading of versions by `ModelVersions`, with fake models."""
 
+import gc
 import os
 import shutil
+import weakref
 
 import pytest
 
@@ -180,3 +182,42 @@ def test_close_waits_for_calls_in_progress(models, loader):
         models.close()
         assert loader.open == {"1"}
     assert loader.open == set()
+
+
+def test_file_named_by_a_number_is_ignored(models, loader):
+    (models.base_path / "9").touch()
+    publish(models, "2")
+    (models.base_path / "10").touch()
+    models.poll()
+    assert loader.loads == ["2"]
+    assert states(models) == {2: AVAILABLE}
+
+
+@pytest.fixture
+def without_automatic_collection():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_version_that_is_unloaded_leaves_no_memory(models, loader, without_automatic_collection):
+    publish(models, "1")
+    with models.use() as version:
+        version.model.itself = version.model  # a cycle, as a graph of TensorFlow is
+        left = weakref.ref(version.model)
+    publish(models, "2")
+    version = None
+    assert left() is None
+
+
+def test_failed_load_leaves_no_memory(tmp_path, without_automatic_collection):
+    left = []
+
+    def load(directory):
+        graph = FakeModel(directory.name, None)
+        graph.itself = graph
+        left.append(weakref.ref(graph))
+        raise StatusError(5, "incomplete")
+
+    publish(ModelVersions("m", tmp_path, load), "1")
+    assert left[0]() is None
