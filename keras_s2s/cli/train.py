@@ -8,6 +8,7 @@ from pathlib import Path
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.config import Config
+from keras_s2s.config.run_directory import check_own_files, check_unlocked
 from keras_s2s.errors import UserError
 
 __all__ = ["add_commands", "add_config", "read_config"]
@@ -50,6 +51,9 @@ def read_config(arguments: argparse.Namespace) -> tuple[Config, Path]:
 
 def _train(arguments):
     config, run_dir = read_config(arguments)
+    check_own_files(run_dir)
+    if not arguments.dry_run:
+        check_unlocked(run_dir)
     import_tensorflow()
     from keras_s2s.training import dry_run, train
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s import models as catalog
 from keras_s2s.config import Config, Decoding
+from keras_s2s.config.run_directory import check_own_files, lock_run, save_config
 from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.models.search_weights import SearchWeights
@@ -150,14 +151,17 @@ class BaseTranslator:
 
         Raises:
             ValueError: for an ensemble, which is several runs.
+            UserError: a process trains in the directory, or a file of the user's would be replaced.
         """
         if isinstance(self.model, Ensemble):
             raise ValueError("model: expected one that is no ensemble, got an Ensemble")
-        run = Path(run)
-        tokenizers.save_pair(run / "tokenizers", self.source_tokenizer, self.target_tokenizer)
-        checkpoints.save(self.model, run / "best", {"step": 0})
-        dictionaries.save(run, self.dictionary)
-        Config(decoding=self.decoding).save(run / "config.yml")
+        run, config = Path(run), Config(decoding=self.decoding)
+        with lock_run(run):
+            check_own_files(run, config)
+            tokenizers.save_pair(run / "tokenizers", self.source_tokenizer, self.target_tokenizer)
+            checkpoints.save(self.model, run / "best", {"step": 0})
+            dictionaries.save(run, self.dictionary)
+            save_config(config, run)
 
     def predict(self, signature: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Calls a signature as a served model is called; rows with an error have it in `error`.

@@ -260,3 +260,26 @@ def test_save_requires_a_step(tmp_path):
     with pytest.raises(ValueError, match="state: expected a 'step', got {'best': 1}"):
         checkpoints.save(small_model(), tmp_path, {"best": 1})
     assert os.listdir(tmp_path) == []
+
+
+def test_files_of_other_names_stay(tmp_path):
+    model, names = small_model(), ["mine.keras", "step-00001-copy.keras", "step-1.keras", "notes"]
+    checkpoints.save(model, tmp_path, {"step": 1})
+    (tmp_path / ".new-123-step-00001.keras").touch()  # a killed process left it
+    for name in names:
+        (tmp_path / name).write_text(name)
+    checkpoints.save(model, tmp_path, {"step": 2})
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "checkpoint.json",
+        "step-00002.keras",
+        *names,
+    }
+    checkpoints.remove(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
+
+
+def test_remove_deletes_the_directory_of_a_checkpoint(tmp_path):
+    checkpoints.save(small_model(), tmp_path / "5", {"step": 5})
+    checkpoints.remove(tmp_path / "5")
+    checkpoints.remove(tmp_path / "5")
+    assert list(tmp_path.iterdir()) == []
