@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -17,7 +18,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parses arguments; overrides such as `a.b=1` may come before or after options."""
-        arguments, rest = self.parse_known_args(argv)
+        arguments, rest = self.parse_known_args([_expand_home(word) for word in argv])
         # argparse does not assign words after an option once `*` has matched zero words
         if any(word.startswith("-") for word in rest) or not hasattr(arguments, "overrides"):
             if rest:
@@ -36,6 +37,13 @@ class Parser(argparse.ArgumentParser):
         hint = f"; the nearest is {nearest[0]}" if nearest else ""
         expected = ", ".join(map(str, action.choices))
         raise argparse.ArgumentError(action, f"expected one of {expected}, got {value}{hint}")
+
+
+def _expand_home(word: str) -> str:
+    """A word such as `--run-dir=~/run` with the home directory, which shells do not expand."""
+    option, equals, value = word.partition("=")
+    is_path = option.startswith("--") and equals and value.startswith("~/")
+    return f"{option}={os.path.expanduser(value)}" if is_path else word
 
 
 class _Help(argparse.HelpFormatter):

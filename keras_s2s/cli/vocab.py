@@ -7,6 +7,7 @@ import sys
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.train import add_config, read_config
+from keras_s2s.config.input_files import check_input_files
 from keras_s2s.config.run_directory import check_unlocked, lock_run
 
 __all__ = ["add_commands"]
@@ -24,6 +25,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 def _vocab(arguments):
     config, run_dir = read_config(arguments)
+    check_input_files(config, run_dir, only_data=True)
     check_unlocked(run_dir)
     import_tensorflow()
     from keras_s2s.training import train_tokenizers

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import operator
+import os
 import types
 import typing
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
+    is_path: bool = False,
 ) -> Any:
     """A dataclass field with limits.
 
@@ -43,9 +45,10 @@ def setting(
         low, high: inclusive bounds.
         above, below: exclusive bounds.
         choices: the values that are valid; of a list, the valid items.
+        is_path: whether a text is a path, in which `~` at the start is the home directory.
     """
     limits = {"low": low, "high": high, "above": above, "below": below, "choices": choices}
-    return dataclasses.field(default=default, metadata=limits)
+    return dataclasses.field(default=default, metadata={**limits, "is_path": is_path})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Section:
             converted = _convert(value, kinds, field.metadata)
             if converted is _INVALID:
                 self.fail(field.name, f"expected {_describe(kinds, field.metadata)}, got {value!r}")
+            if field.metadata.get("is_path") and isinstance(converted, str):
+                converted = os.path.expanduser(converted)
             object.__setattr__(self, field.name, converted)
 
     def fail(self, key: str, problem: str) -> NoReturn:

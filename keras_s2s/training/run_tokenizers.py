@@ -11,6 +11,7 @@ import yaml
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s.config import Config, Corpus, TokenizerConfig
 from keras_s2s.data import feature_size, read_pairs, read_side
+from keras_s2s.data.corpus_readers import check_files
 from keras_s2s.errors import UserError
 from keras_s2s.io import write_atomically
 from keras_s2s.training.compilation import uses_pointer_network
@@ -58,6 +59,7 @@ def train_tokenizers(
         log(f"tokenizers: {_describe(source, target)}, from {directory}")
         return source, target
     for checked in filter(None, (corpus, config.data.valid)):
+        check_files(checked)
         for _ in read_pairs(checked):  # reports damaged lines before any file is written
             pass
     source, target = _train(config, corpus)
