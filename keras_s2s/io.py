@@ -15,9 +15,9 @@ import re
 import shutil
 import stat
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from keras_s2s.errors import UserError
 
@@ -48,7 +48,11 @@ BUFFER_SIZE = 1 << 17  # bytes
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _SUFFIX = re.compile(r"\.(gz|bz2|xz)$", re.IGNORECASE)
 _SUFFIXES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz"}
-_OPENERS = {"gzip": lambda file: gzip.GzipFile(fileobj=file), "bzip2": bz2.open, "xz": lzma.open}
+_OPENERS: dict[str, Callable[[Any], Any]] = {
+    "gzip": lambda file: gzip.GzipFile(fileobj=file),
+    "bzip2": bz2.open,
+    "xz": lzma.open,
+}
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> None:
@@ -179,7 +183,8 @@ def open_text(file: BinaryIO, path: Path | str) -> io.BufferedReader:
             a carriage return; the message names the remedy.
         OSError, EOFError, zlib.error, lzma.LZMAError: as `naming_file` reports.
     """
-    raw = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file, BUFFER_SIZE)
+    is_buffered = isinstance(file, io.BufferedReader)
+    raw: Any = file if is_buffered else io.BufferedReader(cast(Any, file), BUFFER_SIZE)
     kind = _compression(raw.peek(8), path)
     if kind == "zstd":
         expected = "expected text, plain or compressed by gzip, bzip2 or xz, got a zstd file"

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ import keras
 
 from keras_s2s.errors import UserError
 from keras_s2s.io import atomic_path, flush_file, write_atomically
+from keras_s2s.signatures.json_text import dump_json, load_json
 
 __all__ = [
     "IMPORTED",
@@ -159,7 +159,7 @@ def restore(model: keras.Model, directory: Path | str) -> dict[str, Any]:
 def _read_manifest(directory: Path | str) -> tuple[Path, dict[str, Any]]:
     manifest = Path(directory) / MANIFEST
     try:
-        state = json.loads(manifest.read_text(encoding="utf-8"))
+        state = load_json(manifest.read_text(encoding="utf-8"))
         path, _ = Path(directory) / state["model"], state["step"]
     except OSError:
         raise UserError(f"{directory}: expected a checkpoint, got no {MANIFEST}") from None
@@ -170,7 +170,7 @@ def _read_manifest(directory: Path | str) -> tuple[Path, dict[str, Any]]:
 
 
 def _commit(directory: Path, path: Path, state: dict[str, Any]) -> None:
-    text = json.dumps({**state, "model": path.name}, indent=1) + "\n"
+    text = dump_json({**state, "model": path.name}, indent=1) + "\n"
     write_atomically(directory / MANIFEST, text)
     for stale in _own_files(directory):
         if stale != path:
@@ -184,7 +184,7 @@ def _own_files(directory: Path) -> list[Path]:
 def _unused_path(directory: Path, step: int) -> Path:
     """A file name that the committed checkpoint does not use, even when a step is saved twice."""
     try:
-        committed = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["model"]
+        committed = load_json((directory / MANIFEST).read_text(encoding="utf-8"))["model"]
     except (OSError, ValueError, KeyError, TypeError):
         committed = None
     name = f"step-{step:05d}.keras"

@@ -1,7 +1,6 @@
 """The command `train`."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from keras_s2s.config import Config
 from keras_s2s.config.input_files import check_input_files
 from keras_s2s.config.run_directory import check_own_files, check_unlocked
 from keras_s2s.errors import UserError
+from keras_s2s.signatures.json_text import dump_json
 
 __all__ = ["add_commands", "add_config", "read_config"]
 
@@ -66,7 +66,7 @@ def _train(arguments):
     else:
         figures = train(config, run_dir, export=_exporter(config), profile=arguments.profile)
     if arguments.json:
-        print(json.dumps(figures))
+        print(dump_json(figures))
 
 
 def _exporter(config):

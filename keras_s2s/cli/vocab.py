@@ -1,7 +1,6 @@
 """The command `vocab`: training of tokenizers, and their coverage of the corpora."""
 
 import argparse
-import json
 import sys
 
 from keras_s2s.cli.argument_parser import add_command
@@ -9,6 +8,7 @@ from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.train import add_config, read_config
 from keras_s2s.config.input_files import check_input_files
 from keras_s2s.config.run_directory import check_unlocked, lock_run
+from keras_s2s.signatures.json_text import dump_json
 
 __all__ = ["add_commands"]
 
@@ -34,7 +34,7 @@ def _vocab(arguments):
         source, target = train_tokenizers(config, run_dir, _log)
     report = _coverage_report(config.data, source, target)
     if arguments.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print(dump_json(report, ensure_ascii=False))
         return
     for side in ("source", "target"):
         _print_report(side, report[side])

@@ -8,6 +8,7 @@ from keras_s2s.config.validation import Section, setting
 
 __all__ = ["Training"]
 
+MAX_SEED = 2**32 - 1  # of NumPy's generator, which Keras seeds too
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = (
     "adam",
@@ -102,7 +103,7 @@ class Training(Section):
     label_smoothing: float = setting(0.1, low=0.0, below=1.0)
     objectives: Objectives = field(default_factory=Objectives)
     clip_norm: float | None = setting(1.0, low=0.0)
-    seed: int = setting(1, low=0)
+    seed: int = setting(1, low=0, high=MAX_SEED)
     validate_every: int = setting(500, low=1)
     checkpoint_every: int | None = setting(None, low=1)
     keep: int = setting(0, low=0)

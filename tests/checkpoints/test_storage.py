@@ -283,3 +283,13 @@ def test_remove_deletes_the_directory_of_a_checkpoint(tmp_path):
     checkpoints.remove(tmp_path / "5")
     checkpoints.remove(tmp_path / "5")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_states_with_numbers_that_are_not_finite_are_strict_json(tmp_path):
+    state = {"step": 1, "best": float("inf"), "figures": {"val_loss": float("-inf")}}
+    checkpoints.save(small_model(), tmp_path, state)
+    manifest = (tmp_path / "checkpoint.json").read_text()
+    assert "Infinity" not in manifest.replace('"Infinity"', "").replace('"-Infinity"', "")
+    assert json.loads(manifest)["best"] is None
+    loaded = checkpoints.load(tmp_path)[1]
+    assert {name: loaded[name] for name in state} == state
