@@ -1,11 +1,12 @@
 """Argument parser with one-line errors, suggestions and checked numbers."""
 
 import argparse
-import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
+
+from keras_s2s.config.synonyms import nearest
 
 __all__ = ["Parser", "add_command", "integer", "number"]
 
@@ -33,8 +34,8 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action, value):
         if action.choices is None or value in action.choices:
             return
-        nearest = difflib.get_close_matches(str(value), list(map(str, action.choices)), n=1)
-        hint = f"; the nearest is {nearest[0]}" if nearest else ""
+        name = nearest(str(value), map(str, action.choices))
+        hint = f"; the nearest is {name}" if name else ""
         expected = ", ".join(map(str, action.choices))
         raise argparse.ArgumentError(action, f"expected one of {expected}, got {value}{hint}")
 

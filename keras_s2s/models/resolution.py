@@ -1,11 +1,11 @@
 """Resolution of a configuration's `model` section into a complete description."""
 
-import difflib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keras_s2s.config import ModelConfig
+from keras_s2s.config.synonyms import nearest
 from keras_s2s.errors import UserError
 from keras_s2s.models.kinds import KINDS
 from keras_s2s.models.presets import DEFAULT, PRESETS
@@ -31,24 +31,25 @@ SHARED_ARGUMENTS = (
 def resolve(model: ModelConfig) -> dict[str, Any]:
     """The complete description of a model: a preset overridden by the configuration.
 
-    Args:
-        model: the configuration's `model` section. Without a preset, parts that it does not name
-            are those of the preset `gru`.
+        Args:
+            model: the configuration's `model` section. Without a preset, parts that it does not name
+                are those of the preset `gru`.
 
-    Returns:
-        dict of `embedding`, `tie`, `source`, `target`, `encoder`, `decoder`, `head`; each of the
-        last three holds `kind` and every argument of its class; the `encoders` of a composition
-        are a list of such parts.
+        Returns:
+            dict of `embedding`, `tie`, `source`, `target`, `encoder`, `decoder`, `head`; each of the
+            last three holds `kind` and every argument of its class; the `encoders` of a composition
+            are a list of such parts.
 
-    Raises:
-        UserError: naming the key: an unknown preset, kind or argument, with the nearest valid one.
+        Raises:
+            UserError: naming the key: an unknown preset, kind or argument, with the nearest valid one.
 
-    Example:
+        Example:
 
-    >>> from keras_s2s.config import ModelConfig
-    >>> from keras_s2s.models import resolve
-    >>> resolve(ModelConfig(preset="transformer_tiny"))["encoder"]["num_heads"]
-    4
+        >>> from keras_s2s.config import ModelConfig
+    from keras_s2s.config.synonyms import nearest
+        >>> from keras_s2s.models import resolve
+        >>> resolve(ModelConfig(preset="transformer_tiny"))["encoder"]["num_heads"]
+        4
     """
     if model.preset is not None and model.preset not in PRESETS:
         raise UserError(_unknown_value("model.preset", model.preset, PRESETS))
@@ -190,5 +191,5 @@ def _unknown_key(path: str, key: str, known: Mapping[str, Any] | tuple[str, ...]
 
 
 def _nearest(value, known):
-    nearest = difflib.get_close_matches(str(value), list(known), 1)
-    return f"; the nearest is {nearest[0]!r}" if nearest else ""
+    name = nearest(value, known)
+    return f"; the nearest is {name!r}" if name else ""

@@ -17,9 +17,10 @@ from keras_s2s.config.run_directory import check_own_files, lock_run, save_confi
 from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.models.search_weights import SearchWeights
+from keras_s2s.signatures.arrays import to_array
 from keras_s2s.signatures.caps import CAPS
 from keras_s2s.signatures.fields import Signature, signatures_for
-from keras_s2s.signatures.requests import needs_constraints
+from keras_s2s.signatures.requests import limit_hypotheses, needs_constraints
 from keras_s2s.signatures.responses import read_rows
 from keras_s2s.tokenizers import Features, Shortlist
 from keras_s2s.translator import dictionary as dictionaries
@@ -187,7 +188,10 @@ class BaseTranslator:
         if values.keys() != fields.keys():
             wrong = sorted(values.keys() ^ fields.keys())
             raise ValueError(f"inputs: expected {list(fields)}, got {wrong} too many or too few")
-        columns = [tf.constant(values[name], field.dtype) for name, field in fields.items()]
+        columns = [
+            tf.constant(to_array(values[name], name, field.dtype), field.dtype)
+            for name, field in fields.items()
+        ]
         outputs = self._trace(described)(*columns)
         return {name: value.numpy() for name, value in outputs.items()}
 
@@ -282,9 +286,8 @@ class BaseTranslator:
     def _with_defaults(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a call, and the defaults of those that are left out or None."""
         options = {option: value for option, value in options.items() if value is not None}
-        beam_size = options.get("beam_size")
-        if name == "translate" and isinstance(beam_size, int) and "num_hypotheses" not in options:
-            options["num_hypotheses"] = min(self.decoding.num_hypotheses, beam_size)
+        if name == "translate":
+            options = limit_hypotheses(options, self.decoding.num_hypotheses)
         return self.defaults(self.signatures[name]) | options
 
     def _run(
