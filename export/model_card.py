@@ -12,6 +12,7 @@ from typing import Any
 from keras_s2s import __version__, checkpoints
 from keras_s2s.config import Config
 from keras_s2s.export.verification.request_corpus import first_run_directory
+from keras_s2s.signatures.json_text import dump_json
 from keras_s2s.tokenizers import RESERVED_TOKENS, Tokenizer
 from keras_s2s.translator import Translator
 
@@ -126,7 +127,7 @@ def save_card(path: Path | str, card: dict[str, Any]) -> None:
     """Writes a card into the directory `path`, as JSON and as Markdown."""
     path = Path(path)
     (path / CARD).parent.mkdir(exist_ok=True)
-    (path / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (path / CARD).write_text(dump_json(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
     (path / MARKDOWN).write_text(_to_markdown(card), "utf-8")
 
 
@@ -158,7 +159,7 @@ def flatten_values(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[s
         if isinstance(value, dict):
             yield from flatten_values(value, f"{prefix}{name}.")
         elif value not in (None, "", [], {}):
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            text = value if isinstance(value, str) else dump_json(value, ensure_ascii=False)
             yield prefix + name, text
 
 

@@ -1,20 +1,24 @@
-"""Atomic writes, file locks, flushing to disk, and lines of UTF-8 text files.
+"""Atomic writes, file locks, flushing to disk, and lines of text files, plain or compressed.
 
 A reader sees a file or directory written here either complete or in its previous state, even when
 the writing process is killed.
 """
 
+import bz2
 import contextlib
 import fcntl
 import gzip
 import io
+import lzma
 import os
+import re
 import shutil
+import stat
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from keras_s2s.errors import UserError
 
@@ -23,18 +27,19 @@ __all__ = [
     "BYTE_ORDER_MARK",
     "acquire_lock",
     "atomic_path",
+    "check_rereadable",
     "check_utf8",
     "decode_lines",
-    "decompress",
     "describe_invalid_byte",
     "flush_file",
     "flush_tree",
     "has_wildcards",
-    "is_gzipped",
     "naming_file",
     "new_directory",
+    "open_text",
     "path_without_wildcards",
     "strip_byte_order_mark",
+    "strip_compression_suffix",
     "strip_line_ending",
     "strip_lines",
     "write_atomically",
@@ -43,6 +48,15 @@ __all__ = [
 _WILDCARDS = "[\\"
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()
 BUFFER_SIZE = 1 << 17  # bytes
+
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_SUFFIX = re.compile(r"\.(gz|bz2|xz)$", re.IGNORECASE)
+_SUFFIXES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz"}
+_OPENERS: dict[str, Callable[[Any], Any]] = {
+    "gzip": lambda file: gzip.GzipFile(fileobj=file),
+    "bzip2": bz2.open,
+    "xz": lzma.open,
+}
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> None:
@@ -156,19 +170,96 @@ def flush_tree(directory: Path) -> None:
         flush_file(path)
 
 
-def is_gzipped(path: Path | str) -> bool:
-    """Returns whether the name of a file ends in `.gz`."""
-    return str(path).endswith(".gz")
+def open_text(file: BinaryIO, path: Path | str) -> io.BufferedReader:
+    """Returns a reader of the text of a file, decompressed where it is a gzip, bzip2 or xz file.
 
-
-def decompress(file: BinaryIO) -> io.BufferedReader:
-    """Returns a reader of the decompressed content of a gzip file.
+    The content decides, so that the name of a compressed file does not matter.
 
     Args:
-        file: The gzip file, opened in binary mode. The reader does not close it.
+        file: the file, opened in binary mode at its start. The reader does not close it.
+        path: its name in an error message.
+
+    Returns:
+        `file` itself, when it is a buffered reader of plain text, or a reader of the text in it.
+
+    Raises:
+        UserError: the file is compressed otherwise, is UTF-16 or UTF-32, or has lines that end in
+            a carriage return; the message names the remedy.
+        OSError, EOFError, zlib.error, lzma.LZMAError: as `naming_file` reports.
     """
+    is_buffered = isinstance(file, io.BufferedReader)
+    raw: Any = file if is_buffered else io.BufferedReader(cast(Any, file), BUFFER_SIZE)
+    kind = _compression(raw.peek(8), path)
+    if kind == "zstd":
+        expected = "expected text, plain or compressed by gzip, bzip2 or xz, got a zstd file"
+        raise UserError(f"{path}: {expected}; decompress it first: zstd -d {path}")
     # iterating over the lines of a BufferedReader is faster than over those of a GzipFile
-    return io.BufferedReader(gzip.GzipFile(fileobj=file), BUFFER_SIZE)
+    reader = io.BufferedReader(_OPENERS[kind](raw), BUFFER_SIZE) if kind else raw
+    _check_encoding(reader.peek(BUFFER_SIZE), path)
+    return reader
+
+
+def _compression(start: bytes, path: Path | str) -> str | None:
+    """The kind of a compressed file by its first bytes, otherwise by its name."""
+    kinds = (kind for magic, kind in _MAGIC.items() if start.startswith(magic))
+    return next(kinds, _named_compression(path))
+
+
+def _named_compression(path: Path | str) -> str | None:
+    suffix = _SUFFIX.search(str(path))
+    return _SUFFIXES[suffix[0].lower()] if suffix else None
+
+
+def strip_compression_suffix(path: Path | str) -> str:
+    """Returns a file name without the ending of a compressed file, `.gz`, `.bz2` or `.xz`.
+
+    Example:
+
+    >>> from keras_s2s.io import strip_compression_suffix
+    >>> strip_compression_suffix("pairs.jsonl.GZ")
+    'pairs.jsonl'
+    """
+    return _SUFFIX.sub("", str(path))
+
+
+def _check_encoding(start: bytes, path: Path | str) -> None:
+    """Checks by the start of a text that it is no UTF-16 or UTF-32, and that lines end in LF."""
+    encoding = _wide_encoding(start)
+    if encoding:
+        remedy = f"convert it first: iconv -f {encoding} -t UTF-8 {path}"
+        raise UserError(f"{path}: expected UTF-8, got {encoding}; {remedy}")
+    if b"\r" in start[:-1] and b"\n" not in start:
+        expected = r"expected lines that end in \n, got a file whose lines end in \r alone"
+        raise UserError(rf"{path}: {expected}; convert it first: tr '\r' '\n' < {path}")
+
+
+def _wide_encoding(start: bytes) -> str | None:
+    """UTF-16 or UTF-32 by the byte order mark, or by zero bytes at half of the places."""
+    if start.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "UTF-32"
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16"
+    zeros = [start[first:4096:2].count(0) for first in (0, 1)]
+    places = len(start[:4096]) // 2
+    if places and max(zeros) > 0.7 * places and min(zeros) == 0:
+        return "UTF-16BE" if zeros[0] else "UTF-16LE"
+    return None
+
+
+def check_rereadable(path: Path | str) -> None:
+    """Checks that a file can be read more than once; a missing or remote file passes.
+
+    Raises:
+        UserError: the path is a named pipe, the output of a process or a device.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        actual = "a pipe" if stat.S_ISFIFO(mode) else "a device"
+        expected = f"expected a regular file, which is read again and again, got {actual}"
+        raise UserError(f"{path}: {expected}; write its content to a file first: cat {path} > FILE")
 
 
 def strip_byte_order_mark(line: bytes) -> bytes:
@@ -232,20 +323,29 @@ def check_utf8(lines: Sequence[bytes], path: Path | str, first: int = 1) -> None
             try:
                 line.decode()
             except UnicodeDecodeError as error:
-                invalid = describe_invalid_byte(error)
+                invalid = (number == 1 and _describe_start(line)) or describe_invalid_byte(error)
                 raise UserError(f"{path}:{number}: expected UTF-8, got {invalid}") from None
+
+
+def _describe_start(line: bytes) -> str:
+    """What the first line of a file shows that is not UTF-8 text; "" for nothing known."""
+    kind = _compression(line, "")
+    if kind:
+        return f"a {kind} file; decompress it first"
+    encoding = _wide_encoding(line)
+    return f"{encoding}; convert it first: iconv -f {encoding} -t UTF-8" if encoding else ""
 
 
 @contextlib.contextmanager
 def naming_file(path: Path | str) -> Iterator[None]:
-    """Turns the errors of reading a text file or a gzip file into a `UserError` with its path."""
+    """Turns the errors of reading a text file, plain or compressed, into a `UserError`."""
     try:
         yield
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: expected a whole gzip file, got: {error}") from None
-    except OSError as error:
-        message = error.strerror or error
-        raise UserError(f"{path}: expected a text file, got: {message}") from None
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise UserError(f"{path}: expected a text file, got: {error.strerror}") from None
+        kind = _named_compression(path) or "compressed"
+        raise UserError(f"{path}: expected a whole {kind} file, got: {error}") from None
 
 
 @contextlib.contextmanager

@@ -1,7 +1,9 @@
 """Atomic writes, new directories, file locks and lines of text files."""
 
+import bz2
 import errno
 import gzip
+import lzma
 import os
 import subprocess
 import sys
@@ -96,21 +98,81 @@ def test_invalid_utf8_is_reported_with_file_line_and_column():
         io.check_utf8([b"a\n", b"b\xff\n"], "file", first=7)
 
 
-def test_decompress_and_damaged_files():
-    content = gzip.compress(b"one\ntwo\n")
-    assert io.decompress(BytesIO(content)).readlines() == [b"one\n", b"two\n"]
-    for damaged in (content[:-9], b"text"):
+TEXT = b"one\ntwo\n"
+COMPRESSIONS = {
+    "gzip": (gzip.compress, "gz"),
+    "bzip2": (bz2.compress, "bz2"),
+    "xz": (lzma.compress, "xz"),
+}
+
+
+@pytest.mark.parametrize("kind", COMPRESSIONS)
+def test_compressed_texts_are_read_by_content(kind):
+    compress, suffix = COMPRESSIONS[kind]
+    for name in ("packed", f"f.{suffix}", f"f.{suffix.upper()}", "f.txt"):
+        text = io.open_text(BytesIO(compress(TEXT) + compress(b"three")), name)
+        assert text.readlines() == [b"one\n", b"two\n", b"three"]
+    assert io.strip_compression_suffix(f"a.jsonl.{suffix.upper()}") == "a.jsonl"
+
+
+def test_plain_texts_are_read_as_they_are():
+    for content in (b"", b"a", TEXT, b"a\r\nb\r\n", b"a\r", b"a\0b\n", "\ufeffa".encode()):
+        assert io.open_text(BytesIO(content), "f").read() == content
+    assert io.strip_compression_suffix("a.gz.txt") == "a.gz.txt"
+
+
+@pytest.mark.parametrize("kind", COMPRESSIONS)
+def test_damaged_compressed_files(kind):
+    compress, suffix = COMPRESSIONS[kind]
+    for damaged in (compress(TEXT)[:-9], b"text"):
         with (
-            pytest.raises(UserError, match=r"^f\.gz: expected a whole gzip file, got: "),
-            io.naming_file("f.gz"),
+            pytest.raises(UserError, match=rf"^f\.{suffix}: expected a whole {kind} file, got: "),
+            io.naming_file(f"f.{suffix}"),
         ):
-            io.decompress(BytesIO(damaged)).read()
+            io.open_text(BytesIO(damaged), f"f.{suffix}").read()
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"\x28\xb5\x2f\xfd\x24", "got a zstd file; decompress it first: zstd -d f$"),
+        ("a\nb\n".encode("utf-16"), "got UTF-16; convert it first: iconv -f UTF-16 -t UTF-8 f$"),
+        ("a\nb\n".encode("utf-16-be"), "got UTF-16BE; convert it first: iconv -f UTF-16BE"),
+        ("some text\n".encode("utf-16-le"), "got UTF-16LE; convert it"),
+        ("a\nb\n".encode("utf-32"), "got UTF-32; convert it"),
+        (b"one\rtwo\r", r"lines end in \\r alone; convert it first: tr '\\r' '\\n' < f$"),
+    ],
+)
+def test_texts_of_other_kinds_are_named_with_the_remedy(content, error):
+    for stored in (content, gzip.compress(content)):
+        if b"\x28\xb5" not in content or stored is content:
+            with pytest.raises(UserError, match=rf"^f: expected .*{error}"):
+                io.open_text(BytesIO(stored), "f")
+
+
+def test_first_lines_of_other_kinds_are_named():
+    for line, name in ((gzip.compress(b"a"), "a gzip file"), ("a".encode("utf-16"), "UTF-16")):
+        with pytest.raises(UserError, match=f"^standard input:1: expected UTF-8, got {name}; "):
+            list(io.decode_lines([line], "standard input"))
+
+
+def test_missing_files_are_named():
     with (
         pytest.raises(UserError, match="none: expected a text file, got: No such file"),
         io.naming_file("none"),
     ):
         Path("none").read_bytes()
-    assert [*map(io.is_gzipped, ("a.gz", "a.gz.txt"))] == [True, False]
+
+
+def test_pipes_and_devices_are_not_rereadable(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path, tmp_path / "missing", "gs://bucket/file"):
+        io.check_rereadable(path)
+    with pytest.raises(UserError, match="pipe: expected a regular file.* got a pipe; write its"):
+        io.check_rereadable(tmp_path / "pipe")
+    with pytest.raises(UserError, match="^/dev/null: expected a regular file.* got a device"):
+        io.check_rereadable(os.devnull)
 
 
 def test_decoded_lines():

@@ -1,6 +1,5 @@
 """Attention of recurrent decoders by name."""
 
-import difflib
 import inspect
 from typing import Any
 
@@ -15,6 +14,7 @@ from keras_s2s.attention.memory_attention import MemoryAttention
 from keras_s2s.attention.monotonic import MonotonicAttention
 from keras_s2s.attention.multi_head_memory import MultiHeadAttention
 from keras_s2s.attention.no_attention import NoAttention
+from keras_s2s.config.synonyms import nearest
 
 __all__ = ["ATTENTIONS", "make_attention"]
 
@@ -60,8 +60,8 @@ def make_attention(attention: str | dict[str, Any], units: int, **kwargs: Any) -
     options = {"kind": attention} if not isinstance(attention, dict) else dict(attention)
     kind = options.pop("kind", None)
     if not isinstance(kind, str) or kind not in ATTENTIONS:
-        closest = difflib.get_close_matches(str(kind), list(ATTENTIONS), 1)
-        hint = f"; the nearest is {closest[0]!r}" if closest else ""
+        closest = nearest(kind, ATTENTIONS)
+        hint = f"; the nearest is {closest!r}" if closest else ""
         raise ValueError(f"attention: expected one of {', '.join(ATTENTIONS)}, got {kind!r}{hint}")
     cls = ATTENTIONS[kind]
     names = _option_names(cls)

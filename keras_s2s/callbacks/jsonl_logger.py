@@ -1,6 +1,5 @@
 """Metrics of every validation as JSON lines."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import keras
 
 from keras_s2s.callbacks.training_progress import TrainingProgress
 from keras_s2s.io import write_atomically
+from keras_s2s.signatures.json_text import dump_json, load_json
 
 __all__ = ["JSONLLogger"]
 
@@ -46,7 +46,7 @@ class JSONLLogger(keras.callbacks.Callback):
 def _parse(line: str) -> dict[str, Any]:
     """The figures of a line; a damaged line counts as one of lost updates."""
     try:
-        figures = json.loads(line)
+        figures = load_json(line)
         float(figures["step"])
         return figures
     except (ValueError, TypeError, KeyError):
@@ -55,4 +55,4 @@ def _parse(line: str) -> dict[str, Any]:
 
 def _format(figures: dict[str, Any]) -> str:
     figures = {name: float(value) for name, value in figures.items()}
-    return json.dumps({**figures, "step": int(figures["step"])}) + "\n"
+    return dump_json({**figures, "step": int(figures["step"])}) + "\n"

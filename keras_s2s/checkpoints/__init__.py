@@ -15,6 +15,7 @@ from keras_s2s.checkpoints.storage import (
     exists,
     load,
     load_model,
+    remove,
     restore,
     save,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "load_model",
     "match_weights",
     "named_weights",
+    "remove",
     "restore",
     "save",
     "transfer",

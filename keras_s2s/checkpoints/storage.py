@@ -1,8 +1,9 @@
 """Checkpoint directories: a `.keras` file and the manifest that commits it."""
 
+import contextlib
 import importlib
-import json
 import os
+import re
 import shutil
 import zipfile
 import zlib
@@ -13,11 +14,24 @@ import keras
 
 from keras_s2s.errors import UserError
 from keras_s2s.io import atomic_path, flush_file, write_atomically
+from keras_s2s.signatures.json_text import dump_json, load_json
 
-__all__ = ["IMPORTED", "MANIFEST", "copy", "exists", "load", "load_model", "restore", "save"]
+__all__ = [
+    "IMPORTED",
+    "MANIFEST",
+    "copy",
+    "exists",
+    "load",
+    "load_model",
+    "remove",
+    "restore",
+    "save",
+]
 
 MANIFEST = "checkpoint.json"
 IMPORTED = "imported"  # in an imported run, the checkpoint that its training starts from
+# Files that this module names; `atomic_path` prefixes the one that a killed process left.
+_OWN_FILE = re.compile(r"(\.new-\d+-)?step-\d{5,}(-again)?\.keras")
 # Keras finds a saved class by its registration, which happens when its module is imported.
 _MODULES_WITH_REGISTERED_CLASSES = ("models", "losses", "metrics", "schedules")
 
@@ -31,7 +45,7 @@ def save(model: keras.Model, directory: Path | str, state: dict[str, Any]) -> Pa
         state: JSON values to store with the weights. `step`, the number of updates, is required.
 
     Returns:
-        The path of the new `.keras` file. The previous file is deleted.
+        The path of the new `.keras` file. The previous file is deleted, files of other names stay.
 
     Raises:
         ValueError: `state` has no `step`.
@@ -59,6 +73,21 @@ def copy(source: Path | str, directory: Path | str) -> Path:
         _link(source_path, temporary)
     _commit(directory, path, {name: v for name, v in state.items() if name != "model"})
     return path
+
+
+def remove(directory: Path | str) -> None:
+    """Deletes the checkpoint of a directory, and the directory unless it has other files.
+
+    Without its manifest, which goes first, an incompletely removed directory is no checkpoint.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        return
+    (directory / MANIFEST).unlink(missing_ok=True)
+    for path in _own_files(directory):
+        path.unlink()
+    with contextlib.suppress(OSError):
+        directory.rmdir()
 
 
 def exists(directory: Path | str) -> bool:
@@ -130,7 +159,7 @@ def restore(model: keras.Model, directory: Path | str) -> dict[str, Any]:
 def _read_manifest(directory: Path | str) -> tuple[Path, dict[str, Any]]:
     manifest = Path(directory) / MANIFEST
     try:
-        state = json.loads(manifest.read_text(encoding="utf-8"))
+        state = load_json(manifest.read_text(encoding="utf-8"))
         path, _ = Path(directory) / state["model"], state["step"]
     except OSError:
         raise UserError(f"{directory}: expected a checkpoint, got no {MANIFEST}") from None
@@ -141,17 +170,21 @@ def _read_manifest(directory: Path | str) -> tuple[Path, dict[str, Any]]:
 
 
 def _commit(directory: Path, path: Path, state: dict[str, Any]) -> None:
-    text = json.dumps({**state, "model": path.name}, indent=1) + "\n"
+    text = dump_json({**state, "model": path.name}, indent=1) + "\n"
     write_atomically(directory / MANIFEST, text)
-    for stale in directory.glob("*.keras"):
+    for stale in _own_files(directory):
         if stale != path:
             stale.unlink()
+
+
+def _own_files(directory: Path) -> list[Path]:
+    return [path for path in directory.iterdir() if _OWN_FILE.fullmatch(path.name)]
 
 
 def _unused_path(directory: Path, step: int) -> Path:
     """A file name that the committed checkpoint does not use, even when a step is saved twice."""
     try:
-        committed = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["model"]
+        committed = load_json((directory / MANIFEST).read_text(encoding="utf-8"))["model"]
     except (OSError, ValueError, KeyError, TypeError):
         committed = None
     name = f"step-{step:05d}.keras"

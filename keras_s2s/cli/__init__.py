@@ -45,7 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: for `--help`, `--version` and arguments that cannot be parsed (status 2).
     """
     reserve_standard_streams()
-    arguments = _parser().parse(sys.argv[1:] if argv is None else argv)
+    argv = sys.argv[1:] if argv is None else argv
+    parser = _parser()
+    if not argv:
+        parser.print_help()
+        return 0
+    arguments = parser.parse(argv)
     try:
         with redeliver_interrupts():
             arguments.run(arguments)

@@ -1,10 +1,12 @@
 """Argument parser with one-line errors, suggestions and checked numbers."""
 
 import argparse
-import difflib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
+
+from keras_s2s.config.synonyms import nearest
 
 __all__ = ["Parser", "add_command", "integer", "number"]
 
@@ -17,7 +19,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parses arguments; overrides such as `a.b=1` may come before or after options."""
-        arguments, rest = self.parse_known_args(argv)
+        arguments, rest = self.parse_known_args([_expand_home(word) for word in argv])
         # argparse does not assign words after an option once `*` has matched zero words
         if any(word.startswith("-") for word in rest) or not hasattr(arguments, "overrides"):
             if rest:
@@ -32,10 +34,17 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action, value):
         if action.choices is None or value in action.choices:
             return
-        nearest = difflib.get_close_matches(str(value), list(map(str, action.choices)), n=1)
-        hint = f"; the nearest is {nearest[0]}" if nearest else ""
+        name = nearest(str(value), map(str, action.choices))
+        hint = f"; the nearest is {name}" if name else ""
         expected = ", ".join(map(str, action.choices))
         raise argparse.ArgumentError(action, f"expected one of {expected}, got {value}{hint}")
+
+
+def _expand_home(word: str) -> str:
+    """A word such as `--run-dir=~/run` with the home directory, which shells do not expand."""
+    option, equals, value = word.partition("=")
+    is_path = option.startswith("--") and equals and value.startswith("~/")
+    return f"{option}={os.path.expanduser(value)}" if is_path else word
 
 
 class _Help(argparse.HelpFormatter):

@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import json
 import sys
 import unicodedata
 from pathlib import Path
@@ -12,6 +11,7 @@ from keras_s2s.cli.model_sources import add_model_arguments, open_model
 from keras_s2s.cli.text_streams import LineOutput
 from keras_s2s.errors import UserError
 from keras_s2s.io import write_atomically
+from keras_s2s.signatures.json_text import dump_json
 
 __all__ = ["add_commands"]
 
@@ -69,7 +69,7 @@ def _attention(arguments):
         save_attention(arguments.output, **figure)
     elif kind == "json":
         with LineOutput(arguments.output) as output:
-            output.write(json.dumps(_as_dict(arguments.text, result), ensure_ascii=False))
+            output.write(dump_json(_as_dict(arguments.text, result), ensure_ascii=False))
     elif arguments.logdir is None or arguments.map:
         with LineOutput() as output:
             for line in _table(**figure):

@@ -1,7 +1,6 @@
 """The command `evaluate`: scores of a trained run on pairs."""
 
 import argparse
-import json
 
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.length_windows import add_batch_option, progress_bar
@@ -11,6 +10,7 @@ from keras_s2s.cli.text_streams import LineOutput, on_one_line
 from keras_s2s.config import Config, Corpus
 from keras_s2s.config.training import TEXT_METRICS
 from keras_s2s.errors import UserError
+from keras_s2s.signatures.json_text import dump_json
 
 __all__ = ["add_commands"]
 
@@ -99,9 +99,7 @@ def _corpus(arguments, config) -> Corpus:
 
 def _report(evaluation, lines, as_json):
     if as_json:
-        print(
-            json.dumps({"lines": lines, **evaluation.scores, "signatures": evaluation.signatures})
-        )
+        print(dump_json({"lines": lines, **evaluation.scores, "signatures": evaluation.signatures}))
         return
     from keras_s2s.metrics.evaluation import TEACHER_FORCED
 

@@ -1,7 +1,6 @@
 """The command `forecast`: continuation of sequences of features."""
 
 import argparse
-import json
 from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command, integer
@@ -11,6 +10,7 @@ from keras_s2s.cli.text_streams import LineOutput
 from keras_s2s.config import is_frames
 from keras_s2s.errors import UserError
 from keras_s2s.io import atomic_path
+from keras_s2s.signatures.json_text import dump_json
 
 __all__ = ["add_commands"]
 
@@ -49,7 +49,7 @@ def _forecast(arguments):
     else:
         with LineOutput(arguments.output) as output:
             for forecast in forecasts:
-                output.write(json.dumps(_as_dict(forecast)))
+                output.write(dump_json(_as_dict(forecast)))
     row_errors.raise_if_any()
 
 

@@ -1,12 +1,12 @@
 """Formatting of hypotheses as text, tab-separated columns or JSON."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_s2s import signatures
 from keras_s2s.cli.text_streams import on_one_line
+from keras_s2s.signatures.json_text import dump_json
 
 if TYPE_CHECKING:
     from keras_s2s.signatures import Hypothesis
@@ -79,7 +79,7 @@ def format_hypotheses(
         if arguments.alignment != "none" and hypotheses:
             row["source_tokens"] = list(hypotheses[0].source_tokens)
         row |= {"error": error} if error else {}
-        return [json.dumps(row, ensure_ascii=False)]
+        return [dump_json(row, ensure_ascii=False)]
     if arguments.format == "tsv":
         return [
             "\t".join(

@@ -1,7 +1,6 @@
 """The command `import`: models and configurations of other toolkits."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.errors import UserError
 from keras_s2s.io import write_atomically
+from keras_s2s.signatures.json_text import dump_json
 
 __all__ = ["add_commands"]
 
@@ -104,7 +104,7 @@ def _import_hugging_face(arguments):
     convert = import_m2m100 if is_multilingual else import_marian
     run = convert(arguments.model, arguments.run_dir, *(languages if is_multilingual else ()))
     if arguments.json:
-        print(json.dumps({"run": str(run)}))
+        print(dump_json({"run": str(run)}))
     next_command = f"keras-s2s train {run}/config.yml --run-dir {run} data.train.pairs=PAIRS.tsv"
     print(f"{run}: to continue training: {next_command}", file=sys.stderr)
 
@@ -128,7 +128,7 @@ def _import_opennmt(arguments):
         auto=arguments.auto_config,
     )
     if arguments.json:
-        print(json.dumps(report.to_dict(), ensure_ascii=False))
+        print(dump_json(report.to_dict(), ensure_ascii=False))
     _print_report(report)
     run = arguments.run_dir
     next_command = f"keras-s2s train {run}/config.yml --run-dir RUN2 training.init_from={run}"
@@ -152,7 +152,7 @@ def _import_config(arguments):
     if arguments.output:
         write_atomically(arguments.output, text)
     if arguments.json:
-        print(json.dumps(report.to_dict(), ensure_ascii=False))
+        print(dump_json(report.to_dict(), ensure_ascii=False))
     elif not arguments.output:
         print(text, end="")
     _print_report(report)

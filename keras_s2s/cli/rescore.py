@@ -12,6 +12,7 @@ from keras_s2s.cli.length_windows import RowErrors, run_in_length_batches
 from keras_s2s.cli.text_streams import on_one_line, source_lines
 from keras_s2s.errors import UserError
 from keras_s2s.signatures.fields import TRANSLATE
+from keras_s2s.signatures.json_text import dump_json, load_json
 
 __all__ = ["RescoreJob", "add_options"]
 
@@ -88,7 +89,7 @@ class RescoreJob:
         self, rows: Sequence[Sequence], first: int, done: Callable[[int], Any]
     ) -> Iterator[str]:
         """Yields lines for rows of (JSON line,)."""
-        inputs = [json.loads(row[0]) for row in rows]
+        inputs = [load_json(row[0]) for row in rows]
         items = [(row["source"], h) for row in inputs for h in row["hypotheses"]]
         lengths = [max(len(source), len(h["text"])) for source, h in items]
         done = _count_lines(done, len(items), len(rows))
@@ -128,7 +129,7 @@ class RescoreJob:
     def _render(self, row):
         if self.arguments.format == "text":
             return on_one_line(row["hypotheses"][0]["text"]) if row["hypotheses"] else ""
-        return json.dumps(row, ensure_ascii=False)
+        return dump_json(row, ensure_ascii=False)
 
     def report(self) -> None:
         """Prints nothing."""
@@ -153,7 +154,7 @@ def _name(path):
 def _check_line(line, location, by_tokens):
     """Checks that a line has the format of `translate --json`."""
     try:
-        row = json.loads(line)
+        row = load_json(line)
     except (json.JSONDecodeError, RecursionError):
         raise UserError(f"{location}: expected a JSON object, as translate --json writes") from None
     if not isinstance(row, dict) or not _is_text(row.get("source")):

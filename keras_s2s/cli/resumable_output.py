@@ -2,13 +2,13 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import sys
 from pathlib import Path
 
 from keras_s2s.cli.text_streams import LineOutput, adding_file_name, is_stream
 from keras_s2s.errors import UserError
+from keras_s2s.signatures.json_text import dump_json, load_json
 
 __all__ = ["ResumableOutput", "open_output"]
 
@@ -62,7 +62,7 @@ class ResumableOutput(contextlib.AbstractContextManager):
         self.path = Path(os.path.realpath(path))
         self._partial = self.path.with_name(self.path.name + ".partial")
         self._sidecar = self._partial.with_name(self._partial.name + ".json")
-        self._provenance = json.loads(json.dumps(provenance))
+        self._provenance = load_json(dump_json(provenance))
         self.done, self.state = 0, {}
         self._file = self._open()
         try:
@@ -96,7 +96,7 @@ class ResumableOutput(contextlib.AbstractContextManager):
     def _read_sidecar(self):
         """The content of the sidecar file, after a comparison of its provenance."""
         try:
-            sidecar = json.loads(self._sidecar.read_text("utf-8"))
+            sidecar = load_json(self._sidecar.read_text("utf-8"))
             provenance = sidecar["made_of"]
         except (OSError, ValueError, KeyError, TypeError):
             raise UserError(
@@ -179,7 +179,7 @@ class ResumableOutput(contextlib.AbstractContextManager):
 
 
 def _as_json(value):
-    return "left out" if value is None else json.dumps(value, ensure_ascii=False)
+    return "left out" if value is None else dump_json(value, ensure_ascii=False)
 
 
 def _size(path):
@@ -193,7 +193,7 @@ def _temporary_path(path):
 def _replace(path, content):
     temporary = _temporary_path(path)
     with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(content, file, ensure_ascii=False)
+        file.write(dump_json(content, ensure_ascii=False))
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)

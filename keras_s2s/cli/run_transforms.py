@@ -5,6 +5,7 @@ import argparse
 from keras_s2s.cli.argument_parser import add_command, integer
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.config import Config
+from keras_s2s.config.input_files import check_input_files
 
 __all__ = ["add_commands"]
 
@@ -46,6 +47,7 @@ def _average(arguments):
 
 def _update_vocabulary(arguments):
     config = Config.load(arguments.config, arguments.overrides)
+    check_input_files(config, arguments.output, only_data=True)
     import_tensorflow()
     from keras_s2s.training import update_vocabulary
 

@@ -1,7 +1,6 @@
 """The command `score`: log-probabilities of targets, and rescoring of n-best lists."""
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from keras_s2s.cli.text_streams import is_read_once, on_one_line
 from keras_s2s.cli.translate import add_files
 from keras_s2s.config import Corpus
 from keras_s2s.errors import UserError
+from keras_s2s.signatures.json_text import dump_json
 
 __all__ = ["add_commands"]
 
@@ -146,7 +146,7 @@ def _format(number, row, score, arguments, error):
     """Yields the lines for one pair."""
     if arguments.format == "json":
         pair = {"source": row[0], "target": row[1]}
-        yield json.dumps(pair | _as_dict(score, error), ensure_ascii=False)
+        yield dump_json(pair | _as_dict(score, error), ensure_ascii=False)
     elif score is None:
         yield from () if arguments.format == "tsv" else [""]
     elif arguments.level == "sequence":

@@ -13,15 +13,15 @@ def import_tensorflow() -> None:
     """Imports TensorFlow and initializes its devices with the standard error silenced.
 
     TensorFlow logs processor features and missing drivers before it reads
-    `TF_CPP_MIN_LOG_LEVEL`. Errors are raised as usual. Set that variable to see all log lines.
+    `TF_CPP_MIN_LOG_LEVEL`. Errors are raised as usual. Set that variable to 0 or 1 to see all log
+    lines.
 
     Raises:
         UserError: if the environment selects another Keras backend.
     """
     choose_backend()
-    if LEVEL in os.environ:
+    if os.environ.setdefault(LEVEL, "2") in ("0", "1"):
         return
-    os.environ[LEVEL] = "2"
     stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:

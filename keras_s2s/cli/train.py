@@ -1,14 +1,16 @@
 """The command `train`."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.config import Config
+from keras_s2s.config.input_files import check_input_files
+from keras_s2s.config.run_directory import check_own_files, check_unlocked
 from keras_s2s.errors import UserError
+from keras_s2s.signatures.json_text import dump_json
 
 __all__ = ["add_commands", "add_config", "read_config"]
 
@@ -43,6 +45,8 @@ def read_config(arguments: argparse.Namespace) -> tuple[Config, Path]:
     """Returns the configuration and the run directory of parsed arguments."""
     config = Config.load(arguments.config, arguments.overrides)
     run_dir = Path(arguments.run_dir or Path("runs") / Path(arguments.config).stem)
+    if config.data.train is None:
+        raise UserError("data.train: expected source and target, or pairs, got nothing")
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"{run_dir}: expected a run directory, got a file")
     return config, run_dir
@@ -50,6 +54,10 @@ def read_config(arguments: argparse.Namespace) -> tuple[Config, Path]:
 
 def _train(arguments):
     config, run_dir = read_config(arguments)
+    check_own_files(run_dir)
+    check_input_files(config, run_dir)
+    if not arguments.dry_run:
+        check_unlocked(run_dir)
     import_tensorflow()
     from keras_s2s.training import dry_run, train
 
@@ -58,7 +66,7 @@ def _train(arguments):
     else:
         figures = train(config, run_dir, export=_exporter(config), profile=arguments.profile)
     if arguments.json:
-        print(json.dumps(figures))
+        print(dump_json(figures))
 
 
 def _exporter(config):

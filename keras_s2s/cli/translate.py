@@ -37,8 +37,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "--input",
         default="-",
         metavar="FILE",
-        help="one text a line, plain or .gz; - (default) is the standard input; or features, .npz"
-        " or .tfrecord",
+        help="one text a line, plain or compressed; - (default) is the standard input; or features,"
+        " .npz or .tfrecord",
     )
     add_files(parser)
     add_options(parser)

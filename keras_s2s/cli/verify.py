@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import itertools
-import json
 import sys
 
 from keras_s2s.cli.argument_parser import add_command
@@ -20,6 +19,7 @@ from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.text_streams import LineOutput
 from keras_s2s.errors import UserError
 from keras_s2s.io import strip_lines
+from keras_s2s.signatures.json_text import dump_json
 
 __all__ = ["add_commands"]
 
@@ -143,7 +143,7 @@ def _inspect(arguments):
         description = describe_run(arguments.path, arguments.checkpoint)
     with LineOutput() as output:
         if arguments.json:
-            output.write(json.dumps(description, ensure_ascii=False))
+            output.write(dump_json(description, ensure_ascii=False))
         else:
             for line in _lines(description):
                 output.write(line)

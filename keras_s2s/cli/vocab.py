@@ -1,12 +1,14 @@
 """The command `vocab`: training of tokenizers, and their coverage of the corpora."""
 
 import argparse
-import json
 import sys
 
 from keras_s2s.cli.argument_parser import add_command
 from keras_s2s.cli.tensorflow_logging import import_tensorflow
 from keras_s2s.cli.train import add_config, read_config
+from keras_s2s.config.input_files import check_input_files
+from keras_s2s.config.run_directory import check_unlocked, lock_run
+from keras_s2s.signatures.json_text import dump_json
 
 __all__ = ["add_commands"]
 
@@ -23,16 +25,23 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 def _vocab(arguments):
     config, run_dir = read_config(arguments)
+    check_input_files(config, run_dir, only_data=True)
+    check_unlocked(run_dir)
     import_tensorflow()
     from keras_s2s.training import train_tokenizers
 
-    source, target = train_tokenizers(config, run_dir, lambda text: print(text, file=sys.stderr))
+    with lock_run(run_dir):
+        source, target = train_tokenizers(config, run_dir, _log)
     report = _coverage_report(config.data, source, target)
     if arguments.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print(dump_json(report, ensure_ascii=False))
         return
     for side in ("source", "target"):
         _print_report(side, report[side])
+
+
+def _log(text):
+    print(text, file=sys.stderr)
 
 
 def _coverage_report(data, source, target):

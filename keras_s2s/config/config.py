@@ -98,5 +98,9 @@ class Config(Section):
 
     def save(self, path: Path | str) -> None:
         """Writes every key to a YAML file; an interrupted write keeps the old file."""
-        text = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
-        write_atomically(path, text)
+        write_atomically(path, self.dump(self.to_dict()))
+
+    @staticmethod
+    def dump(raw: dict[str, Any]) -> str:
+        """The text of the YAML file of `to_dict`."""
+        return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=100)

@@ -12,10 +12,10 @@ __all__ = ["Corpus"]
 class Corpus(Section):
     """A corpus of sequence pairs: two aligned files, or one file of pairs.
 
-    Text files are UTF-8, plain or `.gz`. Relative paths start at the working directory; remote
-    paths (gs://, s3://, ...) are read by TensorFlow. A source or target that ends in `.npz`,
-    `.tfrecord` or `.tfrecords` holds features, one example for each line of the other side (see
-    `keras_s2s.data.feature_files`).
+    Text files are UTF-8, plain or compressed by gzip, bzip2 or xz. Relative paths start at the
+    working directory, `~` is the home directory, and remote paths (gs://, s3://, ...) are read by
+    TensorFlow. A source or target that ends in `.npz`, `.tfrecord` or `.tfrecords` holds
+    features, one example for each line of the other side (see `keras_s2s.data.feature_files`).
 
     Args:
         source, target: two files with one sequence per line.
@@ -36,11 +36,11 @@ class Corpus(Section):
     (False, False)
     """
 
-    source: str | None = None
-    target: str | None = None
-    pairs: str | None = None
-    weights: str | None = None
-    alignments: str | None = None
+    source: str | None = setting(None, is_path=True)
+    target: str | None = setting(None, is_path=True)
+    pairs: str | None = setting(None, is_path=True)
+    weights: str | None = setting(None, is_path=True)
+    alignments: str | None = setting(None, is_path=True)
     weight: float = setting(1.0, low=0.001)
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from keras_s2s.config.corpus import Corpus
 from keras_s2s.config.noise import Noise
 from keras_s2s.config.tokenizer import TokenizerConfig
 from keras_s2s.config.validation import Section, setting
+from keras_s2s.io import strip_compression_suffix
 
 __all__ = ["Data"]
 
@@ -51,7 +52,7 @@ class Data(Section):
     min_length: int = setting(1, low=1)
     max_ratio: float | None = setting(None, low=1.0)
     unique: bool = False
-    cache: str | None = None
+    cache: str | None = setting(None, is_path=True)
     noise: Noise = field(default_factory=Noise)
     memory_limit: float | None = setting(None, above=0.0)
 
@@ -146,7 +147,7 @@ class Data(Section):
         if self.noise != Noise():
             self.fail("noise", f"expected none beside several sources, got {self.noise}")
         for _, corpus in self._named_corpora():
-            pairs = (corpus.pairs or "").removesuffix(".gz")
+            pairs = strip_compression_suffix(corpus.pairs or "")
             if pairs and not pairs.endswith(".jsonl") and "\t" in (source.separator or ""):
                 expected = "expected another separator than the tab beside pairs separated by tabs"
                 self.fail("source_tokenizer", f"{expected}, got {corpus.pairs}")

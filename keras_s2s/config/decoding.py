@@ -50,7 +50,7 @@ class Decoding(_Options):
     1
     """
 
-    dictionary: str | None = None
+    dictionary: str | None = setting(None, is_path=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeGuard, TypeVar
 
+from keras_s2s.config.synonyms import KEY_SYNONYMS, normalize
 from keras_s2s.config.validation import FieldError, Section, union_members
 from keras_s2s.errors import UserError
 
@@ -92,13 +93,18 @@ def _all_keys(cls: type[Section], path: str = "") -> Iterator[str]:
 
 
 def _suggest_key(cls: type[Section], dotted: str, root: type[Section]) -> str:
-    """Suggests a similar key of the section, else of another section, else lists the section's."""
+    """Suggests a key of the same name or meaning, else a similar one, else lists the section's."""
     path, _, key = dotted.rpartition(".")
     siblings = list(typing.get_type_hints(cls))
+    by_name = {full.rpartition(".")[2]: full for full in reversed(list(_all_keys(root)))}
+    name = normalize(key)
+    own = join_keys(path, name) if name in siblings else None
+    meaning = own or by_name.get(name) or KEY_SYNONYMS.get(name)
+    if meaning and (own or meaning.partition(".")[0] in typing.get_type_hints(root)):
+        return f"the nearest is {meaning}"
     similar = difflib.get_close_matches(key, siblings, n=1, cutoff=SIMILARITY)
     if similar:
         return f"the nearest is {join_keys(path, similar[0])}"
-    by_name = {full.rpartition(".")[2]: full for full in reversed(list(_all_keys(root)))}
     similar = difflib.get_close_matches(key, by_name, n=1, cutoff=SIMILARITY)
     if similar:
         return f"the nearest is {by_name[similar[0]]}"

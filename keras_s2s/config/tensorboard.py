@@ -30,7 +30,7 @@ class TensorBoard(Section):
     every: int = setting(1, low=1)
     images: bool | list = True
     projector: bool = True
-    alignments: str | None = None
+    alignments: str | None = setting(None, is_path=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

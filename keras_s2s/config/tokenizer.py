@@ -59,7 +59,7 @@ class TokenizerConfig(Section):
     model: str = setting("unigram", choices=("unigram", "bpe"))
     size: int | None = setting(SIZE, low=5)
     shared: bool = False
-    file: str | None = None
+    file: str | None = setting(None, is_path=True)
     special_tokens: list = field(default_factory=list)
     sampling: SubwordSampling | None = None
     parts: "list[TokenizerConfig] | None" = None

@@ -8,6 +8,7 @@ from keras_s2s.config.validation import Section, setting
 
 __all__ = ["Training"]
 
+MAX_SEED = 2**32 - 1  # of NumPy's generator, which Keras seeds too
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = (
     "adam",
@@ -59,7 +60,7 @@ class Training(Section):
         freeze: weights or parts that are not trained, see `checkpoints.match_weights`.
         init_from: a run or checkpoint whose weights a new run starts from.
         source_embeddings, target_embeddings: files of word vectors in the text format of word2vec
-            or GloVe, also `.gz`.
+            or GloVe, plain or compressed.
         on_nan: action on an update whose loss or gradients are not finite: `stop` training, `skip`
             the update, or `roll_back` to the last checkpoint and continue after the update
             (roll_back also recovers from divergence).
@@ -95,14 +96,14 @@ class Training(Section):
     accumulate: int = setting(1, low=1)
     ema: float | None = setting(None, above=0.0, below=1.0)
     freeze: list | None = None
-    init_from: str | None = None
-    source_embeddings: str | None = None
-    target_embeddings: str | None = None
+    init_from: str | None = setting(None, is_path=True)
+    source_embeddings: str | None = setting(None, is_path=True)
+    target_embeddings: str | None = setting(None, is_path=True)
     on_nan: str = setting("stop", choices=("stop", "skip", "roll_back"))
     label_smoothing: float = setting(0.1, low=0.0, below=1.0)
     objectives: Objectives = field(default_factory=Objectives)
     clip_norm: float | None = setting(1.0, low=0.0)
-    seed: int = setting(1, low=0)
+    seed: int = setting(1, low=0, high=MAX_SEED)
     validate_every: int = setting(500, low=1)
     checkpoint_every: int | None = setting(None, low=1)
     keep: int = setting(0, low=0)

@@ -3,9 +3,10 @@
 import dataclasses
 import math
 import operator
+import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from keras_s2s.errors import UserError
@@ -35,6 +36,7 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
+    is_path: bool = False,
 ) -> Any:
     """A dataclass field with limits.
 
@@ -43,9 +45,10 @@ def setting(
         low, high: inclusive bounds.
         above, below: exclusive bounds.
         choices: the values that are valid; of a list, the valid items.
+        is_path: whether a text is a path, in which `~` at the start is the home directory.
     """
     limits = {"low": low, "high": high, "above": above, "below": below, "choices": choices}
-    return dataclasses.field(default=default, metadata=limits)
+    return dataclasses.field(default=default, metadata={**limits, "is_path": is_path})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +59,15 @@ class Section:
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
             value, kinds = getattr(self, field.name), union_members(hints[field.name])
-            converted = _convert(value, kinds, field.metadata)
+            limits = _limits_of(value, kinds, field.metadata)
+            converted = _convert(value, kinds, limits)
             if converted is _INVALID:
-                self.fail(field.name, f"expected {_describe(kinds, field.metadata)}, got {value!r}")
+                self.fail(field.name, f"expected {_describe(kinds, limits)}, got {value!r}")
+            for key, number in _numbers_beyond(converted):
+                expected = f"expected numbers of at most {_largest(number)}"
+                self.fail(f"{field.name}.{key}", f"{expected}, got {number!r}")
+            if field.metadata.get("is_path") and isinstance(converted, str):
+                converted = os.path.expanduser(converted)
             object.__setattr__(self, field.name, converted)
 
     def fail(self, key: str, problem: str) -> NoReturn:
@@ -66,6 +75,8 @@ class Section:
         raise FieldError(type(self).__name__, key, problem)
 
 
+MAX_INTEGER = 2**31 - 1  # of TensorFlow's int32
+MAX_NUMBER = 3.4028234e38  # of float32
 _INVALID = object()
 _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
 _NAMES |= {dict: "a mapping", list: "a list", types.NoneType: "null"}
@@ -74,6 +85,28 @@ _NAMES |= {dict: "a mapping", list: "a list", types.NoneType: "null"}
 def union_members(hint: Any) -> tuple[Any, ...]:
     """The members of a union type such as `int | None`; a plain type alone."""
     return typing.get_args(hint) or (hint,)
+
+
+def _limits_of(value: Any, kinds: tuple[Any, ...], limits: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The limits of a field, with the bound of its type where a value exceeds that."""
+    bound = MAX_INTEGER if int in kinds else MAX_NUMBER if float in kinds else None
+    if bound is None or limits.get("high") is not None or not isinstance(value, int | float):
+        return limits
+    return limits if value <= bound or value == math.inf else {**limits, "high": bound}
+
+
+def _largest(number: float) -> float:
+    return MAX_INTEGER if isinstance(number, int) else MAX_NUMBER
+
+
+def _numbers_beyond(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    """The dotted key and the value of numbers in a mapping that no tensor holds."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, item in items:
+            yield from _numbers_beyond(item, f"{key}.{name}" if key else str(name))
+    elif key and isinstance(value, int | float) and not abs(value) <= _largest(value):
+        yield key, value
 
 
 def _convert(value: Any, kinds: tuple[Any, ...], limits: Mapping[str, Any]) -> Any:
@@ -98,7 +131,7 @@ def _as_type(value: Any, kind: Any) -> Any:
         is_valid = isinstance(value, list) and all(isinstance(item, item_type) for item in value)
         return value if is_valid and value else _INVALID
     if kind is float and isinstance(value, int):
-        return float(value)
+        return float(value) if abs(value) <= MAX_NUMBER else _INVALID
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, kind) else _INVALID

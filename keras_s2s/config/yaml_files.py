@@ -99,7 +99,9 @@ def _load(text: str, locate: Callable[[yaml.Mark | None], str], locations: dict[
             return None
         _collect_locations(node, "", locate, locations)
         return loader.construct_document(node)
-    except yaml.YAMLError as error:
+    except UserError:
+        raise
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: such as the date 2026-02-30
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
         where = locate(getattr(error, "problem_mark", None))
         raise UserError(f"{where}: expected YAML, got: {problem}") from None

@@ -60,8 +60,8 @@ def batches(
     With `training`, the dataset is shuffled and endless: pass `steps_per_epoch` to `fit`. Every
     `statistics.count_batches(batch_tokens, epoch)` batches are an epoch, which goes through each
     corpus as many times as its weight. The order of an epoch depends on the corpora, the seed and
-    its number alone. Pairs of a `.gz` corpus are shuffled among the 131,072 around them, those of
-    other files over the whole file. Where a corpus has alignments, `x` also holds `alignment`,
+    its number alone. Pairs of a compressed corpus are shuffled among the 131,072 around them, those
+    of other files over the whole file. Where a corpus has alignments, `x` also holds `alignment`,
     bool [B, T, S].
 
     Without `training`, the dataset is one pass in order and has a known cardinality.

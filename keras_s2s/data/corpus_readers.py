@@ -14,7 +14,7 @@ from keras_s2s.data.alignments import check_links
 from keras_s2s.data.feature_files import feature_size, is_frames, open_features, read_features
 from keras_s2s.data.line_files import LineReader
 from keras_s2s.errors import UserError
-from keras_s2s.io import is_gzipped
+from keras_s2s.io import check_rereadable, strip_compression_suffix
 from keras_s2s.tokenizers import Features, Tokenizer
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "CorpusReader",
     "PairBlock",
     "as_list",
+    "check_files",
     "check_sides",
     "corpus_name",
     "open_corpus",
@@ -58,7 +59,7 @@ def read_lines(path: Path | str) -> Iterator[str]:
     r"""Yields the lines of a UTF-8 text file; see `LineReader`.
 
     Raises:
-        UserError: The file cannot be read, is a damaged `.gz`, or a line is not UTF-8.
+        UserError: The file cannot be read, is damaged, or a line is not UTF-8.
 
     Example:
 
@@ -125,6 +126,18 @@ def _pairs(corpus):
         reader.close()
 
 
+def check_files(corpora: Corpus | Sequence[Corpus]) -> None:
+    """Checks that the files of corpora can be read more than once.
+
+    Raises:
+        UserError: A file is a pipe or a device.
+    """
+    for corpus in as_list(corpora):
+        for path in (corpus.source, corpus.target, corpus.pairs, corpus.weights, corpus.alignments):
+            if path is not None:
+                check_rereadable(path)
+
+
 def check_sides(corpus: Corpus, source: Tokenizer | Features, target: Tokenizer | Features) -> None:
     """Checks that each side of a corpus is what its tokenizer reads: text or features.
 
@@ -143,14 +156,15 @@ def open_corpus(corpus: Corpus) -> "CorpusReader":
     """Returns a reader at the first pair of a corpus, by the format of its files."""
     if not corpus.pairs:
         return _AlignedReader(corpus)
-    plain = corpus.pairs.removesuffix(".gz")
+    plain = strip_compression_suffix(corpus.pairs)
     return _JSONLinesReader(corpus) if plain.endswith(".jsonl") else _TableReader(corpus)
 
 
 class CorpusReader:
     """Base class of readers that return the pairs of a corpus in blocks.
 
-    A reader returns to a position it had before. For that it reads a `.gz` file from its start.
+    A reader returns to a position it had before. For that it reads a compressed file from its
+    start.
 
     Args:
         corpus: The corpus.
@@ -159,7 +173,6 @@ class CorpusReader:
     Attributes:
         paths: The files.
         num_read: Number of pairs read so far.
-        sequential: Whether `seek` has to read the pairs in between.
         decoders: For each side, the function from the bytes of a pair to its string or features.
     """
 
@@ -168,12 +181,16 @@ class CorpusReader:
         self.files = [
             open_features(path) if is_frames(path) else LineReader(path) for path in paths
         ]
-        self.sequential = any(map(is_gzipped, paths))
         self.decoders = bytes.decode, bytes.decode
 
     @property
     def num_read(self) -> int:
         return self.files[0].num_read
+
+    @property
+    def sequential(self) -> bool:
+        """Whether `seek` has to read the pairs in between."""
+        return any(isinstance(file, LineReader) and file.is_compressed for file in self.files)
 
     def offsets(self) -> tuple[int, ...]:
         """Returns the position of the next pair in each file, in bytes of text."""

@@ -16,6 +16,7 @@ from keras_s2s.data.batch_sampler import DROPPED, CorpusIndex, length_buckets
 from keras_s2s.data.corpus_readers import (
     BLOCK_SIZE,
     as_list,
+    check_files,
     check_sides,
     corpus_name,
     open_corpus,
@@ -109,6 +110,7 @@ def scan_corpora(
     """
     options = ScanOptions(max_length, **options)
     corpora = as_list(corpora)
+    check_files(corpora)
     for corpus in corpora:
         check_sides(corpus, source, target)
     if options.cache and any(getattr(side, "sampling", None) for side in (source, target)):

@@ -72,8 +72,8 @@ class ExampleStore:
 class TextExamples(ExampleStore):
     """Text, read from the corpus files.
 
-    A `.gz` file is read on from its current position, or from its start for an earlier one. Where
-    any corpus has alignments, all rows do; those of the other corpora are empty.
+    A compressed file is read on from its current position, or from its start for an earlier one.
+    Where any corpus has alignments, all rows do; those of the other corpora are empty.
 
     Args:
         corpora: The corpora.

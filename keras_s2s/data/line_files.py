@@ -1,4 +1,4 @@
-"""Text files read line by line, plain or gzipped, from any file system TensorFlow supports."""
+"""Text files read line by line, plain or compressed, from any file system TensorFlow supports."""
 
 import contextlib
 import io
@@ -14,9 +14,8 @@ from keras_s2s.errors import UserError
 from keras_s2s.io import (
     BUFFER_SIZE,
     check_utf8,
-    decompress,
-    is_gzipped,
     naming_file,
+    open_text,
     strip_byte_order_mark,
     strip_line_ending,
 )
@@ -59,7 +58,7 @@ def open_binary(path: Path | str) -> io.BufferedReader:
 
 
 class LineReader:
-    r"""Reads the lines of a UTF-8 text file in blocks. A name in `.gz` means gzip.
+    r"""Reads the lines of a UTF-8 text file in blocks, decompressed by `open_text`.
 
     Only `\n` ends a line, and the last line may lack it. `\r\n` is read as `\n`, and a byte order
     mark at the start of the file is removed.
@@ -86,13 +85,13 @@ class LineReader:
 
     def __init__(self, path: Path | str):
         self.path, self.num_read, self.offset = str(path), 0, 0
-        self._file, self._opened = None, []
+        self._file, self._opened, self._is_compressed = None, [], None
 
     def read(self, count: int) -> list[bytes]:
         """Returns the next `count` lines, or fewer at the end of the file.
 
         Raises:
-            UserError: The file cannot be read, is a damaged `.gz`, or a line is not UTF-8.
+            UserError: The file cannot be read, is damaged, or a line is not UTF-8.
         """
         with _naming_file(self.path):
             self._open()
@@ -103,6 +102,14 @@ class LineReader:
             lines[0] = strip_byte_order_mark(lines[0])
         self.num_read += len(lines)
         return [strip_line_ending(line) for line in lines]
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the file has to be read from its start to reach a line."""
+        if self._is_compressed is None:
+            with _naming_file(self.path):
+                self._open()
+        return self._is_compressed
 
     def seek(self, offset: int, num_read: int) -> None:
         """Continues with the line at `offset`, which is line `num_read` counted from 0."""
@@ -128,9 +135,9 @@ class LineReader:
             return
         raw = open_binary(self.path)
         self._file, self._opened = raw, [raw]
-        if is_gzipped(self.path):
-            self._file = decompress(raw)
-            self._opened = [self._file, raw]
+        self._file = open_text(raw, self.path)
+        self._is_compressed = self._file is not raw
+        self._opened = [self._file, raw]
 
 
 class _RemoteFile(io.RawIOBase):

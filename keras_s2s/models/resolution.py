@@ -1,11 +1,11 @@
 """Resolution of a configuration's `model` section into a complete description."""
 
-import difflib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keras_s2s.config import ModelConfig
+from keras_s2s.config.synonyms import nearest
 from keras_s2s.errors import UserError
 from keras_s2s.models.kinds import KINDS
 from keras_s2s.models.presets import DEFAULT, PRESETS
@@ -190,5 +190,5 @@ def _unknown_key(path: str, key: str, known: Mapping[str, Any] | tuple[str, ...]
 
 
 def _nearest(value, known):
-    nearest = difflib.get_close_matches(str(value), list(known), 1)
-    return f"; the nearest is {nearest[0]!r}" if nearest else ""
+    name = nearest(value, known)
+    return f"; the nearest is {name!r}" if name else ""

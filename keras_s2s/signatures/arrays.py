@@ -37,15 +37,17 @@ def to_array(
     [1.0, 2.0]
     """
     array = _as_array(value, name, np.object_ if dtype == "string" else None)
+    if array.dtype.kind == "O" and dtype != "string":
+        array = _as_array(array.tolist(), name)  # an array of Python's numbers
     if array.dtype.kind in "OUS":
         if dtype not in (None, "string"):
-            raise UserError(f"{name}: expected {dtype}, got {_first(array)!r}")
+            raise UserError(f"{name}: {_type_problem(_first(array), dtype)}")
         return _encoded(value, name, encoding_errors)
     if dtype is not None:
         return _cast(array, name, dtype)
     if not isinstance(value, np.ndarray | np.generic):
         if array.dtype.kind == "f":
-            array = array.astype(np.float32)
+            array = _cast(array, name, "float32")
         elif array.dtype.kind == "i" and np.array_equal(array, array.astype(np.int32)):
             array = array.astype(np.int32)
     return array
@@ -80,16 +82,28 @@ def _first(array: np.ndarray) -> Any:
     return array.reshape(-1)[0:1].tolist()[0] if array.size else []
 
 
+def _type_problem(item: Any, dtype: str | None) -> str:
+    """What is expected in place of an element that NumPy has no type of numbers for."""
+    if not isinstance(item, int):
+        return f"expected {dtype}, got {item!r}"
+    return f"expected a number that fits {dtype}, got an integer of {item.bit_length()} bits"
+
+
 def _cast(array: np.ndarray, name: str, dtype: str) -> np.ndarray:
-    """Casts if every value survives: 3 is a valid float32, 2.5 and True are no valid int32."""
+    """Casts if every value survives: 3 is a valid float32, 2.5 and True are no valid int32.
+
+    A number beyond the range of float32 is not valid, an infinity is.
+    """
     target = np.dtype(dtype)
     allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}.get(target.kind, target.kind)
     if array.size and array.dtype.kind not in allowed:
         raise UserError(f"{name}: expected {dtype}, got {_first(array)!r}")
-    cast = array.astype(target)
-    if target.kind in "iu" and not np.array_equal(cast, array):
-        beyond = _first(array[cast != array])
-        raise UserError(f"{name}: expected a number that fits {dtype}, got {beyond!r}")
+    with np.errstate(over="ignore"):
+        cast = array.astype(target)
+    is_lost = cast != array if target.kind in "iu" else np.isinf(cast) & ~np.isinf(array)
+    if np.any(is_lost):
+        problem = f"expected a number that fits {dtype}, got {_first(array[is_lost])!r}"
+        raise UserError(f"{name}: {problem}")
     return cast
 
 

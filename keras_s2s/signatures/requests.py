@@ -17,6 +17,7 @@ from keras_s2s.signatures.fields import SCORE, Field, Signature
 from keras_s2s.signatures.options import OPTIONS
 
 __all__ = [
+    "limit_hypotheses",
     "needs_constraints",
     "option_columns",
     "pad_features",
@@ -103,6 +104,25 @@ def option_columns(
         for name, value in options.items()
         if value is not None
     }
+
+
+def limit_hypotheses(options: Mapping[str, Any], num_hypotheses: int) -> dict[str, Any]:
+    """Returns the options of `translate` with a default of `num_hypotheses` within `beam_size`.
+
+    Args:
+        options: by name one value, or one for each row.
+        num_hypotheses: the default of a call that leaves it out.
+
+    Example:
+
+    >>> from keras_s2s.signatures.requests import limit_hypotheses
+    >>> limit_hypotheses({"beam_size": [1, 4]}, 3)["num_hypotheses"].tolist()
+    [1, 3]
+    """
+    if options.get("beam_size") is None or options.get("num_hypotheses") is not None:
+        return dict(options)
+    beam_size = to_array(options["beam_size"], "beam_size", "int32")
+    return {**options, "num_hypotheses": np.minimum(beam_size, num_hypotheses)}
 
 
 def needs_constraints(columns: Mapping[str, np.ndarray]) -> bool:
@@ -205,7 +225,7 @@ def _lines_of_rows(value: Any, name: str, encoding_errors: str) -> Any:
     if isinstance(value, str | bytes):
         return value
     try:
-        items = list(value)
+        items = [value.item()] if isinstance(value, np.ndarray) and not value.ndim else list(value)
     except TypeError:
         raise UserError(f"{name}: expected a list of strings, got {value!r}") from None
     is_nested = [isinstance(item, list | tuple | np.ndarray) for item in items]

@@ -13,6 +13,7 @@ from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
+from keras_s2s.signatures.json_text import dump_json
 from keras_s2s.tensorboard.attention_records import LABEL, PLUGIN, unpack
 from keras_s2s.tensorboard.standalone import MODULES, PAGE
 
@@ -72,11 +73,11 @@ class AttentionPlugin(base_plugin.TBPlugin):
             for run in sorted(tensors, key=_key)
             if tensors[run]
         }
-        return json.dumps({"runs": runs}).encode(), "application/json"
+        return dump_json({"runs": runs}).encode(), "application/json"
 
     def _steps(self, request):
         steps = sorted(self._read(request))
-        return json.dumps({"steps": steps}).encode(), "application/json"
+        return dump_json({"steps": steps}).encode(), "application/json"
 
     def _record(self, request):
         step, records = _query(request, "step"), self._read(request)
@@ -144,7 +145,7 @@ def _handler_app(handler):
 
 
 def _error_response(request, error, code):
-    data = json.dumps({"error": str(error)}).encode()
+    data = dump_json({"error": str(error)}).encode()
     return http_util.Respond(request, data, "application/json", code=code)
 
 

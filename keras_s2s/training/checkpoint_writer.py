@@ -1,6 +1,5 @@
 """Checkpoints of a run: best/, last/ and the latest ones for averaging."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,11 +51,10 @@ class CheckpointWriter:
         if not count:
             return
         checkpoints.copy(self.last, self.history / str(step))
-        kept = [path for path in self.history.iterdir() if path.name.isdecimal() and path.is_dir()]
-        for stale in sorted(kept, key=lambda path: int(path.name))[:-count]:
-            # Without its manifest an incompletely removed directory is not a checkpoint.
-            (stale / checkpoints.MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(stale)
+        paths = [path for path in self.history.iterdir() if path.name.isdecimal() and path.is_dir()]
+        kept = sorted(filter(checkpoints.exists, paths), key=lambda path: int(path.name))[-count:]
+        for stale in set(paths) - set(kept):
+            checkpoints.remove(stale)
 
     def _publish(self, export: Callable[[Path, int], Any], step: int) -> None:
         try:

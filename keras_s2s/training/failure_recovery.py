@@ -1,7 +1,6 @@
 """Recovery from non-finite updates, and explanation of out-of-memory errors."""
 
 import contextlib
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from keras_s2s import checkpoints
 from keras_s2s.callbacks import NonFiniteGuard, NonFinitePolicy
 from keras_s2s.data import find_lines
 from keras_s2s.errors import UserError
+from keras_s2s.signatures.json_text import dump_json
 from keras_s2s.training.session import Session
 
 __all__ = ["build_guard", "explain_failures"]
@@ -65,7 +65,7 @@ def _locate_batch(session: Session) -> str:
             lines[file] = sorted({*lines.get(file, ()), *numbers})
     path = session.run_dir / "bad_batches.jsonl"
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": state["step"], "lines": lines}) + "\n")
+        file.write(dump_json({"step": state["step"], "lines": lines}) + "\n")
     text = "; ".join(f"{name}:{_format_numbers(numbers)}" for name, numbers in lines.items())
     return f"{text} (all in {path})"
 

@@ -17,6 +17,7 @@ from keras_s2s.callbacks import (
     Validation,
 )
 from keras_s2s.config import Config
+from keras_s2s.config.run_directory import lock_run
 from keras_s2s.data import batches
 from keras_s2s.metrics import SCORERS, higher_is_better
 from keras_s2s.training.checkpoint_writer import CheckpointWriter
@@ -59,13 +60,20 @@ def train(
 
     Raises:
         UserError: bad data, a model that cannot be built, a run directory of other data, another
-            model or other tokenizers, a damaged checkpoint, a non-finite update (depending on
-            `training.on_nan`), or insufficient memory. The key or the file and line are named.
+            model or other tokenizers, a run directory in use by another process, a damaged
+            checkpoint, a non-finite update (depending on `training.on_nan`), or insufficient
+            memory. The key or the file and line are named.
     """
-    session = build_session(config, Path(run_dir), stream)
+    with lock_run(run_dir):
+        session = build_session(config, Path(run_dir), stream)
+        return _train(session, export, profile)
+
+
+def _train(session: Session, export: Export | None, profile: bool) -> dict[str, Any]:
+    """Makes the updates that are left, and returns the figures of the last validation."""
     reason = _reason_to_stop(session)
     if reason:
-        session.log(f"{run_dir}: {reason}")
+        session.log(f"{session.run_dir}: {reason}")
         return _result(session)
     profiler = ProfilerCallback(session.run_dir / "logs", session.progress, session.log)
     try:

@@ -11,6 +11,7 @@ import yaml
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s.config import Config, Corpus, TokenizerConfig
 from keras_s2s.data import feature_size, read_pairs, read_side
+from keras_s2s.data.corpus_readers import check_files
 from keras_s2s.errors import UserError
 from keras_s2s.io import write_atomically
 from keras_s2s.training.compilation import uses_pointer_network
@@ -48,7 +49,8 @@ def train_tokenizers(
         (source, target), one object if they are shared.
 
     Raises:
-        UserError: the training corpus is missing or damaged, or the tokenizers are damaged.
+        UserError: the training corpus is missing or damaged, the tokenizers are damaged, or the
+            directory has vocabularies that are not of this run.
     """
     corpus, log = training_corpus(config), log or write_to_stderr
     directory = Path(run_dir) / "tokenizers"
@@ -57,6 +59,7 @@ def train_tokenizers(
         log(f"tokenizers: {_describe(source, target)}, from {directory}")
         return source, target
     for checked in filter(None, (corpus, config.data.valid)):
+        check_files(checked)
         for _ in read_pairs(checked):  # reports damaged lines before any file is written
             pass
     source, target = _train(config, corpus)
@@ -104,12 +107,23 @@ def _has_pointers(directory: Path) -> bool:
 
 def _save(config: Config, directory: Path, source: Any, target: Any) -> None:
     directory.mkdir(parents=True, exist_ok=True)
+    _check_own(directory)
     data = config.to_dict()["data"]
     sections = {key: section for key, section in data.items() if key.endswith("tokenizer")}
     # target.json is written last: a directory without it is an incomplete one.
     (directory / "target.json").unlink(missing_ok=True)
     write_atomically(directory / MADE_WITH, yaml.safe_dump({"data": sections}, sort_keys=False))
     tokenizers.save_pair(directory, source, target)
+
+
+def _check_own(directory: Path) -> None:
+    """Checks that the directory has no vocabulary of the user's, which would be replaced."""
+    if (directory / MADE_WITH).is_file() or (directory / "target.json").is_file():
+        return
+    for path in sorted(directory.iterdir()):
+        if path.name.startswith(tuple(f"{side}." for side in SIDES)):
+            expected = f"expected no file of this name in a run without {MADE_WITH}, got one"
+            raise UserError(f"{path}: {expected}; move it out of the run directory")
 
 
 def _train(config: Config, corpus: Corpus | list[Corpus]) -> tuple[Any, Any]:

@@ -13,6 +13,8 @@ import tensorflow as tf
 from keras_s2s import checkpoints
 from keras_s2s.callbacks import ProgressBar, TrainingProgress
 from keras_s2s.config import Config
+from keras_s2s.config.input_files import check_input_files
+from keras_s2s.config.run_directory import check_own_files, save_config
 from keras_s2s.data import CorpusStatistics
 from keras_s2s.errors import UserError
 from keras_s2s.training.batch_size_finder import find_batch_size
@@ -88,13 +90,15 @@ def build_session(
     set_corpora(session)
     reset_best_if_changed(session)
     if write:
-        config.save(run_dir / "config.yml")
+        save_config(config, run_dir)
     return session
 
 
 def _check_config(given: Config, run_dir: Path, write: bool) -> Config:
     """The complete configuration, checked against the run directory and the model's classes."""
     config = complete(merge_run_config(given, run_dir))
+    check_own_files(run_dir, config)
+    check_input_files(config, run_dir)
     check_run_config(config, run_dir)
     training_corpus(config)
     with _explain_build_failures():

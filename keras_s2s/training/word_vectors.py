@@ -1,8 +1,6 @@
 """Files of word vectors in the text format of word2vec and GloVe."""
 
 import codecs
-import gzip
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +9,7 @@ import numpy as np
 import regex
 
 from keras_s2s.errors import UserError
+from keras_s2s.io import naming_file, open_text
 
 __all__ = ["WordVector", "find_vectors", "read_vectors", "spellings"]
 
@@ -84,7 +83,7 @@ def read_vectors(
     """Reads the vectors of some words.
 
     Args:
-        path: text, plain or `.gz`; may start with word2vec's header of two numbers.
+        path: text, plain or compressed; may start with word2vec's header of two numbers.
         words: the spellings of each word, the preferred one first.
         width: numbers of a vector.
 
@@ -109,13 +108,8 @@ def read_vectors(
 
 
 def _read_lines(path: Path | str) -> Iterator[bytes]:
-    try:
-        with gzip.open(path) if str(path).endswith(".gz") else open(path, "rb") as file:
-            yield from file
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: expected a complete gzip file, got: {error}") from None
-    except OSError as error:
-        raise UserError(f"{path}: expected a file of vectors, got: {error.strerror}") from None
+    with naming_file(path), open(path, "rb") as file:
+        yield from open_text(file, path)
 
 
 def _parse(

@@ -13,12 +13,14 @@ import tensorflow as tf
 from keras_s2s import checkpoints, tokenizers
 from keras_s2s import models as catalog
 from keras_s2s.config import Config, Decoding
+from keras_s2s.config.run_directory import check_own_files, lock_run, save_config
 from keras_s2s.errors import UserError
 from keras_s2s.models.ensemble import Ensemble
 from keras_s2s.models.search_weights import SearchWeights
+from keras_s2s.signatures.arrays import to_array
 from keras_s2s.signatures.caps import CAPS
 from keras_s2s.signatures.fields import Signature, signatures_for
-from keras_s2s.signatures.requests import needs_constraints
+from keras_s2s.signatures.requests import limit_hypotheses, needs_constraints
 from keras_s2s.signatures.responses import read_rows
 from keras_s2s.tokenizers import Features, Shortlist
 from keras_s2s.translator import dictionary as dictionaries
@@ -150,14 +152,17 @@ class BaseTranslator:
 
         Raises:
             ValueError: for an ensemble, which is several runs.
+            UserError: a process trains in the directory, or a file of the user's would be replaced.
         """
         if isinstance(self.model, Ensemble):
             raise ValueError("model: expected one that is no ensemble, got an Ensemble")
-        run = Path(run)
-        tokenizers.save_pair(run / "tokenizers", self.source_tokenizer, self.target_tokenizer)
-        checkpoints.save(self.model, run / "best", {"step": 0})
-        dictionaries.save(run, self.dictionary)
-        Config(decoding=self.decoding).save(run / "config.yml")
+        run, config = Path(run), Config(decoding=self.decoding)
+        with lock_run(run):
+            check_own_files(run, config)
+            tokenizers.save_pair(run / "tokenizers", self.source_tokenizer, self.target_tokenizer)
+            checkpoints.save(self.model, run / "best", {"step": 0})
+            dictionaries.save(run, self.dictionary)
+            save_config(config, run)
 
     def predict(self, signature: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Calls a signature as a served model is called; rows with an error have it in `error`.
@@ -183,7 +188,10 @@ class BaseTranslator:
         if values.keys() != fields.keys():
             wrong = sorted(values.keys() ^ fields.keys())
             raise ValueError(f"inputs: expected {list(fields)}, got {wrong} too many or too few")
-        columns = [tf.constant(values[name], field.dtype) for name, field in fields.items()]
+        columns = [
+            tf.constant(to_array(values[name], name, field.dtype), field.dtype)
+            for name, field in fields.items()
+        ]
         outputs = self._trace(described)(*columns)
         return {name: value.numpy() for name, value in outputs.items()}
 
@@ -278,9 +286,8 @@ class BaseTranslator:
     def _with_defaults(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a call, and the defaults of those that are left out or None."""
         options = {option: value for option, value in options.items() if value is not None}
-        beam_size = options.get("beam_size")
-        if name == "translate" and isinstance(beam_size, int) and "num_hypotheses" not in options:
-            options["num_hypotheses"] = min(self.decoding.num_hypotheses, beam_size)
+        if name == "translate":
+            options = limit_hypotheses(options, self.decoding.num_hypotheses)
         return self.defaults(self.signatures[name]) | options
 
     def _run(

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_s2s.errors import UserError
+from keras_s2s.signatures.arrays import to_array
 from keras_s2s.signatures.fields import Signature
 from keras_s2s.signatures.requests import option_columns, source_inputs, source_rows
 
@@ -37,6 +39,7 @@ def run_batches(
     Raises:
         UserError: an argument has another number or type of values; the message names it.
     """
+    batch_size = _checked_batch_size(batch_size)
     rows = source_rows(texts, num_features, encoding_errors="replace")
     columns = option_columns(signature, options, len(rows), encoding_errors="replace")
     function = function_for(columns)
@@ -51,3 +54,10 @@ def run_batches(
         for place, row in enumerate(batch):
             outputs[row] = {name: x[place] for name, x in batch_outputs.items()}
     return outputs
+
+
+def _checked_batch_size(batch_size: Any) -> int:
+    array = to_array(batch_size, "batch_size", "int32")
+    if array.ndim or array < 1:
+        raise UserError(f"batch_size: expected an integer of at least 1, got {batch_size!r}")
+    return int(array)

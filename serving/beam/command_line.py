@@ -34,7 +34,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--model", required=True, metavar="DIR", help="an export, or the base path of some"
     )
     parser.add_argument(
-        "--input", required=True, nargs="+", metavar="PATTERN", help="text files, .gz too"
+        "--input",
+        required=True,
+        nargs="+",
+        metavar="PATTERN",
+        help="text files, plain or compressed",
     )
     parser.add_argument(
         "--output",

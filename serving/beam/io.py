@@ -2,11 +2,13 @@
 
 import contextlib
 import glob
+import lzma
 import os
 import zlib
 from collections.abc import Iterator
 
-from keras_s2s.io import decompress, is_gzipped, strip_lines
+from keras_s2s.errors import UserError
+from keras_s2s.io import open_text, strip_compression_suffix, strip_lines
 from keras_s2s.serving.beam.filesystems import absolute_path, is_remote, match_paths, open_raw
 from keras_s2s.serving.errors import ServingError
 
@@ -44,7 +46,7 @@ def name_outputs(prefix: str, inputs: list[str], suffix: str) -> tuple[list[str]
     Args:
         prefix: start of all names; a folder if it ends in `/`.
         inputs: input files. The rest of an output's name is the input's path below the folder
-            that all inputs share, without `.gz`.
+            that all inputs share, without the ending of a compressed file.
         suffix: end of the names of outputs.
 
     Raises:
@@ -55,7 +57,7 @@ def name_outputs(prefix: str, inputs: list[str], suffix: str) -> tuple[list[str]
     names = ["/".join(filter(None, absolute_path(path).split("/")[num_shared:])) for path in inputs]
     is_folder = prefix.endswith("/")
     joint = "" if is_folder else "-"
-    outputs = [f"{prefix}{joint}{name.removesuffix('.gz')}{suffix}" for name in names]
+    outputs = [f"{prefix}{joint}{strip_compression_suffix(name)}{suffix}" for name in names]
     errors = f"{prefix}{'' if is_folder else '.'}errors.jsonl"
     owners = {absolute_path(path): f"the input {path}" for path in inputs}
     for path, output in [("errors", errors), *zip(inputs, outputs, strict=True)]:
@@ -66,7 +68,7 @@ def name_outputs(prefix: str, inputs: list[str], suffix: str) -> tuple[list[str]
 
 
 def read_lines(path: str) -> Iterator[bytes]:
-    r"""Yields the lines of a file without line ends; a name in `.gz` is decompressed.
+    r"""Yields the lines of a file without line ends; gzip, bzip2 and xz are decompressed.
 
     Only `\n` ends a line; `\r\n` is read as `\n`, and a byte order mark at the start is dropped.
 
@@ -77,10 +79,11 @@ def read_lines(path: str) -> Iterator[bytes]:
     try:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(open_raw(path))
-            if is_gzipped(path):  # Beam's own reader accepts a truncated file
-                file = stack.enter_context(decompress(file))
-            for line in strip_lines(file):
+            text = open_text(file, path)  # Beam's own reader accepts a truncated file
+            for line in strip_lines(text):
                 number += 1
                 yield line
-    except (OSError, EOFError, zlib.error) as error:
+    except UserError as error:
+        raise CorpusError(str(error)) from error
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise CorpusError(f"{path}:{number + 1}: cannot be read: {error}") from error

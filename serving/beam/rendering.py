@@ -1,12 +1,12 @@
 """Output lines of translation results, as text or as JSON."""
 
-import json
 from typing import Any
 
 import numpy as np
 
 from keras_s2s.serving.beam.ordered_output import Element, to_element
 from keras_s2s.serving.beam.pipeline import Result
+from keras_s2s.signatures.json_text import dump_json
 from keras_s2s.signatures.responses import Hypothesis
 
 __all__ = ["hypothesis_to_dict", "render"]
@@ -24,7 +24,7 @@ def render(result: Result, inputs: list[str], output_format: str) -> list[Elemen
     file, number = result.key
     row: dict[str, Any] = {"file": inputs[file], "number": number, "source": result.text}
     if result.error:
-        line = json.dumps(row | {"error": result.error}, ensure_ascii=False)
+        line = dump_json(row | {"error": result.error}, ensure_ascii=False)
         elements = [to_element(len(inputs), file, number, line)]
         if output_format == "text":
             elements.append(to_element(file, file, number, ""))
@@ -33,7 +33,7 @@ def render(result: Result, inputs: list[str], output_format: str) -> list[Elemen
         line = _join_with_tabs([hypothesis.text for hypothesis in result.hypotheses])
     else:
         row["hypotheses"] = [hypothesis_to_dict(hypothesis) for hypothesis in result.hypotheses]
-        line = json.dumps(row, ensure_ascii=False)
+        line = dump_json(row, ensure_ascii=False)
     return [to_element(file, file, number, line)]
 
 

@@ -24,7 +24,7 @@ from keras_s2s.serving.edge.text_processor import END_TOKEN, TextProcessor
 from keras_s2s.serving.errors import StartError
 from keras_s2s.signatures.arrays import decode_text
 from keras_s2s.signatures.fields import SCORE, TRANSLATE
-from keras_s2s.signatures.requests import search_inputs, target_inputs
+from keras_s2s.signatures.requests import limit_hypotheses, search_inputs, target_inputs
 from keras_s2s.signatures.responses import Hypothesis, Score
 
 __all__ = ["EdgeTranslator"]
@@ -260,9 +260,7 @@ class EdgeTranslator:
         self, texts: Iterable[str], options: dict[str, Any]
     ) -> list[tuple[RequestSource, RequestRow]]:
         options = {name: value for name, value in options.items() if value is not None}
-        beam_size = options.get("beam_size")
-        if isinstance(beam_size, int) and "num_hypotheses" not in options:
-            options["num_hypotheses"] = min(self.defaults["num_hypotheses"], beam_size)
+        options = limit_hypotheses(options, self.defaults["num_hypotheses"])
         columns = search_inputs(TRANSLATE, texts, options)
         rows = []
         for i, text in enumerate(columns.pop("text")):

@@ -260,3 +260,36 @@ def test_save_requires_a_step(tmp_path):
     with pytest.raises(ValueError, match="state: expected a 'step', got {'best': 1}"):
         checkpoints.save(small_model(), tmp_path, {"best": 1})
     assert os.listdir(tmp_path) == []
+
+
+def test_files_of_other_names_stay(tmp_path):
+    model, names = small_model(), ["mine.keras", "step-00001-copy.keras", "step-1.keras", "notes"]
+    checkpoints.save(model, tmp_path, {"step": 1})
+    (tmp_path / ".new-123-step-00001.keras").touch()  # a killed process left it
+    for name in names:
+        (tmp_path / name).write_text(name)
+    checkpoints.save(model, tmp_path, {"step": 2})
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "checkpoint.json",
+        "step-00002.keras",
+        *names,
+    }
+    checkpoints.remove(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
+
+
+def test_remove_deletes_the_directory_of_a_checkpoint(tmp_path):
+    checkpoints.save(small_model(), tmp_path / "5", {"step": 5})
+    checkpoints.remove(tmp_path / "5")
+    checkpoints.remove(tmp_path / "5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_states_with_numbers_that_are_not_finite_are_strict_json(tmp_path):
+    state = {"step": 1, "best": float("inf"), "figures": {"val_loss": float("-inf")}}
+    checkpoints.save(small_model(), tmp_path, state)
+    manifest = (tmp_path / "checkpoint.json").read_text()
+    assert "Infinity" not in manifest.replace('"Infinity"', "").replace('"-Infinity"', "")
+    assert json.loads(manifest)["best"] is None
+    loaded = checkpoints.load(tmp_path)[1]
+    assert {name: loaded[name] for name in state} == state

@@ -55,7 +55,7 @@ def test_version(capsys):
     [
         (["trian", "x.yml"], "got trian; the nearest is train"),
         (["xxx"], "one of vocab, train, average, update-vocab, translate, score, attention"),
-        ([], "required: COMMAND"),
+        (["--json"], "required: COMMAND"),
         (["train"], "required: CONFIG"),
         (["translate", "run", "--bean-size", "3"], "unrecognized arguments: --bean-size"),
         (["translate", "run", "--beam-size", "0"], "an integer of at least 1, got 0"),

@@ -312,3 +312,36 @@ def test_factors_reject_parts_of_other_kinds(tmp_path):
     text = "data:\n  source_tokenizer: {kind: factors, parts: [{kind: bytes}, {kind: characters}]}"
     expected = "expected two or more of kind whitespace or words for factors, got bytes, characters"
     assert expected in error_of(write_config(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("key", "most"),
+    [
+        ("training.seed=20261130123456", 2**32 - 1),
+        ("training.updates=2147483648", 2**31 - 1),
+        ("training.patience=1e30", 2**31 - 1),
+        ("data.batch_tokens=99999999999", 2**31 - 1),
+        ("data.tokenizer.size=99999999999", 2**31 - 1),
+        ("model.embedding=99999999999", 2**31 - 1),
+        ("model.encoder={units: 99999999999}", 2**31 - 1),
+        ("model.encoder={encoders: [{units: 99999999999}]}", 2**31 - 1),
+        ("training.optimizer_options={epsilon: 1e300}", 3.4028234e38),
+        ("training.learning_rate=1e300", 3.4028234e38),
+        (f"training.learning_rate={10**400}", 3.4028234e38),
+    ],
+)
+def test_numbers_that_no_tensor_holds_are_named_with_their_bound(valid_config, key, most):
+    error = error_of(valid_config, key)
+    name = key.partition("=")[0]
+    assert name in error.removeprefix(f"override {key!r}: ")
+    assert f"at most {most}" in error
+
+
+def test_bounds_are_inclusive(valid_config):
+    overrides = (f"training.seed={2**32 - 1}", f"training.updates={2**31 - 1}")
+    assert Config.load(valid_config, overrides).training.seed == 2**32 - 1
+
+
+def test_values_that_yaml_cannot_convert_are_named(valid_config):
+    for value in ("2026-02-30", "1" * 5000):
+        assert "training.init_from" in error_of(valid_config, f"training.init_from={value}")

@@ -1,7 +1,11 @@
 """Corpus readers: line endings, damaged files, formats, weights and constant memory."""
 
+import bz2
 import gzip
+import lzma
+import os
 import random
+import threading
 import tracemalloc
 
 import pytest
@@ -205,3 +209,30 @@ def test_a_reader_seeks_to_any_pair(tmp_path, zipped):
         reader.seek(offsets[number], number)
         assert reader.read(2).targets == [f"{n}".encode() for n in (number, number + 1)]
     reader.close()
+
+
+@pytest.mark.parametrize("module", [bz2, lzma, gzip])
+def test_compressed_corpora_are_known_by_content(tmp_path, module):
+    content = b"".join(b"%d\t%d\n" % (n, n) for n in range(3000))
+    path = write(tmp_path / "packed", module.compress(content))
+    reader = corpus_readers.open_corpus(Corpus(pairs=path))
+    assert reader.sequential
+    assert [int(block) for block in reader.read(2000).sources] == [*range(2000)]
+    reader.seek((0,), 1000)
+    assert reader.read(1).sources == [b"1000"]
+    reader.close()
+    assert reader.sequential and reader.files[0]._file is None
+    objects = b'{"source": "a", "target": "x"}\n'
+    path = write(tmp_path / "p.jsonl.XZ", module.compress(objects))
+    assert list(data.read_pairs(Corpus(pairs=path))) == [("a", "x")]
+
+
+def test_pipes_are_read_once_but_not_scanned(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    corpus = Corpus(pairs=str(tmp_path / "pipe"))
+    with pytest.raises(UserError, match="pipe: expected a regular file"):
+        data.scan_corpora(corpus, None, None, 10)
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=["a\tb\n"])
+    writer.start()
+    assert list(data.read_pairs(corpus)) == [("a", "b")]
+    writer.join()

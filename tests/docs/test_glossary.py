@@ -10,16 +10,17 @@ from tests.docs.pages import ROOT
 # Ordinary English, and words of Keras, TensorFlow and Python.
 ORDINARY_TEXT = """
 absolute acquire advance atomically backend bar best better buffer build cell check choose compiled
-complete config constant constrained convolution corpora cosine count data decode decompress default
-describe directory distance distribution drop dry end ending error example exists exponential
-factored fast field file find flush for forcing forecaster function generator get guard gzipped hard
-has higher id imported inf invalid is jsonl keep kinds layer learned length likelihood line lines
-listing load lock logger longest losses main make mark masked match max mean merge missing mix model
-named naming neg network new newest no non norm normalized of omit options order over pair papers
-parallel parameters part parts path penalty periodic piece plot probability product progress read
-replace required resolve restore result root sample save saved scan scorer scores search self serve
-server side size special split spread sqrt squared start statistics strings strip summary swap to
-trace tracker train training translate tree update user utf8 weights with word words write yaml
+complete compression config constant constrained convolution corpora cosine count data decode
+decompress default describe directory distance distribution drop dry end ending error example
+exists exponential factored fast field file find flush for forcing forecaster function generator
+get guard gzipped hard has higher id imported inf invalid is jsonl keep kinds layer learned length
+likelihood line lines listing load lock logger longest losses main make mark masked match max mean
+merge missing mix model named naming neg network new newest no non norm normalized of omit open
+options order over pair papers parallel parameters part parts path penalty periodic piece plot
+probability product progress read remove replace required rereadable resolve restore result root
+sample save saved scan scorer scores search self serve server side size special split spread sqrt
+squared start statistics strings strip suffix summary swap text to trace tracker train training
+translate tree update user utf8 weights with word words write yaml
 """
 ORDINARY_WORDS = set(ORDINARY_TEXT.split())
 # Names with a capital letter inside, which are one word.

@@ -49,11 +49,27 @@ def test_python_values_get_tensorflows_types(value, dtype):
         (True, "int32", "x: expected int32, got True"),
         (True, "float32", "x: expected float32, got True"),
         ([3, 2**40], "int32", "x: expected a number that fits int32, got 1099511627776"),
+        (2**32 + 3, "int32", "x: expected a number that fits int32, got 4294967299"),
+        (np.array([-(2**32) + 2]), "int32", "x: expected a number that fits int32, got -42949"),
+        (np.uint64(2**63), "int32", "x: expected a number that fits int32, got 9223372036854"),
+        (2**70, "int32", "x: expected a number that fits int32, got an integer of 71 bits"),
+        (10**400, "float32", "x: expected a number that fits float32, got an integer of 1329 b"),
+        (1e300, "float32", r"x: expected a number that fits float32, got 1e\+300"),
+        ([0.5, -1e300], None, r"x: expected a number that fits float32, got -1e\+300"),
     ],
 )
 def test_wrong_values_are_named(value, dtype, problem):
     with pytest.raises(ValueError, match=problem):
         to_array(value, "x", dtype)
+
+
+def test_arrays_serve_as_lists_of_their_numbers():
+    values = (np.array([1, 4]), np.array([1, 4], object), (1, np.int64(4)), np.array([1, 4], "u1"))
+    for value in values:
+        array = to_array(value, "x", "int32")
+        assert (array.dtype, array.tolist()) == (np.int32, [1, 4])
+    assert to_array(np.float64(0.5), "x", "float32").dtype == np.float32
+    assert to_array(float("inf"), "x", "float32") == np.inf
 
 
 def test_whole_numbers_serve_as_float():

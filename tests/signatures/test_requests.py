@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from keras_s2s.errors import UserError
 from keras_s2s.signatures.fields import LIST_INPUTS, TRANSLATE
 from keras_s2s.signatures.requests import (
+    limit_hypotheses,
     option_columns,
     pad_features,
     search_inputs,
@@ -65,3 +67,21 @@ def test_targets_as_text_or_tokens():
     assert target_inputs(["a"], None, [["b", "c"]])["target_tokens"].tolist() == [b"b\nc"]
     with pytest.raises(ValueError, match="got neither"):
         target_inputs(["a"])
+
+
+@pytest.mark.parametrize("beam_size", [[1, 4], np.array([1, 4]), (1, np.int64(4))])
+def test_default_hypotheses_are_within_the_beam(beam_size):
+    options = limit_hypotheses({"beam_size": beam_size}, 3)
+    columns = search_inputs(TRANSLATE, ["a", "b"], options)
+    assert columns["beam_size"].tolist() == [1, 4]
+    assert columns["num_hypotheses"].tolist() == [1, 3]
+    assert limit_hypotheses({"beam_size": 2, "num_hypotheses": 2}, 3)["num_hypotheses"] == 2
+    assert limit_hypotheses({"max_length": 5}, 3) == {"max_length": 5}
+    with pytest.raises(UserError, match="beam_size: expected a number that fits int32, got 42949"):
+        limit_hypotheses({"beam_size": 2**32 + 4}, 3)
+
+
+def test_arrays_of_strings_serve_as_lists():
+    for value in (np.array(["x"]), np.array("x"), np.array(["x"], object)):
+        columns = search_inputs(TRANSLATE, ["a", "b"], {"constraints": value})
+        assert columns["constraints"].tolist() == [b"x", b"x"]

@@ -8,6 +8,7 @@ import pytest
 
 from keras_s2s import checkpoints
 from keras_s2s.config import Config
+from keras_s2s.config.run_directory import lock_run
 from keras_s2s.errors import UserError
 from keras_s2s.training import complete, train, train_tokenizers
 from keras_s2s.translator import Translator
@@ -159,3 +160,16 @@ def test_tokenizers_are_trained_once(tmp_path, corpora, capsys):
     assert again.vocabulary == source.vocabulary
     os.unlink(tmp_path / "tokenizers" / "target.json")  # as an interruption would leave it
     assert train_tokenizers(config, tmp_path)[1].size == 50
+
+
+def test_a_run_in_use_is_refused(tmp_path, corpora):
+    with lock_run(tmp_path), pytest.raises(UserError, match=f"in use by process {os.getpid()} on"):
+        train(configuration(corpora), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_config_of_the_user_is_refused_before_anything_is_written(tmp_path, corpora):
+    (tmp_path / "config.yml").write_text("# my notes\ntraining: {updates: 3}\n")
+    with pytest.raises(UserError, match="got one of your own"):
+        train(configuration(corpora), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yml"]

@@ -105,3 +105,14 @@ def test_invalid_settings_name_their_key(folder):
     with pytest.raises(UserError, match=r"^\S+/words\.txt:2: expected a token once, the first is"):
         train_tokenizers(config(folder, tokenizer=settings(folder, "words")), folder / "run")
     assert not (folder / "run" / "tokenizers" / "target.json").exists()
+
+
+def test_vocabularies_of_the_user_are_not_replaced(folder):
+    mine = folder / "run" / "tokenizers" / "source.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine\n")
+    given = config(folder, tokenizer=settings(folder, "characters"))
+    with pytest.raises(UserError, match="source.txt: expected no file of this name"):
+        train_tokenizers(given, folder / "run")
+    assert [path.name for path in mine.parent.iterdir()] == ["source.txt"]
+    assert mine.read_text() == "mine\n"

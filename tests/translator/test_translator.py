@@ -156,3 +156,29 @@ def test_wrong_arguments_are_named(translator, tokenizers, tmp_path):
         Translator(translator.model, tokenizers[0], tokenizers[0])
     with pytest.raises(UserError, match="nowhere: expected a run directory"):
         Translator.load(tmp_path / "nowhere")
+
+
+def test_numbers_that_no_tensor_holds_are_refused(translator):
+    for name, value in (
+        ("max_length", 2**32 + 3),
+        ("beam_size", 2**32 + 4),
+        ("min_length", -(2**40)),
+    ):
+        with pytest.raises(
+            UserError, match=f"{name}: expected a number that fits int32, got {value}"
+        ):
+            translator.decode(["a"], **{name: value})
+    inputs = {"text": [b"a"], "max_length": np.array([2**32 + 3])}
+    with pytest.raises(UserError, match="max_length: expected a number that fits int32"):
+        translator.predict("translate", inputs)
+    with pytest.raises(UserError, match="batch_size: expected an integer of at least 1, got 0"):
+        translator.translate(["a"], batch_size=0)
+
+
+def test_arrays_serve_as_options(translator):
+    sizes = np.array([1, 4])
+    by_array = translator.decode(["a b", "c"], beam_size=sizes, num_hypotheses=sizes, max_length=3)
+    by_list = translator.decode(["a b", "c"], beam_size=[1, 4], num_hypotheses=[1, 4], max_length=3)
+    texts = [[[h.text for h in row] for row in rows] for rows in (by_array, by_list)]
+    assert texts[0] == texts[1]
+    assert [len(hypotheses) for hypotheses in by_array] == [1, 4]
