@@ -31,8 +31,10 @@ _CHANNEL_OPTIONS = (
 )
 
 # Codes that a proxy can cause; with another code the server itself has answered.
-_PROXY_CODES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "UNKNOWN", "UNIMPLEMENTED", "INTERNAL")
-_PROXY_CODES += ("PERMISSION_DENIED", "UNAUTHENTICATED", "CANCELLED")
+_PROXY_CODES = {
+    *("UNAVAILABLE", "DEADLINE_EXCEEDED", "UNKNOWN", "UNIMPLEMENTED", "INTERNAL"),
+    *("PERMISSION_DENIED", "UNAUTHENTICATED", "CANCELLED"),
+}
 
 ResponseT = TypeVar("ResponseT", bound=Message)
 

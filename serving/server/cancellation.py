@@ -45,8 +45,3 @@ class Cancellation:
                 self._callbacks.append(callback)
                 return
         callback()
-
-    def clear(self) -> None:
-        """Forgets the callbacks: the run has ended."""
-        with self._lock:
-            self._callbacks = []

@@ -94,8 +94,8 @@ class EdgeModel:
         name = fetches[0].partition("/")[0]
         inputs = _check_inputs(EDGE_SIGNATURES[name], feeds)
         outputs = [fetch.removeprefix(f"{name}/") for fetch in fetches]
+        is_cancelled = None if cancellation is None else lambda: cancellation.is_cancelled
         try:
-            is_cancelled = cancellation and (lambda: cancellation.is_cancelled)
             arrays = self._translator.predict(name, inputs, outputs, timeout, is_cancelled)
         except CancelledError as error:
             raise StatusError(status.CANCELLED, str(error)) from error

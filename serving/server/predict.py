@@ -64,9 +64,10 @@ def run_model(
     cancellation: Cancellation | None,
 ) -> list[np.ndarray]:
     """Runs a model; one without `supports_cancellation` is run without the cancellation."""
-    if cancellation is None or not getattr(model, "supports_cancellation", False):
-        return model.run(feeds, fetches, timeout)
-    return model.run(feeds, fetches, timeout, cancellation)
+    arguments: list[Any] = [feeds, fetches, timeout]
+    if cancellation is not None and getattr(model, "supports_cancellation", False):
+        arguments.append(cancellation)
+    return model.run(*arguments)
 
 
 def _feeds(inputs: Mapping[str, Any], signature: Any) -> dict[str, np.ndarray]:

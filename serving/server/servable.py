@@ -4,8 +4,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from keras_s2s.serving.server.cancellation import Cancellation
-
 __all__ = ["Servable"]
 
 
@@ -15,18 +13,14 @@ class Servable(Protocol):
     Attributes:
         signatures: SignatureDef messages by name.
 
-    A model whose `run` takes a `cancellation` also has the attribute `supports_cancellation`;
-    `run_model` leaves the argument out for others.
+    A model whose `run` also takes a `Cancellation`, as its fourth argument, has the attribute
+    `supports_cancellation`.
     """
 
     signatures: dict[str, Any]
 
     def run(
-        self,
-        feeds: dict[str, np.ndarray],
-        fetches: list[str],
-        timeout: float | None = None,
-        cancellation: Cancellation | None = None,
+        self, feeds: dict[str, np.ndarray], fetches: list[str], timeout: float | None = None
     ) -> list[np.ndarray]:
         """Computes tensors.
 
@@ -34,7 +28,6 @@ class Servable(Protocol):
             feeds: arrays by tensor name; strings as object arrays of bytes.
             fetches: names of the tensors to return.
             timeout: time limit in seconds; None is no limit.
-            cancellation: ends the run with CANCELLED; None is none.
 
         Returns:
             The arrays of `fetches`, in the same order.

@@ -20,7 +20,7 @@ options order over pair papers parallel parameters part parts path penalty perio
 probability product progress read remove replace required rereadable resolve restore result root
 sample save saved scan scorer scores search self serve server side size special split spread sqrt
 squared start statistics strings strip suffix summary swap text to trace tracker train training
-translate tree update user utf8 weights with word words write yaml
+translate tree update user utf8 weights wildcards with without word words write yaml
 """
 ORDINARY_WORDS = set(ORDINARY_TEXT.split())
 # Names with a capital letter inside, which are one word.
