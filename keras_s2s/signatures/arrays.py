@@ -37,7 +37,7 @@ def to_array(
     [1.0, 2.0]
     """
     array = _as_array(value, name, np.object_ if dtype == "string" else None)
-    if array.dtype.kind == "O" and dtype != "string":
+    if array.dtype.kind == "O" and dtype != "string" and (array.size or dtype):
         array = _as_array(array.tolist(), name)  # an array of Python's numbers
     if array.dtype.kind in "OUS":
         if dtype not in (None, "string"):

@@ -75,3 +75,9 @@ def test_arrays_serve_as_lists_of_their_numbers():
 def test_whole_numbers_serve_as_float():
     assert to_array([1, 2], "x", "float32").dtype == np.float32
     assert to_array([], "x", "int32").shape == (0,)
+
+
+def test_an_empty_array_of_objects_is_of_strings_unless_a_type_is_named():
+    empty = np.array([], object)
+    assert to_array(empty, "x").dtype == np.object_
+    assert to_array(empty, "x", "int32").dtype == np.int32
