@@ -87,9 +87,13 @@ def _check_start(owner: Section, key: str, path: str) -> None:
     is_binary = is_feature_file(path) or (
         isinstance(owner, TokenizerConfig) and owner.kind == "sentencepiece"
     )
+    if key in _DIRECTORIES:
+        if not os.path.exists(path):
+            raise UserError(f"{path}: expected a run directory or a checkpoint, got neither")
+        return
     with naming_file(path):
         mode = os.stat(path).st_mode
-        if key in _DIRECTORIES or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             return  # opening a pipe would wait for its writer
         with open(path, "rb") as file:
             if not is_binary:

@@ -56,7 +56,10 @@ def error_of(config, run="runs/new", **options):
 )
 def test_missing_files_are_named_with_their_keys(pairs, key, section):
     error = error_of(config_of(pairs, **section))
-    assert error == f"{key}: nope: expected a text file, got: No such file or directory"
+    expected = "expected a text file, got: No such file or directory"
+    if key == "training.init_from":
+        expected = "expected a run directory or a checkpoint, got neither"
+    assert error == f"{key}: nope: {expected}"
 
 
 def test_corpora_of_a_list_are_checked(pairs):

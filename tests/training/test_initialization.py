@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,10 +166,11 @@ def test_subwords_match_words(tmp_path, lines, expected):
 
 
 def test_one_table_takes_one_file(corpora, tmp_path):
-    (tmp_path / "a.txt").write_text("1" + " 0.5" * 8 + "\n")
-    config = small_config(
-        corpora, source_embeddings=str(tmp_path / "a.txt"), target_embeddings="b.txt"
-    )
+    paths = {side: str(tmp_path / f"{side}.txt") for side in ("source", "target")}
+    for path in paths.values():
+        Path(path).write_text("1" + " 0.5" * 8 + "\n")
+    options = {f"{side}_embeddings": path for side, path in paths.items()}
+    config = small_config(corpora, **options)
     with pytest.raises(UserError, match="target_embeddings: expected none, or that of the source"):
         new_session(changed(config, model__tie="all"), tmp_path)
 
@@ -189,7 +191,7 @@ def test_damaged_vectors_are_named(tmp_path, text, problem):
     (tmp_path / "v.txt").write_text(text)
     with pytest.raises(UserError, match=problem):
         read_vectors(tmp_path / "v.txt", {4: ("a",)}, 2)
-    with pytest.raises(UserError, match="none.txt: expected a file of vectors, got: No such file"):
+    with pytest.raises(UserError, match="none.txt: expected a text file, got: No such file"):
         read_vectors(tmp_path / "none.txt", {4: ("a",)}, 2)
 
 
