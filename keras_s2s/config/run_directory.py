@@ -16,6 +16,7 @@ from keras_s2s.io import acquire_lock
 
 __all__ = ["LOCK", "check_own_files", "check_unlocked", "lock_run", "save_config"]
 
+_CHOSEN = ("policy", "learning_rate", "schedule", "warmup")
 LOCK = ".lock"  # in the run directory, as long as a process trains
 
 
@@ -123,11 +124,16 @@ def check_own_files(run_dir: Path | str, config: Config | None = None) -> None:
     if path.is_file():
         if not _is_own_form(path):
             stored = Config.load(path)
-            is_incomplete = stored.training.policy is None
-            if is_incomplete if config is None else stored != config:
+            if _is_incomplete(stored) if config is None else stored != config:
                 raise _not_own_error(path)
     elif metrics.exists() and metrics.stat().st_size:
         raise _not_own_error(metrics)
+
+
+def _is_incomplete(config: Config) -> bool:
+    """Whether training has to choose values, which the `config.yml` of a run has."""
+    chosen = (getattr(config.training, key) for key in _CHOSEN)
+    return any(value is None for value in chosen) or not config.model.encoder
 
 
 def _is_own_form(path: Path) -> bool:

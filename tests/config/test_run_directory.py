@@ -18,7 +18,11 @@ from keras_s2s.config.run_directory import (
 )
 from keras_s2s.errors import UserError
 
-COMPLETE = Config.from_dict({"training": {"policy": "float32", "updates": 3}})
+CHOSEN = {"policy": "float32", "learning_rate": 0.1, "schedule": "constant", "warmup": 0}
+CHOSEN |= {"metric": "loss", "scores": []}
+COMPLETE = Config.from_dict(
+    {"training": {**CHOSEN, "updates": 3}, "model": {"encoder": {"units": 8}}}
+)
 HOLDER = """\
 import sys
 from keras_s2s.config.run_directory import lock_run
@@ -99,7 +103,12 @@ def test_own_config_is_replaced(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["# notes\ntraining: {updates: 3}\n", "training:\n  updates: 3\n", "{}\n", "training: {}\n"],
+    [
+        "# notes\ntraining: {updates: 3}\n",
+        "training:\n  updates: 3\n",
+        "training: {policy: float32, learning_rate: 0.1}\nmodel: {encoder: {units: 8}}\n",
+        "{}\n",
+    ],
 )
 def test_config_of_the_user_is_refused_and_kept(tmp_path, text):
     path = tmp_path / "config.yml"
@@ -118,7 +127,7 @@ def test_commented_config_with_every_value_stays(tmp_path):
     save_config(COMPLETE, tmp_path)
     assert path.read_text() == text
     with pytest.raises(UserError, match="move it out of the run directory"):
-        save_config(Config.from_dict({"training": {"updates": 4}}), tmp_path)
+        save_config(Config.from_dict({"training": {**CHOSEN, "updates": 4}}), tmp_path)
     assert path.read_text() == text
 
 
