@@ -11,6 +11,7 @@ from keras_s2s.models.seq2seq import Seq2Seq
 from tests.conformance.parts import (
     ALL,
     DECODERS,
+    EACH_ONCE,
     ENCODERS,
     HEADS,
     MORE,
@@ -25,8 +26,8 @@ FAST_OF_MORE = ("test_steps_equal_the_call", "test_padding_changes_nothing")
 
 
 def over_models(function):
-    """Runs a test over the pairwise list, and in the slow tier over all."""
-    fast = PAIRWISE + (MORE if function.__name__ in FAST_OF_MORE else [])
+    """Runs a test over every part, those of `FAST_OF_MORE` over pairs; all are in the slow tier."""
+    fast = PAIRWISE + MORE if function.__name__ in FAST_OF_MORE else EACH_ONCE
     cases = [
         pytest.param(*case, id="-".join(case), marks=[] if case in fast else pytest.mark.slow)
         for case in ALL

@@ -199,4 +199,16 @@ def _all():
     return sorted(cases)
 
 
+def _each_once(cases):
+    """Cases in which every part of all cases occurs."""
+    seen, chosen = set(), []
+    for case in cases:
+        places = set(enumerate(case))
+        if places - seen:
+            seen |= places
+            chosen.append(case)
+    return chosen
+
+
 PAIRWISE, ALL = _pairwise(), _all()
+EACH_ONCE = _each_once(PAIRWISE)
