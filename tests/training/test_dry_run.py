@@ -75,7 +75,7 @@ def test_a_non_finite_loss_is_reported(tmp_path, corpora, monkeypatch):
 
 
 def test_a_model_too_large_to_build_is_reported(tmp_path, corpora):
-    config = changed(small_config(corpora), model__embedding=2**40)
+    config = changed(small_config(corpora), model__encoder={"units": 2**31 - 1})
     with pytest.raises(UserError, match="^model: out of memory while it was built; lower the mod"):
         dry_run(config, tmp_path / "run", stream=io.StringIO())
 
