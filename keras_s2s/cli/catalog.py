@@ -2,12 +2,15 @@
 
 import argparse
 import json
+from pathlib import Path
 
 from keras_s2s.cli.argument_parser import add_command, integer
-from keras_s2s.cli.tensorflow_logging import import_tensorflow
+from keras_s2s.config.synonyms import nearest
+from keras_s2s.errors import UserError
 
-__all__ = ["add_commands"]
+__all__ = ["TABLE", "add_commands"]
 
+TABLE = "catalog.json"  # beside this module; `tools/catalog` writes it
 _VOCABULARY = 32000
 
 
@@ -32,13 +35,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def _catalog(arguments):
-    import_tensorflow()
-    from keras_s2s.models import PRESETS, listing, parts
-
+    table = json.loads((Path(__file__).parent / TABLE).read_text(encoding="utf-8"))
     if arguments.parts:
-        _print_parts(parts(), arguments.json)
+        _print_parts(table["parts"], arguments.json)
         return
-    rows = listing(arguments.vocabulary, arguments.presets or PRESETS)
+    rows = _preset_rows(table["presets"], arguments.presets, arguments.vocabulary)
     if arguments.json:
         print(json.dumps({"vocabulary": arguments.vocabulary, "presets": rows}))
         return
@@ -46,6 +47,25 @@ def _catalog(arguments):
     name, size = (max(len(_cell(row[key])) for row in rows) for key in ("name", "parameters"))
     for row in rows:
         print(f"{row['name']:{name}}  {_cell(row['parameters']):>{size}}  {row['paper']}")
+
+
+def _preset_rows(table, names, vocabulary_size):
+    """The presets of these names, all without names, with their numbers of parameters."""
+    presets = {row["name"]: row for row in table}
+    for name in names:
+        if name not in presets:
+            similar = nearest(name, presets)
+            hint = f"; the nearest is {similar!r}" if similar else ""
+            expected = f"expected one of {', '.join(presets)}"
+            raise UserError(f"PRESET: {expected}, got {name!r}{hint}")
+    return [
+        {
+            "name": row["name"],
+            "parameters": row["base"] + vocabulary_size * row["per_token"],
+            "paper": row["paper"],
+        }
+        for row in map(presets.get, names or presets)
+    ]
 
 
 def _print_parts(rows, as_json):

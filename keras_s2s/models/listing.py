@@ -18,7 +18,9 @@ from keras_s2s.models.kinds import KINDS
 from keras_s2s.models.presets import PAPERS, PRESETS
 from keras_s2s.models.resolution import resolve
 
-__all__ = ["count_parameters", "listing", "parts"]
+__all__ = ["catalog_table", "count_parameters", "listing", "parts"]
+
+_SIZES = (4, 1004)  # vocabulary sizes that determine the line of a preset's parameters
 
 
 def count_parameters(model: ModelConfig, source_size: int, target_size: int) -> int:
@@ -103,6 +105,20 @@ def parts() -> list[dict[str, str]]:
         for part, kinds in groups.items()
         for kind, choice in kinds.items()
     ]
+
+
+def catalog_table() -> dict[str, list[dict[str, Any]]]:
+    """The contents of `cli/catalog.json`, from which the command `catalog` answers at once.
+
+    The number of parameters of a preset is `base` and `per_token` for each token of either side.
+    """
+    presets = []
+    for name in PRESETS:
+        low, high = (count_parameters(ModelConfig(preset=name), size, size) for size in _SIZES)
+        per_token = (high - low) // (_SIZES[1] - _SIZES[0])
+        base = low - per_token * _SIZES[0]
+        presets.append({"name": name, "base": base, "per_token": per_token, "paper": PAPERS[name]})
+    return {"presets": presets, "parts": parts()}
 
 
 def _objective_names():

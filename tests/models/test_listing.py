@@ -1,13 +1,16 @@
 """The listing of presets with sizes and papers, in Python and on the command line."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from keras_s2s.cli import main
+from keras_s2s.cli import catalog, main
 from keras_s2s.config import ModelConfig
 from keras_s2s.errors import UserError
-from keras_s2s.models import PAPERS, PRESETS, build, count_parameters, listing
+from keras_s2s.models import PAPERS, PRESETS, build, count_parameters, listing, parts
 from tests.models.test_builder import SIZES, SOURCE_SIZE, V, shrunk
 
 FAST = ("transformer_relative", "rnnsearch")
@@ -52,6 +55,24 @@ def test_the_command(names, capsys):
         name, parameters, paper = row.split(maxsplit=2)
         assert (name, paper) == (preset["name"], preset["paper"])
         assert int(parameters.replace(",", "")) == preset["parameters"]
+
+
+def test_the_table_of_the_command_lists_all_presets_and_parts():
+    table = json.loads((Path(catalog.__file__).parent / catalog.TABLE).read_text(encoding="utf-8"))
+    remedy = "run tools/catalog, which writes the table anew"
+    assert {row["name"]: row["paper"] for row in table["presets"]} == PAPERS, remedy
+    assert [row["name"] for row in table["presets"]] == list(PRESETS), remedy
+    assert table["parts"] == parts(), remedy
+
+
+def test_the_command_needs_no_tensorflow():
+    code = (
+        "import sys; from keras_s2s.cli import main\n"
+        "main(['catalog']); main(['catalog', '--parts'])\n"
+        "print('tensorflow' in sys.modules, 'keras' in sys.modules, file=sys.stderr)"
+    )
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert completed.stderr == "False False\n"
 
 
 def test_the_command_as_json(capsys):
